@@ -1,0 +1,295 @@
+"""The contract between the core and a driver: a small required part, and a role protocol for each ability beyond it.
+
+A driver serves one type of one kind of resource. It *names what it sees* (a :class:`~vmsvc.core.status.Phase` with
+evidence) and *does what it is told*; order, waiting, safety and status words are the core's.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+
+from attrs import frozen
+
+from vmsvc.core.node import Node
+from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.status import Observation
+from vmsvc.core.transport import Host
+
+#: The newest version of this contract, and all that the core can speak.
+API = 1
+SUPPORTED_APIS = frozenset({1})
+
+R = TypeVar("R", bound=Resource)
+R_contra = TypeVar("R_contra", bound=Resource, contravariant=True)
+G_contra = TypeVar("G_contra", bound=Guest, contravariant=True)
+
+
+class Capability(str, enum.Enum):
+    """What a driver offers beyond the required part; each has its role protocol, and the two must agree."""
+
+    BULK = "bulk"
+    WAIT = "wait"
+    DISKS = "disks"
+    DEFINITION = "definition"
+    CONFIG_FILES = "config-files"
+    SIZES = "sizes"
+
+
+@frozen(kw_only=True)
+class Context:
+    """What a driver is given when a session makes it.
+
+    Attributes:
+        node: The node that the session works for.
+        host: Where the driver's commands run.
+        state_dir: A directory of the driver's own that survives reboots; it may not exist yet.
+    """
+
+    node: Node
+    host: Host
+    state_dir: Path
+
+    def definition_file(self, guest: Guest) -> Path:
+        """Where the service keeps the guest's definition, for a node that has none.
+
+        Args:
+            guest: The guest whose definition is kept.
+
+        Returns:
+            A path that need not exist; its format is the driver's.
+        """
+        return self.node.state_dir / "definitions" / guest.service / guest.rid
+
+
+class Driver(Protocol[R_contra]):
+    """What every driver has.
+
+    All verbs are idempotent and may be called again at any time. None of them waits longer than its budget.
+    A verb that hangs must be abandoned by the driver (:class:`~vmsvc.core.lane.Lane` does it for API clients;
+    :meth:`Host.run <vmsvc.core.transport.Host.run>` for commands) and raise
+    :class:`~vmsvc.core.errors.Undetermined`.
+
+    Attributes:
+        type: The type that it serves, as in a service file's ``type``.
+        kind: The kind of resource; ``container`` for guests.
+        api: The versions of this contract that it speaks.
+        options: The record of a resource of this type, a subclass of the kind's.
+        capabilities: What it offers beyond this protocol.
+    """
+
+    type: ClassVar[str]
+    kind: ClassVar[str]
+    api: ClassVar[frozenset[int]]
+    options: ClassVar[type[Resource]]
+    capabilities: ClassVar[frozenset[Capability]]
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context. Open nothing: a session makes drivers that it may never use."""
+
+    def observe(self, resource: R_contra, *, budget_s: float) -> Observation:
+        """Say where the resource stands, and change nothing.
+
+        Args:
+            resource: The resource to look at.
+            budget_s: How long the look may take, in seconds.
+
+        Returns:
+            What was seen. ``ABSENT`` and ``STOPPED`` need positive evidence; what could not be seen is ``UNKNOWN``.
+
+        Raises:
+            Undetermined: Equal to an ``UNKNOWN``; so is any other exception.
+        """
+
+    def start(self, resource: R_contra, *, budget_s: float) -> None:
+        """Begin to start the resource; do nothing where it runs or is starting.
+
+        Args:
+            resource: The resource to start.
+            budget_s: How long the request itself may take, in seconds. The core waits for the result.
+
+        Raises:
+            DriverError: The technology said clearly that it cannot.
+            Undetermined: The budget was spent; whether the resource starts is not known.
+        """
+
+    def stop(self, resource: R_contra, *, budget_s: float) -> None:
+        """Ask the resource to stop, gracefully; do nothing where it is stopped. The core asks again and waits.
+
+        Args:
+            resource: The resource to stop.
+            budget_s: How long the request itself may take, in seconds.
+
+        Raises:
+            DriverError: The technology said clearly that it cannot ask. The core goes on to :meth:`kill`.
+            Undetermined: The budget was spent; whether the resource was asked is not known.
+        """
+
+    def kill(self, resource: R_contra, *, budget_s: float) -> None:
+        """Stop the resource by force; do nothing where it is stopped.
+
+        Args:
+            resource: The resource to stop.
+            budget_s: How long the request itself may take, in seconds.
+
+        Raises:
+            DriverError: The technology said clearly that it cannot.
+            Undetermined: The budget was spent.
+        """
+
+    def close(self) -> None:
+        """Give up connections, within a second, whatever state their other ends are in."""
+
+
+@runtime_checkable
+class BulkObserver(Protocol[R_contra]):
+    """Capability ``bulk``: one query answers for every resource of the node."""
+
+    def observe_all(self, resources: Sequence[R_contra], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Say where each resource stands, with a number of queries that does not depend on how many there are.
+
+        Args:
+            resources: The resources to look at.
+            budget_s: How long the whole look may take, in seconds.
+
+        Returns:
+            Observations by ``(service, rid)``; a resource that is missing counts as unknown.
+        """
+
+
+@runtime_checkable
+class Waiter(Protocol[R_contra]):
+    """Capability ``wait``: the technology tells of changes, so that nobody polls."""
+
+    def wait(
+        self, resource: R_contra, until: Callable[[Observation], bool], *, budget_s: float
+    ) -> Observation:
+        """Watch a resource until a condition holds or the budget is spent.
+
+        Args:
+            resource: The resource to watch.
+            until: Whether an observation is what the caller waits for.
+            budget_s: How long to watch, in seconds.
+
+        Returns:
+            The last observation, whether or not it satisfies ``until``.
+        """
+
+
+@frozen(kw_only=True)
+class GuestDisk:
+    """A disk of a guest, as its definition names it.
+
+    Attributes:
+        target: The device in the guest, such as ``vda``.
+        kind: What backs it: ``block``, ``file``, ``network``, ``volume`` or another word of the technology.
+        source: The backing device, file or URL; empty for a drive without a medium.
+        bus: How the guest sees it: ``virtio``, ``scsi``, ``sata`` …
+        device: ``disk``, ``lun``, ``cdrom`` or ``floppy``.
+        serial: The serial number that the guest is shown.
+        wwn: The World Wide Name that the guest is shown.
+        size_bytes: Its capacity in bytes; ``None`` where it could not be read.
+        readonly: Whether the guest may only read.
+        shareable: Whether the definition allows several guests to write to it.
+        live: Whether the running guest has it.
+        persistent: Whether the guest will have it at its next start.
+    """
+
+    target: str
+    kind: str
+    source: str
+    bus: str = ""
+    device: str = "disk"
+    serial: str = ""
+    wwn: str = ""
+    size_bytes: int | None = None
+    readonly: bool = False
+    shareable: bool = False
+    live: bool = False
+    persistent: bool = False
+
+
+@runtime_checkable
+class DiskLister(Protocol[G_contra]):
+    """Capability ``disks``: the driver can name the guest's disks. It names them only; reserving is the core's."""
+
+    def disks(self, guest: G_contra, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The guest's disks, live and persistent ones merged, in a stable order.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: The guest is not known here.
+            Undetermined: The hypervisor did not answer.
+        """
+
+
+@runtime_checkable
+class DefinitionKeeper(Protocol[G_contra]):
+    """Capability ``definition``: the guest's definition can be read, kept, and used to start it elsewhere."""
+
+    def definition(self, guest: G_contra, *, budget_s: float) -> str:
+        """The guest's persistent definition, complete enough to define it again.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: The guest is not known here.
+            Undetermined: The hypervisor did not answer.
+        """
+
+
+@runtime_checkable
+class ConfigFiles(Protocol[G_contra]):
+    """Capability ``config-files``: files that a peer needs to run the guest, its NVRAM among them."""
+
+    def config_files(self, guest: G_contra, *, budget_s: float) -> Sequence[Path]:
+        """Absolute paths on this node, in a stable order; only files that exist.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+        """
+
+
+@frozen(kw_only=True)
+class Sizes:
+    """What a guest is given.
+
+    Attributes:
+        vcpus: Virtual processors, as a count.
+        memory_mib: Memory in MiB.
+    """
+
+    vcpus: int
+    memory_mib: int
+
+
+@runtime_checkable
+class Sizer(Protocol[G_contra]):
+    """Capability ``sizes``: virtual processors and memory."""
+
+    def sizes(self, guest: G_contra, *, budget_s: float) -> Sizes:
+        """What the guest is given, live where it runs, else as defined.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+        """
+
+
+#: Which protocol proves which capability.
+ROLES: Mapping[Capability, type] = {
+    Capability.BULK: BulkObserver,
+    Capability.WAIT: Waiter,
+    Capability.DISKS: DiskLister,
+    Capability.DEFINITION: DefinitionKeeper,
+    Capability.CONFIG_FILES: ConfigFiles,
+    Capability.SIZES: Sizer,
+}

@@ -1,0 +1,70 @@
+"""The node: its name, and where its files live. Pure; reading them is elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+#: The host modes that a node may have.
+HOST_MODES = ("PRD", "PPRD", "REC", "INT", "DEV", "TST", "TMP", "DRP", "STG", "UAT", "PRA", "PRJ", "FOR")
+
+
+@frozen(kw_only=True)
+class Node:
+    """A hypervisor, by its host name, and the root of its files.
+
+    Attributes:
+        name: The node's name.
+        root: What stands before ``etc/vmsvc``, ``var/lib/vmsvc`` and ``run/vmsvc``; ``/`` except in tests.
+        mode: The one-word environment, such as ``PRD``.
+    """
+
+    name: str
+    root: Path = field(default=Path("/"), converter=Path)
+    mode: str = "TST"
+
+    @property
+    def config_dir(self) -> Path:
+        """Where the node's own file and the services live."""
+        return self.root / "etc/vmsvc"
+
+    @property
+    def services_dir(self) -> Path:
+        """Where service files live."""
+        return self.config_dir / "services"
+
+    @property
+    def state_dir(self) -> Path:
+        """What must survive a reboot: journal, store, definitions."""
+        return self.root / "var/lib/vmsvc"
+
+    @property
+    def run_dir(self) -> Path:
+        """What a reboot may forget: locks."""
+        return self.root / "run/vmsvc"
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name in a service file means this node; host names have no case (RFC 4343).
+
+        Args:
+            name: A node's name, as written in a file.
+        """
+        return name.casefold() == self.name.casefold()
+
+
+def node_from(environment: Mapping[str, str]) -> Node:
+    """The node that a process runs on, before its own file is read.
+
+    Args:
+        environment: The process's environment; ``VMSVC_NODENAME`` and ``VMSVC_ROOT`` override host name and root.
+
+    Returns:
+        A node with the default host mode.
+    """
+    return Node(
+        name=environment.get("VMSVC_NODENAME") or os.uname().nodename,
+        root=Path(environment.get("VMSVC_ROOT") or "/"),
+    )

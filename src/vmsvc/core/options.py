@@ -1,0 +1,245 @@
+"""Options as data: a key's type, default and help are declared once, by whoever owns the key.
+
+Validation, ``--help``, the reference and completion all read the same declarations.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar, overload
+
+import attrs
+from attrs import frozen
+
+T = TypeVar("T")
+
+#: What a value may be before it is parsed: text from INI, or one of TOML's scalars and arrays.
+Raw = str | bool | int | float | list[Any]
+
+_METADATA = "vmsvc"
+
+
+@frozen
+class Value(Generic[T]):
+    """A type of value: how it is read, and how it is described.
+
+    Attributes:
+        label: What a value must look like, to complete the sentence "expected …".
+        parse: Turns raw text or a TOML scalar into the value; raises ``ValueError`` saying what is wrong.
+        choices: The only words allowed, when there is such a list; used by completion and by "did you mean".
+    """
+
+    label: str
+    parse: Callable[[Raw], T]
+    choices: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Option:
+    """One key, as its owner declared it.
+
+    Attributes:
+        key: The key as it stands in a file.
+        value: Its type.
+        help: What it is for, in one sentence.
+        required: Whether a file must give it.
+        default: What it is otherwise.
+        inherited: Whether ``[DEFAULT]`` may give it for all sections.
+        scoped: Whether ``key@node`` forms are allowed.
+    """
+
+    key: str
+    value: Value[Any]
+    help: str
+    required: bool
+    default: Any
+    inherited: bool
+    scoped: bool
+
+
+@overload
+def option(value: Value[T], *, help: str, inherited: bool = ..., scoped: bool = ...) -> T: ...
+@overload
+def option(
+    value: Value[T], *, default: T, help: str, inherited: bool = ..., scoped: bool = ...
+) -> T: ...
+def option(
+    value: Value[Any],
+    *,
+    default: Any = attrs.NOTHING,
+    help: str,  # noqa: A002 - the field's standard name
+    inherited: bool = False,
+    scoped: bool = True,
+) -> Any:
+    """Declare a key in an attrs class of options.
+
+    Args:
+        value: The type of the key's value, such as :data:`seconds`.
+        default: The value when a file does not give the key; without it, the key is required.
+        help: What the key is for, in one sentence.
+        inherited: Whether the key may stand in ``[DEFAULT]`` for all sections.
+        scoped: Whether ``key@node`` forms are allowed.
+
+    Returns:
+        An attrs field; typed as its value, so that a type checker compares it with the annotation.
+
+    >>> from attrs import frozen
+    >>> @frozen(kw_only=True)
+    ... class Example:
+    ...     start_timeout: float = option(seconds, default=240.0, help="How long a start may take.")
+    >>> Example().start_timeout
+    240.0
+    """
+    metadata = {_METADATA: (value, help, inherited, scoped)}
+    return attrs.field(default=default, metadata=metadata, kw_only=True)
+
+
+def options_of(owner: type[Any]) -> Iterator[Option]:
+    """The keys that an attrs class declares, in the order of their declaration.
+
+    Args:
+        owner: A class whose fields were declared with :func:`option`.
+
+    Yields:
+        One record for each key.
+    """
+    for field in attrs.fields(owner):
+        if _METADATA in field.metadata:
+            value, text, inherited, scoped = field.metadata[_METADATA]
+            required = field.default is attrs.NOTHING
+            yield Option(
+                key=field.name,
+                value=value,
+                help=text,
+                required=required,
+                default=None if required else field.default,
+                inherited=inherited,
+                scoped=scoped,
+            )
+
+
+def _printable(text: str) -> bool:
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def _text(raw: Raw) -> str:
+    if isinstance(raw, str):
+        return raw
+    if isinstance(raw, bool):
+        return str(raw).lower()
+    if isinstance(raw, (int, float)):
+        return str(raw)
+    raise ValueError("expected one value, not a list")
+
+
+def _line(raw: Raw) -> str:
+    value = _text(raw)
+    if not _printable(value):
+        raise ValueError(f"{value!r} has a line break or a control character in it")
+    return value
+
+
+def _name(raw: Raw) -> str:
+    value = _line(raw)
+    if not value:
+        raise ValueError("a name cannot be empty")
+    if "/" in value or value.startswith("-"):
+        raise ValueError(f"{value!r} cannot be a name: no '/', and no '-' at the start")
+    return value
+
+
+_BOOLEANS = {
+    "true": True, "yes": True, "on": True, "1": True,
+    "false": False, "no": False, "off": False, "0": False,
+}  # fmt: skip
+
+
+def _boolean(raw: Raw) -> bool:
+    try:
+        return _BOOLEANS[_text(raw).strip().lower()]
+    except KeyError:
+        raise ValueError(f"{raw!r} is neither true nor false") from None
+
+
+def _integer(raw: Raw) -> int:
+    if isinstance(raw, str) and re.fullmatch(r"[+-]?\d+", raw.strip(), re.ASCII):
+        return int(raw)
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        return raw
+    raise ValueError(f"{raw!r} is not a whole number")
+
+
+_UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DAY_LIMIT = 365 * 86400.0
+
+
+def _seconds(raw: Raw) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd]?)", _text(raw).strip().lower(), re.ASCII)
+    if not found:
+        raise ValueError(f"{raw!r} is not a duration such as 90, 90s, 2m or 1h")
+    value = float(found[1]) * _UNITS[found[2]]
+    if value > _DAY_LIMIT:
+        raise ValueError(f"{raw!r} is longer than a year")
+    return value
+
+
+def _words(raw: Raw) -> tuple[str, ...]:
+    parts = raw if isinstance(raw, list) else re.split(r"[\s,]+", _text(raw).strip())
+    return tuple(dict.fromkeys(_line(part) for part in parts if part != ""))
+
+
+def _names(raw: Raw) -> tuple[str, ...]:
+    return tuple(_name(word) for word in _words(raw))
+
+
+def _argv(raw: Raw) -> tuple[str, ...]:
+    if isinstance(raw, list):
+        return tuple(_text(part) for part in raw)
+    try:
+        return tuple(shlex.split(_text(raw)))
+    except ValueError as error:
+        raise ValueError(f"{raw!r} cannot be split into words: {error}") from None
+
+
+def _path(raw: Raw) -> str:
+    value = _line(raw)
+    if value and not value.startswith("/"):
+        raise ValueError(f"{value!r} is not an absolute path")
+    return value
+
+
+text: Value[str] = Value("text", _text)
+line: Value[str] = Value("text on one line", _line)
+name: Value[str] = Value("a name", _name)
+names: Value[tuple[str, ...]] = Value("names, separated by blanks", _names)
+words: Value[tuple[str, ...]] = Value("words, separated by blanks", _words)
+boolean: Value[bool] = Value("true or false", _boolean, ("true", "false"))
+integer: Value[int] = Value("a whole number", _integer)
+seconds: Value[float] = Value("a duration such as 90, 90s, 2m or 1h", _seconds)
+argv: Value[tuple[str, ...]] = Value("a command with its arguments; no shell is involved", _argv)
+path: Value[str] = Value("an absolute path", _path)
+
+
+def choice(*allowed: str) -> Value[str]:
+    """A value that must be one of a few words.
+
+    Args:
+        allowed: The words, in lower case.
+
+    Returns:
+        The type of value.
+
+    >>> choice("acpi", "agent").parse("ACPI")
+    'acpi'
+    """
+
+    def parse(raw: Raw) -> str:
+        value = _line(raw).strip().lower()
+        if value not in allowed:
+            raise ValueError(f"{raw!r} is not one of {', '.join(allowed)}")
+        return value
+
+    return Value("one of " + ", ".join(allowed), parse, allowed)

@@ -1,0 +1,142 @@
+"""Resources: the parts of a service, and the kinds that the core itself knows. Pure.
+
+A resource is a frozen record. Its identity comes from the section it was read from; its options are declared here
+for the core's kinds, and by a driver for its own type (a subclass of :class:`Guest` for containers).
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from attrs import frozen
+
+from vmsvc.core.options import argv, boolean, choice, line, name, option, path, seconds, text, words
+
+
+@frozen(kw_only=True)
+class Resource:
+    """One part of a service.
+
+    Attributes:
+        service: The service's name.
+        rid: The resource's id, which is its section's name: ``container#1``, ``vmdg``.
+        kind: What it is: ``container``, ``ip``, ``app`` …
+        type: Which technology serves it; empty for a kind that has only one.
+    """
+
+    service: str
+    rid: str
+    kind: str
+    type: str = ""
+
+    optional: bool = option(
+        boolean, default=False, help="Count in the overall status only; its failure does not fail an action."
+    )
+    disable: bool = option(boolean, default=False, help="Leave the resource out of every action; its status is n/a.")
+    comment: str = option(text, default="", help="Free text.")
+
+
+@frozen(kw_only=True)
+class Guest(Resource):
+    """The VM or container behind a ``container`` resource; drivers add their own options in a subclass."""
+
+    name: str = option(name, default="", help="The guest's name on the hypervisor; the service's name when not given.")
+    guestos: str = option(
+        choice("unix", "windows"), default="unix", help="The family of the guest's operating system."
+    )
+    start_timeout: float = option(
+        seconds, default=240.0, inherited=True, help="How long the guest may take until the hypervisor says it is up."
+    )
+    stop_timeout: float = option(
+        seconds, default=120.0, inherited=True, help="How long the guest may take to shut down after it was asked to."
+    )
+    kill_timeout: float = option(
+        seconds, default=30.0, inherited=True, help="How long a forced stop may take, once asking has not helped."
+    )
+    scsireserv: bool = option(
+        boolean, default=False, inherited=True, help="Reserve the guest's disks for this hypervisor (SCSI-3)."
+    )
+
+
+@frozen(kw_only=True)
+class App(Resource):
+    """An application that commands on the node start, stop and check."""
+
+    start: tuple[str, ...] = option(argv, default=(), help="The command that starts the application.")
+    stop: tuple[str, ...] = option(argv, default=(), help="The command that stops it.")
+    check: tuple[str, ...] = option(
+        argv, default=(), help="The command that tells its status: exit code 0 is up, 1 is down, others are warn."
+    )
+    start_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the start command may take.")
+    stop_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the stop command may take.")
+    check_timeout: float = option(seconds, default=5.0, inherited=True, help="How long the check command may take.")
+
+
+@frozen(kw_only=True)
+class Ip(Resource):
+    """An address by which the service is reached."""
+
+    ipname: str = option(name, help="The address, or a name that resolves to it.")
+    ipdev: str = option(name, help="The adapter that carries the address.")
+    netmask: str = option(line, default="", help="The netmask or prefix length.")
+    gateway: str = option(line, default="", help="The gateway to use with the address.")
+
+
+@frozen(kw_only=True)
+class Vmdg(Resource):
+    """The disks of a guest, as its own definition lists them."""
+
+    container_id: str = option(line, default="", help="The rid of the container whose disks are meant.")
+    scsireserv: bool = option(
+        boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
+    )
+
+
+@frozen(kw_only=True)
+class Disk(Resource):
+    """Disks that the file lists by itself."""
+
+    devices: tuple[str, ...] = option(words, default=(), help="The disks' device paths.")
+    scsireserv: bool = option(
+        boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
+    )
+
+
+@frozen(kw_only=True)
+class Fs(Resource):
+    """A file system that the service needs mounted."""
+
+    dev: str = option(path, help="The device to mount.")
+    mnt: str = option(path, help="Where to mount it.")
+    mnt_opt: str = option(line, default="", help="Mount options.")
+
+
+@frozen(kw_only=True)
+class Sync(Resource):
+    """Data to be copied to other nodes."""
+
+    src: tuple[str, ...] = option(words, default=(), help="What to copy.")
+    dst: str = option(path, default="", help="Where to on the target nodes.")
+    target: tuple[str, ...] = option(words, default=("nodes",), help="Which nodes: nodes, drpnodes, or both.")
+    dstfs: str = option(path, default="", help="The mount point that must be there on the target node.")
+
+
+#: The kinds of resource, in the order in which a start takes them; a stop goes the other way.
+KINDS = MappingProxyType(
+    {"disk": Disk, "vmdg": Vmdg, "fs": Fs, "container": Guest, "ip": Ip, "app": App, "sync": Sync}
+)
+
+#: Kinds whose resources decide whether the service is available; the others count in the overall status only.
+AVAILABILITY_KINDS = frozenset({"container", "ip", "vmdg", "disk", "fs", "app"})
+
+
+def kind_of(rid: str) -> str:
+    """The kind in a section's name.
+
+    Args:
+        rid: A section's name, such as ``container#1``.
+
+    Returns:
+        What stands before ``#``.
+    """
+    return rid.partition("#")[0]

@@ -1,0 +1,82 @@
+"""Every hook of vmsvc: the first page for authors of plugins.
+
+A plugin is a module named by an entry point of the group ``vmsvc``. It marks functions with :data:`hookimpl`; the
+core calls them. Hooks discover and broadcast: what a technology *does* is methods on a driver
+(:mod:`vmsvc.driver`), since a hook call cannot be typed and ``start`` has exactly one right receiver.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from vmsvc.core.contract import Driver
+    from vmsvc.core.plan import Step
+    from vmsvc.core.service import Service
+
+hookspec = pluggy.HookspecMarker("vmsvc")
+hookimpl = pluggy.HookimplMarker("vmsvc")
+
+# --- discovery: once, when a session looks for its plugins -----------------------------------------------------------
+
+
+@hookspec
+def vmsvc_drivers() -> list[type[Driver[object]]]:  # type: ignore[type-var, empty-body]
+    """The driver classes that the plugin offers.
+
+    Called once for each session, before any service is read. Import nothing heavy here: a session asks every plugin,
+    also for a command that will not use it.
+
+    Returns:
+        Classes that satisfy :class:`vmsvc.driver.Driver`.
+
+    Example::
+
+        @hookimpl
+        def vmsvc_drivers():
+            return [BhyveDriver]
+    """
+
+
+# --- broadcast: around each step of an action, in the process that acts ----------------------------------------------
+
+
+@hookspec
+def vmsvc_before_step(step: Step, service: Service) -> None:
+    """A step is about to be taken; its intention is on disk already.
+
+    Called in plan order. An exception is a veto: the step is not taken, the action fails with the exception's text as
+    the reason, and what the action had started is rolled back. Steps of a rollback are announced too.
+
+    Args:
+        step: What is about to be done.
+        service: The service that it is done for.
+
+    Example::
+
+        @hookimpl
+        def vmsvc_before_step(step, service):
+            if step.verb == "start" and maintenance_window():
+                raise RuntimeError("the storage is being serviced until 04:00")
+    """
+
+
+@hookspec
+def vmsvc_after_step(step: Step, service: Service, error: str) -> None:
+    """A step has been taken; its result is on disk already.
+
+    Called for steps that failed, too. An exception here is logged and changes nothing: the step has happened.
+
+    Args:
+        step: What was done.
+        service: The service that it was done for.
+        error: Why it failed; empty where it succeeded.
+
+    Example::
+
+        @hookimpl
+        def vmsvc_after_step(step, service, error):
+            print(f"{service.name}: {step} {error or 'done'}")
+    """
