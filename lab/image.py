@@ -1,0 +1,201 @@
+"""Builds the lab's guest image, a kernel and an initramfs, from Debian packages alone, once.
+
+The kernel and the guest agent are downloaded and only unpacked; busybox and dropbear are those installed here. The
+result lies in a cache under a name derived from its inputs, and gets that name when it is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import LabError
+from lab.initramfs import Initramfs
+
+BUSYBOX = Path("/bin/busybox")
+DROPBEAR = Path("/usr/sbin/dropbear")
+DROPBEARKEY = Path("/usr/bin/dropbearkey")
+DROPBEARCONVERT = Path("/usr/lib/dropbear/dropbearconvert")
+KERNEL_META = "linux-image-cloud-amd64"
+AGENT = "qemu-guest-agent"
+MODULES = ("virtio_pci", "virtio_net", "virtio_blk", "virtio_console", "button", "evdev", "crc32c_generic", "ext4")
+ROOTFS = Path(__file__).parent / "rootfs"
+SCRIPTS = {
+    "init": "init",
+    "word": "bin/word",
+    "shutdown": "sbin/shutdown",
+    "udhcpc": "etc/udhcpc",
+    "power-button": "etc/acpi/PWRF/00000080",
+}
+
+
+@dataclass(frozen=True)
+class GuestImage:
+    """A built guest: boot `kernel` with `initrd`; root may log in by ssh with `key`."""
+
+    directory: Path
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel."""
+        return self.directory / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        """The initramfs."""
+        return self.directory / "initrd.img"
+
+    @property
+    def key(self) -> Path:
+        """The private ssh key that the guest's root accepts (OpenSSH's form)."""
+        return self.directory / "id_ed25519"
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Which packages were downloaded for it: file name to SHA-256."""
+        manifest: dict[str, str] = json.loads((self.directory / "packages.json").read_text())
+        return manifest
+
+
+def default_cache() -> Path:
+    """Where images are kept: $VMSVC_LAB_CACHE, or a git-ignored place in the checkout."""
+    chosen = os.environ.get("VMSVC_LAB_CACHE")
+    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / ".quickstart" / "lab"
+
+
+def build_image(cache: Path | None = None, *, refresh: bool = False) -> GuestImage:
+    """The guest image, from the cache if its inputs are unchanged, else built now (some 5 to 15 seconds).
+
+    The inputs are this recipe and this machine's busybox and dropbear. A newer kernel in Debian is no reason to
+    build again: `refresh=True` is.
+    """
+    cache = cache or default_cache()
+    final = cache / f"guest-{_inputs()}"
+    if final.is_dir() and not refresh:
+        return GuestImage(final)
+    cache.mkdir(parents=True, exist_ok=True)
+    with _only_builder(cache):
+        if refresh:
+            shutil.rmtree(final, ignore_errors=True)
+        if not final.is_dir():
+            work = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
+            try:
+                _build(work)
+                (work / "result").rename(final)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+    return GuestImage(final)
+
+
+@contextlib.contextmanager
+def _only_builder(cache: Path) -> Iterator[None]:
+    """One builder at a time; what a killed one left is removed by the next."""
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in cache.glob(".building-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _inputs() -> str:
+    if platform.machine() != "x86_64":
+        raise LabError(f"the lab's guest exists for x86_64 only; this machine is {platform.machine()}")
+    digest = hashlib.sha256()
+    recipe = [Path(__file__), Path(__file__).with_name("initramfs.py"), *sorted(ROOTFS.iterdir())]
+    for path in (*recipe, BUSYBOX, DROPBEAR):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise LabError(f"{path} is missing: apt-get install busybox-static dropbear-bin") from None
+        digest.update(b"%s %d\n" % (path.name.encode(), len(data)) + data)
+    return digest.hexdigest()[:16]
+
+
+def _build(work: Path) -> None:
+    """Make work/result."""
+    result = work / "result"
+    result.mkdir()
+    unpacked = _unpack(work, result / "packages.json")
+    (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
+    shutil.copyfile(kernel, result / "vmlinuz")
+    (modules,) = (unpacked / "lib/modules").iterdir()
+
+    root = Initramfs()
+    for path in ("dev", "proc", "sys", "run", "mnt", "root", "var"):
+        root.directory(path)
+    root.directory("tmp", 0o1777)
+    root.link("var/run", "/run")
+    root.program("bin/busybox", BUSYBOX)
+    for applet in _run([BUSYBOX, "--list"]).split():
+        if applet != "busybox":
+            root.link(f"bin/{applet}", "busybox")
+    root.linked_program("usr/sbin/dropbear", DROPBEAR)
+    root.linked_program("usr/sbin/qemu-ga", unpacked / "usr/sbin/qemu-ga")
+    root.kernel_modules(modules, MODULES)
+    for name, path in SCRIPTS.items():
+        root.program(path, ROOTFS / name)
+    root.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
+    root.file("etc/group", b"root:x:0:\n")
+    root.file("etc/shadow", b"root:*:19000:0:99999:7:::\n", 0o600)
+    root.file("etc/shells", b"/bin/sh\n")
+    _keys(work, result, root)
+    (result / "initrd.img").write_bytes(root.archive())
+
+
+def _unpack(work: Path, manifest: Path) -> Path:
+    """Download the kernel and the agent, note what they were, and unpack them without installing anything."""
+    kernel = _kernel_package()
+    command = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", kernel, AGENT]
+    try:
+        _run(command, cwd=work)
+    except LabError:
+        _run(["apt-get", "update", "-qq", "-o", "DPkg::Lock::Timeout=600"])
+        _run([*command[:-2], _kernel_package(), AGENT], cwd=work)
+    packages = sorted(work.glob("*.deb"))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in packages}
+    manifest.write_text(json.dumps(digests, indent=2) + "\n")
+    for package in packages:
+        _run(["dpkg-deb", "-x", package, work / "unpacked"])
+    return work / "unpacked"
+
+
+def _kernel_package() -> str:
+    """The kernel package that Debian's meta package stands for; the meta package itself when apt knows nothing yet."""
+    found = re.search(r"Depends: (linux-image-\S+)", _run(["apt-cache", "depends", KERNEL_META], check=False))
+    return found[1] if found else KERNEL_META
+
+
+def _keys(work: Path, result: Path, root: Initramfs) -> None:
+    """A host key for the guest, and a key pair for its root."""
+    host, user = work / "host_key", work / "user_key"
+    for key in (host, user):
+        _run([DROPBEARKEY, "-t", "ed25519", "-f", key])
+    public = next(line for line in _run([DROPBEARKEY, "-y", "-f", user]).splitlines() if line.startswith("ssh-"))
+    _run([DROPBEARCONVERT, "dropbear", "openssh", user, result / "id_ed25519"])
+    (result / "id_ed25519").chmod(0o600)
+    root.file("etc/dropbear/dropbear_ed25519_host_key", host.read_bytes(), 0o600)
+    root.directory("root/.ssh", 0o700)
+    root.file("root/.ssh/authorized_keys", public.encode() + b"\n", 0o600)
+
+
+def _run(argv: Sequence[str | Path], *, cwd: Path | None = None, check: bool = True) -> str:
+    try:
+        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    except FileNotFoundError as error:
+        raise LabError(f"{error.filename} is missing: ./quickstart installs what the lab needs") from None
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{' '.join(map(str, argv))}: not done after 300 s") from None
+    if check and done.returncode != 0:
+        raise LabError(f"{' '.join(map(str, argv))}: exit {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
