@@ -143,7 +143,7 @@ class PrivateLibvirtd:
         except ProcessLookupError:
             raise LabError(f"libvirtd ended at once:\n{self.log()[-3000:]}") from None
         deadline = time.monotonic() + timeout
-        while not self._answers():
+        while not self.answers:
             if self._ended(0) or time.monotonic() > deadline:
                 self.kill()
                 raise LabError(f"libvirtd did not start within {timeout:g} s:\n{self.log()[-3000:]}")
@@ -179,6 +179,18 @@ class PrivateLibvirtd:
     def running(self) -> bool:
         """Whether the daemon's process exists, paused or not."""
         return not self._ended(0)
+
+    @property
+    def answers(self) -> bool:
+        """Whether the daemon serves; it listens before it does, and one that is paused doesn't."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            try:
+                client.connect(str(self.socket))
+                self.virsh("uri", timeout=5)
+            except (OSError, LabError):
+                return False
+        return True
 
     @property
     def pid(self) -> int:
@@ -272,17 +284,6 @@ class PrivateLibvirtd:
         poll = select.poll()
         poll.register(self._daemon, select.POLLIN)
         return bool(poll.poll(timeout * 1000))
-
-    def _answers(self) -> bool:
-        """Whether the daemon serves."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(1)
-            try:
-                client.connect(str(self.socket))
-            except OSError:
-                return False
-        # It listens before it is ready, and may still give up.
-        return "://" in self.virsh("uri", timeout=20, check=False)
 
 
 def _with_entry(table: Path, entry: str) -> str:

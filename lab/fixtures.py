@@ -1,0 +1,89 @@
+"""The lab as pytest fixtures; a conftest.py takes the ones it wants by importing them.
+
+Where the lab can't run, its tests are skipped with the reason; in CI, or with VMSVC_LAB=require, they fail instead:
+a run that silently left out the real backends would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from lab import LabError
+from lab.domain import Guest, GuestOptions, define_guest
+from lab.guest import GuestImage
+from lab.image import build_image
+from lab.libvirtd import PrivateLibvirtd
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11 on
+
+__all__ = ["guest_image", "libvirtd", "make_guest", "private_libvirtd"]
+
+
+class MakeGuest(Protocol):
+    """Defines a guest, on the session's libvirtd or another, until the test's end."""
+
+    def __call__(self, name: str, *, on: PrivateLibvirtd | None = None, **options: Unpack[GuestOptions]) -> Guest: ...
+
+
+@contextmanager
+def required() -> Iterator[None]:
+    """Turn "the lab cannot run here" into a failure or a skip, as the environment asks."""
+    try:
+        yield
+    except LabError as error:
+        if os.environ.get("VMSVC_LAB") == "require" or os.environ.get("CI"):
+            pytest.fail(f"the lab is required and cannot run: {error}", pytrace=False)
+        pytest.skip(f"the lab cannot run here: {error}")
+
+
+@pytest.fixture(scope="session")
+def guest_image() -> GuestImage:
+    """The kernel and initramfs of the lab's guest."""
+    with required():
+        return build_image()
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[PrivateLibvirtd]:
+    """A libvirtd for the whole session; tests leave it running."""
+    yield from _libvirtd()
+
+
+@pytest.fixture
+def private_libvirtd() -> Iterator[PrivateLibvirtd]:
+    """A libvirtd for one test, which may kill it, stop it, pause it."""
+    yield from _libvirtd()
+
+
+@pytest.fixture
+def make_guest(request: pytest.FixtureRequest, guest_image: GuestImage) -> Iterator[MakeGuest]:
+    """Defines guests that are gone after the test: `make_guest("name", hang=True)`."""
+    guests: list[Guest] = []
+
+    def make(name: str, *, on: PrivateLibvirtd | None = None, **options: Unpack[GuestOptions]) -> Guest:
+        daemon: PrivateLibvirtd = on or request.getfixturevalue("libvirtd")
+        guest = define_guest(daemon, guest_image, name, options)
+        guests.append(guest)
+        return guest
+
+    yield make
+    for guest in guests:
+        if guest.libvirtd.answers:
+            guest.remove()
+
+
+def _libvirtd() -> Iterator[PrivateLibvirtd]:
+    daemon = None
+    with required():
+        daemon = PrivateLibvirtd()
+        daemon.__enter__()
+    try:
+        yield daemon
+    finally:
+        daemon.close()
