@@ -22,9 +22,7 @@ def traces(directory):
     text = str(directory).encode()
     found = [directory] if directory.exists() else []
     for process in Path("/proc").glob("[0-9]*"):
-        for part in ("cmdline", "mountinfo"):
-            if text in read(process / part):
-                found.append(process / part)
+        found += [process / part for part in ("cmdline", "mountinfo") if text in read(process / part)]
     return found
 
 
