@@ -1,0 +1,251 @@
+"""Commands on this node, run by a helper process (:mod:`vmsvc.core.transport.runner`) that may fork safely."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vmsvc.core.errors import ActionFailed, Undetermined, UsageError
+from vmsvc.core.node import node_from
+from vmsvc.core.transport import Outcome
+
+log = logging.getLogger("vmsvc.host")
+
+#: Isolated, so that no PYTHON… variable changes the runner, while its commands inherit them all; with this process's
+#: own search path, so that it finds the same ``sh``.
+_RUNNER = (
+    *(sys.executable, "-I", "-X", "utf8", "-c"),
+    "import runpy, sys; sys.path[:] = sys.argv[2:-1]; runpy.run_path(sys.argv[1], run_name='__main__')",
+    str(Path(__file__).with_name("runner.py")),
+)
+
+#: How much longer than a command's budget its worker may take to end it and to answer, in seconds.
+_ANSWER_GRACE_S = 3.0
+
+#: How long the runner may take to accept work, or to exit when told, in seconds.
+_RUNNER_GRACE_S = 1.0
+
+_HINTS = {
+    "no-such-command": "install it, or give its full path",
+    "not-executable": "look at its mode and owner with ls -l",
+}
+
+_SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
+_SHOWN_CHARACTERS = 500
+
+
+def shown(argv: Sequence[str]) -> str:
+    """A command as one line for logs and messages: quoted for a shell, secrets masked, shortened.
+
+    Args:
+        argv: The program and its arguments.
+
+    Returns:
+        The line; values of options such as ``--password`` are replaced by ``***``.
+
+    >>> shown(["login", "--password=hunter2", "--token", "abc", "a b"])
+    "login '--password=***' --token '***' 'a b'"
+    """
+    masked: list[str] = []
+    is_secret = False
+    for argument in argv:
+        option = _SECRET.fullmatch(argument)
+        if is_secret and option is None:
+            masked.append("***")
+        else:
+            masked.append(f"{option[1]}=***" if option and option[2] else argument)
+        is_secret = option is not None and option[2] is None
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shlex.join(masked))
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+
+
+class _Runner:
+    """The helper process, and the socket by which it is given work."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(_RUNNER_GRACE_S)
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(self._control.close)
+            self._process = subprocess.Popen(  # noqa: S603 - our own program; vfork and exec are safe beside threads
+                [*_RUNNER, *map(os.path.abspath, sys.path), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a Ctrl-C at the terminal is for vmsvc, which then ends its commands itself
+            )
+            undo.pop_all()
+
+    def submit(self) -> socket.socket:
+        """Let the runner fork a worker; the socket to talk to it is returned."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [b"!"], [theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+        return ours
+
+    def close(self) -> None:
+        """End the runner; commands that still run are their workers' business."""
+        self._control.close()
+        try:
+            self._process.wait(_RUNNER_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_RUNNER_GRACE_S)
+
+
+class LocalHost:
+    """This node, as a :class:`~vmsvc.core.transport.Host`. Threads may share it; their commands run in parallel.
+
+    A command runs in a session of its own, without input, with the environment of the calling process, and in the
+    directory that was current when the host ran its first command. A daemon that a command leaves behind lives on.
+
+    Args:
+        name: The host's name, for messages; this node's own unless given.
+
+    Attributes:
+        name: The host's name.
+
+    >>> with contextlib.closing(LocalHost()) as host:
+    ...     host.run(["echo", "a b"], budget_s=10.0).out.rstrip()
+    'a b'
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name or node_from(os.environ).name
+        self._guard = threading.Lock()
+        self._runner: _Runner | None = None
+        self._close_runner: Callable[[], object] = lambda: None
+
+    def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
+        """Run one command to its end, or to the end of its budget.
+
+        Args:
+            argv: The program and its arguments; no shell is involved.
+            budget_s: How long it may take, in seconds; then all processes of its session are ended.
+            environment: Variables to set in addition to this process's own.
+
+        Returns:
+            What the command left behind, whatever its exit code.
+
+        Raises:
+            UsageError: The arguments or the environment cannot be given to any command.
+            ActionFailed: The command could not be started at all: no such program, or no permission.
+            Undetermined: The budget was spent, or the helper process ended; what the command did is not known.
+        """
+        _check(argv, environment or {})
+        request = {"argv": [*argv], "budget_s": budget_s, "environment": {**os.environ, **(environment or {})}}
+        place = f"{self.name}: {shown(argv)}"
+        if budget_s <= 0:
+            raise Undetermined(f"{place}: not started, since no time was left for it", code="undetermined.timeout")
+        answer = self._ask(request, place, time.monotonic() + budget_s + _ANSWER_GRACE_S)
+        if "failure" in answer:
+            log.info("%s: not started: %s", place, answer["reason"])
+            raise ActionFailed(
+                f"{place}: cannot be started: {answer['reason']}",
+                code=f"action.{answer['failure']}",
+                hint=_HINTS.get(answer["failure"], ""),
+            )
+        code, duration_s = answer["code"], answer["duration_s"]
+        if not answer["in_time"]:
+            log.info("%s: ended by us after %.3f s", place, duration_s)
+            raise Undetermined(
+                f"{place}: did not end within {budget_s:g} s, and was killed{_rest_of(answer)}",
+                code="undetermined.timeout",
+                hint="what it did is not known: look, before trying again with a larger timeout",
+            )
+        log.info("%s: exit code %d after %.3f s", place, code, duration_s)
+        out, err, is_truncated = answer["out"], answer["err"], answer["truncated"]
+        return Outcome(argv=tuple(argv), code=code, out=out, err=err, duration_s=duration_s, truncated=is_truncated)
+
+    def close(self) -> None:
+        """End the helper process; commands that still run go on. A later command starts another helper."""
+        with self._guard:
+            self._runner = None
+            self._close_runner()
+
+    def _ask(self, request: dict[str, Any], place: str, deadline: float) -> dict[str, Any]:
+        try:
+            with self._new_link() as link:
+                _set_deadline(link, deadline)
+                link.sendall(json.dumps(request).encode() + b"\n")
+                received = bytearray()
+                while chunk := link.recv(1 << 20):
+                    received += chunk
+                    _set_deadline(link, deadline)
+            if not received.endswith(b"\n"):
+                raise ConnectionResetError("it ended before it had told the result")
+        except TimeoutError:
+            log.info("%s: abandoned", place)
+            raise Undetermined(
+                f"{place}: did not end within {request['budget_s']:g} s, and cannot be killed",
+                code="undetermined.timeout",
+                hint="it may hang in the kernel, on storage that does not answer (state D in ps)",
+            ) from None
+        except OSError as error:
+            log.info("%s: the helper process broke: %s", place, error)
+            raise Undetermined(
+                f"{place}: the helper process that runs commands broke: {error}",
+                code="undetermined.runner",
+                hint="what the command did is not known: look, before trying again",
+            ) from None
+        answer: dict[str, Any] = json.loads(received)
+        return answer
+
+    def _new_link(self) -> socket.socket:
+        with self._guard:
+            if self._runner is not None:
+                try:
+                    return self._runner.submit()
+                except (BrokenPipeError, ConnectionResetError):
+                    log.info("%s: the helper process was ended by somebody; starting another", self.name)
+                    self._close_runner()
+            self._runner = runner = _Runner()
+            self._close_runner = weakref.finalize(self, runner.close)  # also where nobody calls close()
+            return runner.submit()
+
+
+def _set_deadline(link: socket.socket, deadline: float) -> None:
+    link.settimeout(max(deadline - time.monotonic(), 0.001))
+
+
+def _check(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Refuse what no process can be given."""
+    if isinstance(argv, str) or not argv or not argv[0]:
+        raise UsageError(f"a command is a list of a program and its arguments, not {argv!r}", code="usage.command")
+    for what, texts in (("an argument", argv), ("a variable", [*environment, *environment.values()])):
+        for text in texts:
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                raise UsageError(
+                    f"{shown(argv)}: {what} has a NUL character in it or is no valid text: {text[:80]!r}",
+                    code="usage.command",
+                )
+    for name in environment:
+        if not name or "=" in name:
+            raise UsageError(f"{shown(argv)}: {name!r} cannot be the name of a variable", code="usage.command")
+
+
+def _rest_of(answer: Mapping[str, Any]) -> str:
+    """What there is to tell about a command that was killed: processes that do not die, and its last lines."""
+    left = ", ".join(map(str, answer["left"]))
+    lines = (answer["err"] or answer["out"]).strip().splitlines()[-3:]
+    told = f"; these processes of it do not die: {left}" if left else ""
+    return told + (f"; it said last: {' | '.join(lines)[-300:]}" if lines else "")

@@ -1,0 +1,257 @@
+"""The command runner: the main of a small process of its own, the only one that imports ``sh``.
+
+``sh`` forks and starts threads, and a process that has threads must not fork. So local commands do not run in vmsvc's
+own process, where connections and API clients keep threads, but here::
+
+    vmsvc ──control──▶ runner ──fork──▶ worker ──sh──▶ command
+      └───────────────link────────────────┘
+
+The runner has no threads. For each command it receives one end of a fresh socket, the *link*, and forks a worker, which
+reads the command from the link as one line of JSON, runs it, and answers with another. The link also tells each
+end whether the other is still alive. The file stands alone, importing nothing of vmsvc, to start fast and fork cheaply.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sh
+
+#: How much of each output stream is kept, in bytes; the rest is read and dropped.
+OUTPUT_LIMIT = 1 << 20
+
+#: How long a command may take to obey SIGTERM, and its processes to vanish after SIGKILL, in seconds.
+TERM_GRACE_S, KILL_GRACE_S = 1.0, 0.5
+
+#: How long after a command's end its pipes are still read, where a daemon that it left behind holds them open.
+PIPES_GRACE_S = 0.2
+
+_READ_BYTES = 1 << 16  # a pipe's whole capacity, so that one read takes all that an ended command left in it
+_CHECK_S = 0.02
+
+
+def main() -> None:
+    """Serve the control socket whose descriptor is the last argument, until its other end is closed."""
+    control = socket.socket(fileno=int(sys.argv[-1]))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not descriptors:
+            return
+        with socket.socket(fileno=descriptors[0]) as link:
+            try:
+                worker = os.fork()
+            except OSError as error:
+                _answer(link, {"failure": "cannot-start", "reason": f"cannot fork: {error.strerror}"})
+                continue
+            if worker == 0:
+                try:
+                    control.close()
+                    _work(link)
+                finally:
+                    os._exit(0)
+
+
+def _work(link: socket.socket) -> None:
+    with link.makefile("rb") as stream:
+        line = stream.readline()
+    if not line.endswith(b"\n"):
+        return  # the caller ended before it had told the command
+    request: dict[str, Any] = json.loads(line)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    started = time.monotonic()
+    try:
+        command = _Command(request["argv"], link)
+    except _NotStartedError as failure:
+        _answer(link, {"failure": failure.args[0], "reason": failure.args[1]})
+        return
+    in_time = command.read_until_end(started + request["budget_s"])
+    left = [] if in_time else _end_session(command)
+    code, duration_s = command.exit_code(), time.monotonic() - started
+    command.read_rest()
+    _answer(link, {"code": code, "in_time": in_time, "left": left, "duration_s": duration_s, **command.output()})
+    command.drain()
+
+
+def _answer(link: socket.socket, answer: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # the caller is gone: nobody wants the answer
+        link.sendall(json.dumps(answer).encode() + b"\n")
+    link.close()
+
+
+class _NotStartedError(Exception):
+    """The command could not be started; its arguments are a word for the code, and the reason."""
+
+
+class _Command:
+    """One command: what it prints, whether it has ended, and whether its caller still waits."""
+
+    def __init__(self, argv: list[str], link: socket.socket) -> None:
+        self._caller_waits = True
+        self._is_truncated = False
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(link, selectors.EVENT_READ, self._lose_caller)
+        # A SIGCHLD writes into this socket, so that the command's end is an event among the others.
+        woken, self._wake = socket.socketpair()
+        self._wake.setblocking(False)
+        self._selector.register(woken, selectors.EVENT_READ, lambda woken: woken.recv(_READ_BYTES))
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        self._running = _launch(argv, out_end, err_end)
+        self.session: int = self._running.pid
+        self._kept = {out: bytearray(), err: bytearray()}
+        self._open = {out, err}
+        for pipe in (out, err):
+            self._selector.register(pipe, selectors.EVENT_READ, self._read)
+
+    def pump(self, timeout_s: float | None) -> None:
+        """Wait for something to happen, and deal with it."""
+        for key, _ in self._selector.select(timeout_s):
+            key.data(key.fileobj)
+
+    def read_until_end(self, deadline: float) -> bool:
+        """Read until the command has ended; ``False`` where the deadline passed or the caller ended before."""
+        while not self._has_ended():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or not self._caller_waits:
+                return False
+            self.pump(left_s)
+        return True
+
+    def read_rest(self) -> None:
+        """Read what the pipes still hold, for a short moment: a daemon may keep them open for ever."""
+        end = time.monotonic() + PIPES_GRACE_S
+        while self._open and (left_s := end - time.monotonic()) > 0:
+            self.pump(left_s)
+
+    def drain(self) -> None:
+        """Read and drop until nobody holds the pipes: a daemon would die of writing to a pipe that nobody reads."""
+        while self._open:
+            self.pump(None)
+
+    def exit_code(self) -> int | None:
+        """The command's exit code, or ``None`` where it does not die."""
+        return int(self._running.exit_code) if self._has_ended() else None
+
+    def output(self) -> dict[str, Any]:
+        """What was printed, as far as it was kept."""
+        out, err = (kept.decode(errors="backslashreplace") for kept in self._kept.values())
+        return {"out": out, "err": err, "truncated": self._is_truncated}
+
+    def _has_ended(self) -> bool:
+        try:
+            return os.waitid(os.P_PID, self.session, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True  # a thread of sh has reaped it already
+
+    def _read(self, pipe: int) -> None:
+        chunk = os.read(pipe, _READ_BYTES)
+        kept = self._kept[pipe]
+        room = OUTPUT_LIMIT - len(kept)
+        kept += chunk[:room]
+        self._is_truncated |= len(chunk) > room
+        if not chunk:
+            self._selector.unregister(pipe)
+            self._open.discard(pipe)
+
+    def _lose_caller(self, link: socket.socket) -> None:
+        self._selector.unregister(link)  # the caller sends nothing after its request: this is the end of the link
+        self._caller_waits = False
+
+
+def _launch(argv: list[str], out: int, err: int) -> sh.RunningCommand:
+    """Start a command in a session of its own, with these descriptors, which are closed here."""
+    try:
+        with open(os.devnull, "rb") as nothing, open(out, "wb") as out_end, open(err, "wb") as err_end:  # noqa: PTH123
+            return sh.Command(argv[0])(
+                *argv[1:],
+                _in=nothing,
+                _out=out_end,
+                _err=err_end,
+                _bg=True,
+                _bg_exc=False,
+                _new_session=True,
+                _tty_out=False,
+                _truncate_exc=False,
+                _ok_code=tuple(range(-signal.NSIG, 256)),
+                _preexec_fn=_restore_signals,
+            )
+    except sh.CommandNotFound:
+        raise _NotStartedError(*_why_not_found(argv[0])) from None
+    except sh.ForkException as error:
+        raise _NotStartedError("cannot-start", _why_not_started(str(error))) from None
+
+
+def _restore_signals() -> None:
+    # ``sh`` ignores SIGHUP for commands in the background, and Python SIGXFSZ; commands would inherit both.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+
+def _end_session(command: _Command) -> list[int]:
+    """Ask all processes of the command's session to end, then kill them; those that do not die are returned.
+
+    A session's number is not given to another process while one of its processes lives, so nobody else is hit.
+    """
+    left: list[int] = []
+    for number, grace_s in ((signal.SIGTERM, TERM_GRACE_S), (signal.SIGKILL, KILL_GRACE_S)):
+        end = time.monotonic() + grace_s
+        _signal(command.session, number)
+        while (left := [*_members(command.session)]) and time.monotonic() < end:
+            command.pump(_CHECK_S)
+            if number == signal.SIGKILL:
+                _signal(command.session, number)  # again: processes may have been started meanwhile
+        if not left:
+            break
+    return left
+
+
+def _signal(session: int, number: int) -> None:
+    for process in _members(session):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)
+
+
+def _members(session: int) -> Iterator[int]:
+    """The living processes of a session, whatever their process groups: see proc(5)."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # ended meanwhile
+                if os.getsid(int(entry.name)) == session:
+                    state = (entry / "stat").read_bytes().rpartition(b")")[2].split()[0]
+                    if state not in (b"Z", b"X"):
+                        yield int(entry.name)
+
+
+def _why_not_found(program: str) -> tuple[str, str]:
+    if "/" not in program:
+        return "no-such-command", f"there is no such command in PATH={os.environ.get('PATH', '')}"
+    if Path(program).exists():
+        return "not-executable", "it is not an executable file, or this user may not execute it"
+    return "no-such-command", "there is no such file"
+
+
+def _why_not_started(story: str) -> str:
+    """The reason in the child's traceback, whose last line is like ``OSError: [Errno 8] Exec format error``."""
+    last = story.strip().splitlines()[-1].strip()
+    if f"[Errno {errno.ENOENT}]" in last:
+        return "the interpreter that its first line names does not exist"
+    return last.rpartition("] ")[2]
+
+
+if __name__ == "__main__":
+    main()
