@@ -1,0 +1,242 @@
+"""The driver: translates vmsvc's verbs into requests to the hypervisor, and its words into phases."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from vmsvc.driver import (
+    Capability,
+    Context,
+    DriverError,
+    Evidence,
+    Guest,
+    GuestDisk,
+    Lane,
+    Observation,
+    Phase,
+    Sizes,
+    Undetermined,
+    Value,
+    VmsvcError,
+    boolean,
+    choice,
+    integer,
+    option,
+    seconds,
+    unknown,
+    words,
+)
+from vmsvc_null.hypervisor import VERBS, ErrorCode, Hypervisor, HypervisorError, Machine
+
+T = TypeVar("T")
+
+#: The hypervisor's words. A word that is not listed here is one that we do not understand: unknown, never down.
+PHASES = {
+    "running": Phase.RUNNING,
+    "stopped": Phase.STOPPED,
+    "saved": Phase.SAVED,
+    "absent": Phase.ABSENT,
+    "starting": Phase.STARTING,
+    "stopping": Phase.STOPPING,
+    "paused": Phase.PAUSED,
+    "suspended": Phase.SUSPENDED,
+    "crashed": Phase.CRASHED,
+    "stuck": Phase.STUCK,
+    "migrating": Phase.MIGRATING,
+    "degraded": Phase.DEGRADED,
+}
+
+
+def _verbs(raw: Any) -> tuple[str, ...]:
+    found = words.parse(raw)
+    if wrong := ", ".join(word for word in found if word not in VERBS):
+        raise ValueError(f"{wrong}: no such verb")
+    return found
+
+
+#: A type of value that vmsvc does not have: this is how a driver adds one.
+verbs: Value[tuple[str, ...]] = Value(f"words among {', '.join(VERBS)}", _verbs, VERBS)
+
+
+@frozen(kw_only=True)
+class NullGuest(Guest):
+    """A simulated guest: what it is given, and how it is to behave."""
+
+    vcpus: int = option(integer, default=1, help="Virtual processors.")
+    memory_mib: int = option(integer, default=256, help="Memory in MiB.")
+    disks: tuple[str, ...] = option(words, default=(), help="Paths of the disks that the guest is given.")
+    config_files: tuple[str, ...] = option(words, default=(), help="Files that a peer needs to run the guest.")
+    initial: str = option(choice(*PHASES), default="stopped", help="Its state until somebody starts or stops it.")
+    start_delay: float = option(seconds, default=0.0, help="How long it takes to start.")
+    stop_delay: float = option(seconds, default=0.0, help="How long it takes to shut down.")
+    dies_after: float = option(seconds, default=0.0, help="How long after a start it stops by itself; 0 for never.")
+    ignore_stop: bool = option(boolean, default=False, help="Ignore requests to shut down.")
+    fail: tuple[str, ...] = option(verbs, default=(), help="Verbs that fail.")
+    hang: tuple[str, ...] = option(verbs, default=(), help="Verbs that never return.")
+
+    @property
+    def script(self) -> Machine:
+        """The guest as the hypervisor's client library describes it."""
+        return Machine(
+            name=self.name or self.service,
+            phase=self.initial,
+            start_delay=self.start_delay,
+            stop_delay=self.stop_delay,
+            dies_after=self.dies_after,
+            ignore_stop=self.ignore_stop,
+            fail=self.fail,
+            hang=self.hang,
+        )
+
+
+class NullDriver:
+    """Guests of the simulated hypervisor of this node."""
+
+    type = "null"
+    kind = "container"
+    api = frozenset({1})
+    options = NullGuest
+    capabilities = frozenset(Capability)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        connect = partial(Hypervisor.of_node, context.node.root)
+        # A client that can block for ever is called through a lane, which gives up on it when the budget is spent.
+        self._lane = Lane(f"null hypervisor of {context.node.root}", connect=connect, disconnect=Hypervisor.close)
+        # Events come on a connection of their own: waiting for one guest holds up no question about another.
+        self._events = connect()
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._lane.close()
+
+    # --- the required part --------------------------------------------------------------------------------------------
+
+    def observe(self, resource: NullGuest, *, budget_s: float) -> Observation:
+        """Ask for one guest."""
+        begin = time.monotonic()
+        try:
+            machine = self._ask(lambda hypervisor: hypervisor.look(resource.script), budget_s)
+        except VmsvcError as error:
+            return unknown("look", error, duration_s=time.monotonic() - begin)
+        return _observation("look", machine, time.monotonic() - begin)
+
+    def start(self, resource: NullGuest, *, budget_s: float) -> None:
+        """Start the guest; define it first, where the hypervisor has lost it and the service keeps its definition."""
+        kept = self._context.definition_file(resource)
+
+        def work(hypervisor: Hypervisor) -> None:
+            try:
+                hypervisor.start(resource.script)
+            except HypervisorError as error:
+                if error.code is not ErrorCode.NO_MACHINE or not kept.exists():
+                    raise
+                hypervisor.define(resource.script)
+                hypervisor.start(resource.script)
+
+        self._ask(work, budget_s)
+
+    def stop(self, resource: NullGuest, *, budget_s: float) -> None:
+        """Ask the guest to shut down."""
+        self._ask(lambda hypervisor: hypervisor.stop(resource.script), budget_s)
+
+    def kill(self, resource: NullGuest, *, budget_s: float) -> None:
+        """Take the guest's power away."""
+        self._ask(lambda hypervisor: hypervisor.kill(resource.script), budget_s)
+
+    # --- the roles: implement those that the technology has, and declare them as capabilities -------------------------
+
+    def observe_all(self, resources: Sequence[NullGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Ask for all guests with one query."""
+        begin = time.monotonic()
+        scripts = [resource.script for resource in resources]
+        try:
+            answers = self._ask(lambda hypervisor: hypervisor.look_at_all(scripts), budget_s)
+        except VmsvcError as error:
+            nothing = unknown("look_at_all", error, duration_s=time.monotonic() - begin)
+            return {(resource.service, resource.rid): nothing for resource in resources}
+        duration_s = time.monotonic() - begin
+        return {
+            (resource.service, resource.rid): _observation("look_at_all", answers[resource.script.name], duration_s)
+            for resource in resources
+        }
+
+    def wait(self, resource: NullGuest, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
+        """Look, and look again whenever the hypervisor tells of a change."""
+        deadline = time.monotonic() + budget_s
+        while True:
+            seen = self.observe(resource, budget_s=max(deadline - time.monotonic(), 0.1))
+            left = deadline - time.monotonic()
+            if left <= 0 or until(seen):
+                return seen
+            if seen.phase is Phase.UNKNOWN:
+                time.sleep(min(left, 0.1))
+            else:
+                self._events.watch(resource.script, seen.state, left)
+
+    def disks(self, guest: NullGuest, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The disks of the guest's options, in their order."""
+        machine = self._known(guest, budget_s)
+        return [
+            GuestDisk(
+                target=f"disk{number}",
+                kind="block" if source.startswith("/dev/") else "file",
+                source=source,
+                bus="null",
+                live=machine.phase == "running",
+                persistent=True,
+            )
+            for number, source in enumerate(guest.disks)
+        ]
+
+    def definition(self, guest: NullGuest, *, budget_s: float) -> str:
+        """The guest's sizes and disks, as JSON."""
+        machine = self._known(guest, budget_s)
+        facts = {"name": machine.name, "vcpus": guest.vcpus, "memory_mib": guest.memory_mib, "disks": guest.disks}
+        return json.dumps(facts, indent=2)
+
+    def config_files(self, guest: NullGuest, *, budget_s: float) -> Sequence[Path]:  # noqa: ARG002 - nothing to ask
+        """Those files of the guest's options that exist."""
+        return [path for path in map(Path, guest.config_files) if path.is_absolute() and path.exists()]
+
+    def sizes(self, guest: NullGuest, *, budget_s: float) -> Sizes:
+        """The sizes of the guest's options."""
+        self._known(guest, budget_s)
+        return Sizes(vcpus=guest.vcpus, memory_mib=guest.memory_mib)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _known(self, guest: NullGuest, budget_s: float) -> Machine:
+        machine = self._ask(lambda hypervisor: hypervisor.look(guest.script), budget_s)
+        if machine.phase == "absent":
+            raise DriverError(f"the null hypervisor has no guest {machine.name}", code="driver.no-guest")
+        return machine
+
+    def _ask(self, work: Callable[[Hypervisor], T], budget_s: float) -> T:
+        """Call the hypervisor in time. Its error codes decide, never its texts: a clear no, or no answer at all."""
+        try:
+            return self._lane.call(work, budget_s=budget_s)
+        except HypervisorError as error:
+            if error.code is ErrorCode.NO_MACHINE:
+                hint = "set initial, or keep a definition for it"
+                raise DriverError(str(error), code="driver.no-guest", hint=hint) from error
+            if error.code is ErrorCode.REFUSED:
+                raise DriverError(str(error)) from error
+            raise Undetermined(str(error)) from error
+
+
+def _observation(probe: str, answer: Machine | HypervisorError, duration_s: float) -> Observation:
+    if isinstance(answer, HypervisorError):
+        return unknown(probe, answer, duration_s=duration_s)
+    if answer.phase not in PHASES:
+        return unknown(probe, f"the hypervisor says {answer.phase!r}, which we do not know", duration_s=duration_s)
+    detail = f"{answer.name} is {answer.phase}"
+    evidence = Evidence(probe=probe, detail=detail, duration_s=duration_s)
+    return Observation(phase=PHASES[answer.phase], state=answer.phase, evidence=evidence)

@@ -1,0 +1,322 @@
+"""The simulated hypervisor: what libvirtd or dockerd is to a real driver. It knows nothing of vmsvc.
+
+Its whole state, log included, is one JSON file, replaced atomically under a lock. So machines outlive the process that
+started them, any number of processes can use it at once, ``kill -9`` at any point leaves the state before or after a
+change and nothing between, and whoever only looks needs no lock and writes nothing. What takes time is a timeline,
+written down when it begins and read by whoever looks later; no thread or daemon is at work.
+
+A machine behaves as its *script* says: the caller's, unless told otherwise at run time (:meth:`Hypervisor.set`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import evolve, field, frozen
+
+#: What the hypervisor can be asked to do, and can be scripted to fail at.
+VERBS = ("observe", "start", "stop", "kill")
+_POLL_S = 0.02
+
+
+class ErrorCode(enum.Enum):
+    """Why the hypervisor did not do as it was asked; callers decide by it, never by a text."""
+
+    NO_MACHINE = "no-machine"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+class HypervisorError(Exception):
+    """The hypervisor did not do as it was asked.
+
+    Attributes:
+        code: Why, as a word that does not change.
+    """
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def _tuple(words: Iterable[str]) -> tuple[str, ...]:
+    """JSON knows lists only."""
+    return tuple(words)
+
+
+@frozen(kw_only=True)
+class Machine:
+    """A machine: where it stands, and how it behaves.
+
+    Attributes:
+        name: Its name.
+        phase: Its state, as the hypervisor's own word: ``running``, ``stopped``, ``absent`` …
+        start_delay: How long its next start takes, in seconds; it is ``starting`` meanwhile.
+        stop_delay: How long its next shutdown takes, in seconds; it is ``stopping`` meanwhile.
+        dies_after: How long after its next start it stops by itself, in seconds; 0 for never.
+        ignore_stop: Whether it ignores a request to shut down.
+        fail: Verbs that fail.
+        hang: Verbs that do not return.
+    """
+
+    name: str
+    phase: str = "stopped"
+    start_delay: float = 0.0
+    stop_delay: float = 0.0
+    dies_after: float = 0.0
+    ignore_stop: bool = False
+    fail: tuple[str, ...] = field(default=(), converter=_tuple)
+    hang: tuple[str, ...] = field(default=(), converter=_tuple)
+
+
+@frozen(kw_only=True)
+class LogEntry:
+    """A request that reached the hypervisor.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        pid: The process that asked.
+        machine: The machine's name.
+        verb: ``define``, ``start``, ``stop`` or ``kill``.
+        effect: Whether it changed anything; a start without effect found the machine up already.
+    """
+
+    at: float
+    pid: int
+    machine: str
+    verb: str
+    effect: bool
+
+
+class Hypervisor:
+    """A hypervisor whose state is in a directory. Reading creates nothing there.
+
+    Args:
+        directory: Where its state is; created by the first change.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file = directory / "hypervisor.json"
+
+    @classmethod
+    def of_node(cls, root: Path) -> Hypervisor:
+        """The hypervisor of a node.
+
+        Args:
+            root: The root of the node's files, as in ``VMSVC_ROOT``.
+        """
+        return cls(root / "var/lib/vmsvc-null")
+
+    # --- what a driver asks -------------------------------------------------------------------------------------------
+
+    def look(self, script: Machine) -> Machine:
+        """Where a machine stands.
+
+        Args:
+            script: How the machine behaves, and how it stands if nobody has touched it yet.
+
+        Returns:
+            The machine as it stands now.
+
+        Raises:
+            HypervisorError: It was scripted to fail.
+        """
+        self._obey_script("observe", script)
+        return self._machine(self._read(), script)
+
+    def look_at_all(self, scripts: Iterable[Machine]) -> dict[str, Machine | HypervisorError]:
+        """Where several machines stand, in one query.
+
+        Args:
+            scripts: The machines, as for :meth:`look`.
+
+        Returns:
+            By name, the machine; or an error for one that does not answer, which holds up none of the others.
+
+        Raises:
+            HypervisorError: The hypervisor itself was scripted to fail.
+        """
+        self._obey_script("observe")
+        state = self._read()
+        answers: dict[str, Machine | HypervisorError] = {}
+        for script in scripts:
+            machine = self._machine(state, script)
+            silent = "observe" in machine.fail + machine.hang
+            answers[script.name] = (
+                HypervisorError(ErrorCode.UNREACHABLE, f"{script.name} does not answer") if silent else machine
+            )
+        return answers
+
+    def define(self, script: Machine) -> None:
+        """Make a machine that is absent known here, stopped."""
+        with self._change() as state:
+            machine = self._machine(state, script)
+            self._settle(state, machine, "define", [(0.0, "stopped")] if machine.phase == "absent" else [])
+
+    def start(self, script: Machine) -> None:
+        """Begin to start a machine, unless it is up or on its way.
+
+        Raises:
+            HypervisorError: It was scripted to fail, or the machine is absent or in a state that has no way up.
+        """
+        self._obey_script("start", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            if machine.phase == "absent":
+                raise HypervisorError(ErrorCode.NO_MACHINE, f"there is no machine {machine.name}")
+            if machine.phase not in ("stopped", "saved", "crashed", "starting", "running"):
+                raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and cannot be started")
+            boot = [(0.0, "starting"), (machine.start_delay, "running")]
+            if machine.dies_after:
+                boot.append((machine.start_delay + machine.dies_after, "stopped"))
+            self._settle(state, machine, "start", [] if machine.phase in ("starting", "running") else boot)
+
+    def stop(self, script: Machine) -> None:
+        """Ask a machine to shut down, unless it is down or on its way; it may ignore that.
+
+        Raises:
+            HypervisorError: It was scripted to fail, or the machine is in no state to hear the request.
+        """
+        self._obey_script("stop", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            if machine.phase not in ("running", "starting", "stopping", "stopped", "saved", "absent"):
+                raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and does not listen")
+            heeds = machine.phase in ("running", "starting") and not machine.ignore_stop
+            shutdown = [(0.0, "stopping"), (machine.stop_delay, "stopped")]
+            self._settle(state, machine, "stop", shutdown if heeds else [])
+
+    def kill(self, script: Machine) -> None:
+        """Take a machine's power away, unless it is down.
+
+        Raises:
+            HypervisorError: It was scripted to fail.
+        """
+        self._obey_script("kill", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            down = machine.phase in ("stopped", "saved", "absent")
+            self._settle(state, machine, "kill", [] if down else [(0.0, "stopped")])
+
+    def watch(self, script: Machine, phase: str, timeout_s: float) -> None:
+        """Return when a machine's state is another than the given one, or when the time is up.
+
+        Args:
+            script: The machine, as for :meth:`look`.
+            phase: The state that the caller has seen.
+            timeout_s: How long to watch, in seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        with contextlib.suppress(HypervisorError):  # whoever looks next is told
+            while self._machine(self._read(), script).phase == phase and (left := deadline - time.monotonic()) > 0:
+                time.sleep(min(_POLL_S, left))
+
+    def close(self) -> None:
+        """Give up the connection; a simulated one has nothing to close."""
+
+    # --- what a test asks ---------------------------------------------------------------------------------------------
+
+    def set(self, name: str | None, **changes: object) -> None:
+        """Change a machine from outside, or how the hypervisor itself behaves.
+
+        Args:
+            name: The machine; ``None`` for the hypervisor itself, which has ``fail`` and ``hang`` only.
+            changes: Fields of :class:`Machine`, which from now on win over the caller's script.
+
+        Raises:
+            ValueError: There is no such field.
+        """
+        allowed = {"fail", "hang"} if name is None else {each.name for each in attrs.fields(Machine)} - {"name"}
+        if unknown := ", ".join(sorted(set(changes) - allowed)):
+            raise ValueError(f"no such setting: {unknown}; there are {', '.join(sorted(allowed))}")
+        with self._change() as state:
+            if name is None:
+                state["hypervisor"].update(changes)
+                return
+            record = self._record(state, name)
+            if "phase" in changes:
+                record["timeline"] = [(time.time(), changes.pop("phase"))]
+            record["told"].update(changes)
+
+    def machine(self, name: str) -> Machine:
+        """Where a machine stands, whatever it was scripted to do; a stopped one if nobody has touched it."""
+        return self._machine(self._read(), Machine(name=name))
+
+    def log(self) -> tuple[LogEntry, ...]:
+        """Every request that changes something and was not scripted to fail or hang, oldest first."""
+        return tuple(LogEntry(**entry) for entry in self._read()["log"])
+
+    def starts(self, name: str) -> int:
+        """How many times a machine was really started."""
+        return sum(entry.effect for entry in self.log() if (entry.machine, entry.verb) == (name, "start"))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            text = self._file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return {"hypervisor": {}, "machines": {}, "log": []}
+        try:
+            state: dict[str, Any] = json.loads(text)
+        except ValueError as error:
+            raise HypervisorError(ErrorCode.UNREACHABLE, f"{self._file} cannot be read: {error}") from error
+        return state
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[dict[str, Any]]:
+        """Change the state: all of it or nothing, one process at a time. The kernel drops a dead process's lock."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with (self._directory / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            state = self._read()
+            yield state
+            fresh = self._file.with_suffix(".new")
+            fresh.write_text(json.dumps(state, indent=1), encoding="utf-8")
+            fresh.replace(self._file)
+
+    @staticmethod
+    def _machine(state: Mapping[str, Any], script: Machine) -> Machine:
+        """A machine as it stands now; what it was told at run time wins over its script."""
+        record = state["machines"].get(script.name)
+        if record is None:
+            return script
+        past = [phase for at, phase in record["timeline"] if at <= time.time()]
+        return evolve(script, phase=past[-1] if past else script.phase, **record["told"])
+
+    @staticmethod
+    def _record(state: dict[str, Any], name: str) -> dict[str, Any]:
+        record: dict[str, Any] = state["machines"].setdefault(name, {"timeline": [], "told": {}})
+        return record
+
+    def _settle(self, state: dict[str, Any], machine: Machine, verb: str, course: list[tuple[float, str]]) -> None:
+        """Write down what a request led to: phases and in how many seconds they come; none where nothing changed."""
+        now = time.time()
+        if course:
+            self._record(state, machine.name)["timeline"] = [(now + delay, phase) for delay, phase in course]
+        entry = LogEntry(at=now, pid=os.getpid(), machine=machine.name, verb=verb, effect=bool(course))
+        state["log"].append(attrs.asdict(entry))
+
+    def _obey_script(self, verb: str, script: Machine | None = None) -> None:
+        """Fail or hang where that is scripted; a hung call returns when it is told otherwise, as after a SIGCONT."""
+        while True:
+            state = self._read()
+            if verb in state["hypervisor"].get("fail", ()):
+                raise HypervisorError(ErrorCode.UNREACHABLE, "the hypervisor refused the connection")
+            machine = self._machine(state, script) if script else None
+            if machine and verb in machine.fail:
+                code = ErrorCode.UNREACHABLE if verb == "observe" else ErrorCode.REFUSED
+                raise HypervisorError(code, f"{verb} of {machine.name} failed, as its script says")
+            if verb not in state["hypervisor"].get("hang", ()) and not (machine and verb in machine.hang):
+                return
+            time.sleep(_POLL_S)
