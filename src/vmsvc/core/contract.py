@@ -6,6 +6,7 @@ evidence) and *does what it is told*; order, waiting, safety and status words ar
 
 from __future__ import annotations
 
+import builtins
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -83,7 +84,7 @@ class Driver(Protocol[R_contra]):
     type: ClassVar[str]
     kind: ClassVar[str]
     api: ClassVar[frozenset[int]]
-    options: ClassVar[type[Resource]]
+    options: ClassVar[builtins.type[Resource]]
     capabilities: ClassVar[frozenset[Capability]]
 
     def __init__(self, context: Context) -> None:
@@ -163,9 +164,7 @@ class BulkObserver(Protocol[R_contra]):
 class Waiter(Protocol[R_contra]):
     """Capability ``wait``: the technology tells of changes, so that nobody polls."""
 
-    def wait(
-        self, resource: R_contra, until: Callable[[Observation], bool], *, budget_s: float
-    ) -> Observation:
+    def wait(self, resource: R_contra, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
         """Watch a resource until a condition holds or the budget is spent.
 
         Args:

@@ -84,9 +84,7 @@ class VmsvcError(Exception):
     exit_code = ExitCode.FAILED
     default_code = "failed"
 
-    def __init__(
-        self, message: str = "", *, code: str = "", hint: str = "", problems: Iterable[Problem] = ()
-    ) -> None:
+    def __init__(self, message: str = "", *, code: str = "", hint: str = "", problems: Iterable[Problem] = ()) -> None:
         own = Problem(message=message, code=code or self.default_code, hint=hint)
         self.problems: tuple[Problem, ...] = tuple(problems) or (own,)
         super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -105,7 +105,7 @@ class Lane(Generic[C]):
         *,
         connect: Callable[[], C],
         disconnect: Callable[[C], object],
-        is_broken: Callable[[Exception], bool] = lambda error: False,
+        is_broken: Callable[[Exception], bool] | None = None,
         max_abandoned: int = 3,
     ) -> None:
         self._name = name
@@ -141,7 +141,7 @@ class Lane(Generic[C]):
                 worker.abandon()
                 raise Undetermined(f"{self._name} did not answer within {budget_s:.1f} s", code="undetermined.timeout")
             if call.error is not None:
-                if self._is_broken(call.error):
+                if self._is_broken is not None and self._is_broken(call.error):
                     self.close()
                 raise call.error
             result: T = call.result
@@ -165,3 +165,26 @@ class Lane(Generic[C]):
                 )
             self._worker = _Worker(self._name, self._connect, self._disconnect)
         return self._worker
+
+
+def call_within(name: str, work: Callable[[], T], *, budget_s: float, max_abandoned: int = 8) -> T:
+    """Call code that ought to keep its own deadline, and go on without it where it does not.
+
+    Args:
+        name: Whose code it is, for messages; abandoned threads are counted by it.
+        work: What to call.
+        budget_s: How long it may take, in seconds.
+        max_abandoned: How many threads may be lost to this name before calls fail at once.
+
+    Returns:
+        What ``work`` returned.
+
+    Raises:
+        Undetermined: The deadline was missed, now or by too many earlier calls.
+        Exception: Whatever ``work`` raised.
+    """
+    lane: Lane[None] = Lane(name, connect=lambda: None, disconnect=lambda _: None, max_abandoned=max_abandoned)
+    try:
+        return lane.call(lambda _: work(), budget_s=budget_s)
+    finally:
+        lane.close()

@@ -12,6 +12,9 @@ from attrs import frozen
 
 from vmsvc.core.options import argv, boolean, choice, line, name, option, path, seconds, text, words
 
+#: How long a look at one technology may take, in seconds; status answers well within ten.
+OBSERVE_BUDGET_S = 5.0
+
 
 @frozen(kw_only=True)
 class Resource:
@@ -35,15 +38,23 @@ class Resource:
     disable: bool = option(boolean, default=False, help="Leave the resource out of every action; its status is n/a.")
     comment: str = option(text, default="", help="Free text.")
 
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return self.comment
+
+    @property
+    def observe_budget_s(self) -> float:
+        """How long a look at the resource may take, in seconds."""
+        return OBSERVE_BUDGET_S
+
 
 @frozen(kw_only=True)
 class Guest(Resource):
     """The VM or container behind a ``container`` resource; drivers add their own options in a subclass."""
 
     name: str = option(name, default="", help="The guest's name on the hypervisor; the service's name when not given.")
-    guestos: str = option(
-        choice("unix", "windows"), default="unix", help="The family of the guest's operating system."
-    )
+    guestos: str = option(choice("unix", "windows"), default="unix", help="The family of the guest's operating system.")
     start_timeout: float = option(
         seconds, default=240.0, inherited=True, help="How long the guest may take until the hypervisor says it is up."
     )
@@ -56,6 +67,11 @@ class Guest(Resource):
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the guest's disks for this hypervisor (SCSI-3)."
     )
+
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return self.name
 
 
 @frozen(kw_only=True)
@@ -71,6 +87,16 @@ class App(Resource):
     stop_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the stop command may take.")
     check_timeout: float = option(seconds, default=5.0, inherited=True, help="How long the check command may take.")
 
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return self.comment or " ".join(self.start or self.check)
+
+    @property
+    def observe_budget_s(self) -> float:
+        """As long as its check command may take, in seconds."""
+        return self.check_timeout
+
 
 @frozen(kw_only=True)
 class Ip(Resource):
@@ -80,6 +106,11 @@ class Ip(Resource):
     ipdev: str = option(name, help="The adapter that carries the address.")
     netmask: str = option(line, default="", help="The netmask or prefix length.")
     gateway: str = option(line, default="", help="The gateway to use with the address.")
+
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return f"{self.ipname}@{self.ipdev}"
 
 
 @frozen(kw_only=True)
@@ -91,6 +122,11 @@ class Vmdg(Resource):
         boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
     )
 
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return f"disks of {self.container_id or 'the guest'}"
+
 
 @frozen(kw_only=True)
 class Disk(Resource):
@@ -101,6 +137,11 @@ class Disk(Resource):
         boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
     )
 
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return " ".join(self.devices)
+
 
 @frozen(kw_only=True)
 class Fs(Resource):
@@ -109,6 +150,11 @@ class Fs(Resource):
     dev: str = option(path, help="The device to mount.")
     mnt: str = option(path, help="Where to mount it.")
     mnt_opt: str = option(line, default="", help="Mount options.")
+
+    @property
+    def label(self) -> str:
+        """A few words for a person who looks at the resource in a list."""
+        return f"{self.dev} on {self.mnt}"
 
 
 @frozen(kw_only=True)
@@ -122,9 +168,7 @@ class Sync(Resource):
 
 
 #: The kinds of resource, in the order in which a start takes them; a stop goes the other way.
-KINDS = MappingProxyType(
-    {"disk": Disk, "vmdg": Vmdg, "fs": Fs, "container": Guest, "ip": Ip, "app": App, "sync": Sync}
-)
+KINDS = MappingProxyType({"disk": Disk, "vmdg": Vmdg, "fs": Fs, "container": Guest, "ip": Ip, "app": App, "sync": Sync})
 
 #: Kinds whose resources decide whether the service is available; the others count in the overall status only.
 AVAILABILITY_KINDS = frozenset({"container", "ip", "vmdg", "disk", "fs", "app"})

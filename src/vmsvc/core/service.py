@@ -9,7 +9,7 @@ from attrs import frozen
 from vmsvc.core.errors import Problem, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.options import boolean, choice, line, names, option, seconds, text
-from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.resource import App, Guest, Resource
 
 
 @frozen(kw_only=True)
@@ -30,7 +30,9 @@ class Service:
 
     app: str = option(line, default="default", help="The application that the service belongs to.")
     comment: str = option(text, default="", help="Free text.")
-    env: str = option(line, default="", help="The environment of the service: PRD, DEV, TST …; the node's when not given.")
+    env: str = option(
+        line, default="", help="The environment of the service: PRD, DEV, TST …; the node's when not given."
+    )
     nodes: tuple[str, ...] = option(
         names, default=(), scoped=False, help="The nodes that may run the service; this node when not given."
     )
@@ -65,6 +67,14 @@ class Service:
     def guests(self) -> tuple[Guest, ...]:
         """The guests behind its container resources."""
         return tuple(resource for resource in self.resources if isinstance(resource, Guest))
+
+    def acts_on(self, resource: Resource) -> bool:
+        """Whether this version starts and stops a resource: guests, and applications of a service without one.
+
+        Args:
+            resource: One of its resources.
+        """
+        return isinstance(resource, Guest) or (isinstance(resource, App) and not self.guests)
 
     def place_of(self, node: Node) -> str:
         """Which list of the service names a node.

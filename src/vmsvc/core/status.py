@@ -34,7 +34,7 @@ class Status(str, enum.Enum):
         """The word itself, on every Python."""
         return self.value
 
-    def join(self, other: Status) -> Status:
+    def joined_with(self, other: Status) -> Status:
         """The least status that is not below either one.
 
         Args:
@@ -59,7 +59,7 @@ def merge(statuses: Iterable[Status]) -> Status:
     Returns:
         Their join; ``n/a`` for none.
     """
-    return reduce(Status.join, statuses, Status.NA)
+    return reduce(Status.joined_with, statuses, Status.NA)
 
 
 class Phase(enum.Enum):
@@ -163,6 +163,4 @@ def inapplicable(probe: str, reason: str) -> Observation:
     Returns:
         An observation of :attr:`Phase.INAPPLICABLE`.
     """
-    return Observation(
-        phase=Phase.INAPPLICABLE, state="n/a", evidence=Evidence(probe=probe, detail=reason)
-    )
+    return Observation(phase=Phase.INAPPLICABLE, state="n/a", evidence=Evidence(probe=probe, detail=reason))

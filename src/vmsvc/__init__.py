@@ -1,0 +1,116 @@
+"""vmsvc runs virtual machines and containers as services: the same start, stop and status for all of them.
+
+Example::
+
+    import vmsvc
+
+    with vmsvc.Session() as session:
+        web = session.load("web")
+        if session.status(web).overall is vmsvc.Status.DOWN:
+            session.start(web)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vmsvc.core.errors import (
+        ActionFailed,
+        Busy,
+        ConfigError,
+        DriverError,
+        Problem,
+        Refused,
+        Severity,
+        Undetermined,
+        UsageError,
+        VmsvcError,
+    )
+    from vmsvc.core.executor import Progress, Report, StepResult
+    from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
+    from vmsvc.core.inventory import GuestFacts
+    from vmsvc.core.node import Node
+    from vmsvc.core.plan import Consent, Kept, Plan, Step
+    from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+    from vmsvc.core.resource import Guest, Resource
+    from vmsvc.core.service import Service
+    from vmsvc.core.status import Evidence, Observation, Phase, Status
+    from vmsvc.core.store import Snapshot
+    from vmsvc.hookspecs import hookimpl
+    from vmsvc.session import Session
+
+# Names are looked up when first used: `vmsvc --version` and completion must not pay for what they do not touch.
+_HOMES = {
+    "vmsvc.core.errors": (
+        "ActionFailed", "Busy", "ConfigError", "DriverError", "Problem", "Refused", "Severity", "Undetermined",
+        "UsageError", "VmsvcError",
+    ),
+    "vmsvc.core.executor": ("Progress", "Report", "StepResult"),
+    "vmsvc.core.instance": ("Instance", "ResourceStatus", "ServiceStatus"),
+    "vmsvc.core.inventory": ("GuestFacts",),
+    "vmsvc.core.node": ("Node",),
+    "vmsvc.core.plan": ("Consent", "Kept", "Plan", "Step"),
+    "vmsvc.core.plugins": ("DriverReport", "PluginReport", "PluginState"),
+    "vmsvc.core.resource": ("Guest", "Resource"),
+    "vmsvc.core.service": ("Service",),
+    "vmsvc.core.status": ("Evidence", "Observation", "Phase", "Status"),
+    "vmsvc.core.store": ("Snapshot",),
+    "vmsvc.hookspecs": ("hookimpl",),
+    "vmsvc.session": ("Session",),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ActionFailed",
+    "Busy",
+    "ConfigError",
+    "Consent",
+    "DriverError",
+    "DriverReport",
+    "Evidence",
+    "Guest",
+    "GuestFacts",
+    "Instance",
+    "Kept",
+    "Node",
+    "Observation",
+    "Phase",
+    "Plan",
+    "PluginReport",
+    "PluginState",
+    "Problem",
+    "Progress",
+    "Refused",
+    "Report",
+    "Resource",
+    "ResourceStatus",
+    "Service",
+    "ServiceStatus",
+    "Session",
+    "Severity",
+    "Snapshot",
+    "Status",
+    "Step",
+    "StepResult",
+    "Undetermined",
+    "UsageError",
+    "VmsvcError",
+    "__version__",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Find a public name in the module that it comes from."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

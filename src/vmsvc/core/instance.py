@@ -1,0 +1,136 @@
+"""The status of a service: what its resources show, projected and merged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from vmsvc.core.resource import AVAILABILITY_KINDS, Resource
+from vmsvc.core.service import Service
+from vmsvc.core.status import Observation, Status, inapplicable, merge, unknown
+
+
+def projected(status: Status, resource: Resource) -> Status:
+    """What a resource's status counts for, before statuses are merged.
+
+    A disabled resource counts as ``n/a``. Replication (kind ``sync``) is never what makes a service available: when it
+    is up to date it counts as ``n/a``, when it is not as ``warn``.
+
+    Args:
+        status: The resource's own status.
+        resource: The resource.
+
+    Returns:
+        The status to merge.
+    """
+    if resource.disable:
+        return Status.NA
+    if resource.kind == "sync":
+        return {Status.UP: Status.NA, Status.DOWN: Status.WARN}.get(status, status)
+    return status
+
+
+@frozen(kw_only=True)
+class ResourceStatus:
+    """A resource and what was seen of it.
+
+    Attributes:
+        resource: The resource.
+        observation: What was seen, with its evidence.
+    """
+
+    resource: Resource
+    observation: Observation
+
+    @property
+    def status(self) -> Status:
+        """The status that counts, after projection."""
+        return projected(self.observation.status, self.resource)
+
+    @property
+    def decides_availability(self) -> bool:
+        """Whether the status counts in ``avail``, and not in ``overall`` only."""
+        return self.resource.kind in AVAILABILITY_KINDS and not self.resource.optional
+
+
+@frozen(kw_only=True)
+class Instance:
+    """A service on one node.
+
+    Attributes:
+        node: The node's name.
+        resources: The status of each resource, in the order of the service's file.
+        notes: What else there is to tell, such as an action that was cut short.
+    """
+
+    node: str
+    resources: tuple[ResourceStatus, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def avail(self) -> Status:
+        """The merge of the resources without which the service is not there."""
+        return merge(item.status for item in self.resources if item.decides_availability)
+
+    @property
+    def overall(self) -> Status:
+        """The merge of all resources."""
+        return merge(item.status for item in self.resources)
+
+
+@frozen(kw_only=True)
+class ServiceStatus:
+    """The status of a service, over the instances that could be asked.
+
+    Attributes:
+        service: The service.
+        instances: One entry for each node that was asked; this node's at present.
+    """
+
+    service: Service
+    instances: tuple[Instance, ...]
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.name
+
+    @property
+    def avail(self) -> Status:
+        """The availability over all instances."""
+        return merge(instance.avail for instance in self.instances)
+
+    @property
+    def overall(self) -> Status:
+        """The overall status over all instances."""
+        return merge(instance.overall for instance in self.instances)
+
+    @property
+    def is_determined(self) -> bool:
+        """Whether every resource's status is known."""
+        return all(item.status is not Status.UNKNOWN for instance in self.instances for item in instance.resources)
+
+
+def instance_of(
+    service: Service, node: str, seen: Mapping[str, Observation], *, notes: tuple[str, ...] = ()
+) -> Instance:
+    """Put what was seen beside the resources it was seen of.
+
+    Args:
+        service: The service.
+        node: The node's name.
+        seen: Observations by rid; a resource that nobody looked at is unknown, unless it is disabled.
+        notes: What else there is to tell.
+
+    Returns:
+        The service's instance on the node.
+    """
+
+    def of(resource: Resource) -> Observation:
+        if resource.disable:
+            return inapplicable("configuration", "disabled")
+        return seen.get(resource.rid) or unknown(f"{resource.type or resource.kind} driver", "it gave no answer")
+
+    statuses = tuple(ResourceStatus(resource=resource, observation=of(resource)) for resource in service.resources)
+    return Instance(node=node, resources=statuses, notes=notes)

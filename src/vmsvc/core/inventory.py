@@ -1,0 +1,101 @@
+"""Facts about a service's guests: what their drivers can tell of disks, sizes, definitions and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from vmsvc.core.contract import Capability, Driver, GuestDisk, Sizes
+from vmsvc.core.errors import Undetermined, VmsvcError
+from vmsvc.core.lane import call_within
+from vmsvc.core.observe import GRACE_S
+from vmsvc.core.resource import Guest
+
+#: How long each question about a guest may take, in seconds.
+_BUDGET_S = 10.0
+#: The question that belongs to a capability.
+_QUESTIONS = {
+    Capability.DISKS: "disks",
+    Capability.SIZES: "sizes",
+    Capability.DEFINITION: "definition",
+    Capability.CONFIG_FILES: "config_files",
+}
+
+
+@frozen(kw_only=True)
+class GuestFacts:
+    """What is known of a guest beyond its status.
+
+    Attributes:
+        guest: The guest.
+        disks: Its disks; ``None`` where the driver cannot name any.
+        sizes: Its processors and memory; ``None`` where the driver cannot tell.
+        definition: Its definition, in the technology's format; empty where the driver cannot give one.
+        config_files: Files that a peer needs to run it.
+        gaps: What could not be learned, and why.
+    """
+
+    guest: Guest
+    disks: tuple[GuestDisk, ...] | None = None
+    sizes: Sizes | None = None
+    definition: str = ""
+    config_files: tuple[Path, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+
+def ask(guest: Guest, driver: Driver[Any], capability: Capability) -> Any:
+    """Ask a driver one question about a guest.
+
+    Args:
+        guest: The guest.
+        driver: Its driver.
+        capability: The capability that answers it.
+
+    Returns:
+        What the role protocol of the capability returns; ``None`` where the driver does not have it.
+
+    Raises:
+        DriverError: The guest is not known on this node.
+        Undetermined: The hypervisor did not answer, or the driver has a defect.
+    """
+    if capability not in driver.capabilities:
+        return None
+    question: Callable[..., Any] = getattr(driver, _QUESTIONS[capability])
+    name = f"{driver.type} driver"
+    try:
+        return call_within(name, lambda: question(guest, budget_s=_BUDGET_S), budget_s=_BUDGET_S + GRACE_S)
+    except VmsvcError:
+        raise
+    except Exception as error:
+        raise Undetermined(f"the {name} broke off with {type(error).__name__}: {error}") from error
+
+
+def facts_of(guest: Guest, driver: Driver[Any]) -> GuestFacts:
+    """Ask a driver all that it can tell of a guest.
+
+    Args:
+        guest: The guest.
+        driver: Its driver.
+
+    Returns:
+        The facts; what could not be learned is among the gaps.
+    """
+    answers: dict[Capability, Any] = {}
+    gaps: list[str] = []
+    for capability in _QUESTIONS:
+        try:
+            answers[capability] = ask(guest, driver, capability)
+        except VmsvcError as error:
+            gaps.append(f"{capability.value}: {error}")
+    disks = answers.get(Capability.DISKS)
+    return GuestFacts(
+        guest=guest,
+        disks=None if disks is None else tuple(disks),
+        sizes=answers.get(Capability.SIZES),
+        definition=answers.get(Capability.DEFINITION) or "",
+        config_files=tuple(answers.get(Capability.CONFIG_FILES) or ()),
+        gaps=tuple(gaps),
+    )

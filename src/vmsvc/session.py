@@ -1,0 +1,448 @@
+"""The session: where plugins, files, hosts and the core come together for one node.
+
+Everything that the command line does, a session does: `vmsvc` is thin over this file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from vmsvc import hookspecs
+from vmsvc.core import schema
+from vmsvc.core.apps import AppDriver
+from vmsvc.core.config import (
+    Catalog,
+    load_service,
+    parse_service,
+    read_node,
+    service_file,
+    service_names,
+    write_atomically,
+)
+from vmsvc.core.contract import Capability, Context, Driver
+from vmsvc.core.errors import Problem, Refused, Severity
+from vmsvc.core.executor import Executor, Progress, Report
+from vmsvc.core.instance import Instance, ServiceStatus, instance_of
+from vmsvc.core.inventory import GuestFacts, ask, facts_of
+from vmsvc.core.journal import Journal
+from vmsvc.core.lock import holder_of, service_lock
+from vmsvc.core.node import Node
+from vmsvc.core.observe import DriverFinder, observe
+from vmsvc.core.plan import Consent, Plan, Step, plan
+from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
+from vmsvc.core.resource import Resource
+from vmsvc.core.service import Service
+from vmsvc.core.store import Snapshot, Store
+from vmsvc.core.transport.local import LocalHost
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_log = logging.getLogger(__name__)
+
+
+class Session:
+    """Services of one node: load them, look at them, plan for them, act on them.
+
+    Nothing is read and nothing is connected to before it is needed. A session may be used from several threads, as
+    long as each acts on another service.
+
+    Args:
+        environment: Where ``VMSVC_ROOT``, ``VMSVC_NODENAME`` and the plugins' switches are looked up; the process's
+            own environment when not given.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._drivers: dict[tuple[str, str], Driver[Any]] = {}
+        self._making = threading.Lock()
+
+    def __enter__(self) -> Self:
+        """Use the session in a ``with`` statement, which closes it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+    def close(self) -> None:
+        """Give up connections and the helper process that ran commands. Waits for nobody who hangs."""
+        for driver in self._drivers.values():
+            try:
+                driver.close()
+            except Exception as error:  # noqa: BLE001 - a driver's defect must not keep the others open
+                _log.warning("the %s driver did not close: %s", driver.type or driver.kind, error)
+        self._drivers.clear()
+        if "_host" in self.__dict__:
+            self._host.close()
+
+    # --- what there is ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def node(self) -> Node:
+        """This node: its name, root and host mode.
+
+        Raises:
+            ConfigError: The node's own file is wrong.
+        """
+        return read_node(self._environment)
+
+    @property
+    def plugins(self) -> tuple[PluginReport, ...]:
+        """Every plugin that is installed, with what became of it."""
+        return self._plugin_host.reports
+
+    @property
+    def catalog(self) -> Catalog:
+        """The types of resource that installed drivers serve, and the options of each."""
+        drivers = self._plugin_host.drivers
+        return Catalog(
+            classes={key: driver.options for key, driver in drivers.items()}, refused=self._plugin_host.refused_types
+        )
+
+    def services(self) -> list[str]:
+        """The names of the node's services, sorted."""
+        return service_names(self.node)
+
+    def load(self, service: str | Path) -> Service:
+        """Read a service.
+
+        Args:
+            service: Its name, or the path of a file.
+
+        Returns:
+            The service as this node sees it; warnings and notes are in its ``problems``.
+
+        Raises:
+            UsageError: There is no such service.
+            ConfigError: Its file is wrong; all its problems are in the error.
+        """
+        path = service if isinstance(service, Path) else service_file(self.node, service)
+        return load_service(path, self.node, self.catalog)
+
+    def examine(self, service: str | Path) -> tuple[Service | None, tuple[Problem, ...]]:
+        """Read a service and tell everything that is wrong, odd or worth knowing. Touches no hypervisor.
+
+        Args:
+            service: Its name, or the path of a file.
+
+        Returns:
+            The service, unless its file is wrong; and all problems, in the order of the file.
+
+        Raises:
+            UsageError: There is no such service.
+            ConfigError: Two files claim its name.
+        """
+        path = service if isinstance(service, Path) else service_file(self.node, service)
+        return parse_service(path, self.node, self.catalog)
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def status(self, service: Service) -> ServiceStatus:
+        """Look at one service. Changes nothing, and answers within ten seconds whatever hangs.
+
+        Args:
+            service: The service.
+
+        Returns:
+            Its status, with evidence for each resource.
+        """
+        (status,) = self.statuses([service])
+        return status
+
+    def statuses(self, services: Iterable[Service]) -> list[ServiceStatus]:
+        """Look at many services, with one query for each technology.
+
+        Args:
+            services: The services.
+
+        Returns:
+            Their statuses, in the same order.
+        """
+        asked = list(services)
+        wanted = [resource for service in asked for resource in service.resources if not resource.disable]
+        seen = observe(wanted, self._finder(asked))
+
+        def instance(service: Service) -> Instance:
+            own = {rid: observation for (name, rid), observation in seen.items() if name == service.name}
+            return instance_of(service, self.node.name, own, notes=self._goings_on(service))
+
+        return [ServiceStatus(service=service, instances=(instance(service),)) for service in asked]
+
+    def facts(self, service: Service) -> tuple[GuestFacts, ...]:
+        """Ask the drivers what they know of a service's guests: disks, sizes, definitions.
+
+        Args:
+            service: The service.
+
+        Returns:
+            The facts of each guest, gaps included.
+        """
+        return tuple(facts_of(guest, self._driver("container", guest.type)) for guest in service.guests)
+
+    # --- acting --------------------------------------------------------------------------------------------------
+
+    def plan(self, action: str, service: Service, *, consent: Consent | None = None) -> Plan:
+        """Look at a service and decide what an action would do. Changes nothing.
+
+        Args:
+            action: ``start``, ``stop`` or ``restart``.
+            service: The service.
+            consent: What the operator has agreed to.
+
+        Returns:
+            The plan; its ``refusals`` say why it may not run, if so.
+        """
+        seen = observe([item for item in service.resources if not item.disable], self._finder([service]))
+        by_rid = {rid: observation for (_, rid), observation in seen.items()}
+        made = plan(action, service, self.node, by_rid, consent)
+        notes = tuple(
+            Problem(message=note, code="note.goings-on", severity=Severity.NOTE) for note in self._goings_on(service)
+        )
+        return evolve(made, notes=(*made.notes, *notes))
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        progress: Callable[[Progress], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Run a plan, if it still is what would be planned now.
+
+        Args:
+            plan: The plan.
+            progress: Called as each step begins and ends, in the calling thread.
+            cancelled: Set it from elsewhere to break off; what was started is then stopped again.
+
+        Returns:
+            What was done.
+
+        Raises:
+            Busy: Another action holds the service's lock.
+            Refused: A safety rule forbids it, or the plan is out of date.
+            Undetermined: A status is unknown, or a step's outcome could not be established.
+            ActionFailed: A step failed, and what was started has been stopped again.
+        """
+
+        def check(fresh: Plan) -> None:
+            if fresh.steps != plan.steps:
+                raise Refused(
+                    f"the plan to {plan.action} {plan.service.name} is out of date: things have changed since",
+                    code="refused.stale-plan",
+                    hint="make a new plan",
+                )
+
+        return self._act(plan.action, plan.service, plan.consent, check=check, progress=progress, cancelled=cancelled)
+
+    def act(
+        self,
+        action: str,
+        service: Service,
+        *,
+        consent: Consent | None = None,
+        progress: Callable[[Progress], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Plan an action and run it, under the service's lock.
+
+        Args:
+            action: ``start``, ``stop`` or ``restart``.
+            service: The service.
+            consent: What the operator has agreed to.
+            progress: Called as each step begins and ends, in the calling thread.
+            cancelled: Set it from elsewhere to break off; what was started is then stopped again.
+
+        Returns:
+            What was done; nothing, where the service was in the wanted state already.
+
+        Raises:
+            Busy: Another action holds the service's lock.
+            Refused: A safety rule forbids it.
+            Undetermined: A status is unknown, or a step's outcome could not be established.
+            ActionFailed: A step failed, and what was started has been stopped again.
+        """
+        return self._act(action, service, consent, check=lambda _: None, progress=progress, cancelled=cancelled)
+
+    def start(self, service: Service) -> Report:
+        """Start a service; see :meth:`act`.
+
+        Args:
+            service: The service.
+        """
+        return self.act("start", service)
+
+    def stop(self, service: Service) -> Report:
+        """Stop a service; see :meth:`act`.
+
+        Args:
+            service: The service.
+        """
+        return self.act("stop", service)
+
+    def restart(self, service: Service) -> Report:
+        """Stop a service and start it again; see :meth:`act`.
+
+        Args:
+            service: The service.
+        """
+        return self.act("restart", service)
+
+    def _act(
+        self,
+        action: str,
+        service: Service,
+        consent: Consent | None,
+        *,
+        check: Callable[[Plan], None],
+        progress: Callable[[Progress], None],
+        cancelled: threading.Event | None,
+    ) -> Report:
+        with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout):
+            made = self.plan(action, service, consent=consent)
+            made.raise_if_refused()
+            check(made)
+            executor = Executor(
+                driver_of=self._finder([service]),
+                journal=self._journal(service),
+                hooks=_PluginHooks(self._plugin_host),
+                progress=progress,
+                cancelled=cancelled or threading.Event(),
+            )
+            return executor.run(made)
+
+    # --- inventory -----------------------------------------------------------------------------------------------
+
+    def push(self, service: Service) -> Snapshot:
+        """Put a service's configuration, status and guest facts into the node's own store.
+
+        Also keeps each guest's definition, so that a start can define a guest that the node has lost.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What was stored.
+
+        Raises:
+            ActionFailed: The store cannot be written.
+        """
+        facts = self.facts(service)
+        for fact in facts:
+            self._keep_definition(fact)
+        return self._store.add(
+            service.name, "push", self.node.name, schema.inventory(service, self.status(service), facts)
+        )
+
+    def diskupdate(self, service: Service) -> Snapshot:
+        """Put the disks of a service's guests into the node's own store.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What was stored.
+
+        Raises:
+            ActionFailed: The store cannot be written.
+            DriverError: A guest is not known on this node, so its disks are not known either.
+            Undetermined: A hypervisor did not answer.
+        """
+        rows = [
+            row
+            for guest in service.guests
+            for row in schema.disks(guest, ask(guest, self._driver("container", guest.type), Capability.DISKS))
+        ]
+        return self._store.add(service.name, "disks", self.node.name, rows)
+
+    def stored(self, service: Service, topic: str) -> Snapshot | None:
+        """The newest snapshot of a service in the node's own store.
+
+        Args:
+            service: The service.
+            topic: ``push`` or ``disks``.
+
+        Returns:
+            The snapshot; ``None`` when there is none.
+        """
+        return self._store.latest(service.name, topic)
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _plugin_host(self) -> PluginHost:
+        return load_plugins(hookspecs, environment=self._environment)
+
+    @cached_property
+    def _host(self) -> LocalHost:
+        return LocalHost(self.node.name)
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.node.state_dir / "store.sqlite")
+
+    def _journal(self, service: Service) -> Journal:
+        return Journal(self.node.state_dir / "journal" / f"{service.name}.jsonl")
+
+    def _goings_on(self, service: Service) -> tuple[str, ...]:
+        """Another action that is going on, or one that was cut short."""
+        holder = holder_of(self.node, service.name)
+        if holder:
+            return (f"going on: {holder}",)
+        unfinished = self._journal(service).unfinished()
+        return (str(unfinished),) if unfinished and unfinished.pid != os.getpid() else ()
+
+    def _driver(self, kind: str, technology: str) -> Driver[Any]:
+        with self._making:
+            key = (kind, technology)
+            if key not in self._drivers:
+                context = Context(
+                    node=self.node, host=self._host, state_dir=self.node.state_dir / "drivers" / (technology or kind)
+                )
+                classes: Mapping[tuple[str, str], type[Driver[Any]]] = self._plugin_host.drivers
+                self._drivers[key] = AppDriver(context) if kind == "app" else classes[key](context)
+            return self._drivers[key]
+
+    def _finder(self, services: Iterable[Service]) -> DriverFinder:
+        by_name = {service.name: service for service in services}
+
+        def driver_of(resource: Resource) -> Driver[Any] | str:
+            if by_name[resource.service].acts_on(resource):
+                return self._driver(resource.kind, resource.type)
+            inside = " inside a guest" if resource.kind == "app" else ""
+            return f"{resource.kind} resources{inside} are not handled by this version yet"
+
+        return driver_of
+
+    def _keep_definition(self, facts: GuestFacts) -> None:
+        if facts.definition:
+            kept = self.node.state_dir / "definitions" / facts.guest.service / facts.guest.rid
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(kept, facts.definition)
+
+
+class _PluginHooks:
+    """Calls the plugins' hooks around each step."""
+
+    def __init__(self, plugins: PluginHost) -> None:
+        self._hook = plugins.hook
+
+    def before_step(self, step: Step, service: Service) -> None:
+        self._hook.vmsvc_before_step(step=step, service=service)
+
+    def after_step(self, step: Step, service: Service, error: str) -> None:
+        try:
+            self._hook.vmsvc_after_step(step=step, service=service, error=error)
+        except Exception as failure:  # noqa: BLE001 - the step has happened, whatever a plugin thinks of it
+            _log.warning("a plugin failed after %s of %s: %s", step, service.name, failure)
