@@ -1,0 +1,98 @@
+"""The distributions of this tree: one version, one shape, one entry-point group, and plugins that know only the door."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tomli
+
+TREE = Path(__file__).parents[2]
+PLUGINS = sorted(file.parent for file in TREE.glob("plugins/*/pyproject.toml"))
+plugin_test = pytest.mark.parametrize("plugin", PLUGINS, ids=[plugin.name for plugin in PLUGINS])
+
+
+def project(folder: Path) -> dict:
+    return tomli.loads((folder / "pyproject.toml").read_text())["project"]
+
+
+def module_of(plugin: Path) -> str:
+    return plugin.name.replace("-", "_")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Modules that a file imports, wherever in the file; of a relative import, the file's own package."""
+    for statement in ast.walk(ast.parse(file.read_text())):
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            yield statement.module or ""
+            yield from (f"{statement.module}.{alias.name}" for alias in statement.names)
+
+
+def test_there_are_plugins():
+    assert {"vmsvc-kvm", "vmsvc-null"} <= {plugin.name for plugin in PLUGINS}
+
+
+def test_the_code_knows_its_version():
+    module = ast.parse((TREE / "src/vmsvc/__init__.py").read_text())
+    versions = [
+        ast.literal_eval(statement.value)
+        for statement in module.body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__version__"
+    ]
+    assert versions == [project(TREE)["version"]]
+
+
+@plugin_test
+def test_versions_are_equal(plugin):
+    assert project(plugin)["version"] == project(TREE)["version"]
+
+
+@plugin_test
+def test_a_plugin_accepts_later_cores_of_the_same_generation(plugin):
+    major, minor = project(TREE)["version"].split(".")[:2]
+    [requirement] = [line for line in project(plugin)["dependencies"] if re.match(r"vmsvc\b(?!-)", line)]
+    assert requirement == f"vmsvc>={major}.{minor},<{int(major) + 1}"
+
+
+@plugin_test
+def test_plugins_have_one_shape(plugin):
+    module = module_of(plugin)
+    facts = project(plugin)
+    assert facts["name"] == plugin.name
+    assert facts["license"] == project(TREE)["license"]
+    assert facts["requires-python"] == project(TREE)["requires-python"]
+    assert "vmsvc" in facts["keywords"]
+    assert facts["entry-points"] == {"vmsvc": {plugin.name.removeprefix("vmsvc-"): module}}
+    for file in ("README.md", f"src/{module}/__init__.py", f"src/{module}/driver.py", f"src/{module}/py.typed"):
+        assert (plugin / file).is_file(), file
+    assert list(plugin.glob("tests/**/test_*.py"))
+    assert [folder.name for folder in (plugin / "src").iterdir() if (folder / "__init__.py").exists()] == [module]
+
+
+@plugin_test
+def test_the_core_offers_each_plugin_as_an_extra(plugin):
+    assert project(TREE)["optional-dependencies"][plugin.name.removeprefix("vmsvc-")] == [plugin.name]
+
+
+def test_the_core_needs_no_plugin():
+    assert not [line for line in project(TREE)["dependencies"] if line.startswith("vmsvc")]
+    modules = {module_of(plugin) for plugin in PLUGINS}
+    for file in TREE.glob("src/**/*.py"):
+        assert not modules & {name.partition(".")[0] for name in imports(file)}, file
+
+
+@plugin_test
+def test_a_plugin_imports_only_the_door_for_drivers_and_no_other_plugin(plugin):
+    others = {module_of(other) for other in PLUGINS if other != plugin}
+    files = list(plugin.glob("src/**/*.py"))
+    assert files
+    for file in files:
+        for name in imports(file):
+            assert name.partition(".")[0] not in others, f"{file} imports {name}"
+            if name.partition(".")[0] == "vmsvc":
+                assert name == "vmsvc.driver" or name.startswith("vmsvc.driver."), f"{file} imports {name}"
