@@ -1,0 +1,415 @@
+"""The one room that calls libvirt: typed methods over its untyped bindings, and its error codes as our errors.
+
+Everything here runs in a lane's thread (:class:`vmsvc.driver.Lane`), since any call can block for ever. What leaves it
+is plain data, and errors without a trace of libvirt's objects: whoever drops the last reference to one of those closes
+the connection, and closing blocks when the daemon has stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from attrs import evolve, frozen
+
+from vmsvc.driver import DriverError, Lane, Undetermined, VmsvcError
+from vmsvc_kvm import definition
+from vmsvc_kvm.definition import Definition
+from vmsvc_kvm.options import unattended
+from vmsvc_kvm.states import SHUTOFF
+
+T = TypeVar("T")
+
+#: ``virDomainShutdownFlagValues``: the hypervisor's own way, ``ACPI_POWER_BTN`` and ``GUEST_AGENT``.
+BY_DEFAULT, BY_ACPI, BY_AGENT = 0, 1, 2
+
+# A connection whose daemon says nothing for this long fails by itself, which frees the threads that wait for it. Long
+# enough for a daemon on an overloaded machine; the callers' budgets are what bounds a status call.
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_COUNT = 3
+
+_loading = threading.Lock()
+_loaded: list[Any] = []
+
+
+class ConnectionLost(Undetermined):
+    """An open connection broke during a call. Asking again opens another."""
+
+
+class Silent(Undetermined):
+    """libvirt answered that the guest, its agent or its monitor did not."""
+
+
+@frozen(kw_only=True)
+class Seen:
+    """A guest as libvirt lists it.
+
+    Attributes:
+        state: A ``virDomainState``.
+        reason: The reason that goes with it.
+        uuid: Its UUID, in lower case.
+        saved: Whether its next start resumes it from a managed save image.
+        autostart: Whether libvirt starts it by itself.
+    """
+
+    state: int
+    reason: int
+    uuid: str
+    saved: bool = False
+    autostart: bool = False
+
+
+@frozen(kw_only=True)
+class Described:
+    """A guest's definitions.
+
+    Attributes:
+        live: What the running guest has; ``None`` where it does not run.
+        persistent: What its next start takes; ``None`` for a guest that vanishes when it stops.
+    """
+
+    live: Definition | None
+    persistent: Definition | None
+
+
+class Connection:
+    """An open connection to one libvirt.
+
+    Args:
+        uri: What to connect to.
+        readonly: Whether libvirt itself shall refuse every change.
+
+    Raises:
+        Undetermined: There is no libvirt to be had, or it refused.
+    """
+
+    def __init__(self, uri: str, *, readonly: bool = False) -> None:
+        self._uri = uri
+        self._virt = _library()
+        opening = self._virt.openReadOnly if readonly else self._virt.open
+        try:
+            self._conn = opening(unattended(uri))
+        except self._virt.libvirtError as error:
+            reason = _words(error)
+        else:
+            with contextlib.suppress(self._virt.libvirtError):  # not every hypervisor's client has keepalives
+                self._conn.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+            return
+        raise Undetermined(f"no connection to {uri}: {reason}", code="undetermined.no-connection")
+
+    def close(self) -> None:
+        """Close the connection; blocks while the daemon does not answer."""
+        self._conn.close()
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def survey(self) -> tuple[str, dict[str, Seen]]:
+        """All guests of the hypervisor, in three calls however many there are.
+
+        Returns:
+            The call that told their states, and the guests by name.
+        """
+        probe, seen = "virConnectGetAllDomainStats", dict[str, Seen]()
+        try:
+            for domain, stats in self._conn.getAllDomainStats(self._virt.VIR_DOMAIN_STATS_STATE):
+                state, reason = stats.get("state.state", 0), stats.get("state.reason", 0)
+                seen[domain.name()] = Seen(state=state, reason=reason, uuid=domain.UUIDString())
+        except self._virt.libvirtError as error:
+            if error.get_error_code() != self._virt.VIR_ERR_NO_SUPPORT:
+                raise
+            probe = "virConnectListAllDomains"
+            for domain in self._conn.listAllDomains():
+                if (found := self.find(domain.name())) is not None:
+                    seen[domain.name()] = found
+        autostart = self._names(self._virt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+        saved = self._names(self._virt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
+        return probe, {
+            name: evolve(one, autostart=name in autostart, saved=one.saved or name in saved)
+            for name, one in seen.items()
+        }
+
+    def find(self, name: str) -> Seen | None:
+        """One guest.
+
+        Args:
+            name: Its name, exactly.
+
+        Returns:
+            What libvirt knows; ``None`` where it says that there is no such guest.
+        """
+        try:
+            domain = self._conn.lookupByName(name)
+            state, reason = domain.state()
+            saved = state == SHUTOFF and bool(self._where_supported(domain.hasManagedSaveImage, 0))
+            return Seen(state=state, reason=reason, uuid=domain.UUIDString(), saved=saved)
+        except self._virt.libvirtError as error:
+            if error.get_error_code() == self._virt.VIR_ERR_NO_DOMAIN:
+                return None
+            raise
+
+    def describe(self, name: str) -> Described:
+        """A guest's live and persistent definitions.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            DriverError: There is no such guest.
+        """
+        domain = self._domain(name)
+        origin = f"the definition of {name} on {self._uri}"
+        live = persistent = None
+        if domain.isActive():
+            live = definition.read(domain.XMLDesc(), origin=f"the live part of {origin}")
+        if domain.isPersistent():
+            xml = domain.XMLDesc(self._virt.VIR_DOMAIN_XML_INACTIVE)
+            persistent = definition.read(xml, origin=origin)
+        return Described(live=live, persistent=persistent)
+
+    def definition(self, name: str) -> str:
+        """A guest's definition, complete with its passwords, as its next start would take it.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            DriverError: There is no such guest.
+        """
+        flags = self._virt.VIR_DOMAIN_XML_INACTIVE | self._virt.VIR_DOMAIN_XML_SECURE
+        return str(self._domain(name).XMLDesc(flags))
+
+    def capacity(self, name: str, target: str) -> int | None:
+        """How large a disk is; may block as long as its storage or its guest does.
+
+        Args:
+            name: The guest's name.
+            target: The disk's device in the guest.
+
+        Returns:
+            Bytes; ``None`` where libvirt cannot tell.
+        """
+        try:
+            return int(self._domain(name).blockInfo(target)[0]) or None
+        except self._virt.libvirtError:
+            return None
+
+    def sizes(self, name: str) -> tuple[int, int]:
+        """A guest's virtual processors and its memory in KiB, current ones where it runs.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            DriverError: There is no such guest.
+        """
+        _state, _maximum, memory, vcpus, _time = self._domain(name).info()
+        return int(vcpus), int(memory)
+
+    def on_change(self, name: str, tell: Callable[[], object]) -> None:
+        """Have a function called, in libvirt's event thread, at each step of a guest's life.
+
+        Args:
+            name: The guest's name; it need not exist yet.
+            tell: What to call.
+        """
+
+        def receive(_conn: Any, domain: Any, _event: int, _detail: int, _opaque: Any) -> None:
+            if domain.name() == name:
+                tell()
+
+        lifecycle = self._virt.VIR_DOMAIN_EVENT_ID_LIFECYCLE
+        self._where_supported(lambda: self._conn.domainEventRegisterAny(None, lifecycle, receive, None), -1)
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def define(self, xml: str) -> None:
+        """Make a guest known, without starting it.
+
+        Args:
+            xml: Its definition.
+        """
+        self._conn.defineXML(xml)
+
+    def create(self, name: str) -> None:
+        """Start a guest.
+
+        Args:
+            name: Its name.
+        """
+        self._domain(name).create()
+
+    def shutdown(self, name: str, flags: int) -> None:
+        """Ask a guest to shut down. Asking its agent blocks until it has, for up to a minute.
+
+        Args:
+            name: Its name.
+            flags: :data:`BY_DEFAULT`, :data:`BY_ACPI` or :data:`BY_AGENT`.
+        """
+        self._domain(name).shutdownFlags(flags)
+
+    def destroy(self, name: str) -> None:
+        """Stop a guest by force.
+
+        Args:
+            name: Its name.
+        """
+        self._domain(name).destroy()
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def guarded(self, work: Callable[[Connection], T]) -> T:
+        """Do some work with the connection, with libvirt's errors as ours.
+
+        Args:
+            work: What to do.
+
+        Returns:
+            What it returned.
+
+        Raises:
+            ConnectionLost: The connection broke.
+            Undetermined: libvirt, or what it asked, did not answer in its time.
+            DriverError: libvirt said clearly that it cannot.
+        """
+        failure: VmsvcError
+        try:
+            return work(self)
+        except self._virt.libvirtError as error:
+            failure = self._failure(error)
+        except VmsvcError as error:
+            failure = error
+        # Raised outside of the handler: neither its traceback nor its context keeps an object of libvirt alive.
+        failure.__context__ = None
+        raise failure.with_traceback(None)
+
+    def _failure(self, error: Any) -> VmsvcError:
+        virt = self._virt
+        if not self._is_alive():
+            return ConnectionLost(f"the connection to {self._uri} broke: {_words(error)}")
+        if error.get_error_code() in (virt.VIR_ERR_OPERATION_TIMEOUT, virt.VIR_ERR_AGENT_UNRESPONSIVE):
+            return Silent(_words(error))
+        return DriverError(_words(error), code=f"driver.libvirt-{error.get_error_code()}")
+
+    def _is_alive(self) -> bool:
+        return bool(self._where_supported(self._conn.isAlive, 1))
+
+    def _domain(self, name: str) -> Any:
+        try:
+            return self._conn.lookupByName(name)
+        except self._virt.libvirtError as error:
+            if error.get_error_code() != self._virt.VIR_ERR_NO_DOMAIN:
+                raise
+        raise absent(name, self._uri)
+
+    def _names(self, flag: int) -> set[str]:
+        return {domain.name() for domain in self._where_supported(lambda: self._conn.listAllDomains(flag), ())}
+
+    def _where_supported(self, call: Callable[[], Any], otherwise: Any) -> Any:
+        """Do without what this hypervisor's driver does not have; libvirt says so in one of three ways."""
+        virt = self._virt
+        lacking = (virt.VIR_ERR_NO_SUPPORT, virt.VIR_ERR_INVALID_ARG, virt.VIR_ERR_ARGUMENT_UNSUPPORTED)
+        try:
+            return call()
+        except virt.libvirtError as error:
+            if error.get_error_code() not in lacking:
+                raise
+        return otherwise
+
+
+def absent(name: str, uri: str) -> DriverError:
+    """The error for a guest that libvirt positively does not know.
+
+    Args:
+        name: The guest's name.
+        uri: The libvirt that was asked.
+    """
+    return DriverError(
+        f"{uri} has no guest named {name!r}",
+        code="driver.absent",
+        hint="`virsh list --all` on its node tells which names there are",
+    )
+
+
+def lane(name: str, uri: str, *, readonly: bool = False, max_abandoned: int = 3) -> Lane[Connection]:
+    """A lane to a libvirt.
+
+    Args:
+        name: What it is for, in messages; abandoned threads are counted by it.
+        uri: What to connect to.
+        readonly: Whether libvirt shall refuse changes on it.
+        max_abandoned: How many calls may hang at a time.
+    """
+    return Lane(
+        name,
+        connect=lambda: Connection(uri, readonly=readonly),
+        disconnect=Connection.close,
+        is_broken=is_broken,
+        max_abandoned=max_abandoned,
+    )
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether an error means that its connection is of no more use.
+
+    Args:
+        error: What a call raised.
+    """
+    return isinstance(error, ConnectionLost)
+
+
+def ask(way: Lane[Connection], work: Callable[[Connection], T], *, budget_s: float) -> T:
+    """Do some work in a lane; once more where a connection had been left over by a libvirt that was since restarted.
+
+    Args:
+        way: The lane.
+        work: What to do; it must bear being done twice, and return plain data.
+        budget_s: How long all of it may take, in seconds.
+
+    Returns:
+        What the work returned.
+
+    Raises:
+        Undetermined: There was no answer.
+        DriverError: The answer was no.
+    """
+    deadline = time.monotonic() + budget_s
+    with contextlib.suppress(ConnectionLost):
+        return way.call(lambda connection: connection.guarded(work), budget_s=budget_s)
+    return way.call(lambda connection: connection.guarded(work), budget_s=deadline - time.monotonic())
+
+
+def _words(error: Any) -> str:
+    return f"libvirt error {error.get_error_code()}: {error.get_error_message()}"
+
+
+def _library() -> Any:
+    """The bindings of libvirt, loaded and set up when they are first needed.
+
+    Raises:
+        Undetermined: They cannot be loaded.
+    """
+    with _loading:
+        if not _loaded:
+            try:
+                virt: Any = importlib.import_module("libvirt")
+            except ImportError as error:
+                raise Undetermined(
+                    f"libvirt's Python bindings cannot be loaded: {error}",
+                    code="undetermined.no-libvirt",
+                    hint="install libvirt-python, and libvirt's client library (libvirt0)",
+                ) from None
+            virt.registerErrorHandler(lambda _context, _error: None, None)  # else libvirt prints each error, too
+            virt.virEventRegisterDefaultImpl()  # before the first connection, or it has neither events nor keepalives
+            threading.Thread(target=_run_events, args=(virt,), name="vmsvc libvirt events", daemon=True).start()
+            _loaded.append(virt)
+        return _loaded[0]
+
+
+def _run_events(virt: Any) -> None:
+    with contextlib.suppress(virt.libvirtError):  # without events, those who wait for them look now and then
+        while True:
+            virt.virEventRunDefaultImpl()

@@ -1,0 +1,151 @@
+"""What a guest's definition says: libvirt's domain XML, read into records. Pure.
+
+Source: https://libvirt.org/formatdomain.html
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from vmsvc.driver import DriverError, GuestDisk
+
+# Firmware below this comes with a package: every node has its own copy.
+_PACKAGED = Path("/usr")
+
+
+@frozen(kw_only=True)
+class Definition:
+    """The parts of a definition that concern others than libvirt.
+
+    Attributes:
+        name: The guest's name.
+        uuid: Its UUID; empty where the definition leaves that to libvirt.
+        disks: Its disks, in the order of the definition.
+        files: Files beside its disks that belong to this guest alone: NVRAM, and firmware of its own.
+    """
+
+    name: str
+    uuid: str
+    disks: tuple[GuestDisk, ...]
+    files: tuple[Path, ...]
+
+
+def read(xml: str, *, origin: str) -> Definition:
+    """Read domain XML.
+
+    Args:
+        xml: The definition.
+        origin: Where it comes from, for the error.
+
+    Returns:
+        What it says.
+
+    Raises:
+        DriverError: It is not a domain's definition.
+    """
+    try:
+        root = ET.fromstring(xml)  # noqa: S314 - the hypervisor's or root's own; expat bounds what entities expand to
+    except (ET.ParseError, ValueError) as error:
+        raise DriverError(f"{origin} is not readable as XML: {error}", code="driver.definition") from None
+    name = root.findtext("name", "")
+    if root.tag != "domain" or not name:
+        raise DriverError(
+            f"{origin} does not define a libvirt guest: it is a <{root.tag}>, named {name!r}", code="driver.definition"
+        )
+    return Definition(
+        name=name,
+        uuid=root.findtext("uuid", "").strip().lower(),
+        disks=tuple(_disk(element) for element in root.iterfind("devices/disk")),
+        files=tuple(_own_files(root)),
+    )
+
+
+def merge(live: Definition | None, persistent: Definition | None) -> tuple[GuestDisk, ...]:
+    """Join what the running guest has with what its next start will give it.
+
+    A target whose source differs between the two is two disks: the guest holds one now, and will want the other.
+
+    Args:
+        live: The running guest's definition; ``None`` where it does not run.
+        persistent: The definition that its next start takes; ``None`` for a guest that vanishes when it stops.
+
+    Returns:
+        The live disks in their order, then the others.
+    """
+    merged: dict[tuple[str, str, str], GuestDisk] = {}
+    for disk in live.disks if live else ():
+        merged[disk.target, disk.kind, disk.source] = evolve(disk, live=True)
+    for disk in persistent.disks if persistent else ():
+        key = (disk.target, disk.kind, disk.source)
+        merged[key] = evolve(merged.get(key, disk), persistent=True)
+    return tuple(merged.values())
+
+
+def _disk(element: ET.Element) -> GuestDisk:
+    target = element.find("target")
+    kind = element.get("type", "file")
+    return GuestDisk(
+        target="" if target is None else target.get("dev", ""),
+        kind=kind,
+        source=_source(kind, element.find("source")),
+        bus="" if target is None else target.get("bus", ""),
+        device=element.get("device", "disk"),
+        serial=element.findtext("serial", "").strip(),
+        wwn=element.findtext("wwn", "").strip(),
+        readonly=element.find("readonly") is not None,
+        shareable=element.find("shareable") is not None,
+    )
+
+
+def _source(kind: str, source: ET.Element | None) -> str:
+    """What backs a disk, in one line; empty for a drive without a medium."""
+    if source is None:
+        return ""
+    if kind == "network":
+        return _url(source)
+    if kind == "volume":
+        return f"{source.get('pool', '')}/{source.get('volume', '')}"
+    if kind == "nvme":
+        address = source.find("address")
+        parts = {} if address is None else address.attrib
+        numbers = [parts.get(part, "0").removeprefix("0x") for part in ("domain", "bus", "slot", "function")]
+        return "{:0>4}:{:0>2}:{:0>2}.{}/{}".format(*numbers, source.get("namespace", "1"))
+    # By type, formatdomain.html knows "file", "dev" (block, vhostvdpa), "dir", and "path" (vhostuser).
+    return next((source.get(key, "") for key in ("file", "dev", "dir", "path") if source.get(key)), "")
+
+
+def _url(source: ET.Element) -> str:
+    """A network source as a URL; several hosts (a Ceph cluster's monitors) are separated by commas."""
+    hosts = source.findall("host")
+    transports = {host.get("transport", "tcp") for host in hosts} - {"tcp"}
+    sockets = [host.get("socket", "") for host in hosts if host.get("socket")]
+    scheme = "+".join((source.get("protocol", "network"), *sorted(transports)))
+    url = f"{scheme}://{','.join(_address(host) for host in hosts)}/{source.get('name', '').lstrip('/')}"
+    query = source.get("query") or (f"socket={sockets[0]}" if sockets else "")
+    return f"{url}?{query.lstrip('?')}" if query else url
+
+
+def _address(host: ET.Element) -> str:
+    name, port = host.get("name", ""), host.get("port", "")
+    name = f"[{name}]" if ":" in name else name
+    return f"{name}:{port}" if port else name
+
+
+def _own_files(root: ET.Element) -> Iterator[Path]:
+    nvram = root.find("os/nvram")
+    if nvram is not None:
+        source = nvram.find("source")  # since libvirt 8.5 NVRAM may be spelt as a disk's source
+        named = (nvram.text or "").strip() or ("" if source is None else source.get("file", ""))
+        yield from _absolute(named)
+    for loader in _absolute(root.findtext("os/loader", "").strip()):
+        if not loader.is_relative_to(_PACKAGED):
+            yield loader
+
+
+def _absolute(text: str) -> Iterator[Path]:
+    if text.startswith("/") and "\0" not in text:
+        yield Path(text)

@@ -1,0 +1,375 @@
+"""The verbs of a libvirt guest."""
+
+from __future__ import annotations
+
+import builtins
+import shlex
+import threading
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from attrs import evolve
+
+from vmsvc.driver import (
+    Capability,
+    Context,
+    DriverError,
+    Evidence,
+    GuestDisk,
+    Lane,
+    Observation,
+    Phase,
+    Resource,
+    Sizes,
+    Undetermined,
+    unknown,
+)
+from vmsvc_kvm import definition, processes
+from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described, Seen, ask, is_broken, lane
+from vmsvc_kvm.files import belonging_to
+from vmsvc_kvm.options import KvmGuest, driver_of, is_local
+from vmsvc_kvm.states import AT_REST, judge
+
+T = TypeVar("T")
+
+# How long a guest's agent may take before the power button is tried: it answers at once or not at all, but libvirt
+# then waits for the guest to be off.
+AGENT_PATIENCE_S = 5.0
+# What a start is to bring about.
+AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+# Events tell of changes; this is for those that are lost with a connection.
+LOOK_AGAIN_S = 5.0
+LOOK_AGAIN_WHEN_UNKNOWN_S = 1.0
+ASK_CALLER_S = 0.25
+
+
+class KvmDriver:
+    """A guest of KVM, or of any other hypervisor that libvirt runs, by its URI.
+
+    Each kind of call has a lane of its own: status calls of one libvirt share one; verbs have theirs for each guest,
+    so that a guest that hangs holds up neither another nor its own forced stop.
+    """
+
+    type: ClassVar[str] = "kvm"
+    kind: ClassVar[str] = "container"
+    api: ClassVar[frozenset[int]] = frozenset({1})
+    options: ClassVar[builtins.type[Resource]] = KvmGuest
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context."""
+        self._context = context
+        self._lanes: dict[str, Lane[Connection]] = {}
+        self._lanes_guard = threading.Lock()
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def observe(self, resource: KvmGuest, *, budget_s: float) -> Observation:
+        """Say where the guest stands."""
+        return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
+
+    def observe_all(self, resources: Sequence[KvmGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Say where the guests stand: one survey of each libvirt, all of them at once."""
+        by_uri: dict[str, list[KvmGuest]] = {}
+        for guest in resources:
+            by_uri.setdefault(guest.uri, []).append(guest)
+        found: dict[tuple[str, str], Observation] = {}
+
+        def survey(uri: str) -> None:
+            found.update(self._survey(uri, by_uri[uri], budget_s))
+
+        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
+        threads = [threading.Thread(target=survey, args=(uri,), daemon=True) for uri in list(by_uri)[1:]]
+        for thread in threads:
+            thread.start()
+        if by_uri:
+            survey(next(iter(by_uri)))
+        for thread in threads:
+            thread.join()
+        return found
+
+    def _survey(self, uri: str, guests: Sequence[KvmGuest], budget_s: float) -> dict[tuple[str, str], Observation]:
+        began = time.monotonic()
+        try:
+            call, seen = ask(self._status_lane(uri), Connection.survey, budget_s=budget_s)
+        except (Undetermined, DriverError) as error:
+            nothing = unknown(f"virConnectGetAllDomainStats {uri}", error, duration_s=time.monotonic() - began)
+            return {(guest.service, guest.rid): nothing for guest in guests}
+        evidence = Evidence(probe=f"{call} {uri}", duration_s=time.monotonic() - began)
+        return {
+            (guest.service, guest.rid): observation
+            for guest, observation in zip(
+                guests, _observations(guests, [seen.get(guest.name) for guest in guests], evidence), strict=True
+            )
+        }
+
+    def wait(self, resource: KvmGuest, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
+        """Watch the guest: look at each of libvirt's lifecycle events, and now and then in case one was lost."""
+        deadline = time.monotonic() + budget_s
+        changed = threading.Event()
+
+        def connect() -> Connection:
+            connection = Connection(resource.uri, readonly=True)
+            connection.on_change(resource.name, changed.set)
+            return connection
+
+        way = Lane(
+            f"libvirt {resource.uri}, waiting for {resource.name}",
+            connect=connect,
+            disconnect=Connection.close,
+            is_broken=is_broken,
+        )
+        try:
+            while True:
+                changed.clear()  # before looking: what changes from here on is looked at again
+                observation = self._look(resource, way, min(max(deadline - time.monotonic(), 0.0), LOOK_AGAIN_S))
+                pause = LOOK_AGAIN_WHEN_UNKNOWN_S if observation.phase is Phase.UNKNOWN else LOOK_AGAIN_S
+                look_again = min(time.monotonic() + pause, deadline)
+                while not until(observation):  # asked often: it also tells that the caller no longer waits
+                    left = look_again - time.monotonic()
+                    if left <= 0 or changed.wait(min(left, ASK_CALLER_S)):
+                        break
+                else:
+                    return observation
+                if time.monotonic() >= deadline:
+                    return observation
+        finally:
+            way.close()
+
+    def _look(self, guest: KvmGuest, way: Lane[Connection], budget_s: float) -> Observation:
+        """Look at one guest only, without a survey of its libvirt."""
+        began = time.monotonic()
+        probe = f"virDomainGetState {guest.uri}"
+        try:
+            seen = ask(way, lambda connection: connection.find(guest.name), budget_s=budget_s)
+        except (Undetermined, DriverError) as error:
+            return unknown(probe, error, duration_s=time.monotonic() - began)
+        return _observations([guest], [seen], Evidence(probe=probe, duration_s=time.monotonic() - began))[0]
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def start(self, resource: KvmGuest, *, budget_s: float) -> None:
+        """Start the guest, from the service's stored definition where libvirt has none."""
+        ask(self._lane(resource, "start"), lambda connection: self._start(connection, resource), budget_s=budget_s)
+
+    def _start(self, connection: Connection, guest: KvmGuest) -> None:
+        seen = connection.find(guest.name)
+        if seen is None:
+            connection.define(self._stored_definition(guest))
+        phase, state = _phase(seen)
+        if phase in AWAKE:
+            return
+        if phase is Phase.UNKNOWN:
+            raise Undetermined(f"{guest.name} on {guest.uri} is in a state that is not known: {state}")
+        if phase not in AT_REST:
+            raise DriverError(
+                f"{guest.name} on {guest.uri} cannot be started: it is {state}",
+                hint=f"{_virsh(guest, 'resume')}, or stop the service first",
+            )
+        _bring(connection, guest, AWAKE, lambda: connection.create(guest.name))
+
+    def _stored_definition(self, guest: KvmGuest) -> str:
+        file = self._context.definition_file(guest)
+        try:
+            xml = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise DriverError(
+                f"{guest.uri} has no guest named {guest.name!r}, and the service keeps no definition of it ({file})",
+                code="driver.absent",
+                hint=f"`vmsvc push {guest.service}` on the node that has the guest, or {_virsh(guest, 'define')}",
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DriverError(f"the stored definition of {guest.name} cannot be read: {file}: {error}") from None
+        named = definition.read(xml, origin=str(file)).name
+        if named != guest.name:
+            raise DriverError(
+                f"{file} defines a guest named {named!r}, not {guest.name!r}",
+                hint=f"`vmsvc push {guest.service}` on the node that has the guest writes it anew",
+            )
+        return xml
+
+    def stop(self, resource: KvmGuest, *, budget_s: float) -> None:
+        """Ask the guest to shut down, in the way that its options say."""
+        deadline = time.monotonic() + budget_s
+        observation = self._look(resource, self._lane(resource, "stop"), budget_s)
+        phase = observation.phase
+        # One that is only starting cannot be asked yet; the core asks again.
+        if phase in AT_REST or phase in (Phase.STOPPING, Phase.STARTING):
+            return
+        if phase in (Phase.UNKNOWN, Phase.MIGRATING):
+            detail = observation.evidence.detail
+            raise Undetermined(f"{resource.name} on {resource.uri} cannot be asked to shut down: {detail}")
+        if phase not in (Phase.RUNNING, Phase.DEGRADED):
+            raise DriverError(
+                f"{resource.name} on {resource.uri} cannot hear a request to shut down: it is {observation.state}"
+            )
+        if driver_of(resource.uri) != "qemu":
+            self._press(resource, BY_DEFAULT, deadline)
+        elif resource.shutdown == "acpi" or not self._asked_agent(resource, deadline):
+            self._press(resource, BY_ACPI, deadline)
+
+    def _press(self, guest: KvmGuest, flags: int, deadline: float) -> None:
+        def press(connection: Connection) -> None:
+            _bring(connection, guest, AT_REST, lambda: connection.shutdown(guest.name, flags))
+
+        ask(self._lane(guest, "stop"), press, budget_s=deadline - time.monotonic())
+
+    def _asked_agent(self, guest: KvmGuest, deadline: float) -> bool:
+        """Ask the guest's agent; libvirt does not return before the guest is off, or a minute has passed.
+
+        Returns:
+            Whether it was asked. Where it may be asked by the power button as well, that is to be done if not.
+        """
+        either = guest.shutdown == "both"
+        left = deadline - time.monotonic()
+        # One request at a time, however often the core asks again: libvirt would only queue them.
+        way = self._lane(guest, "agent", max_abandoned=1)
+        try:
+            ask(
+                way,
+                lambda connection: connection.shutdown(guest.name, BY_AGENT),
+                budget_s=min(left / 2, AGENT_PATIENCE_S) if either else left,
+            )
+        except Undetermined as silence:
+            if silence.code == "undetermined.timeout":
+                return True  # asked, and not answered yet
+            if either:
+                return False
+            if silence.code != "undetermined.not-answering":  # else the earlier request still stands
+                raise
+        except DriverError as refusal:
+            if either:
+                return False
+            raise DriverError(
+                f"the agent of {guest.name} cannot be asked: {refusal.message}",
+                hint="install qemu-guest-agent in the guest and give it its channel, or set shutdown = acpi",
+            ) from None
+        return True
+
+    def kill(self, resource: KvmGuest, *, budget_s: float) -> None:
+        """Stop the guest by force."""
+
+        def kill(connection: Connection) -> None:
+            if _phase(connection.find(resource.name))[0] not in AT_REST:
+                _bring(connection, resource, AT_REST, lambda: connection.destroy(resource.name))
+
+        ask(self._lane(resource, "kill"), kill, budget_s=budget_s)
+
+    # --- what it is made of ------------------------------------------------------------------------------------------
+
+    def disks(self, guest: KvmGuest, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The guest's disks. Sizes are asked for last: a guest or storage that hangs costs them, and nothing else."""
+        deadline = time.monotonic() + budget_s
+        described = self._describe(guest, budget_s)
+        disks = definition.merge(described.live, described.persistent)
+        sizes: dict[str, int | None] = {}
+
+        def measure(connection: Connection) -> None:
+            for target in dict.fromkeys(disk.target for disk in disks if disk.source):
+                sizes[target] = connection.capacity(guest.name, target)
+
+        way = self._lane(guest, "sizes", max_abandoned=1)
+        try:
+            ask(way, measure, budget_s=(deadline - time.monotonic()) / 2)
+        except (Undetermined, DriverError):
+            sizes = dict(sizes)  # what is known by now; the thread that hangs may go on to fill the other
+        # libvirt measures what the guest has now, which is the persistent source only where nothing runs.
+        return [
+            evolve(disk, size_bytes=sizes.get(disk.target)) if disk.live or described.live is None else disk
+            for disk in disks
+        ]
+
+    def definition(self, guest: KvmGuest, *, budget_s: float) -> str:
+        """The guest's domain XML, complete with its passwords: keep it where only root reads."""
+        return self._ask(guest, lambda connection: connection.definition(guest.name), budget_s)
+
+    def config_files(self, guest: KvmGuest, *, budget_s: float) -> Sequence[Path]:
+        """Files of a local libvirt: the guest's definition, its NVRAM, and firmware that no package brings."""
+        if not is_local(guest.uri):
+            return []
+        described = self._describe(guest, budget_s)
+        return belonging_to(guest, described.persistent or described.live)
+
+    def sizes(self, guest: KvmGuest, *, budget_s: float) -> Sizes:
+        """The guest's virtual processors and memory, current ones where it runs."""
+        vcpus, kib = self._ask(guest, lambda connection: connection.sizes(guest.name), budget_s)
+        return Sizes(vcpus=vcpus, memory_mib=kib // 1024)
+
+    def _describe(self, guest: KvmGuest, budget_s: float) -> Described:
+        return self._ask(guest, lambda connection: connection.describe(guest.name), budget_s)
+
+    def _ask(self, guest: KvmGuest, work: Callable[[Connection], T], budget_s: float) -> T:
+        return ask(self._lane(guest, "definition"), work, budget_s=budget_s)
+
+    # --- lanes -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let every connection go; the lanes' own threads close them, and nobody waits for those."""
+        with self._lanes_guard:
+            lanes, self._lanes = self._lanes, {}
+        for one in lanes.values():
+            one.close()
+
+    def _status_lane(self, uri: str) -> Lane[Connection]:
+        return self._opened(f"libvirt {uri}", uri, readonly=True, max_abandoned=2)
+
+    def _lane(self, guest: KvmGuest, purpose: str, *, max_abandoned: int = 3) -> Lane[Connection]:
+        return self._opened(f"libvirt {guest.uri}, {purpose} of {guest.name}", guest.uri, max_abandoned=max_abandoned)
+
+    def _opened(self, name: str, uri: str, *, readonly: bool = False, max_abandoned: int) -> Lane[Connection]:
+        with self._lanes_guard:
+            if name not in self._lanes:
+                self._lanes[name] = lane(name, uri, readonly=readonly, max_abandoned=max_abandoned)
+            return self._lanes[name]
+
+
+def _phase(seen: Seen | None) -> tuple[Phase, str]:
+    if seen is None:
+        return Phase.ABSENT, "absent"
+    return judge(seen.state, seen.reason, saved=seen.saved)
+
+
+def _observations(guests: Sequence[KvmGuest], found: Sequence[Seen | None], evidence: Evidence) -> list[Observation]:
+    """What libvirt's answer means for guests of one URI, corrected by what this machine's processes tell."""
+    standing = [_phase(seen) for seen in found]
+    stopped: Mapping[str, tuple[int, str]] = {}
+    uri = guests[0].uri
+    if driver_of(uri) == "qemu" and is_local(uri) and any(phase is Phase.RUNNING for phase, _state in standing):
+        stopped = processes.stopped_guests()
+    observations = []
+    for guest, seen, (phase, state) in zip(guests, found, standing, strict=True):
+        detail = state
+        warnings: tuple[str, ...] = ()
+        if seen is None:
+            detail = f"libvirt knows no guest named {guest.name!r}"
+        elif phase is Phase.RUNNING and seen.uuid in stopped:
+            pid, by = stopped[seen.uuid]
+            phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901
+        if seen is not None and seen.autostart:
+            disable = _virsh(guest, "autostart --disable")
+            warnings = (
+                f"libvirt autostart is on for {guest.name}: it would start it behind the service's back; {disable}",
+            )
+        observations.append(
+            Observation(phase=phase, state=state, evidence=evolve(evidence, detail=detail), warnings=warnings)
+        )
+    return observations
+
+
+def _bring(connection: Connection, guest: KvmGuest, where: Container[Phase], act: Callable[[], None]) -> None:
+    """Act; an error counts only where the guest is not where it was to be brought.
+
+    Others act on the guest, too, and libvirt then complains: the state tells, the error's words do not.
+    """
+    try:
+        act()
+    except Exception:
+        if _phase(connection.find(guest.name))[0] not in where:
+            raise
+
+
+def _virsh(guest: KvmGuest, verb: str) -> str:
+    """A command for people to type."""
+    return f"`virsh -c {shlex.quote(guest.uri)} {verb} {shlex.quote(guest.name)}`"

@@ -1,0 +1,89 @@
+"""What a service file says about a libvirt guest, and what its URI tells. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from attrs import frozen
+
+from vmsvc.driver import Guest, Value, choice, line, option
+
+_SCHEME = re.compile(r"[a-z][a-z0-9]*(\+[a-z0-9]+)?://", re.ASCII)
+
+
+def _uri(raw: Any) -> str:
+    value = line.parse(raw).strip()
+    if not _SCHEME.match(value):
+        raise ValueError(f"{raw!r} is not a libvirt URI such as qemu:///system or qemu+ssh://root@host/system")
+    try:
+        urlsplit(value)
+    except ValueError as error:
+        raise ValueError(f"{raw!r} is not a libvirt URI: {error}") from None
+    return value
+
+
+uri = Value("a libvirt URI such as qemu:///system", _uri)
+
+
+@frozen(kw_only=True)
+class KvmGuest(Guest):
+    """A guest that libvirt runs."""
+
+    uri: str = option(
+        uri, default="qemu:///system", inherited=True, help="Which libvirt runs the guest; any hypervisor of libvirt's."
+    )
+    shutdown: str = option(
+        choice("acpi", "agent", "both"),
+        default="both",
+        inherited=True,
+        help="How a QEMU guest is asked to shut down: by its power button (acpi), by its guest agent, or by the agent "
+        "and, where that does not answer, by the button (both).",
+    )
+
+
+def driver_of(uri: str) -> str:
+    """Which of libvirt's hypervisor drivers a URI means.
+
+    Args:
+        uri: A libvirt URI.
+
+    Returns:
+        ``qemu``, ``lxc``, ``xen``, ``test`` …
+    """
+    return urlsplit(uri).scheme.partition("+")[0]
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI means a libvirt on this machine, so that its processes and files can be looked at.
+
+    Args:
+        uri: A libvirt URI.
+    """
+    parts = urlsplit(uri)
+    return not parts.netloc and parts.scheme.partition("+")[2] in ("", "unix")
+
+
+def is_session(uri: str) -> bool:
+    """Whether a URI means the libvirt of one user rather than the system's.
+
+    Args:
+        uri: A libvirt URI.
+    """
+    return urlsplit(uri).path == "/session"
+
+
+def unattended(uri: str) -> str:
+    """The URI to open, so that ssh never stops to ask a question.
+
+    Args:
+        uri: A libvirt URI.
+
+    Returns:
+        The same, with libvirt's ``no_tty=1`` where it goes by ssh and says nothing about it.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[2] != "ssh" or "no_tty" in dict(parse_qsl(parts.query)):
+        return uri
+    return uri + ("&" if parts.query else "?") + "no_tty=1"

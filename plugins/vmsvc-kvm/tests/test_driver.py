@@ -1,0 +1,275 @@
+"""The driver on libvirt's own test hypervisor, which lives in this process: real bindings, real errors."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import libvirt
+import pytest
+from attrs import evolve
+from vmsvc_kvm import KvmDriver, KvmGuest, client, files, vmsvc_drivers
+
+from vmsvc.core.contract import ROLES
+from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
+
+GUEST = KvmGuest(service="web", rid="container#1", kind="container", type="kvm", name="test", uri="test:///default")
+KEY = ("web", "container#1")
+NEW = "<domain type='test'><name>{}</name><memory>2048</memory><os><type>hvm</type></os></domain>"
+
+
+@pytest.fixture
+def driver(tmp_path):
+    made = KvmDriver(Context(node=Node(name="n1", root=tmp_path), host=None, state_dir=tmp_path / "state"))
+    # The test hypervisor's world begins with the first connection to it and ends with the last.
+    world = libvirt.open("test:///default")
+    yield made
+    made.close()
+    for domain in world.listAllDomains():
+        if domain.name() != "test":
+            if domain.isActive():
+                domain.destroy()
+            domain.undefine()
+        else:
+            domain.setAutostart(False)
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
+            if domain.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                domain.resume()
+            if not domain.isActive():
+                domain.create()
+    del domain
+    world.close()
+
+
+@pytest.fixture
+def test_domain(driver):
+    connection = libvirt.open("test:///default")
+    yield connection.lookupByName("test")
+    connection.close()
+
+
+def test_the_hook_offers_the_driver():
+    (offered,) = vmsvc_drivers()
+    assert (offered.type, offered.kind, offered.options) == ("kvm", "container", KvmGuest)
+    assert API in offered.api
+    assert offered.capabilities == set(Capability)
+
+
+def test_each_capability_has_its_methods(driver):
+    assert all(isinstance(driver, role) for role in ROLES.values())
+
+
+def test_importing_the_plugin_loads_no_libvirt():
+    code = "import sys, vmsvc_kvm; sys.exit('libvirt' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, env={"PYTHONPATH": ":".join(sys.path)}).returncode
+        == 0
+    )
+
+
+def test_a_life(driver):
+    seen = driver.observe(GUEST, budget_s=5)
+    assert (seen.phase, seen.warnings) == (Phase.RUNNING, ())
+    assert seen.evidence.probe == "virConnectGetAllDomainStats test:///default"
+    assert seen.evidence.detail == seen.state
+
+    driver.stop(GUEST, budget_s=5)
+    assert driver.observe(GUEST, budget_s=5).state == "shut off (shutdown)"
+    driver.stop(GUEST, budget_s=5)
+    driver.kill(GUEST, budget_s=5)
+
+    driver.start(GUEST, budget_s=5)
+    driver.start(GUEST, budget_s=5)
+    assert driver.observe(GUEST, budget_s=5).state == "running (booted)"
+
+    driver.kill(GUEST, budget_s=5)
+    assert driver.observe(GUEST, budget_s=5).state == "shut off (destroyed)"
+
+
+def test_absent_is_down_with_evidence(driver):
+    for name in ("tes", "test2", "TEST", "../test", ""):
+        seen = driver.observe(evolve(GUEST, name=name), budget_s=5)
+        assert (seen.phase, seen.status, seen.state) == (Phase.ABSENT, Status.DOWN, "absent")
+        assert repr(name) in seen.evidence.detail
+
+
+def test_paused_is_neither_up_nor_down_and_cannot_be_asked(driver, test_domain):
+    test_domain.suspend()
+    assert driver.observe(GUEST, budget_s=5).state == "paused (user)"
+    with pytest.raises(DriverError, match="paused"):
+        driver.stop(GUEST, budget_s=5)
+    with pytest.raises(DriverError, match="paused") as refused:
+        driver.start(GUEST, budget_s=5)
+    assert "virsh -c test:///default resume test" in refused.value.hint
+    driver.kill(GUEST, budget_s=5)
+    assert driver.observe(GUEST, budget_s=5).phase is Phase.STOPPED
+
+
+def test_autostart_is_a_warning(driver, test_domain):
+    test_domain.setAutostart(True)
+    (warning,) = driver.observe(GUEST, budget_s=5).warnings
+    assert "autostart" in warning
+    assert "`virsh -c test:///default autostart --disable test`" in warning
+
+
+def test_a_managed_save_is_saved(driver, test_domain):
+    test_domain.managedSave()
+    assert driver.observe(GUEST, budget_s=5).phase is Phase.SAVED
+    driver.stop(GUEST, budget_s=5)
+    driver.start(GUEST, budget_s=5)
+    assert driver.observe(GUEST, budget_s=5).phase is Phase.RUNNING
+
+
+def test_start_defines_from_the_stored_definition(driver, tmp_path):
+    guest = evolve(GUEST, name="new")
+    with pytest.raises(DriverError, match="no definition") as refused:
+        driver.start(guest, budget_s=5)
+    assert "vmsvc push web" in refused.value.hint
+
+    file = tmp_path / "var/lib/vmsvc/definitions/web/container#1"
+    file.parent.mkdir(parents=True)
+    file.write_text(NEW.format("other"))
+    with pytest.raises(DriverError, match="named 'other', not 'new'"):
+        driver.start(guest, budget_s=5)
+    file.write_bytes(b"\xff\xfe<")
+    with pytest.raises(DriverError, match=str(file)):
+        driver.start(guest, budget_s=5)
+
+    file.write_text(NEW.format("new"))
+    driver.start(guest, budget_s=5)
+    assert driver.observe(guest, budget_s=5).phase is Phase.RUNNING
+
+
+def test_a_definition_that_libvirt_refuses(driver, tmp_path):
+    guest = evolve(GUEST, name="new")
+    file = tmp_path / "var/lib/vmsvc/definitions/web/container#1"
+    file.parent.mkdir(parents=True)
+    file.write_text("<domain type='test'><name>new</name></domain>")
+    with pytest.raises(DriverError, match=r"libvirt error \d+"):
+        driver.start(guest, budget_s=5)
+
+
+def test_disks_sizes_and_definition(driver):
+    (disk,) = driver.disks(GUEST, budget_s=5)
+    assert (disk.target, disk.kind, disk.source, disk.live, disk.persistent) == (
+        "vda",
+        "file",
+        "/guest/diskimage1",
+        True,
+        True,
+    )
+    assert disk.size_bytes
+    assert driver.sizes(GUEST, budget_s=5).memory_mib == 2048
+    assert "<name>test</name>" in driver.definition(GUEST, budget_s=5)
+    assert list(driver.config_files(GUEST, budget_s=5)) == []
+
+
+@pytest.mark.parametrize("question", ["disks", "definition", "sizes", "config_files"])
+def test_questions_about_an_absent_guest(driver, question):
+    with pytest.raises(DriverError, match="no guest named 'nosuch'"):
+        getattr(driver, question)(evolve(GUEST, name="nosuch"), budget_s=5)
+
+
+def test_wait_is_woken_by_an_event(driver, test_domain, monkeypatch):
+    monkeypatch.setattr("vmsvc_kvm.driver.LOOK_AGAIN_S", 60.0)
+    looked = threading.Event()
+
+    def is_down(seen):
+        looked.set()
+        return seen.status is Status.DOWN
+
+    threading.Thread(target=lambda: looked.wait(5) and test_domain.destroy()).start()
+    seen = driver.wait(GUEST, is_down, budget_s=20)
+    assert seen.state == "shut off (destroyed)"
+    assert seen.evidence.probe == "virDomainGetState test:///default"
+
+
+def test_wait_ends_with_its_budget_or_its_caller(driver):
+    assert driver.wait(GUEST, lambda seen: False, budget_s=0.3).phase is Phase.RUNNING
+    answers = iter([False, False, True])
+    assert driver.wait(GUEST, lambda seen: next(answers), budget_s=60).phase is Phase.RUNNING
+
+
+def test_several_uris_and_services_in_one_look(driver):
+    guests = [
+        GUEST,
+        evolve(GUEST, rid="container#2", name="nosuch"),
+        evolve(GUEST, service="far", uri="qemu:///system?socket=/nonexistent"),
+    ]
+    seen = driver.observe_all(guests, budget_s=5)
+    assert {key: one.phase for key, one in seen.items()} == {
+        ("web", "container#1"): Phase.RUNNING,
+        ("web", "container#2"): Phase.ABSENT,
+        ("far", "container#1"): Phase.UNKNOWN,
+    }
+    assert "libvirt error 38" in seen["far", "container#1"].evidence.detail
+    assert driver.observe_all([], budget_s=5) == {}
+
+
+def test_no_libvirt_is_undetermined_for_every_verb(driver, capfd):
+    guest = evolve(GUEST, uri="qemu:///system?socket=/nonexistent")
+    for verb in ("start", "stop", "kill", "disks", "definition", "sizes", "config_files"):
+        with pytest.raises(Undetermined, match="nonexistent"):
+            getattr(driver, verb)(guest, budget_s=5)
+    assert driver.wait(guest, lambda seen: False, budget_s=0.2).phase is Phase.UNKNOWN
+    assert capfd.readouterr() == ("", "")
+
+
+def test_bindings_that_do_not_load(driver, monkeypatch):
+    monkeypatch.setattr(client, "_loaded", [])
+    monkeypatch.setitem(sys.modules, "libvirt", None)
+    seen = driver.observe(GUEST, budget_s=5)
+    assert seen.phase is Phase.UNKNOWN
+    assert "libvirt-python" in seen.evidence.detail
+
+
+def test_a_hypervisor_without_bulk_statistics(driver, monkeypatch):
+    def lacking(*_words):
+        error = libvirt.libvirtError("no stats")
+        error.err = (libvirt.VIR_ERR_NO_SUPPORT, 0, "not supported", 2, None, None, None, -1, -1)
+        raise error
+
+    monkeypatch.setattr(libvirt.virConnect, "getAllDomainStats", lacking)
+    seen = driver.observe(GUEST, budget_s=5)
+    assert (seen.phase, seen.evidence.probe) == (Phase.RUNNING, "virConnectListAllDomains test:///default")
+
+
+def test_errors_keep_no_object_of_libvirt_alive(driver, tmp_path):
+    with pytest.raises(DriverError) as refused:
+        driver.sizes(evolve(GUEST, name="nosuch"), budget_s=5)
+    frames, trace = [], refused.value.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    assert "_domain" not in frames
+    assert refused.value.__context__ is None
+
+
+def test_libvirts_own_file_is_taken_only_if_it_is_about_the_guest(tmp_path):
+    from vmsvc_kvm.definition import read
+
+    guest = evolve(GUEST, name="a b", uri="qemu:///system")
+    described = read("<domain><name>a b</name><uuid>u-1</uuid></domain>", origin="here")
+    own = tmp_path / "etc/libvirt/qemu/a b.xml"
+    own.parent.mkdir(parents=True)
+    assert files.belonging_to(guest, described, root=tmp_path) == []
+    own.write_text("<uuid>u-2</uuid>")
+    assert files.belonging_to(guest, described, root=tmp_path) == []
+    own.write_text("<uuid>u-1</uuid>")
+    assert files.belonging_to(guest, described, root=tmp_path) == [own]
+    assert files.belonging_to(guest, None, root=tmp_path) == []
+
+
+def test_a_session_keeps_its_files_at_home(tmp_path, monkeypatch):
+    from vmsvc_kvm.definition import read
+
+    nvram = tmp_path / "n.fd"
+    nvram.touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    own = Path(tmp_path, "libvirt/qemu/test.xml")
+    own.parent.mkdir(parents=True)
+    own.write_text("<uuid>u-1</uuid>")
+    xml = f"<domain><name>test</name><uuid>u-1</uuid><os><nvram>{nvram}</nvram></os></domain>"
+    guest = evolve(GUEST, uri="qemu:///session")
+    assert files.belonging_to(guest, read(xml, origin="here")) == [own, nvram]

@@ -1,0 +1,44 @@
+"""Stopped qemu processes, found among all."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from vmsvc_kvm.processes import stopped_guests
+
+UUID = "0d7c2e6a-1c5f-4b43-9d3d-7f1f6ad9b001"
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_stopped_process_with_a_uuid_is_found():
+    argv = [sys.executable, "-c", "import time; time.sleep(60)", "-name", "guest=x", "-uuid", UUID.upper()]
+    with subprocess.Popen(argv) as process:
+        try:
+            assert UUID not in stopped_guests()
+            os.kill(process.pid, signal.SIGSTOP)
+            deadline = time.monotonic() + 5
+            while state_of(process.pid) != "T" and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+            assert stopped_guests()[UUID] == (process.pid, "SIGSTOP")
+        finally:
+            process.kill()
+
+
+def test_what_cannot_be_read_changes_nothing(tmp_path):
+    assert stopped_guests(tmp_path / "none") == {}
+    (tmp_path / "12").mkdir()
+    (tmp_path / "12/stat").write_text("12 (qemu) T) T 1")
+    (tmp_path / "13").mkdir()
+    (tmp_path / "13/stat").write_text("garbage")
+    (tmp_path / "self").mkdir()
+    assert stopped_guests(tmp_path) == {}
+
+    (tmp_path / "12/cmdline").write_text(f"qemu\0-uuid\0{UUID}\0-uuid")
+    assert stopped_guests(tmp_path) == {UUID: (12, "SIGSTOP")}
