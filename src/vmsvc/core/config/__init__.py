@@ -1,0 +1,21 @@
+"""Service files and the node's own file: found, read, checked and edited."""
+
+from vmsvc.core.config.edit import create, get_key, set_keys, unset_keys, write_atomically
+from vmsvc.core.config.files import service_file, service_names
+from vmsvc.core.config.load import load_service, parse_service
+from vmsvc.core.config.node_file import read_node
+from vmsvc.core.config.schema import Catalog
+
+__all__ = [
+    "Catalog",
+    "create",
+    "get_key",
+    "load_service",
+    "parse_service",
+    "read_node",
+    "service_file",
+    "service_names",
+    "set_keys",
+    "unset_keys",
+    "write_atomically",
+]

@@ -1,0 +1,76 @@
+"""Files that are either the old ones or the new ones, never something in between."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from vmsvc.core.errors import UsageError, VmsvcError
+
+
+def write_atomically(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a file so that a crash or a full disk leaves the old one intact.
+
+    Mode and owner of the old file are kept; a new file is its owner's alone. A symbolic link stays, and the file it
+    leads to is replaced.
+
+    Args:
+        path: The file.
+        text: Its new text.
+        replace: Whether a file may be there already.
+
+    Raises:
+        UsageError: The file is there, and may not be replaced.
+        VmsvcError: It could not be written; nothing has changed.
+    """
+    temporary = ""
+    try:
+        target = Path(os.path.realpath(path)) if replace else path
+        # A hidden file in the same directory: a rename there is atomic, and nobody takes it for a service.
+        descriptor, temporary = tempfile.mkstemp(prefix=".vmsvc-", dir=target.parent)
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - an open descriptor, not a path
+            if replace:
+                _keep_owner(file.fileno(), target)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            Path(temporary).replace(target)
+            temporary = ""
+        else:
+            os.link(temporary, target)  # unlike a rename, it fails where somebody else was faster
+        _sync_directory(target.parent)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already", code="usage.exists", hint="choose another name") from None
+    except OSError as error:
+        reason = f"{path} could not be written: {error.strerror}"
+        hint = "become root" if isinstance(error, PermissionError) else "the file is unchanged"
+        raise VmsvcError(reason, code="failed.write", hint=hint) from None
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+
+
+def _keep_owner(descriptor: int, target: Path) -> None:
+    try:
+        old = target.stat()
+    except FileNotFoundError:
+        return
+    new = os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name durable; the file itself is complete, so a file system that cannot do it is no failure."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,255 @@
+"""Reading, setting and removing single keys of a service file, and making new ones.
+
+A file is replaced only by one that has been validated, and in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from vmsvc.core.config import ini_edit, toml_edit
+from vmsvc.core.config.atomic import write_atomically
+from vmsvc.core.config.files import SUFFIXES, check_name, files_of, read_text
+from vmsvc.core.config.load import parse_service, read_sections
+from vmsvc.core.config.model import DEFAULT, Findings, did_you_mean, section_name, shortened, split_key
+from vmsvc.core.config.schema import Catalog
+from vmsvc.core.errors import ConfigError, Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.node import Node
+from vmsvc.core.options import Raw
+
+__all__ = ["create", "get_key", "set_keys", "unset_keys", "write_atomically"]
+
+_Contents = dict[tuple[str, str, str], Raw]
+
+
+@frozen
+class Address:
+    """One key of one section.
+
+    Attributes:
+        section: The section's name.
+        key: The key.
+        scope: Its scope; empty for the plain key.
+    """
+
+    section: str
+    key: str
+    scope: str
+
+    @classmethod
+    def parse(cls, written: str) -> Address:
+        """Read ``section.key``, ``section.key@scope`` or, for ``[DEFAULT]``, ``key`` alone.
+
+        Args:
+            written: The address.
+
+        Raises:
+            UsageError: It has no key, or characters that no key has.
+        """
+        left, mark, scope = written.partition("@")
+        section, _, key = left.rpartition(".")
+        key, scope = split_key(f"{key}{mark}{scope}")
+        if not key or (mark and not scope) or any(character in written for character in "\r\n\0=:[]"):
+            hint = "write `SECTION.KEY`, `SECTION.KEY@NODE`, or `KEY` for [DEFAULT]"
+            raise UsageError(f"{written!r} names no key", code="usage.address", hint=hint)
+        return cls(section_name(section.strip()) or DEFAULT, key, scope)
+
+    @property
+    def label(self) -> str:
+        """The key as it is written in a file."""
+        return f"{self.key}@{self.scope}" if self.scope else self.key
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What tells it from other keys of the file."""
+        return (self.section, self.key, self.scope.casefold())
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.label}"
+
+
+def get_key(path: Path, address: str) -> str:
+    """What a file says about one key, before references and defaults.
+
+    Args:
+        path: The service file.
+        address: ``section.key``, with ``@scope`` for a scoped one; ``key`` alone means ``[DEFAULT]``.
+
+    Returns:
+        The value as text; a list's elements are joined by blanks.
+
+    Raises:
+        UsageError: The file does not give the key.
+        ConfigError: The file cannot be read.
+    """
+    wanted = Address.parse(address)
+    contents = _contents(path, read_text(path))
+    if wanted.identity not in contents:
+        raise _no_such_key(path, wanted, contents)
+    return _text(contents[wanted.identity])
+
+
+def set_keys(path: Path, settings: Mapping[str, str], node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+    """Give keys of a service file new values; comments and order stay.
+
+    Args:
+        path: The service file.
+        settings: Values by address.
+        node: The node to validate the result for.
+        catalog: What the drivers declare.
+
+    Returns:
+        Warnings and notes about the new file.
+
+    Raises:
+        ConfigError: The result would be wrong; the file is unchanged.
+        UsageError: An address or a value cannot stand in the file.
+        VmsvcError: The file could not be written.
+    """
+    text = read_text(path)
+    for written, value in settings.items():
+        text = _set(path, text, Address.parse(written), value)
+    return _install(path, text, node, catalog)
+
+
+def unset_keys(path: Path, addresses: Iterable[str], node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+    """Remove keys from a service file; comments and order stay.
+
+    Args:
+        path: The service file.
+        addresses: The keys' addresses.
+        node: The node to validate the result for.
+        catalog: What the drivers declare.
+
+    Returns:
+        Warnings and notes about the new file.
+
+    Raises:
+        ConfigError: The result would be wrong; the file is unchanged.
+        UsageError: The file does not give one of the keys.
+        VmsvcError: The file could not be written.
+    """
+    text = read_text(path)
+    for written in addresses:
+        address = Address.parse(written)
+        before = _contents(path, text)
+        if address.identity not in before:
+            raise _no_such_key(path, address, before)
+        editor = toml_edit if _is_toml(path) else ini_edit
+        text = editor.unset_key(text, address.section, address.label)
+        del before[address.identity]
+        _check_rest(path, before, _contents(path, text), address)
+    return _install(path, text, node, catalog)
+
+
+def create(
+    node: Node,
+    name: str,
+    catalog: Catalog,
+    *,
+    settings: Mapping[str, str] | None = None,
+    template: str = "",
+    suffix: str = SUFFIXES[0],
+) -> Path:
+    """Make a service file.
+
+    Args:
+        node: The node to make it on.
+        name: The service's name.
+        catalog: What the drivers declare.
+        settings: Values by address, set on top of the template.
+        template: The text to begin with; an empty ``[DEFAULT]`` section when not given.
+        suffix: The file's ending: ``.conf`` or ``.env`` for INI, ``.toml`` for TOML.
+
+    Returns:
+        The new file.
+
+    Raises:
+        UsageError: The service is there already, or cannot have its name.
+        ConfigError: The file would be wrong; nothing was made.
+        VmsvcError: The file could not be written.
+    """
+    if fault := check_name(name):
+        raise UsageError(f"the service cannot have its name: {fault}", code="usage.name", hint="choose another name")
+    if suffix not in SUFFIXES:
+        hint = f"use one of {', '.join(SUFFIXES)}"
+        raise UsageError(f"a service file cannot end in {suffix!r}", code="usage.suffix", hint=hint)
+    if there := files_of(node, name):
+        hint = f"`vmsvc edit {name}` changes it"
+        raise UsageError(f"the service {name} is there already, in {there[0]}", code="usage.exists", hint=hint)
+    path = node.services_dir / f"{name}{suffix}"
+    text = template or f"[{DEFAULT}]\n"
+    for written, value in (settings or {}).items():
+        text = _set(path, text, Address.parse(written), value)
+    _validate(path, text, node, catalog)
+    try:
+        node.services_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "become root" if isinstance(error, PermissionError) else ""
+        reason = f"{node.services_dir} could not be made: {error.strerror}"
+        raise VmsvcError(reason, code="failed.write", hint=hint) from None
+    write_atomically(path, text, replace=False)
+    return path
+
+
+def _set(path: Path, text: str, address: Address, value: str) -> str:
+    before = _contents(path, text)
+    editor = toml_edit if _is_toml(path) else ini_edit
+    text = editor.set_key(text, address.section, address.label, value)
+    after = _contents(path, text)
+    if address.identity not in after or _text(after[address.identity]) != value.strip():
+        hint = "a TOML file can hold any text" if not _is_toml(path) else "write lists as words with single blanks"
+        raise UsageError(
+            f"{path.name} cannot hold {shortened(value, 60)!r} for {address}", code="usage.value", hint=hint
+        )
+    before[address.identity] = after[address.identity]
+    _check_rest(path, before, after, address)
+    return text
+
+
+def _check_rest(path: Path, expected: _Contents, found: _Contents, address: Address) -> None:
+    """A last line of defence: an edit changes the key that it was asked to change, and no other."""
+    if expected != found:
+        reason = f"changing {address} would change other keys of {path}, too"
+        raise VmsvcError(reason, code="failed.edit", hint=f"use `vmsvc edit {path.stem}`")
+
+
+def _install(path: Path, text: str, node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+    problems = _validate(path, text, node, catalog)
+    write_atomically(path, text)
+    return problems
+
+
+def _validate(path: Path, text: str, node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+    service, problems = parse_service(path, node, catalog, text=text)
+    if service is None:
+        raise ConfigError(problems=[problem for problem in problems if problem.severity is Severity.ERROR])
+    return problems
+
+
+def _contents(path: Path, text: str) -> _Contents:
+    """Every key of a text with its value; a file too broken to be read has none."""
+    return {
+        (section.name, *entry.identity): entry.raw
+        for section in reversed(read_sections(path, text, Findings(str(path))))
+        for entry in section.entries
+    }
+
+
+def _no_such_key(path: Path, address: Address, contents: _Contents) -> UsageError:
+    names = [str(Address(*identity)) for identity in contents]
+    hint = did_you_mean(str(address), names, otherwise=f"`vmsvc show {path.stem}` lists what there is")
+    return UsageError(f"{path} does not give {address}", code="usage.no-such-key", hint=hint)
+
+
+def _is_toml(path: Path) -> bool:
+    return path.suffix.lower() == ".toml"
+
+
+def _text(raw: Raw) -> str:
+    if isinstance(raw, list):
+        return " ".join(map(_text, raw))
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)

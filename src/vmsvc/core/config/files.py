@@ -1,0 +1,179 @@
+"""Where service files are, and how one is read from the disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.errors import ConfigError, Problem, UsageError
+from vmsvc.core.node import Node
+from vmsvc.core.options import name as name_value
+
+#: The endings of service files; the first is what `create` uses for INI.
+SUFFIXES = (".conf", ".env", ".toml")
+
+_LARGEST_FILE = 1024 * 1024
+# Names become file names, with endings and prefixes added; most file systems allow 255 bytes.
+_LONGEST_NAME = 200
+
+
+def check_name(name: str) -> str:
+    """Say why a service, node or guest cannot have a name.
+
+    Args:
+        name: The name.
+
+    Returns:
+        What is wrong with it; empty when it may be used.
+    """
+    try:
+        name_value.parse(name)
+    except ValueError as error:
+        return str(error)
+    return f"a name of more than {_LONGEST_NAME} bytes is too long" if len(name.encode()) > _LONGEST_NAME else ""
+
+
+def service_names(node: Node) -> list[str]:
+    """The services that have a file on this node.
+
+    Hidden files are left out, and so is every file with another ending, such as an editor's backup.
+
+    Args:
+        node: The node.
+
+    Returns:
+        Their names, sorted; empty where there is no directory of services.
+
+    Raises:
+        ConfigError: The directory cannot be read.
+    """
+    try:
+        files = [file for file in node.services_dir.iterdir() if file.suffix in SUFFIXES and not file.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(problems=[_unreadable(node.services_dir, error)]) from None
+    # A name that is not UTF-8 could be neither typed nor printed.
+    return sorted({file.stem for file in files if file.name[0] not in ".#" and _encodable(file.name)})
+
+
+def service_file(node: Node, name: str) -> Path:
+    """The file of a service.
+
+    Args:
+        node: The node.
+        name: The service's name.
+
+    Returns:
+        Its path.
+
+    Raises:
+        UsageError: There is no such service; the hint has the nearest name.
+        ConfigError: There are two files for it.
+    """
+    found = files_of(node, name)
+    if len(found) > 1:
+        raise ConfigError(problems=[two_files(*found[:2])])
+    if not found:
+        names = service_names(node)
+        hint = did_you_mean(name, names, otherwise=f"`vmsvc create` makes one in {node.services_dir}")
+        raise UsageError(f"there is no service {name!r}", code="usage.no-such-service", hint=hint)
+    return found[0]
+
+
+def files_of(node: Node, name: str) -> list[Path]:
+    """All files that describe a service; more than one is a mistake.
+
+    Args:
+        node: The node.
+        name: The service's name.
+    """
+    if check_name(name):
+        return []
+    return [path for suffix in SUFFIXES if os.path.lexists(path := node.services_dir / f"{name}{suffix}")]
+
+
+def two_files(first: Path, second: Path) -> Problem:
+    """The problem of two files for one thing.
+
+    Args:
+        first: One of them.
+        second: The other.
+    """
+    return Problem(
+        message=f"{first.name} and {second.name} describe the same thing",
+        code="config.two-files",
+        hint=f"keep one of {first} and {second}",
+        file=str(first),
+    )
+
+
+def read_text(path: Path) -> str:
+    """Read a configuration file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text, line ends as they are, without a byte order mark.
+
+    Raises:
+        ConfigError: It is missing, unreadable, no regular file, too big, or no text.
+    """
+    try:
+        # A directory or a named pipe must be refused before it is opened: reading a pipe can wait for ever.
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            raise ConfigError(problems=[_problem(path, f"this is {kind}", "give a service file")])
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise ConfigError(problems=[_unreadable(path, error)]) from None
+    except ValueError as error:
+        raise ConfigError(problems=[_problem(path, f"this cannot be a file's name: {error}", "")]) from None
+    if len(data) > _LARGEST_FILE:
+        raise ConfigError(problems=[_problem(path, "the file is larger than 1 MiB", "is it a service file at all?")])
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        hint = "save the file in UTF-8"
+        raise ConfigError(problems=[_problem(path, f"line {line} is not UTF-8 text", hint)]) from None
+    return check_text(path, text)
+
+
+def check_text(path: Path, text: str) -> str:
+    """Refuse what no configuration can be read from.
+
+    Args:
+        path: The file it is, or will be.
+        text: The text.
+
+    Returns:
+        The text, without a byte order mark.
+
+    Raises:
+        ConfigError: It is empty, or not text.
+    """
+    text = text.removeprefix("\ufeff")
+    if not text.strip():
+        raise ConfigError(problems=[_problem(path, "the file is empty", "")])
+    if "\0" in text or not _encodable(text):
+        raise ConfigError(problems=[_problem(path, "the file is not text", "is it a service file at all?")])
+    return text
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    hint = "become root" if isinstance(error, PermissionError) else ""
+    return _problem(path, f"cannot be read: {error.strerror}", hint)
+
+
+def _problem(path: Path, message: str, hint: str) -> Problem:
+    return Problem(message=message, code="config.file", hint=hint, file=str(path))

@@ -1,0 +1,91 @@
+"""Changing single keys of an INI text, line by line, so that comments, order and indentation stay."""
+
+from __future__ import annotations
+
+import re
+
+from vmsvc.core.config import ini
+from vmsvc.core.config.model import Entry, Findings, Section
+
+_HEAD = re.compile(r"(?P<head>\s*[^=:]*?\s*[=:][ \t]*)(?P<value>.*?)(?P<tail>\s+;.*)?", re.DOTALL)
+
+
+def set_key(text: str, section: str, label: str, value: str) -> str:
+    """Give a key a value.
+
+    Args:
+        text: The file's text.
+        section: The section's name; made at the end of the file if there is none.
+        label: The key, with its scope if it has one.
+        value: The value; it may have several lines.
+
+    Returns:
+        The new text.
+    """
+    lines = ini.lines_of(text)
+    end = _line_end(lines)
+    there = _section(text, section)
+    if there is None:
+        _end_last_line(lines, end)
+        margin = next((_margin(line) for line in lines if line.lstrip().startswith("[")), "")
+        gap = [end] if lines and lines[-1].strip() else []
+        lines += [*gap, f"{margin}[{section}]{end}", *_lines(f"{margin}{label} = ", value, "", end)]
+    elif entry := _entry(there, label):
+        first = lines[entry.position - 1]
+        found = _HEAD.fullmatch(first.rstrip("\r\n"))
+        assert found is not None  # the reader found a key here
+        head = found["head"] if found["head"][-1].isspace() else f"{found['head']} "
+        new = _lines(head, value, found["tail"] or "", _line_end([first]) if first.endswith(("\r", "\n")) else end)
+        lines[entry.position - 1 : entry.end] = new
+    else:
+        last = max((entry.end for entry in there.entries), default=there.position)
+        _end_last_line(lines, end)
+        model = there.entries[-1].position if there.entries else there.position
+        lines[last:last] = _lines(f"{_margin(lines[model - 1])}{label} = ", value, "", end)
+    return "".join(lines)
+
+
+def unset_key(text: str, section: str, label: str) -> str:
+    """Remove a key.
+
+    Args:
+        text: The file's text.
+        section: The section's name.
+        label: The key, with its scope if it has one.
+
+    Returns:
+        The new text; the same where there is no such key.
+    """
+    there = _section(text, section)
+    entry = _entry(there, label) if there else None
+    lines = ini.lines_of(text)
+    if entry:
+        del lines[entry.position - 1 : entry.end]
+    return "".join(lines)
+
+
+def _section(text: str, name: str) -> Section | None:
+    return next((section for section in ini.read(text, Findings("")) if section.name == name), None)
+
+
+def _entry(section: Section, label: str) -> Entry | None:
+    return next((entry for entry in section.entries if entry.label.casefold() == label.casefold()), None)
+
+
+def _lines(head: str, value: str, tail: str, end: str) -> list[str]:
+    first, *more = value.split("\n")
+    margin = _margin(head) + "    "
+    return [f"{head}{first}{tail}".rstrip() + end, *(f"{margin}{line}{end}" for line in more)]
+
+
+def _margin(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _line_end(lines: list[str]) -> str:
+    return "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+
+
+def _end_last_line(lines: list[str], end: str) -> None:
+    if lines and not lines[-1].endswith(("\r", "\n")):
+        lines[-1] += end

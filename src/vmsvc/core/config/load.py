@@ -1,0 +1,299 @@
+"""A service file to a :class:`~vmsvc.core.service.Service`, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import define, evolve
+
+from vmsvc.core.config import ini, toml
+from vmsvc.core.config.files import check_name, check_text, read_text
+from vmsvc.core.config.legacy import translate
+from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, section_name, shortened
+from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
+from vmsvc.core.config.values import WRONG, Values
+from vmsvc.core.errors import ConfigError, Problem, Severity
+from vmsvc.core.node import HOST_MODES, Node
+from vmsvc.core.resource import KINDS, Guest, Resource, Vmdg, kind_of
+from vmsvc.core.service import Service
+
+# A rid becomes a file's name and a word of references and command lines.
+_SECTION_NAME = re.compile(r"(?P<kind>[^#]*)(?:#[\w-]+)?")
+
+
+def parse_service(
+    path: Path, node: Node, catalog: Catalog, *, name: str = "", text: str | None = None
+) -> tuple[Service | None, tuple[Problem, ...]]:
+    """Read a service file and tell everything that there is to say about it. Never raises for what a file holds.
+
+    Args:
+        path: The file; its ending decides between TOML and INI.
+        node: The node to read it for.
+        catalog: What the drivers declare.
+        name: The service's name; the file's name without its ending when not given.
+        text: What to read instead of the file's present text.
+
+    Returns:
+        The service, or ``None`` if there is any error; and all errors, warnings and notes in the file's order.
+    """
+    try:
+        text = read_text(path) if text is None else check_text(path, text)
+    except ConfigError as error:
+        return None, error.problems
+    findings = Findings(str(path))
+    sections = read_sections(path, text, findings)
+    if not sections and not findings.errors:
+        findings.add(0, "the file describes nothing", code="file", hint="begin with a `[DEFAULT]` section")
+    reading = _Reading(path, node, catalog, findings, name or path.stem)
+    service = reading.service(translate(sections, findings))
+    problems = tuple(findings)
+    return (None if findings.errors or service is None else evolve(service, problems=problems)), problems
+
+
+def load_service(path: Path, node: Node, catalog: Catalog) -> Service:
+    """Read a service file that is expected to be right.
+
+    Args:
+        path: The file.
+        node: The node to read it for.
+        catalog: What the drivers declare.
+
+    Returns:
+        The service; its ``problems`` hold the warnings and notes.
+
+    Raises:
+        ConfigError: The file is wrong; carries all of its errors.
+    """
+    service, problems = parse_service(path, node, catalog)
+    if service is None:
+        raise ConfigError(problems=[problem for problem in problems if problem.severity is Severity.ERROR])
+    return service
+
+
+def read_sections(path: Path, text: str, findings: Findings) -> tuple[Section, ...]:
+    """Read a file's sections in the format that its ending says.
+
+    Args:
+        path: The file, for its ending.
+        text: Its text.
+        findings: Where problems go.
+    """
+    if path.suffix.lower() == ".toml":
+        return toml.read(text, findings)
+    return ini.read(text, findings)
+
+
+@define
+class _Reading:
+    """One reading of one file."""
+
+    path: Path
+    node: Node
+    catalog: Catalog
+    findings: Findings
+    name: str
+
+    def service(self, sections: Sequence[Section]) -> Service | None:
+        if fault := check_name(self.name):
+            self.findings.add(0, f"the service cannot have its name: {fault}", code="name", hint="rename the file")
+        by_name = {section.name: section for section in reversed(sections)}
+        values = Values(by_name, self.node, self.name, self.catalog, self.findings)
+        lists = values.read_nodes()
+        default = by_name.get(DEFAULT, Section(name=DEFAULT))
+        inherited = self.catalog.inherited_options()
+        given = {**values.section(default, {**inherited, **SERVICE_OPTIONS}), **lists}
+        own = {key: value for key, value in given.items() if key in SERVICE_OPTIONS}
+        self._check_nodes(default, own, values.place)
+        self._settle_env(default, own)
+        resources: list[Resource] = []
+        for section in sections:
+            if section.name != DEFAULT and self._is_known(section):
+                resource = self._resource(section, values)
+                resources += [resource] if resource else []
+            elif section is not default and section.name == DEFAULT:
+                values.section(section, {**inherited, **SERVICE_OPTIONS})
+        bound = self._bind_disk_groups(resources, by_name)
+        self._check_guests(bound, by_name)
+        if self.findings.errors:
+            return None
+        return Service(name=self.name, file=self.path, resources=tuple(bound), **own)
+
+    def _is_known(self, section: Section) -> bool:
+        found = _SECTION_NAME.fullmatch(section.name)
+        if found and found["kind"] in KINDS:
+            return True
+        kind, mark, number = section.name.partition("#")
+        near = section_name(nearest(kind, (*KINDS, DEFAULT)))
+        if kind in KINDS:
+            message = f"`{shortened(section.name, 60)}` cannot name a resource"
+            hint = f"write `{kind}#` and a number, or a word of letters, digits, `-` and `_`"
+        else:
+            message = f"there is no section `{shortened(section.name, 60)}`"
+            suffix = "" if near == DEFAULT else f"{mark}{number}"
+            hint = f"did you mean `{near}{suffix}`?" if near else f"valid are: {DEFAULT}, {', '.join(KINDS)}"
+        self.findings.add(section.position, message, code="unknown-section", section=section.name, hint=hint)
+        return False
+
+    def _resource(self, section: Section, values: Values) -> Resource | None:
+        kind = kind_of(section.name)
+        for entry in section.variants(TYPE.key):
+            self._check_type(section, kind, entry, values.value(section.name, entry, TYPE))
+        chosen = values.chosen(section.variants(TYPE.key)) or next(iter(section.variants(TYPE.key)), None)
+        written = values.value(section.name, chosen, TYPE) if chosen else ""
+        type_ = "" if written is WRONG else written.lower()
+        options = self.catalog.options(kind, type_)
+        served = (kind, type_) in self.catalog.classes
+        if kind == "container" and chosen is None:
+            hint = f"choose among {', '.join(self.catalog.types_of(kind))}"
+            self.findings.add(
+                section.position, "the type is missing", code="missing-key", section=section.name, key="type", hint=hint
+            )
+        # Without its driver a container's keys cannot all be known; the common ones are checked all the same.
+        given = values.section(section, options, closed=kind != "container" or served)
+        missing = [option for option in options.values() if option.required and option.key not in given]
+        for option in missing:
+            self.findings.add(
+                section.position,
+                f"`{option.key}` is missing",
+                code="missing-key",
+                section=section.name,
+                key=option.key,
+                hint=f"add `{option.key} = …`: {option.help}",
+            )
+        if missing or WRONG in given.values():
+            return None
+        given["type"] = type_
+        if kind == "container":
+            given["name"] = given.get("name") or self.name
+        owner = self.catalog.classes.get((kind, type_)) or KINDS[kind]
+        return self._made(owner, section, given)
+
+    def _made(self, owner: type[Resource], section: Section, given: dict[str, Any]) -> Resource | None:
+        try:
+            return owner(service=self.name, rid=section.name, kind=kind_of(section.name), **given)
+        except Exception as error:  # noqa: BLE001 - a driver's own checks are foreign code; its bugs must not stop us
+            self.findings.add(section.position, shortened(str(error)), code="type", section=section.name)
+            return None
+
+    def _check_type(self, section: Section, kind: str, entry: Entry, written: Any) -> None:
+        type_ = "" if written is WRONG else written.lower()
+        if written is WRONG or (kind, type_) in self.catalog.classes:
+            return
+        known = self.catalog.types_of(kind)
+        if reason := self.catalog.refused.get(type_):
+            self._note(
+                section, entry, "refused-driver", f"type `{type_}` has no driver: {reason}", "see `vmsvc drivers`"
+            )
+        elif kind != "container":
+            return  # a kind without drivers has no types to be wrong about
+        elif type_ in KNOWN_TYPES:
+            package = f"vmsvc-{type_}"
+            message = f"type `{type_}` needs the package `{package}`"
+            self._note(section, entry, "no-driver", message, f"pip install {package}")
+        else:
+            hint = did_you_mean(type_, known, otherwise=f"choose among {', '.join(known)}")
+            self._note(section, entry, "unknown-type", f"there is no container type `{shortened(type_, 60)}`", hint)
+
+    def _check_nodes(self, default: Section, own: dict[str, Any], place: str) -> None:
+        wrong = False
+        for key in ("nodes", "drpnodes"):
+            entry = next(iter(default.variants(key)), Entry(key=key, raw="", position=default.position))
+            for member in own[key] if own[key] is not WRONG else ():
+                if fault := check_name(member):
+                    self._note(default, entry, "name", f"{fault}: {shortened(member, 60)!r}", "correct the node's name")
+            wrong = wrong or own[key] is WRONG
+        if not place and not wrong:
+            entry = next(iter(default.variants("nodes")), Entry(key="nodes", raw="", position=default.position))
+            self.findings.add(
+                entry.position,
+                f"this node, {self.node.name}, is in neither `nodes` nor `drpnodes`",
+                code="not-listed",
+                section=DEFAULT,
+                key="nodes",
+                hint=f"nodes: {' '.join(own['nodes'])}; drpnodes: {' '.join(own['drpnodes']) or 'none'}",
+                severity=Severity.NOTE,
+            )
+
+    def _settle_env(self, default: Section, own: dict[str, Any]) -> None:
+        """Give the service its environment: one of the host modes in capitals, or a site's own word as it is.
+
+        An unknown word is a warning and no error, since sites have words of their own; but it may be a slip of the
+        pen in `PRD`, and what a node may run depends on that.
+        """
+        word = own.get("env") or self.node.mode
+        if word is WRONG:
+            return
+        own["env"] = word.upper() if word.upper() in HOST_MODES else word
+        if own["env"] not in (*HOST_MODES, self.node.mode):
+            entry = next(iter(default.variants("env")), Entry(key="env", raw=""))
+            self.findings.add(
+                entry.position,
+                f"`{shortened(word, 60)}` is none of the known environments",
+                code="unknown-env",
+                section=DEFAULT,
+                key="env",
+                hint=did_you_mean(word, HOST_MODES, otherwise=f"known are: {', '.join(HOST_MODES)}"),
+                severity=Severity.WARNING,
+            )
+
+    def _bind_disk_groups(self, resources: list[Resource], sections: dict[str, Section]) -> list[Resource]:
+        """Give each ``vmdg`` the container whose disks it means."""
+        containers = [rid for rid in sections if kind_of(rid) == "container"]
+        containers.sort(key=lambda rid: sections[rid].position)
+        bound = []
+        for resource in resources:
+            if not isinstance(resource, Vmdg):
+                bound.append(resource)
+                continue
+            section = sections[resource.rid]
+            wanted = resource.container_id or (containers[0] if len(containers) == 1 else "")
+            if wanted in containers:
+                bound.append(evolve(resource, container_id=wanted))
+                continue
+            listed = ", ".join(containers)
+            if not containers:
+                message, hint = "the file has no container whose disks it could mean", "add a `[container#1]` section"
+            elif wanted:
+                message = f"there is no container `{shortened(wanted, 60)}`"
+                hint = did_you_mean(wanted, containers, otherwise=f"the containers are {listed}")
+            else:
+                message = f"it does not say which container's disks it means: {listed}"
+                hint = f"add `container_id = {containers[0]}`"
+            self.findings.add(
+                section.position, message, code="container", section=section.name, key="container_id", hint=hint
+            )
+        return bound
+
+    def _check_guests(self, resources: Sequence[Resource], sections: dict[str, Section]) -> None:
+        seen: dict[str, str] = {}
+        for guest in (resource for resource in resources if isinstance(resource, Guest)):
+            section = sections[guest.rid]
+            if fault := check_name(guest.name):
+                entry = next(iter(section.variants("name")), Entry(key="name", raw="", position=section.position))
+                self._note(section, entry, "name", f"the guest cannot have its name: {fault}", "correct the name")
+            # Two resources for one guest would start it, and stop it, behind each other's back. What a driver adds,
+            # such as where its hypervisor is, may tell two guests of one name apart.
+            identity = repr([getattr(guest, attribute) for attribute in _identifying(type(guest))])
+            other = seen.setdefault(identity, guest.rid)
+            if other != guest.rid:
+                self.findings.add(
+                    section.position,
+                    f"[{other}] means the same guest, `{shortened(guest.name, 60)}`",
+                    code="same-guest",
+                    section=section.name,
+                    key="name",
+                    hint="give each container the `name` of its own guest",
+                )
+
+    def _note(self, section: Section, entry: Entry, code: str, message: str, hint: str) -> None:
+        self.findings.add(entry.position, message, code=code, section=section.name, key=entry.label, hint=hint)
+
+
+def _identifying(owner: type[Guest]) -> list[str]:
+    """The attributes that tell one guest of a type from another: its name, and what its driver adds."""
+    common = {field.name for field in attrs.fields(Guest)} - {"name", "type"}
+    return [field.name for field in attrs.fields(owner) if field.name not in common]

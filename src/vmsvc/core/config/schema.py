@@ -1,0 +1,79 @@
+"""Which keys a section may have: the core's declarations joined with those of the drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from vmsvc.core.options import Option, name, options_of
+from vmsvc.core.resource import KINDS, Resource
+from vmsvc.core.service import Service
+
+#: The container types that have a name in the field, with or without a driver on this machine.
+KNOWN_TYPES = ("kvm", "xen", "docker", "esx", "hpvm", "ldom", "vbox", "zone", "vz", "lxc")
+
+#: The one key of every section that no class declares: it decides which class does.
+TYPE = Option(
+    key="type",
+    value=name,
+    help="Which technology serves the resource.",
+    required=False,
+    default="",
+    inherited=False,
+    scoped=True,
+)
+
+
+@frozen
+class Catalog:
+    """What the installed drivers declare. The session hands it in: this room knows no plugin.
+
+    Attributes:
+        classes: The option class of each driver, by kind and type of resource.
+        refused: Why a type's plugin was refused, by type.
+    """
+
+    classes: Mapping[tuple[str, str], type[Resource]]
+    refused: Mapping[str, str] = field(factory=dict)
+
+    def types_of(self, kind: str) -> tuple[str, ...]:
+        """The types of a kind of resource that a file may name, with or without a driver here.
+
+        Args:
+            kind: The kind, such as ``container``.
+        """
+        installed = (served for served_kind, served in self.classes if served_kind == kind)
+        return tuple(dict.fromkeys([*(KNOWN_TYPES if kind == "container" else ()), *installed]))
+
+    def options(self, kind: str, type: str) -> dict[str, Option]:
+        """The keys of a section, by name.
+
+        Args:
+            kind: The resource's kind.
+            type: The resource's type; one without a driver has the keys of its kind.
+        """
+        owner = self.classes.get((kind, type)) or KINDS[kind]
+        return {TYPE.key: TYPE, **{option.key: option for option in options_of(owner)}}
+
+    def inherited_options(self) -> dict[str, Option]:
+        """The keys that ``[DEFAULT]`` may give for all sections."""
+        owners = dict.fromkeys([*KINDS.values(), *self.classes.values()])
+        return {option.key: option for owner in reversed(owners) for option in options_of(owner) if option.inherited}
+
+    def homes_of(self, key: str) -> tuple[str, ...]:
+        """Where a key would be right.
+
+        Args:
+            key: A key.
+
+        Returns:
+            ``DEFAULT``, or the kinds of section that know it.
+        """
+        kinds = dict.fromkeys([*((kind, "") for kind in KINDS), *self.classes])
+        found = [kind for kind, served in kinds if kind in KINDS and key in self.options(kind, served)]
+        return tuple(dict.fromkeys([*(["DEFAULT"] if key in SERVICE_OPTIONS else []), *found]))
+
+
+#: The keys that describe the service itself.
+SERVICE_OPTIONS: Mapping[str, Option] = {option.key: option for option in options_of(Service)}

@@ -1,0 +1,240 @@
+"""Entries to values: which key counts on this node, what it refers to, and whether its type is right."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+
+from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, shortened
+from vmsvc.core.config.references import ReferenceFault, References
+from vmsvc.core.config.schema import SERVICE_OPTIONS, TYPE, Catalog
+from vmsvc.core.errors import Severity
+from vmsvc.core.node import Node
+from vmsvc.core.options import Option
+from vmsvc.core.resource import KINDS, kind_of
+
+#: What stands for a value that is wrong; the problem has been noted.
+WRONG = object()
+
+_KEY_LIKE = re.compile(r"(?P<key>[\w.-]+)(?:@\S+)?\s*[=:]")
+
+
+@define
+class Values:
+    """Reads the values of one file's sections for one node.
+
+    Attributes:
+        sections: The sections by name.
+        node: The node to read them for.
+        service_name: The service's name.
+        catalog: What the drivers declare.
+        findings: Where problems go.
+    """
+
+    sections: Mapping[str, Section]
+    node: Node
+    service_name: str
+    catalog: Catalog
+    findings: Findings
+    place: str = field(default="", init=False)
+    _members: tuple[str, ...] | None = field(default=(), init=False)
+    _references: References = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._references = References(
+            self.sections, self.node.name, self.service_name, self.chosen, self._default_text, self._keys
+        )
+
+    def read_nodes(self) -> dict[str, Any]:
+        """Read ``nodes`` and ``drpnodes``, which every scope depends on, before all other values.
+
+        Returns:
+            The two lists; :data:`WRONG` in the place of one that could not be read.
+        """
+        default = self.sections.get(DEFAULT, Section(name=DEFAULT))
+        lists = {}
+        for key in ("nodes", "drpnodes"):
+            entry = next(iter(default.variants(key)), None)
+            lists[key] = self.value(DEFAULT, entry, SERVICE_OPTIONS[key]) if entry else ()
+        lists["nodes"] = lists["nodes"] or (self.node.name,)
+        if WRONG in lists.values():
+            self._members = None
+            return lists
+        self._members = (*lists["nodes"], *lists["drpnodes"])
+        self.place = next((key for key, listed in lists.items() if any(map(self.node.is_called, listed))), "")
+        return lists
+
+    def chosen(self, variants: tuple[Entry, ...]) -> Entry | None:
+        """The variant of a key that counts on this node: its own, then that of its list, then the plain one.
+
+        Args:
+            variants: The entries of one key.
+        """
+
+        def rank(entry: Entry) -> int:
+            if not entry.scope:
+                return 1
+            if self.node.is_called(entry.scope):
+                return 3
+            return 2 if self.place and entry.scope.casefold() == self.place else 0
+
+        return max((entry for entry in variants if rank(entry)), key=rank, default=None)
+
+    def section(self, section: Section, options: Mapping[str, Option], *, closed: bool = True) -> dict[str, Any]:
+        """Read a section's values, and check every variant of every key on the way.
+
+        Args:
+            section: The section.
+            options: The keys that it may have.
+            closed: Whether other keys are errors.
+
+        Returns:
+            The values that the file gives for this node; :data:`WRONG` in the place of one that could not be read.
+        """
+        read: dict[tuple[str, str], Any] = {}
+        for entry in section.entries:
+            option = options.get(entry.key)
+            if option is not None:
+                self._check_scope(section, entry, option)
+                self._check_continuation(section, entry, options)
+                read[entry.identity] = self.value(section.name, entry, option)
+            elif closed and not self.findings.full:
+                self._unknown_key(section, entry, options)
+        values: dict[str, Any] = {}
+        for option in options.values():
+            variants = section.variants(option.key)
+            if own := self.chosen(variants) or self._anything(option, variants):
+                values[option.key] = read[own.identity]
+            elif section.name != DEFAULT and option.inherited and (given := self._inherited(option)):
+                values[option.key] = self.value(DEFAULT, given, option)
+        return values
+
+    def value(self, section: str, entry: Entry, option: Option) -> Any:
+        """The value of one entry.
+
+        Args:
+            section: The section that it stands in.
+            entry: The entry.
+            option: What it must be.
+
+        Returns:
+            The value, or :data:`WRONG` once the problem has been noted.
+        """
+        try:
+            raw = self._references.expand(section, entry)
+        except ReferenceFault as fault:
+            self.findings.add(
+                fault.entry.position,
+                fault.message,
+                code="reference",
+                section=fault.section,
+                key=fault.entry.label,
+                hint=fault.hint,
+            )
+            return WRONG
+        if raw == "" == option.default:
+            return raw  # `name =` says the same as no name at all
+        try:
+            return option.value.parse(raw)
+        except Exception as error:  # noqa: BLE001 - a driver's own type is foreign code; its bugs must not stop us
+            reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self.findings.add(
+                entry.position,
+                f"expected {option.value.label}: {shortened(reason)}",
+                code="type",
+                section=section,
+                key=entry.label,
+                hint=did_you_mean(str(raw), option.value.choices),
+            )
+            return WRONG
+
+    def _inherited(self, option: Option) -> Entry | None:
+        default = self.sections.get(DEFAULT)
+        return self.chosen(default.variants(option.key)) if default else None
+
+    def _anything(self, option: Option, variants: tuple[Entry, ...]) -> Entry | None:
+        """A required key's first variant, on a node that the file does not name.
+
+        Such a node runs nothing of the service, but its operator may well validate the file there.
+        """
+        wanted = option.required or option is TYPE
+        return variants[0] if wanted and not self.place and variants else None
+
+    def _check_scope(self, section: Section, entry: Entry, option: Option) -> None:
+        if not entry.scope:
+            return
+        if not option.scoped:
+            self._note(section, entry, "scope", f"`{option.key}` is the same on all nodes", f"write `{option.key}`")
+            return
+        if self._members is None:
+            return  # the lists themselves are wrong: what they should have named is not known
+        allowed = ("nodes", "drpnodes", *self._members)
+        if entry.scope.casefold() not in {scope.casefold() for scope in allowed}:
+            near = nearest(entry.scope, allowed)
+            hint = f"did you mean `{entry.key}@{near}`?" if near else f"it may be: {', '.join(dict.fromkeys(allowed))}"
+            self._note(section, entry, "scope", f"`{entry.scope}` is no node of this service", hint)
+
+    def _check_continuation(self, section: Section, entry: Entry, options: Mapping[str, Option]) -> None:
+        for line in entry.continued:
+            found = _KEY_LIKE.match(line)
+            if found and found["key"].lower() in options:
+                self.findings.add(
+                    entry.position,
+                    f"`{shortened(line, 60)}` was read as a part of this value, since it is indented more",
+                    code="continuation",
+                    section=section.name,
+                    key=entry.label,
+                    hint=f"un-indent it if it is the key `{found['key'].lower()}`",
+                    severity=Severity.WARNING,
+                )
+
+    def _unknown_key(self, section: Section, entry: Entry, options: Mapping[str, Option]) -> None:
+        if entry.key in (SERVICE_OPTIONS if section.name == DEFAULT else options):
+            return
+        if homes := self.catalog.homes_of(entry.key):
+            places = " or ".join(f"[{home}]" for home in homes)
+            self._note(
+                section, entry, "misplaced-key", f"`{entry.key}` does not belong here", f"it belongs in {places}"
+            )
+            return
+        otherwise = f"valid here: {', '.join(sorted(options))}"
+        hint = did_you_mean(entry.key, options, otherwise=otherwise)
+        self._note(section, entry, "unknown-key", f"there is no key `{shortened(entry.key, 60)}`", hint)
+
+    def _note(self, section: Section, entry: Entry, code: str, message: str, hint: str) -> None:
+        self.findings.add(entry.position, message, code=code, section=section.name, key=entry.label, hint=hint)
+
+    def _options(self, section: str) -> Mapping[str, Option]:
+        if section == DEFAULT:
+            return {**self.catalog.inherited_options(), **SERVICE_OPTIONS}
+        kind = kind_of(section)
+        if kind not in KINDS:
+            return {}
+        type_entry = self.chosen(self.sections[section].variants(TYPE.key))
+        return self.catalog.options(kind, str(type_entry.raw).lower() if type_entry else "")
+
+    def _keys(self, section: str) -> set[str]:
+        return set(self._options(section))
+
+    def _default_text(self, section: str, key: str) -> str | None:
+        """What a key that is not given amounts to, for references to it."""
+        computed = {("nodes", DEFAULT): self.node.name, ("env", DEFAULT): self.node.mode}
+        if (key, section) in computed:
+            return computed[key, section]
+        option = self._options(section).get(key)
+        if option is None or option.required:
+            return None
+        if kind_of(section) == "container" and key == "name":
+            return self.service_name
+        return _text(option.default)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
