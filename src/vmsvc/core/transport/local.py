@@ -68,8 +68,12 @@ def shown(argv: Sequence[str]) -> str:
         else:
             masked.append(f"{option[1]}=***" if option and option[2] else argument)
         is_secret = option is not None and option[2] is None
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shlex.join(masked))
+    line = _printable(shlex.join(masked))
     return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 class _Runner:
@@ -81,7 +85,7 @@ class _Runner:
         with theirs, contextlib.ExitStack() as undo:
             undo.callback(self._control.close)
             self._process = subprocess.Popen(  # noqa: S603 - our own program; vfork and exec are safe beside threads
-                [*_RUNNER, *map(os.path.abspath, sys.path), str(theirs.fileno())],
+                [*_RUNNER, *filter(os.path.isabs, sys.path), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -193,12 +197,15 @@ class LocalHost:
                     _set_deadline(link, deadline)
             if not received.endswith(b"\n"):
                 raise ConnectionResetError("it ended before it had told the result")
+            answer: dict[str, Any] = json.loads(received)
+            if "broken" in answer:
+                raise ConnectionResetError(answer["broken"])
         except TimeoutError:
             log.info("%s: abandoned", place)
             raise Undetermined(
                 f"{place}: did not end within {request['budget_s']:g} s, and cannot be killed",
                 code="undetermined.timeout",
-                hint="it may hang in the kernel, on storage that does not answer (state D in ps)",
+                hint="it hangs in the kernel (state D in ps), on storage perhaps; or the helper process is stopped",
             ) from None
         except OSError as error:
             log.info("%s: the helper process broke: %s", place, error)
@@ -207,7 +214,6 @@ class LocalHost:
                 code="undetermined.runner",
                 hint="what the command did is not known: look, before trying again",
             ) from None
-        answer: dict[str, Any] = json.loads(received)
         return answer
 
     def _new_link(self) -> socket.socket:
@@ -248,4 +254,4 @@ def _rest_of(answer: Mapping[str, Any]) -> str:
     left = ", ".join(map(str, answer["left"]))
     lines = (answer["err"] or answer["out"]).strip().splitlines()[-3:]
     told = f"; these processes of it do not die: {left}" if left else ""
-    return told + (f"; it said last: {' | '.join(lines)[-300:]}" if lines else "")
+    return told + (f"; it said last: {_printable(' | '.join(lines)[-300:])}" if lines else "")

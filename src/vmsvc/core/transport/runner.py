@@ -7,8 +7,8 @@ own process, where connections and API clients keep threads, but here::
       └───────────────link────────────────┘
 
 The runner has no threads. For each command it receives one end of a fresh socket, the *link*, and forks a worker, which
-reads the command from the link as one line of JSON, runs it, and answers with another. The link also tells each
-end whether the other is still alive. The file stands alone, importing nothing of vmsvc, to start fast and fork cheaply.
+reads the command from the link as one line of JSON, runs it, and answers with another. The link also tells each end
+whether the other is still alive. The file stands alone, importing nothing of vmsvc, to start fast and fork cheaply.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def main() -> None:
                 try:
                     control.close()
                     _work(link)
+                except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to be told
+                    _answer(link, {"broken": repr(error)})
                 finally:
                     os._exit(0)
 
@@ -194,6 +196,8 @@ def _launch(argv: list[str], out: int, err: int) -> sh.RunningCommand:
         raise _NotStartedError(*_why_not_found(argv[0])) from None
     except sh.ForkException as error:
         raise _NotStartedError("cannot-start", _why_not_started(str(error))) from None
+    except OSError as error:
+        raise _NotStartedError("cannot-start", f"cannot fork: {error.strerror}") from None
 
 
 def _restore_signals() -> None:

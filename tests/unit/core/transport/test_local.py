@@ -158,7 +158,7 @@ def test_there_is_no_input(shared: LocalHost) -> None:
 
 
 def test_commands_get_a_clean_process(shared: LocalHost) -> None:
-    script = "grep -E '^Sig(Ign|Blk)' /proc/$$/status; ls /proc/$$/fd | tr '\\n' ' '; tty"
+    script = "grep -E '^Sig(Ign|Blk)' /proc/self/status; ls /proc/$$/fd | tr '\\n' ' '; tty"
     lines = shared.run(["sh", "-c", script], budget_s=BUDGET_S).out.splitlines()
     assert [line.split()[1].strip("0") for line in lines[:2]] == ["", ""]
     assert lines[2] == "0 1 2 not a tty"
@@ -250,11 +250,11 @@ def test_nothing_is_started_without_time(shared: LocalHost, tmp_path: Path) -> N
 
 def test_a_deadline_ends_the_whole_session(shared: LocalHost, tmp_path: Path) -> None:
     # set -m gives background jobs process groups of their own
-    script = (
-        "set -m; sleep 1000 & echo $! >$0; sh -c 'sleep 1000 & echo $!; wait' >>$0 & echo $! $$ >>$0; echo hm; wait"
-    )
+    script = "set -m; sleep 1000 & echo $! >$0; sh -c 'sleep 1000 & echo $!; wait' >>$0 & echo $! $$ >>$0; printf 'h\\033m'; wait"
     begun = time.monotonic()
-    with pytest.raises(Undetermined, match=r"did not end within 0\.5 s, and was killed; it said last: hm") as caught:
+    with pytest.raises(
+        Undetermined, match=r"did not end within 0\.5 s, and was killed; it said last: h\\x1bm"
+    ) as caught:
         shared.run(["bash", "-c", script, str(tmp_path / "pids")], budget_s=0.5)
     assert time.monotonic() - begun < 5
     assert caught.value.code == "undetermined.timeout"
@@ -376,6 +376,21 @@ def test_a_forked_caller(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+LOST = """
+import os, sys
+from vmsvc.core.transport.local import LocalHost
+os.chdir(sys.argv[1])
+os.rmdir(sys.argv[1])
+assert LocalHost().run(["echo", "here"], budget_s=20).out == "here\\n"
+"""
+
+
+def test_a_caller_whose_directory_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    argv = [sys.executable, "-c", LOST, str(tmp_path / "gone")]
+    subprocess.run(argv, env={**os.environ, "PYTHONPATH": SOURCES}, timeout=30, check=True)
+
+
 # The helper process
 
 
@@ -448,6 +463,14 @@ def test_a_runner_that_cannot_start(host: LocalHost, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(local, "_RUNNER", (sys.executable, "-c", "raise SystemExit(1)"))
     with pytest.raises(Undetermined, match="helper process"):
         host.run(["true"], budget_s=BUDGET_S)
+
+
+def test_a_process_limit_is_told(host: LocalHost, tmp_path: Path) -> None:
+    host.run(["true"], budget_s=BUDGET_S)
+    resource.prlimit(runner_of(host), resource.RLIMIT_NOFILE, (9, 9))  # enough to fork a worker, not for its pipes
+    with pytest.raises(Undetermined, match="Too many open files"):
+        host.run(["touch", str(tmp_path / "mark")], budget_s=BUDGET_S)
+    assert not (tmp_path / "mark").exists()
 
 
 def test_many_threads_at_once_without_a_fork_beside_threads(host: LocalHost, monkeypatch: pytest.MonkeyPatch) -> None:
