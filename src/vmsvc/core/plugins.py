@@ -282,11 +282,12 @@ def _declaration_of(driver: object) -> DriverReport:
     if not isinstance(type_name, str) or not type_name.strip():
         raise _Quarantined(f"{label}.type must be the word that service files use, not {type_name!r}")
     with _blaming(type_name):
+        api = _common_api(driver, label)  # first: another version may look different
         _check_shape(driver, label)
         return DriverReport(
             kind=driver.kind,  # type: ignore[attr-defined]
             type=type_name,
-            api=_common_api(driver, label),
+            api=api,
             capabilities=tuple(sorted(_checked_capabilities(driver, label))),
         )
 

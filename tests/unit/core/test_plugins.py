@@ -165,6 +165,7 @@ def test_hooks_of_a_refused_plugin_are_never_called(site):
     ("change", "reason"),
     [
         ("Driver.api = frozenset({98, 99})", "speaks driver API 98, 99, this vmsvc speaks 1"),
+        ("Driver.api = frozenset({2}); del Driver.kill, Driver.options", "speaks driver API 2, this vmsvc speaks 1"),
         ("Driver.api = frozenset()", "speaks driver API (none)"),
         ("Driver.api = 1", "Driver.api must be a frozenset of whole numbers, not 1"),
         ("Driver.kind = 'starship'", "Driver.kind must be one of disk, vmdg, fs, container"),
