@@ -57,7 +57,7 @@ PHASES = {
 def _verbs(raw: Any) -> tuple[str, ...]:
     found = words.parse(raw)
     if wrong := ", ".join(word for word in found if word not in VERBS):
-        raise ValueError(f"{wrong}: no such verb")
+        raise ValueError(f"no such verb: {wrong}")
     return found
 
 
