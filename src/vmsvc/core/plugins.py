@@ -150,8 +150,9 @@ def load_plugins(
         try:
             if disabled & {report.name, report.distribution}:
                 raise _Quarantined(f"disabled by {DISABLE_VARIABLE}")
-            drivers = _load(entry_point, manager)
-            offered = [_Claim(report, driver, _declaration_of(driver)) for driver in drivers]
+            drivers = _load(entry_point, report, manager)
+            with _foreign_code("its drivers cannot be examined"):
+                offered = [_Claim(report, driver, _declaration_of(driver)) for driver in drivers]
         except _Quarantined as verdict:
             _take_out(manager, report)
             reports.append(evolve(report, state=PluginState.REFUSED, reason=str(verdict)))
@@ -216,13 +217,17 @@ def _who(report: PluginReport) -> str:
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _load(entry_point: importlib.metadata.EntryPoint, manager: pluggy.PluginManager) -> list[AnyDriver]:
+def _load(
+    entry_point: importlib.metadata.EntryPoint, report: PluginReport, manager: pluggy.PluginManager
+) -> list[AnyDriver]:
     """Import a plugin, register its hooks, and ask it for its drivers."""
     with _foreign_code("it cannot be imported"):
         plugin = entry_point.load()
+    if not inspect.ismodule(plugin):
+        raise _Quarantined(f"its entry point must name a module, not {type(plugin).__name__}: {entry_point.value}")
     # Two distributions may bring the very same module: its hooks count once, and its types are claimed by both.
     if not manager.is_registered(plugin):
-        _register(plugin, manager, _registered_name(_report_on(entry_point)))
+        _register(plugin, manager, _registered_name(report))
     others = manager.get_plugins() - {plugin}
     with _foreign_code("its hook vmsvc_drivers failed"):
         answers = manager.subset_hook_caller("vmsvc_drivers", others)()
@@ -235,11 +240,13 @@ def _foreign_code(what_failed: str) -> Iterator[None]:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             yield
+        except _Quarantined:
+            raise
         except (Exception, SystemExit) as error:
             raise _Quarantined(f"{what_failed}: {type(error).__name__}: {_one_line(error)}") from error
 
 
-def _register(plugin: object, manager: pluggy.PluginManager, name: str) -> None:
+def _register(plugin: ModuleType, manager: pluggy.PluginManager, name: str) -> None:
     known = [attribute for attribute in vars(manager.hook) if getattr(manager.hook, attribute).has_spec()]
     try:
         manager.register(plugin, name)

@@ -133,6 +133,11 @@ def test_an_entry_point_to_a_missing_attribute_is_refused(site):
     assert "AttributeError" in reason
 
 
+def test_an_entry_point_to_something_else_than_a_module_is_refused(site):
+    reason, _ = refusal_of("x = {}", site, module="fake_bad:x")
+    assert reason == "its entry point must name a module, not dict: fake_bad:x"
+
+
 @pytest.mark.parametrize(
     ("hook", "reason"),
     [
@@ -183,6 +188,18 @@ def test_drivers_that_break_the_contract(site, change, reason):
     found, host = refusal_of(driver_source("bad-driver", change), site)
     assert reason in found
     assert reason in host.refused_types["bad-driver"]
+
+
+def test_a_driver_that_cannot_be_examined_is_refused(site):
+    change = """
+    class Meta(type):
+        api = property(lambda cls: 1 / 0)
+
+    class Driver(metaclass=Meta):
+        type = "bad"
+    """
+    found, _ = refusal_of(driver_source("bad", change), site)
+    assert found.startswith("its drivers cannot be examined: ZeroDivisionError")
 
 
 @pytest.mark.parametrize("value", ["''", "'  '", "None", "7", "b'kvm'"])
