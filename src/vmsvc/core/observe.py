@@ -8,7 +8,6 @@ keeping its budget costs a bounded number of threads and nobody's time but its o
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,15 +21,16 @@ from vmsvc.core.status import Observation, inapplicable, unknown
 #: What identifies a resource on a node: its service's name and its rid.
 Key = tuple[str, str]
 
-#: How a session finds the driver of a resource; a text is the reason why there is none.
+#: How a session finds the driver of a resource; a text is the reason why there is none. An error means that there
+#: ought to be one.
 DriverFinder = Callable[[Resource], "Driver[Any] | str"]
 
 #: One query, on its way.
 Look = Callable[[], Mapping[Key, Observation]]
 
-#: A driver may need a moment more than its budget to give up in an orderly way.
-GRACE_S = 1.0
-_PARALLEL = 8
+#: A driver may need a moment more than its budget to give up in an orderly way: a command must be killed first.
+GRACE_S = 3.0
+_PARALLEL = 32
 
 
 def key_of(resource: Resource) -> Key:
@@ -53,16 +53,21 @@ def observe(resources: Iterable[Resource], driver_of: DriverFinder) -> dict[Key,
         An observation for each resource.
     """
     seen: dict[Key, Observation] = {}
-    groups: dict[Driver[Any], list[Resource]] = defaultdict(list)
+    # By identity: nothing obliges a driver to be hashable, or to differ from another one.
+    groups: dict[int, tuple[Driver[Any], list[Resource]]] = {}
     for resource in resources:
-        driver = driver_of(resource)
+        try:
+            driver = driver_of(resource)
+        except VmsvcError as error:
+            seen[key_of(resource)] = unknown(f"{resource.type or resource.kind} driver", error)
+            continue
         if isinstance(driver, str):
             seen[key_of(resource)] = inapplicable("vmsvc", driver)
         else:
-            groups[driver].append(resource)
+            groups.setdefault(id(driver), (driver, []))[1].append(resource)
 
     looks: list[Look] = []
-    for driver, members in groups.items():
+    for driver, members in groups.values():
         if Capability.BULK in driver.capabilities:
             looks.append(_bulk_look(driver, members))
         else:
