@@ -180,7 +180,7 @@ def inventory(item: Service, seen: ServiceStatus, facts: Iterable[GuestFacts]) -
 
 
 def guest_facts(item: GuestFacts) -> Data:
-    """What is known of a guest.
+    """What is known of a guest; not its definition, which may hold passwords.
 
     Args:
         item: The facts.
@@ -192,7 +192,6 @@ def guest_facts(item: GuestFacts) -> Data:
         "sizes": None if item.sizes is None else asdict(item.sizes),
         "disks": None if item.disks is None else disks(item.guest, item.disks),
         "config_files": [str(path) for path in item.config_files],
-        "definition": item.definition,
         "gaps": list(item.gaps),
     }
 
