@@ -98,6 +98,7 @@ def read(text: str, findings: Findings) -> tuple[Section, ...]:
         The sections in the order of the file; one that stands twice is there twice, so that its keys are checked.
     """
     sections: list[_OpenSection] = []
+    begun: dict[str, int] = {}
     current: _Open | None = None
     orphan_told = False
     for number, line in enumerate(lines_of(text), 1):
@@ -110,7 +111,7 @@ def read(text: str, findings: Findings) -> tuple[Section, ...]:
         # the value before it would be lost without a word.
         elif header := _HEADER.fullmatch(body):
             current = None
-            sections.append(_section(header["name"], number, sections, findings))
+            sections.append(_section(header["name"], number, begun, findings))
         elif current is not None and indent_of(line) > current.indent:
             current.continued.append(without_comment(body))
             current.end = number
@@ -142,12 +143,13 @@ def read(text: str, findings: Findings) -> tuple[Section, ...]:
     return tuple(section.closed() for section in sections)
 
 
-def _section(written: str, number: int, sections: list[_OpenSection], findings: Findings) -> _OpenSection:
+def _section(written: str, number: int, begun: dict[str, int], findings: Findings) -> _OpenSection:
     name = section_name(written.strip())
-    if earlier := next((section for section in sections if section.name == name), None):
+    earlier = begun.setdefault(name, number)
+    if earlier != number:
         findings.add(
             number,
-            f"the section stands on line {earlier.line} and again on line {number}",
+            f"the section stands on line {earlier} and again on line {number}",
             code="duplicate-section",
             section=name,
             hint="make one section of the two, or give one another number",

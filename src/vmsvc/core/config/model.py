@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator
 
 from attrs import field, frozen
@@ -15,6 +16,9 @@ DEFAULT = "DEFAULT"
 
 #: A file with more mistakes than this is not a service file; telling them all would help nobody.
 _MOST_PROBLEMS = 500
+
+_LONGEST_COMPARED = 255
+_MOST_COMPARED = 1000
 
 
 @frozen(kw_only=True)
@@ -104,8 +108,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
         The closest candidate; empty when none is close.
     """
     by_folded = {candidate.casefold(): candidate for candidate in candidates}
-    # Nothing that is longer can be close to a name, and comparing takes time that grows with the length.
-    found = difflib.get_close_matches(word.casefold(), by_folded, n=1) if len(word) <= 255 else []  # noqa: PLR2004
+    # Comparing takes time; nothing longer can be close to a name, and a hint is no use among thousands of names.
+    if len(word) > _LONGEST_COMPARED or len(by_folded) > _MOST_COMPARED:
+        return ""
+    # Two letters in the wrong order are the most frequent slip, and one that difflib rates low.
+    letters = sorted(word.casefold())
+    if swapped := next((one for one in by_folded if sorted(one) == letters), ""):
+        return by_folded[swapped]
+    found = difflib.get_close_matches(word.casefold(), by_folded, n=1)
     return by_folded[found[0]] if found else ""
 
 
@@ -164,6 +174,11 @@ class Findings:
             hint: What to do next.
             severity: How much it matters.
         """
+        if self.full:
+            # An error itself, so that no mistake is overlooked because of the many before it.
+            message, hint = f"there are more problems than the {_MOST_PROBLEMS} told", "mend those first"
+            self._found.setdefault(Problem(message=message, code="config.more", hint=hint, file=self.file), sys.maxsize)
+            return
         problem = Problem(
             message=shortened(message, 400),
             code=f"config.{code}",

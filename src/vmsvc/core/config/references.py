@@ -75,7 +75,8 @@ class References:
         Raises:
             ReferenceFault: A reference is unknown, part of a cycle, or grows without bounds.
         """
-        if (known := self._done.get((section, *entry.identity))) is not None:
+        key = (section, entry.key, entry.scope.casefold())
+        if (known := self._done.get(key)) is not None:
             return known
         if any(opened is entry for _, opened in self._open):
             self._raise_cycle(entry)

@@ -101,7 +101,7 @@ class Values:
                 self._check_scope(section, entry, option)
                 self._check_continuation(section, entry, options)
                 read[entry.identity] = self.value(section.name, entry, option)
-            elif closed and not self.findings.full:
+            elif closed:
                 self._unknown_key(section, entry, options)
         values: dict[str, Any] = {}
         for option in options.values():
@@ -192,7 +192,8 @@ class Values:
                 )
 
     def _unknown_key(self, section: Section, entry: Entry, options: Mapping[str, Option]) -> None:
-        if entry.key in (SERVICE_OPTIONS if section.name == DEFAULT else options):
+        if self.findings.full:  # finding a hint takes time, which a file of nothing but mistakes does not deserve
+            self._note(section, entry, "unknown-key", f"there is no key `{shortened(entry.key, 60)}`", "")
             return
         if homes := self.catalog.homes_of(entry.key):
             places = " or ".join(f"[{home}]" for home in homes)

@@ -1,0 +1,291 @@
+"""Edits change one key and nothing else, are validated first, and never leave half a file."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmsvc.core.config import (
+    Catalog,
+    create,
+    get_key,
+    ini_edit,
+    load_service,
+    service_file,
+    set_keys,
+    unset_keys,
+    write_atomically,
+)
+from vmsvc.core.errors import ConfigError, UsageError, VmsvcError
+from vmsvc.core.node import Node
+from vmsvc.core.options import line, option
+from vmsvc.core.resource import Guest
+
+
+@frozen(kw_only=True)
+class HyperGuest(Guest):
+    uri: str = option(line, default="qemu:///system", help="Where the hypervisor listens.")
+
+
+CATALOG = Catalog(classes={("container", "kvm"): HyperGuest})
+NODE = Node(name="n1.example.com")
+
+INI = """# the web shop
+
+\t[default]
+\tapp = ERP   ; who pays
+\t# who runs it
+\tNodes=  n1.example.com
+\t   n2
+
+        [container#1]
+        type: kvm
+        name = vm1
+"""
+INI_AFTER = """# the web shop
+
+\t[default]
+\tapp = CRM   ; who pays
+\t# who runs it
+\tNodes=  n1.example.com n2 n3
+\tapp@n2 = other
+
+        [container#1]
+        type: kvm
+        name = vm2
+        name@n1.example.com = vm3
+
+\t[ip#1]
+\tipname = a
+\tipdev = lan0
+"""
+TOML = """# the web shop
+[DEFAULT]
+app = "ERP"  # who pays
+nodes = ["n1.example.com", "n2"]
+rollback = true
+
+["container#1"]
+type = "kvm"
+name = "vm1"
+"""
+
+
+def test_ini_edits_keep_everything_else(tmp_path):
+    file = tmp_path / "web.env"
+    file.write_text(INI)
+
+    set_keys(
+        file,
+        {
+            "app": "CRM",
+            "DEFAULT.nodes": "n1.example.com n2 n3",
+            "app@n2": "other",
+            "container#1.name": "vm2",
+            "container#1.name@n1.example.com": "vm3",
+            "ip#1.ipname": "a",
+            "ip#1.ipdev": "lan0",
+        },
+        NODE,
+        CATALOG,
+    )
+
+    assert file.read_text() == INI_AFTER
+    assert load_service(file, NODE, CATALOG).guests[0].name == "vm3"
+    assert get_key(file, "container#1.name@N1.example.com") == "vm3"
+    unset_keys(file, ["container#1.name@n1.example.com", "app@n2"], NODE, CATALOG)
+    assert load_service(file, NODE, CATALOG).guests[0].name == "vm2"
+
+
+def test_toml_edits_keep_everything_else(tmp_path):
+    file = tmp_path / "web.toml"
+    file.write_text(TOML)
+
+    set_keys(
+        file,
+        {
+            "app": "CRM",
+            "nodes": "n1.example.com n3",
+            "rollback": "false",
+            "container#1.name@n3": "x",
+            "vmdg.comment": "y",
+        },
+        NODE,
+        CATALOG,
+    )
+
+    text = file.read_text()
+    assert text.startswith('# the web shop\n[DEFAULT]\napp = "CRM"  # who pays\nnodes = ["n1.example.com", "n3"]\n')
+    assert "rollback = false" in text
+    service = load_service(file, NODE, CATALOG)
+    assert (service.app, service.nodes, service.rollback) == ("CRM", ("n1.example.com", "n3"), False)
+    assert get_key(file, "nodes") == "n1.example.com n3"
+    assert get_key(file, "container#1.name@n3") == "x"
+    unset_keys(file, ["container#1.name@n3", "DEFAULT.rollback"], NODE, CATALOG)
+    assert "@n3" not in file.read_text()
+    assert load_service(file, NODE, CATALOG).rollback is True
+
+
+def test_line_ends_stay(tmp_path):
+    file = tmp_path / "web.conf"
+    file.write_bytes(b"[DEFAULT]\r\napp = a")
+
+    set_keys(file, {"app": "b", "comment": "one\ntwo", "app#1.comment": "c"}, NODE, CATALOG)
+
+    assert file.read_bytes() == b"[DEFAULT]\r\napp = b\r\ncomment = one\r\n    two\r\n\r\n[app#1]\r\ncomment = c\r\n"
+    assert get_key(file, "comment") == "one\ntwo"
+
+
+@pytest.mark.parametrize("settings", [{"nods": "a"}, {"rollback": "perhaps"}, {"vmdg.scsireserv": "true"}])
+@pytest.mark.parametrize(("name", "text"), [("w.env", "[DEFAULT]\napp = a\n"), ("w.toml", '[DEFAULT]\napp = "a"\n')])
+def test_what_would_be_wrong_is_refused(tmp_path, settings, name, text):
+    file = tmp_path / name
+    file.write_text(text)
+
+    with pytest.raises(ConfigError):
+        set_keys(file, settings, NODE, CATALOG)
+
+    assert file.read_text() == text
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("value", ["a ; b", "one\n\ntwo", "one\n# two", "one\n[two]"])
+def test_values_that_ini_cannot_hold_are_refused(tmp_path, value):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\ncomment = x\n")
+
+    with pytest.raises(UsageError, match="cannot hold"):
+        set_keys(file, {"comment": value}, NODE, CATALOG)
+
+    assert file.read_text() == "[DEFAULT]\ncomment = x\n"
+
+
+@pytest.mark.parametrize("address", ["", "DEFAULT.", "app@", "a=b", "x\ny", "[DEFAULT].app"])
+def test_addresses_are_checked(tmp_path, address):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\napp = x\n")
+
+    with pytest.raises(UsageError, match="names no key"):
+        get_key(file, address)
+
+
+def test_a_key_that_is_not_there(tmp_path):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\napp = x\n")
+
+    with pytest.raises(UsageError) as raised:
+        unset_keys(file, ["apps"], NODE, CATALOG)
+
+    assert raised.value.code == "usage.no-such-key"
+    assert raised.value.hint == "did you mean `DEFAULT.app`?"
+
+
+WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=20).map(str.strip)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "c@n1"]), WORDS), max_size=4), st.sampled_from("abc"), WORDS)
+def test_setting_then_unsetting_gives_the_text_back(pairs, key, value):
+    keys = dict(pairs)
+    text = "[DEFAULT]\n# a comment\n" + "".join(f"  {label} = {words}\n" for label, words in keys.items()) + "\n[ip]\n"
+
+    changed = ini_edit.set_key(text, "DEFAULT", "new@x", value)
+
+    assert f"new@x = {value}".rstrip() in changed
+    assert ini_edit.unset_key(changed, "DEFAULT", "new@x") == text
+
+
+# --- writing -----------------------------------------------------------------------------------------------------------
+
+
+def test_mode_and_link_stay(tmp_path):
+    real = tmp_path / "real.conf"
+    real.write_text("old")
+    real.chmod(0o640)
+    link = tmp_path / "link.conf"
+    link.symlink_to("real.conf")
+
+    write_atomically(link, "new")
+
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["link.conf", "real.conf"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_owner_stays(tmp_path):
+    file = tmp_path / "a.conf"
+    file.write_text("old")
+    os.chown(file, 1234, 1235)
+
+    write_atomically(file, "new")
+
+    assert (file.stat().st_uid, file.stat().st_gid) == (1234, 1235)
+
+
+def test_a_new_file_is_private(tmp_path):
+    write_atomically(tmp_path / "a.conf", "new")
+
+    assert stat.S_IMODE((tmp_path / "a.conf").stat().st_mode) == 0o600
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    file = tmp_path / "a.conf"
+    file.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # a real failure of write(), as on a full disk
+    try:
+        with pytest.raises(VmsvcError, match="could not be written: File too large"):
+            write_atomically(file, "x" * 5000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert file.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.conf"]
+
+
+def test_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(VmsvcError, match="could not be written: No such file"):
+        write_atomically(tmp_path / "no" / "a.conf", "x")
+
+
+# --- creating ----------------------------------------------------------------------------------------------------------
+
+
+def test_create(tmp_path):
+    node = Node(name="n1", root=tmp_path)
+
+    path = create(node, "web", CATALOG, settings={"container#1.type": "kvm", "app": "ERP"})
+
+    assert path == service_file(node, "web")
+    assert path.read_text() == "[DEFAULT]\napp = ERP\n\n[container#1]\ntype = kvm\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(UsageError, match="is there already"):
+        create(node, "web", CATALOG, suffix=".toml")
+    with pytest.raises(UsageError, match="is there already"):
+        write_atomically(path, "x", replace=False)
+    assert os.listdir(node.services_dir) == ["web.conf"]
+
+
+def test_create_in_toml_from_a_template(tmp_path):
+    node = Node(name="n1", root=tmp_path)
+
+    path = create(
+        node, "web", CATALOG, template='["container#1"]\ntype = "kvm"\n', settings={"app": "x"}, suffix=".toml"
+    )
+
+    assert load_service(path, node, CATALOG).app == "x"
+
+
+@pytest.mark.parametrize(("name", "settings"), [("-x", {}), ("a/b", {}), ("", {}), ("ok", {"nods": "a"})])
+def test_create_makes_nothing_wrong(tmp_path, name, settings):
+    with pytest.raises((UsageError, ConfigError)):
+        create(Node(name="n1", root=tmp_path), name, CATALOG, settings=settings)
+
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,352 @@
+"""The seed's sample, its TOML twin, scoping, references and old names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from attrs import evolve, frozen
+
+from vmsvc.core.config import Catalog, load_service, parse_service
+from vmsvc.core.errors import ConfigError, Severity
+from vmsvc.core.node import Node
+from vmsvc.core.options import line, option
+from vmsvc.core.resource import Guest, Vmdg
+
+SAMPLE = (
+    "\t[default]\n"
+    "\tapp = ERP\n"
+    "\tcomment = recette gen db #2\n"
+    "\tservice_type = DEV\n"
+    "\tnodes =  node109 node110 node111 node112\n"
+    "\torchestrate = start\n"
+    "\n"
+    "        [container#1]\n"
+    "        name = vm188\n"
+    "        type = hpvm\n"
+    "\n"
+    "\t[ip#1]\n"
+    "\tipname = vm188\n"
+    "\tipdev = lan0\n"
+    "\n"
+    "\t[vmdg]\n"
+    "\tscsireserv = false\n"
+)
+
+TWIN = """
+[DEFAULT]
+app = "ERP"
+comment = "recette gen db #2"
+service_type = "DEV"
+nodes = ["node109", "node110", "node111", "node112"]
+orchestrate = "start"
+
+["container#1"]
+name = "vm188"
+type = "kvm"
+
+["ip#1"]
+ipname = "vm188"
+ipdev = "lan0"
+
+[vmdg]
+scsireserv = false
+"""
+
+
+@frozen(kw_only=True)
+class HyperGuest(Guest):
+    uri: str = option(line, default="qemu:///system", help="Where the hypervisor listens.")
+
+
+CATALOG = Catalog(
+    classes={("container", "kvm"): HyperGuest},
+    refused={"xen": "its plugin does not import: no module named xenapi"},
+)
+NODE = Node(name="node109", mode="DEV")
+
+
+def parse(text, *, node=NODE, file="web.conf"):
+    return parse_service(Path(file), node, CATALOG, text=text)
+
+
+def service_of(text, **kwargs):
+    service, problems = parse(text, **kwargs)
+    assert service is not None, "\n".join(map(str, problems))
+    return service
+
+
+def found(text, **kwargs):
+    return [(problem.code, problem.section, problem.key) for problem in parse(text, **kwargs)[1]]
+
+
+def test_the_sample_verbatim_misses_only_its_driver():
+    service, problems = parse(SAMPLE)
+
+    assert service is None
+    assert [(problem.code, problem.section, problem.key, problem.severity) for problem in problems] == [
+        ("config.legacy", "DEFAULT", "service_type", Severity.WARNING),
+        ("config.no-driver", "container#1", "type", Severity.ERROR),
+    ]
+    assert problems[0].hint == "write `env = DEV`"
+    assert problems[1].message == "type `hpvm` needs the package `vmsvc-hpvm`"
+    assert problems[1].hint == "pip install vmsvc-hpvm"
+
+
+def rst_margin(text):
+    return "".join(f"    {line}" if line.strip() else line for line in text.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        str,
+        str.expandtabs,
+        lambda text: text.expandtabs(4),
+        rst_margin,
+        lambda text: rst_margin(text).expandtabs(),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\t", "").replace("        ", ""),
+        lambda text: text.replace("[default]", "[Default]"),
+        lambda text: text.replace(" = ", ": "),
+    ],
+)
+def test_the_sample_means_the_same_in_every_shape(shape):
+    service = service_of(shape(SAMPLE.replace("hpvm", "kvm")))
+
+    assert service.name == "web"
+    assert service.app == "ERP"
+    assert service.comment == "recette gen db #2"
+    assert service.env == "DEV"
+    assert service.nodes == ("node109", "node110", "node111", "node112")
+    assert service.orchestrate == "start"
+    assert [resource.rid for resource in service.resources] == ["container#1", "ip#1", "vmdg"]
+    guest, ip, vmdg = service.resources
+    assert isinstance(guest, HyperGuest)
+    assert (guest.name, guest.type, guest.uri) == ("vm188", "kvm", "qemu:///system")
+    assert (ip.ipname, ip.ipdev) == ("vm188", "lan0")
+    assert isinstance(vmdg, Vmdg)
+    assert (vmdg.container_id, vmdg.scsireserv) == ("container#1", False)
+
+
+def test_the_toml_twin_is_the_same_service():
+    ini = service_of(SAMPLE.replace("hpvm", "kvm"))
+    twin = service_of(TWIN, file="web.toml")
+
+    assert evolve(twin, file=ini.file, problems=()) == evolve(ini, problems=())
+
+
+def test_a_node_in_no_list_is_a_note():
+    service, problems = parse(SAMPLE.replace("hpvm", "kvm"), node=Node(name="elsewhere"))
+
+    assert service is not None
+    assert problems[-1].code == "config.not-listed"
+    assert problems[-1].severity is Severity.NOTE
+    assert service.problems == problems
+
+
+def test_defaults_come_from_the_node():
+    service = service_of("[container#1]\ntype = kvm\nname =\n", node=Node(name="n1", mode="PRD"))
+
+    assert service.nodes == ("n1",)
+    assert service.env == "PRD"
+    assert service.guests[0].name == "web"
+
+
+def test_load_raises_all_errors_at_once(tmp_path):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\nnods = a\nrollback = perhaps\n")
+
+    with pytest.raises(ConfigError) as raised:
+        load_service(file, NODE, CATALOG)
+
+    assert [problem.code for problem in raised.value.problems] == ["config.unknown-key", "config.type"]
+    assert raised.value.problems[0].file == str(file)
+
+
+def test_comments_and_continuations():
+    service = service_of(
+        "# first\n[DEFAULT] ; the service\n; a comment\ncomment = one ; not this\n  # nor this\n  two #2\n\n"
+        "  app = a;b\n[app#1]\ncheck =\n   /bin/test -e /x\n  [app#2]\nstart = /bin/true\n"
+    )
+
+    assert service.comment == "one\ntwo #2"
+    assert service.app == "a;b"
+    assert service.resource("app#1").check == ("/bin/test", "-e", "/x")
+    assert service.resource("app#2").start == ("/bin/true",)
+
+
+def test_a_swallowed_key_is_told():
+    service, problems = parse("[DEFAULT]\ncomment = x\n  orchestrate = start\n")
+
+    assert service is not None
+    assert service.orchestrate == "no"
+    assert [(problem.code, problem.key, problem.severity) for problem in problems] == [
+        ("config.continuation", "comment", Severity.WARNING)
+    ]
+    assert problems[0].hint == "un-indent it if it is the key `orchestrate`"
+
+
+def test_a_uri_keeps_its_colons():
+    service = service_of("[container#1]\ntype = kvm\nuri = qemu+ssh://root@peer/system?a=b\n")
+
+    assert service.guests[0].uri == "qemu+ssh://root@peer/system?a=b"
+
+
+SCOPED = """
+[DEFAULT]
+nodes = n1 n2 N3.example.com
+drpnodes = d1 d2
+[container#1]
+type = kvm
+name = plain
+name@nodes = ours
+name@drpnodes = spare
+name@N2 = second
+uri@n3.EXAMPLE.com = third
+"""
+
+
+@pytest.mark.parametrize(
+    ("node", "name", "uri"),
+    [
+        ("n1", "ours", "qemu:///system"),
+        ("n2", "second", "qemu:///system"),
+        ("n3.example.com", "ours", "third"),
+        ("D1", "spare", "qemu:///system"),
+        ("stranger", "plain", "qemu:///system"),
+    ],
+)
+def test_scoping(node, name, uri):
+    guest = service_of(SCOPED, node=Node(name=node)).guests[0]
+
+    assert (guest.name, guest.uri) == (name, uri)
+
+
+def test_default_gives_what_may_be_inherited():
+    service = service_of(
+        "[DEFAULT]\nstart_timeout = 5m\nscsireserv = yes\n[container#1]\ntype = kvm\nstart_timeout = 1m\n[vmdg]\n[app#1]\n"
+    )
+
+    assert [service.resource(rid).start_timeout for rid in ("container#1", "app#1")] == [60.0, 300.0]
+    assert service.resource("vmdg").scsireserv is True
+
+
+def test_a_required_key_for_the_listed_nodes_only_is_no_error_elsewhere():
+    text = "[DEFAULT]\nnodes = n1\n[ip#1]\nipname = a\nipdev@nodes = lan0\n"
+
+    assert service_of(text, node=Node(name="stranger")).resource("ip#1").ipdev == "lan0"
+
+
+def test_references():
+    service = service_of(
+        "[DEFAULT]\nnodes = n1.example.com\napp = {svcname}-{env}\n"
+        'comment = {container#1.name} {nodename} {short_nodename} ${HOME} {print $1} {"a": 1} {{app}} {nodes}\n'
+        "[container#1]\ntype = kvm\nname = {DEFAULT.app}\n"
+        "[app#1]\ncheck = /bin/check {rid} {app} {container#1.start_timeout} {rollback}\n",
+        node=Node(name="n1.example.com", mode="TST"),
+    )
+
+    assert service.app == "web-TST"
+    assert service.comment == 'web-TST n1.example.com n1 ${HOME} {print $1} {"a": 1} {app} n1.example.com'
+    assert service.guests[0].name == "web-TST"
+    assert service.resource("app#1").check == ("/bin/check", "app#1", "web-TST", "240", "true")
+
+
+def test_references_inside_of_lists():
+    service = service_of('[DEFAULT]\nnodes = ["{nodename}", "n2"]\n["sync#1"]\nsrc = ["/a/{svcname}"]\n', file="w.toml")
+
+    assert service.nodes == ("node109", "n2")
+    assert service.resource("sync#1").src == ("/a/w",)
+
+
+def test_a_cycle_is_told_once_and_drawn():
+    problems = parse("[DEFAULT]\napp = {comment}\ncomment = {app#1.comment}\n[app#1]\ncomment = {app}\n")[1]
+
+    assert [(problem.code, problem.key) for problem in problems] == [("config.reference", "app")]
+    assert "app -> comment -> app#1.comment -> app" in problems[0].message
+
+
+def test_references_cannot_explode():
+    lines = ["[DEFAULT]", f"comment = {'{app#0.comment}' * 20}"]
+    for number in range(30):
+        lines += [f"[app#{number}]", f"comment = {f'{{app#{number + 1}.comment}}' * 20}"]
+    text = "\n".join([*lines, "[app#30]", "comment = xxxxxxxxxx", ""])
+
+    assert {code for code, *_ in found(text)} == {"config.reference"}
+
+
+OLD = """
+[DEFAULT]
+nodes = node109
+service_type = PRD
+mode = kvm
+vm_name = vm1
+guest_os = Linux
+autostart_node = node109
+drpnode = d1
+drpnodes = d2
+"""
+
+
+def test_old_names_are_translated():
+    service, problems = parse(OLD)
+
+    assert service is not None
+    assert {problem.code for problem in problems} == {"config.legacy"}
+    assert [problem.key for problem in problems] == [
+        "service_type", "mode", "vm_name", "guest_os", "autostart_node", "drpnode"
+    ]  # fmt: skip
+    assert all(problem.severity is Severity.WARNING for problem in problems)
+    assert (service.env, service.orchestrate, service.drpnodes) == ("PRD", "start", ("d1", "d2"))
+    guest = service.guests[0]
+    assert (guest.rid, guest.type, guest.name, guest.guestos) == ("container#1", "kvm", "vm1", "unix")
+
+
+def test_old_names_complete_the_only_container():
+    service = service_of("[DEFAULT]\nvm_name@nodes = a\nmode = kvm\n[container#7]\nname = b\n[vmdg]\n")
+
+    assert (service.guests[0].rid, service.guests[0].name, service.guests[0].type) == ("container#7", "a", "kvm")
+    assert service.resource("vmdg").container_id == "container#7"
+
+
+def test_hosted_needs_no_container():
+    service = service_of("[DEFAULT]\nmode = hosted\nvm_name = x\n[app#1]\n")
+
+    assert service.guests == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[DEFAULT]\nenv = PRD\nservice_type = DEV\n", ("config.legacy-conflict", "DEFAULT", "service_type")),
+        (
+            "[DEFAULT]\nvm_name = a\n[container#1]\ntype = kvm\nname = b\n",
+            ("config.legacy-conflict", "DEFAULT", "vm_name"),
+        ),
+        (
+            "[DEFAULT]\norchestrate = no\nautostart_nodes = a\n",
+            ("config.legacy-conflict", "DEFAULT", "autostart_nodes"),
+        ),
+        ("[DEFAULT]\nvm_name = a\n", ("config.legacy-ambiguous", "DEFAULT", "vm_name")),
+        (
+            "[DEFAULT]\nvm_name = a\n[container#1]\ntype = kvm\nname = a\n[container#2]\nname = b\ntype = kvm\n",
+            ("config.legacy-ambiguous", "DEFAULT", "vm_name"),
+        ),
+    ],
+)
+def test_old_names_that_contradict(text, expected):
+    assert expected in found(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "env", "codes"),
+    [("prd", "PRD", []), ("PDR", "PDR", ["config.unknown-env"]), ("", "DEV", [])],
+)
+def test_env(word, env, codes):
+    service, problems = parse(f"[DEFAULT]\nenv = {word}\n")
+
+    assert service is not None
+    assert service.env == env
+    assert [problem.code for problem in problems] == codes
