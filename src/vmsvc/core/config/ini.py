@@ -16,7 +16,7 @@ from vmsvc.core.config.model import Entry, Findings, Section, section_name, shor
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _HEADER = re.compile(r"\[(?P<name>[^\]]*)\]\s*(?:[;#].*)?")
 # Of `=` and `:` the first one counts, so that `uri = qemu+ssh://host/system` and `name: vm` both mean what they say.
-_KEY = re.compile(r"(?P<key>[^=:]*?)\s*[=:]\s*(?P<value>.*)", re.DOTALL)
+_KEY = re.compile(r"(?P<key>[^=:]*)[=:]\s*(?P<value>.*)", re.DOTALL)
 _COMMENT = re.compile(r"\s;")
 
 

@@ -7,7 +7,7 @@ import re
 from vmsvc.core.config import ini
 from vmsvc.core.config.model import Entry, Findings, Section
 
-_HEAD = re.compile(r"(?P<head>\s*[^=:]*?\s*[=:][ \t]*)(?P<value>.*?)(?P<tail>\s+;.*)?", re.DOTALL)
+_HEAD = re.compile(r"(?P<head>[^=:]*[=:][ \t]*)(?P<value>.*?)(?P<tail>\s+;.*)?", re.DOTALL)
 
 
 def set_key(text: str, section: str, label: str, value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -107,7 +108,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     Returns:
         The closest candidate; empty when none is close.
     """
-    by_folded = {candidate.casefold(): candidate for candidate in candidates}
+    by_folded = {candidate.casefold(): candidate for candidate in itertools.islice(candidates, _MOST_COMPARED + 1)}
     # Comparing takes time; nothing longer can be close to a name, and a hint is no use among thousands of names.
     if len(word) > _LONGEST_COMPARED or len(by_folded) > _MOST_COMPARED:
         return ""

@@ -75,8 +75,8 @@ class References:
         Raises:
             ReferenceFault: A reference is unknown, part of a cycle, or grows without bounds.
         """
-        key = (section, entry.key, entry.scope.casefold())
-        if (known := self._done.get(key)) is not None:
+        place = (section, entry.key, entry.scope)
+        if (known := self._done.get(place)) is not None:
             return known
         if any(opened is entry for _, opened in self._open):
             self._raise_cycle(entry)
@@ -90,7 +90,7 @@ class References:
                 value = self._fill(entry.raw, section, entry)
         finally:
             self._open.pop()
-        self._done[(section, *entry.identity)] = value
+        self._done[place] = value
         return value
 
     def _fill(self, raw: Raw, section: str, entry: Entry) -> Raw:

@@ -12,8 +12,8 @@ import tomli
 from vmsvc.core.config.model import Entry, Findings, Section, section_name, split_key
 
 _INT64 = 2**63
-_BARE_HASH = re.compile(r"^\s*\[[^\]\"']*#", re.MULTILINE)
-_BARE_AT = re.compile(r"^\s*[\w.-]+@[^\"'=]*=", re.MULTILINE)
+_BARE_HASH = re.compile(r"^[ \t]*\[[^\]\"'\n]*#", re.MULTILINE)
+_BARE_AT = re.compile(r"^[ \t]*[\w.-]+@[^\"'=\n]*=", re.MULTILINE)
 
 
 def read(text: str, findings: Findings) -> tuple[Section, ...]:

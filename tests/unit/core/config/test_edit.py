@@ -33,6 +33,10 @@ class HyperGuest(Guest):
     uri: str = option(line, default="qemu:///system", help="Where the hypervisor listens.")
 
 
+def listing(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
 CATALOG = Catalog(classes={("container", "kvm"): HyperGuest})
 NODE = Node(name="n1.example.com")
 
@@ -152,7 +156,7 @@ def test_what_would_be_wrong_is_refused(tmp_path, settings, name, text):
         set_keys(file, settings, NODE, CATALOG)
 
     assert file.read_text() == text
-    assert os.listdir(tmp_path) == [name]
+    assert listing(tmp_path) == [name]
 
 
 @pytest.mark.parametrize("value", ["a ; b", "one\n\ntwo", "one\n# two", "one\n[two]"])
@@ -215,7 +219,7 @@ def test_mode_and_link_stay(tmp_path):
     assert link.is_symlink()
     assert real.read_text() == "new"
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert sorted(os.listdir(tmp_path)) == ["link.conf", "real.conf"]
+    assert listing(tmp_path) == ["link.conf", "real.conf"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -247,7 +251,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert file.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.conf"]
+    assert listing(tmp_path) == ["a.conf"]
 
 
 def test_a_directory_that_is_not_there(tmp_path):
@@ -270,7 +274,7 @@ def test_create(tmp_path):
         create(node, "web", CATALOG, suffix=".toml")
     with pytest.raises(UsageError, match="is there already"):
         write_atomically(path, "x", replace=False)
-    assert os.listdir(node.services_dir) == ["web.conf"]
+    assert listing(node.services_dir) == ["web.conf"]
 
 
 def test_create_in_toml_from_a_template(tmp_path):
@@ -288,4 +292,4 @@ def test_create_makes_nothing_wrong(tmp_path, name, settings):
     with pytest.raises((UsageError, ConfigError)):
         create(Node(name="n1", root=tmp_path), name, CATALOG, settings=settings)
 
-    assert os.listdir(tmp_path) == []
+    assert listing(tmp_path) == []
