@@ -169,7 +169,7 @@ class NullDriver:
         }
 
     def wait(self, resource: NullGuest, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
-        """Look, and look again whenever the hypervisor tells of a change."""
+        """Look, and look again whenever the hypervisor tells of a change; and often enough to see that nobody waits."""
         deadline = time.monotonic() + budget_s
         while True:
             seen = self.observe(resource, budget_s=max(deadline - time.monotonic(), 0.1))
@@ -179,7 +179,7 @@ class NullDriver:
             if seen.phase is Phase.UNKNOWN:
                 time.sleep(min(left, 0.1))
             else:
-                self._events.watch(resource.script, seen.state, left)
+                self._events.watch(resource.script, seen.state, min(left, 0.5))
 
     def disks(self, guest: NullGuest, *, budget_s: float) -> Sequence[GuestDisk]:
         """The disks of the guest's options, in their order."""
