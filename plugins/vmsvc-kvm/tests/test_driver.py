@@ -172,7 +172,7 @@ def test_questions_about_an_absent_guest(driver, question):
 
 
 def test_wait_is_woken_by_an_event(driver, test_domain, monkeypatch):
-    monkeypatch.setattr("vmsvc_kvm.driver.LOOK_AGAIN_S", 60.0)
+    monkeypatch.setattr("vmsvc_kvm.observing.LOOK_AGAIN_S", 60.0)
     looked = threading.Event()
 
     def is_down(seen):

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from vmsvc.driver import DriverError, Lane, Undetermined, VmsvcError
+from vmsvc.driver import DriverError, Undetermined, VmsvcError
 from vmsvc_kvm import definition
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.options import unattended
@@ -89,6 +89,7 @@ class Connection:
 
     def __init__(self, uri: str, *, readonly: bool = False) -> None:
         self._uri = uri
+        self._deadline = 0.0
         self._virt = _library()
         opening = self._virt.openReadOnly if readonly else self._virt.open
         try:
@@ -232,6 +233,7 @@ class Connection:
         Args:
             xml: Its definition.
         """
+        self._check_time()
         self._conn.defineXML(xml)
 
     def create(self, name: str) -> None:
@@ -240,7 +242,9 @@ class Connection:
         Args:
             name: Its name.
         """
-        self._domain(name).create()
+        domain = self._domain(name)
+        self._check_time()
+        domain.create()
 
     def shutdown(self, name: str, flags: int) -> None:
         """Ask a guest to shut down. Asking its agent blocks until it has, for up to a minute.
@@ -249,7 +253,9 @@ class Connection:
             name: Its name.
             flags: :data:`BY_DEFAULT`, :data:`BY_ACPI` or :data:`BY_AGENT`.
         """
-        self._domain(name).shutdownFlags(flags)
+        domain = self._domain(name)
+        self._check_time()
+        domain.shutdownFlags(flags)
 
     def destroy(self, name: str) -> None:
         """Stop a guest by force.
@@ -257,15 +263,19 @@ class Connection:
         Args:
             name: Its name.
         """
-        self._domain(name).destroy()
+        domain = self._domain(name)
+        self._check_time()
+        domain.destroy()
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def guarded(self, work: Callable[[Connection], T]) -> T:
+    def guarded(self, work: Callable[[Connection], T], deadline: float) -> T:
         """Do some work with the connection, with libvirt's errors as ours.
 
         Args:
             work: What to do.
+            deadline: Until when it may change anything, on the monotonic clock: whoever asked has given up then, and a
+                guest that starts minutes later, when its libvirt goes on, might run on another node by now.
 
         Returns:
             What it returned.
@@ -276,6 +286,7 @@ class Connection:
             DriverError: libvirt said clearly that it cannot.
         """
         failure: VmsvcError
+        self._deadline = deadline
         try:
             return work(self)
         except self._virt.libvirtError as error:
@@ -285,6 +296,10 @@ class Connection:
         # Raised outside of the handler: neither its traceback nor its context keeps an object of libvirt alive.
         failure.__context__ = None
         raise failure.with_traceback(None)
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise Undetermined(f"{self._uri} answered too late", code="undetermined.timeout")
 
     def _failure(self, error: Any) -> VmsvcError:
         virt = self._virt
@@ -332,54 +347,6 @@ def absent(name: str, uri: str) -> DriverError:
         code="driver.absent",
         hint="`virsh list --all` on its node tells which names there are",
     )
-
-
-def lane(name: str, uri: str, *, readonly: bool = False, max_abandoned: int = 3) -> Lane[Connection]:
-    """A lane to a libvirt.
-
-    Args:
-        name: What it is for, in messages; abandoned threads are counted by it.
-        uri: What to connect to.
-        readonly: Whether libvirt shall refuse changes on it.
-        max_abandoned: How many calls may hang at a time.
-    """
-    return Lane(
-        name,
-        connect=lambda: Connection(uri, readonly=readonly),
-        disconnect=Connection.close,
-        is_broken=is_broken,
-        max_abandoned=max_abandoned,
-    )
-
-
-def is_broken(error: Exception) -> bool:
-    """Whether an error means that its connection is of no more use.
-
-    Args:
-        error: What a call raised.
-    """
-    return isinstance(error, ConnectionLost)
-
-
-def ask(way: Lane[Connection], work: Callable[[Connection], T], *, budget_s: float) -> T:
-    """Do some work in a lane; once more where a connection had been left over by a libvirt that was since restarted.
-
-    Args:
-        way: The lane.
-        work: What to do; it must bear being done twice, and return plain data.
-        budget_s: How long all of it may take, in seconds.
-
-    Returns:
-        What the work returned.
-
-    Raises:
-        Undetermined: There was no answer.
-        DriverError: The answer was no.
-    """
-    deadline = time.monotonic() + budget_s
-    with contextlib.suppress(ConnectionLost):
-        return way.call(lambda connection: connection.guarded(work), budget_s=budget_s)
-    return way.call(lambda connection: connection.guarded(work), budget_s=deadline - time.monotonic())
 
 
 def _words(error: Any) -> str:

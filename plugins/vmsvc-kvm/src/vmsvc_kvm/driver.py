@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import shlex
-import threading
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +14,6 @@ from vmsvc.driver import (
     Capability,
     Context,
     DriverError,
-    Evidence,
     GuestDisk,
     Lane,
     Observation,
@@ -24,13 +21,14 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
-    unknown,
 )
-from vmsvc_kvm import definition, processes
-from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described, Seen, ask, is_broken, lane
+from vmsvc_kvm import definition
+from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
 from vmsvc_kvm.files import belonging_to
+from vmsvc_kvm.lanes import Lanes, ask
+from vmsvc_kvm.observing import Observer, look, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
-from vmsvc_kvm.states import AT_REST, judge
+from vmsvc_kvm.states import AT_REST
 
 T = TypeVar("T")
 
@@ -39,10 +37,6 @@ T = TypeVar("T")
 AGENT_PATIENCE_S = 5.0
 # What a start is to bring about.
 AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
-# Events tell of changes; this is for those that are lost with a connection.
-LOOK_AGAIN_S = 5.0
-LOOK_AGAIN_WHEN_UNKNOWN_S = 1.0
-ASK_CALLER_S = 0.25
 
 
 class KvmDriver:
@@ -61,8 +55,8 @@ class KvmDriver:
     def __init__(self, context: Context) -> None:
         """Keep the context."""
         self._context = context
-        self._lanes: dict[str, Lane[Connection]] = {}
-        self._lanes_guard = threading.Lock()
+        self._lanes = Lanes()
+        self._observer = Observer(self._lanes)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -72,81 +66,11 @@ class KvmDriver:
 
     def observe_all(self, resources: Sequence[KvmGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
         """Say where the guests stand: one survey of each libvirt, all of them at once."""
-        by_uri: dict[str, list[KvmGuest]] = {}
-        for guest in resources:
-            by_uri.setdefault(guest.uri, []).append(guest)
-        found: dict[tuple[str, str], Observation] = {}
-
-        def survey(uri: str) -> None:
-            found.update(self._survey(uri, by_uri[uri], budget_s))
-
-        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
-        threads = [threading.Thread(target=survey, args=(uri,), daemon=True) for uri in list(by_uri)[1:]]
-        for thread in threads:
-            thread.start()
-        if by_uri:
-            survey(next(iter(by_uri)))
-        for thread in threads:
-            thread.join()
-        return found
-
-    def _survey(self, uri: str, guests: Sequence[KvmGuest], budget_s: float) -> dict[tuple[str, str], Observation]:
-        began = time.monotonic()
-        try:
-            call, seen = ask(self._status_lane(uri), Connection.survey, budget_s=budget_s)
-        except (Undetermined, DriverError) as error:
-            nothing = unknown(f"virConnectGetAllDomainStats {uri}", error, duration_s=time.monotonic() - began)
-            return {(guest.service, guest.rid): nothing for guest in guests}
-        evidence = Evidence(probe=f"{call} {uri}", duration_s=time.monotonic() - began)
-        return {
-            (guest.service, guest.rid): observation
-            for guest, observation in zip(
-                guests, _observations(guests, [seen.get(guest.name) for guest in guests], evidence), strict=True
-            )
-        }
+        return self._observer.survey(resources, budget_s)
 
     def wait(self, resource: KvmGuest, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
         """Watch the guest: look at each of libvirt's lifecycle events, and now and then in case one was lost."""
-        deadline = time.monotonic() + budget_s
-        changed = threading.Event()
-
-        def connect() -> Connection:
-            connection = Connection(resource.uri, readonly=True)
-            connection.on_change(resource.name, changed.set)
-            return connection
-
-        way = Lane(
-            f"libvirt {resource.uri}, waiting for {resource.name}",
-            connect=connect,
-            disconnect=Connection.close,
-            is_broken=is_broken,
-        )
-        try:
-            while True:
-                changed.clear()  # before looking: what changes from here on is looked at again
-                observation = self._look(resource, way, min(max(deadline - time.monotonic(), 0.0), LOOK_AGAIN_S))
-                pause = LOOK_AGAIN_WHEN_UNKNOWN_S if observation.phase is Phase.UNKNOWN else LOOK_AGAIN_S
-                look_again = min(time.monotonic() + pause, deadline)
-                while not until(observation):  # asked often: it also tells that the caller no longer waits
-                    left = look_again - time.monotonic()
-                    if left <= 0 or changed.wait(min(left, ASK_CALLER_S)):
-                        break
-                else:
-                    return observation
-                if time.monotonic() >= deadline:
-                    return observation
-        finally:
-            way.close()
-
-    def _look(self, guest: KvmGuest, way: Lane[Connection], budget_s: float) -> Observation:
-        """Look at one guest only, without a survey of its libvirt."""
-        began = time.monotonic()
-        probe = f"virDomainGetState {guest.uri}"
-        try:
-            seen = ask(way, lambda connection: connection.find(guest.name), budget_s=budget_s)
-        except (Undetermined, DriverError) as error:
-            return unknown(probe, error, duration_s=time.monotonic() - began)
-        return _observations([guest], [seen], Evidence(probe=probe, duration_s=time.monotonic() - began))[0]
+        return self._observer.watch(resource, until, budget_s)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
@@ -158,7 +82,7 @@ class KvmDriver:
         seen = connection.find(guest.name)
         if seen is None:
             connection.define(self._stored_definition(guest))
-        phase, state = _phase(seen)
+        phase, state = phase_of(seen)
         if phase in AWAKE:
             return
         if phase is Phase.UNKNOWN:
@@ -166,7 +90,7 @@ class KvmDriver:
         if phase not in AT_REST:
             raise DriverError(
                 f"{guest.name} on {guest.uri} cannot be started: it is {state}",
-                hint=f"{_virsh(guest, 'resume')}, or stop the service first",
+                hint=f"{virsh(guest, 'resume')}, or stop the service first",
             )
         _bring(connection, guest, AWAKE, lambda: connection.create(guest.name))
 
@@ -178,7 +102,7 @@ class KvmDriver:
             raise DriverError(
                 f"{guest.uri} has no guest named {guest.name!r}, and the service keeps no definition of it ({file})",
                 code="driver.absent",
-                hint=f"`vmsvc push {guest.service}` on the node that has the guest, or {_virsh(guest, 'define')}",
+                hint=f"`vmsvc push {guest.service}` on the node that has the guest, or {virsh(guest, 'define')}",
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise DriverError(f"the stored definition of {guest.name} cannot be read: {file}: {error}") from None
@@ -193,7 +117,7 @@ class KvmDriver:
     def stop(self, resource: KvmGuest, *, budget_s: float) -> None:
         """Ask the guest to shut down, in the way that its options say."""
         deadline = time.monotonic() + budget_s
-        observation = self._look(resource, self._lane(resource, "stop"), budget_s)
+        observation = look(resource, self._lane(resource, "stop"), budget_s)
         phase = observation.phase
         # One that is only starting cannot be asked yet; the core asks again.
         if phase in AT_REST or phase in (Phase.STOPPING, Phase.STARTING):
@@ -252,7 +176,7 @@ class KvmDriver:
         """Stop the guest by force."""
 
         def kill(connection: Connection) -> None:
-            if _phase(connection.find(resource.name))[0] not in AT_REST:
+            if phase_of(connection.find(resource.name))[0] not in AT_REST:
                 _bring(connection, resource, AT_REST, lambda: connection.destroy(resource.name))
 
         ask(self._lane(resource, "kill"), kill, budget_s=budget_s)
@@ -306,56 +230,11 @@ class KvmDriver:
     # --- lanes -------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let every connection go; the lanes' own threads close them, and nobody waits for those."""
-        with self._lanes_guard:
-            lanes, self._lanes = self._lanes, {}
-        for one in lanes.values():
-            one.close()
-
-    def _status_lane(self, uri: str) -> Lane[Connection]:
-        return self._opened(f"libvirt {uri}", uri, readonly=True, max_abandoned=2)
+        """Let every connection go, and wait for none."""
+        self._lanes.close()
 
     def _lane(self, guest: KvmGuest, purpose: str, *, max_abandoned: int = 3) -> Lane[Connection]:
-        return self._opened(f"libvirt {guest.uri}, {purpose} of {guest.name}", guest.uri, max_abandoned=max_abandoned)
-
-    def _opened(self, name: str, uri: str, *, readonly: bool = False, max_abandoned: int) -> Lane[Connection]:
-        with self._lanes_guard:
-            if name not in self._lanes:
-                self._lanes[name] = lane(name, uri, readonly=readonly, max_abandoned=max_abandoned)
-            return self._lanes[name]
-
-
-def _phase(seen: Seen | None) -> tuple[Phase, str]:
-    if seen is None:
-        return Phase.ABSENT, "absent"
-    return judge(seen.state, seen.reason, saved=seen.saved)
-
-
-def _observations(guests: Sequence[KvmGuest], found: Sequence[Seen | None], evidence: Evidence) -> list[Observation]:
-    """What libvirt's answer means for guests of one URI, corrected by what this machine's processes tell."""
-    standing = [_phase(seen) for seen in found]
-    stopped: Mapping[str, tuple[int, str]] = {}
-    uri = guests[0].uri
-    if driver_of(uri) == "qemu" and is_local(uri) and any(phase is Phase.RUNNING for phase, _state in standing):
-        stopped = processes.stopped_guests()
-    observations = []
-    for guest, seen, (phase, state) in zip(guests, found, standing, strict=True):
-        detail = state
-        warnings: tuple[str, ...] = ()
-        if seen is None:
-            detail = f"libvirt knows no guest named {guest.name!r}"
-        elif phase is Phase.RUNNING and seen.uuid in stopped:
-            pid, by = stopped[seen.uuid]
-            phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901
-        if seen is not None and seen.autostart:
-            disable = _virsh(guest, "autostart --disable")
-            warnings = (
-                f"libvirt autostart is on for {guest.name}: it would start it behind the service's back; {disable}",
-            )
-        observations.append(
-            Observation(phase=phase, state=state, evidence=evolve(evidence, detail=detail), warnings=warnings)
-        )
-    return observations
+        return self._lanes.to(guest.uri, f"{purpose} of {guest.name}", max_abandoned=max_abandoned)
 
 
 def _bring(connection: Connection, guest: KvmGuest, where: Container[Phase], act: Callable[[], None]) -> None:
@@ -366,10 +245,5 @@ def _bring(connection: Connection, guest: KvmGuest, where: Container[Phase], act
     try:
         act()
     except Exception:
-        if _phase(connection.find(guest.name))[0] not in where:
+        if phase_of(connection.find(guest.name))[0] not in where:
             raise
-
-
-def _virsh(guest: KvmGuest, verb: str) -> str:
-    """A command for people to type."""
-    return f"`virsh -c {shlex.quote(guest.uri)} {verb} {shlex.quote(guest.name)}`"

@@ -1,0 +1,219 @@
+"""Where guests stand: surveys of whole libvirts, looks at single guests, and waits that follow events."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import evolve
+
+from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
+from vmsvc_kvm import processes
+from vmsvc_kvm.client import Connection, Seen
+from vmsvc_kvm.lanes import Lanes, ask, lane
+from vmsvc_kvm.options import KvmGuest, driver_of, is_local
+from vmsvc_kvm.states import judge
+
+Key = tuple[str, str]
+
+# What a survey may take of its budget; the rest is for looks at single guests, should it hang.
+SURVEY_SHARE = 0.6
+ONE_LOOK_S = 0.5
+# Events tell of changes; this is for those that are lost with a connection.
+LOOK_AGAIN_S = 5.0
+LOOK_AGAIN_WHEN_UNKNOWN_S = 1.0
+ASK_CALLER_S = 0.25
+
+
+class Observer:
+    """Looks at guests and changes nothing; libvirt is asked for read-only connections.
+
+    Args:
+        lanes: Where its calls run.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    def survey(self, guests: Sequence[KvmGuest], budget_s: float) -> dict[Key, Observation]:
+        """Look at many guests: each libvirt is asked once, and all libvirts at once.
+
+        Args:
+            guests: The guests.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Observations by service and rid.
+        """
+        by_uri: dict[str, list[KvmGuest]] = {}
+        for guest in guests:
+            by_uri.setdefault(guest.uri, []).append(guest)
+        found: dict[Key, Observation] = {}
+
+        def survey(uri: str) -> None:
+            for guest, seen in zip(by_uri[uri], self._survey(uri, by_uri[uri], budget_s), strict=True):
+                found[guest.service, guest.rid] = seen
+
+        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
+        threads = [threading.Thread(target=survey, args=(uri,), daemon=True) for uri in list(by_uri)[1:]]
+        for thread in threads:
+            thread.start()
+        for uri in list(by_uri)[:1]:
+            survey(uri)
+        for thread in threads:
+            thread.join()
+        return found
+
+    def _survey(self, uri: str, guests: Sequence[KvmGuest], budget_s: float) -> list[Observation]:
+        began = time.monotonic()
+        way = self._lanes.to(uri, "status", readonly=True, max_abandoned=2)
+        try:
+            call, seen = ask(way, Connection.survey, budget_s=budget_s * SURVEY_SHARE)
+        except (Undetermined, DriverError) as error:
+            failure = error
+        else:
+            evidence = Evidence(probe=f"{call} {uri}", duration_s=time.monotonic() - began)
+            return _observations(guests, [seen.get(guest.name) for guest in guests], evidence)
+        nothing = unknown(f"virConnectGetAllDomainStats {uri}", failure, duration_s=time.monotonic() - began)
+        singly: Mapping[str, Observation] = {}
+        if failure.code in ("undetermined.timeout", "undetermined.not-answering"):
+            singly = self._one_by_one(uri, guests, began + budget_s)
+        return [singly.get(guest.name, nothing) for guest in guests]
+
+    def _one_by_one(self, uri: str, guests: Sequence[KvmGuest], deadline: float) -> dict[str, Observation]:
+        """Look at each guest by itself, when a survey has hung.
+
+        A survey waits for every guest's lock, and libvirt can hold a single one for long: for ten seconds while it
+        ends a qemu that does not listen. That must not make unknown what can be known of all others.
+        """
+        way = self._lanes.to(uri, "status one by one", readonly=True, max_abandoned=2)
+        names = list(dict.fromkeys(guest.name for guest in guests))
+        tried: set[str] = set()
+        found: dict[str, Seen | None] = {}
+
+        def look_at_rest(connection: Connection) -> None:
+            for name in names:
+                if name not in tried:
+                    tried.add(name)
+                    found[name] = connection.find(name)
+
+        began = time.monotonic()
+        while len(tried) < len(names) and (left := deadline - time.monotonic()) > 0:
+            before = len(tried)
+            try:
+                ask(way, look_at_rest, budget_s=min(left, ONE_LOOK_S))
+            except (Undetermined, DriverError):
+                if len(tried) == before:  # it is not one guest that hangs
+                    break
+        evidence = Evidence(probe=f"virDomainGetState {uri}", duration_s=time.monotonic() - began)
+        known = {guest.name: guest for guest in guests if guest.name in found}
+        seen = _observations(list(known.values()), [found[name] for name in known], evidence)
+        return dict(zip(known, seen, strict=True))
+
+    def watch(self, guest: KvmGuest, until: Callable[[Observation], bool], budget_s: float) -> Observation:
+        """Watch a guest until a condition holds or the budget is spent.
+
+        Args:
+            guest: The guest.
+            until: Whether an observation is what the caller waits for.
+            budget_s: How long to watch, in seconds.
+
+        Returns:
+            The last observation.
+        """
+        deadline = time.monotonic() + budget_s
+        changed = threading.Event()
+
+        def connect() -> Connection:
+            connection = Connection(guest.uri, readonly=True)
+            connection.on_change(guest.name, changed.set)
+            return connection
+
+        way = lane(f"libvirt {guest.uri}, waiting for {guest.name}", connect)
+        try:
+            while True:
+                changed.clear()  # before looking: what changes from here on is looked at again
+                seen = look(guest, way, min(max(deadline - time.monotonic(), 0.0), LOOK_AGAIN_S))
+                pause = LOOK_AGAIN_WHEN_UNKNOWN_S if seen.phase is Phase.UNKNOWN else LOOK_AGAIN_S
+                look_again = min(time.monotonic() + pause, deadline)
+                while not until(seen):  # asked often: it also tells that the caller no longer waits
+                    left = look_again - time.monotonic()
+                    if left <= 0 or changed.wait(min(left, ASK_CALLER_S)):
+                        break
+                else:
+                    return seen
+                if time.monotonic() >= deadline:
+                    return seen
+        finally:
+            way.close()
+
+
+def look(guest: KvmGuest, way: Lane[Connection], budget_s: float) -> Observation:
+    """Look at one guest only, without a survey of its libvirt.
+
+    Args:
+        guest: The guest.
+        way: The lane to its libvirt.
+        budget_s: How long it may take, in seconds.
+    """
+    began = time.monotonic()
+    probe = f"virDomainGetState {guest.uri}"
+    try:
+        seen = ask(way, lambda connection: connection.find(guest.name), budget_s=budget_s)
+    except (Undetermined, DriverError) as error:
+        return unknown(probe, error, duration_s=time.monotonic() - began)
+    (observation,) = _observations([guest], [seen], Evidence(probe=probe, duration_s=time.monotonic() - began))
+    return observation
+
+
+def phase_of(seen: Seen | None) -> tuple[Phase, str]:
+    """What libvirt's answer about a guest means.
+
+    Args:
+        seen: What it knows; ``None`` where it positively knows no such guest.
+
+    Returns:
+        The phase, and the words for people.
+    """
+    if seen is None:
+        return Phase.ABSENT, "absent"
+    return judge(seen.state, seen.reason, saved=seen.saved)
+
+
+def virsh(guest: KvmGuest, verb: str) -> str:
+    """A command for people to type.
+
+    Args:
+        guest: The guest it is about.
+        verb: What ``virsh`` is to do, with its options.
+    """
+    return f"`virsh -c {shlex.quote(guest.uri)} {verb} {shlex.quote(guest.name)}`"
+
+
+def _observations(guests: Sequence[KvmGuest], found: Sequence[Seen | None], evidence: Evidence) -> list[Observation]:
+    """What libvirt's answer means for guests of one URI, corrected by what this machine's processes tell."""
+    standing = [phase_of(seen) for seen in found]
+    stopped: Mapping[str, tuple[int, str]] = {}
+    uri = guests[0].uri if guests else ""
+    if driver_of(uri) == "qemu" and is_local(uri) and any(phase is Phase.RUNNING for phase, _state in standing):
+        stopped = processes.stopped_guests()
+    observations = []
+    for guest, seen, (phase, state) in zip(guests, found, standing, strict=True):
+        detail = state
+        warnings: tuple[str, ...] = ()
+        if seen is None:
+            detail = f"libvirt knows no guest named {guest.name!r}"
+        elif phase is Phase.RUNNING and seen.uuid in stopped:
+            pid, by = stopped[seen.uuid]
+            phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901
+        if seen is not None and seen.autostart:
+            disable = virsh(guest, "autostart --disable")
+            warnings = (
+                f"libvirt autostart is on for {guest.name}: it would start it behind the service's back; {disable}",
+            )
+        observations.append(
+            Observation(phase=phase, state=state, evidence=evolve(evidence, detail=detail), warnings=warnings)
+        )
+    return observations
