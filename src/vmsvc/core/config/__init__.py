@@ -1,7 +1,7 @@
 """Service files and the node's own file: found, read, checked and edited."""
 
 from vmsvc.core.config.edit import create, get_key, set_keys, unset_keys, write_atomically
-from vmsvc.core.config.files import service_file, service_names
+from vmsvc.core.config.files import read_text, service_file, service_names
 from vmsvc.core.config.load import load_service, parse_service
 from vmsvc.core.config.node_file import read_node
 from vmsvc.core.config.schema import Catalog
@@ -13,6 +13,7 @@ __all__ = [
     "load_service",
     "parse_service",
     "read_node",
+    "read_text",
     "service_file",
     "service_names",
     "set_keys",
