@@ -443,6 +443,24 @@ def test_a_hung_libvirtd_holds_up_no_other(driver, make_guest, private_libvirtd)
     assert driver.observe(services[0], budget_s=2).phase is Phase.STOPPED
 
 
+def test_keepalives_free_the_threads_that_a_hung_libvirtd_holds(driver, make_guest, private_libvirtd, monkeypatch):
+    monkeypatch.setattr("vmsvc_kvm.client.KEEPALIVE_INTERVAL_S", 1)
+    monkeypatch.setattr("vmsvc_kvm.client.KEEPALIVE_COUNT", 1)
+    service = of(make_guest("kept", on=private_libvirtd))
+    lane = f"vmsvc lane libvirt {private_libvirtd.uri}, status"
+    assert driver.observe(service, budget_s=5).phase is Phase.STOPPED
+    private_libvirtd.pause()
+    try:
+        assert driver.observe(service, budget_s=0.5).phase is Phase.UNKNOWN
+        assert lane in {thread.name for thread in threading.enumerate()}
+        deadline = time.monotonic() + 10
+        while lane in {thread.name for thread in threading.enumerate()} and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert lane not in {thread.name for thread in threading.enumerate()}
+    finally:
+        private_libvirtd.resume()
+
+
 SCRIPT = textwrap.dedent("""\
     import sys, threading, time
     from pathlib import Path

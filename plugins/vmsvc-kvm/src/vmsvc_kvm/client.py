@@ -40,10 +40,6 @@ class ConnectionLost(Undetermined):
     """An open connection broke during a call. Asking again opens another."""
 
 
-class Silent(Undetermined):
-    """libvirt answered that the guest, its agent or its monitor did not."""
-
-
 @frozen(kw_only=True)
 class Seen:
     """A guest as libvirt lists it.
@@ -305,8 +301,9 @@ class Connection:
         virt = self._virt
         if not self._is_alive():
             return ConnectionLost(f"the connection to {self._uri} broke: {_words(error)}")
-        if error.get_error_code() in (virt.VIR_ERR_OPERATION_TIMEOUT, virt.VIR_ERR_AGENT_UNRESPONSIVE):
-            return Silent(_words(error))
+        # libvirt has an answer here, but the guest's monitor or agent had none; without a code it has none either.
+        if error.get_error_code() in (virt.VIR_ERR_OPERATION_TIMEOUT, virt.VIR_ERR_AGENT_UNRESPONSIVE, None):
+            return Undetermined(_words(error))
         return DriverError(_words(error), code=f"driver.libvirt-{error.get_error_code()}")
 
     def _is_alive(self) -> bool:

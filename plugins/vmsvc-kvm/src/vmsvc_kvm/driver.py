@@ -23,7 +23,7 @@ from vmsvc.driver import (
     Undetermined,
 )
 from vmsvc_kvm import definition
-from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
+from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
@@ -37,6 +37,8 @@ T = TypeVar("T")
 AGENT_PATIENCE_S = 5.0
 # What a start is to bring about.
 AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+# How people bring back a guest that somebody has put to sleep.
+_WAYS_BACK = {Phase.PAUSED: "resume", Phase.SUSPENDED: "dompmwakeup"}
 
 
 class KvmDriver:
@@ -88,9 +90,10 @@ class KvmDriver:
         if phase is Phase.UNKNOWN:
             raise Undetermined(f"{guest.name} on {guest.uri} is in a state that is not known: {state}")
         if phase not in AT_REST:
+            way_back = f"{virsh(guest, _WAYS_BACK[phase])}, or " if phase in _WAYS_BACK else ""
             raise DriverError(
                 f"{guest.name} on {guest.uri} cannot be started: it is {state}",
-                hint=f"{virsh(guest, 'resume')}, or stop the service first",
+                hint=f"{way_back}stop the service first",
             )
         _bring(connection, guest, AWAKE, lambda: connection.create(guest.name))
 
@@ -102,7 +105,7 @@ class KvmDriver:
             raise DriverError(
                 f"{guest.uri} has no guest named {guest.name!r}, and the service keeps no definition of it ({file})",
                 code="driver.absent",
-                hint=f"`vmsvc push {guest.service}` on the node that has the guest, or {virsh(guest, 'define')}",
+                hint=f"`vmsvc push {guest.service}` on the node that has the guest, or `virsh define` it here",
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise DriverError(f"the stored definition of {guest.name} cannot be read: {file}: {error}") from None
@@ -186,7 +189,7 @@ class KvmDriver:
     def disks(self, guest: KvmGuest, *, budget_s: float) -> Sequence[GuestDisk]:
         """The guest's disks. Sizes are asked for last: a guest or storage that hangs costs them, and nothing else."""
         deadline = time.monotonic() + budget_s
-        described = self._describe(guest, budget_s)
+        described = self._ask(guest, lambda connection: connection.describe(guest.name), budget_s)
         disks = definition.merge(described.live, described.persistent)
         sizes: dict[str, int | None] = {}
 
@@ -213,16 +216,17 @@ class KvmDriver:
         """Files of a local libvirt: the guest's definition, its NVRAM, and firmware that no package brings."""
         if not is_local(guest.uri):
             return []
-        described = self._describe(guest, budget_s)
-        return belonging_to(guest, described.persistent or described.live)
+
+        def find(connection: Connection) -> list[Path]:  # in the lane as well: these may be on storage that hangs
+            described = connection.describe(guest.name)
+            return belonging_to(guest, described.persistent or described.live)
+
+        return self._ask(guest, find, budget_s)
 
     def sizes(self, guest: KvmGuest, *, budget_s: float) -> Sizes:
         """The guest's virtual processors and memory, current ones where it runs."""
         vcpus, kib = self._ask(guest, lambda connection: connection.sizes(guest.name), budget_s)
         return Sizes(vcpus=vcpus, memory_mib=kib // 1024)
-
-    def _describe(self, guest: KvmGuest, budget_s: float) -> Described:
-        return self._ask(guest, lambda connection: connection.describe(guest.name), budget_s)
 
     def _ask(self, guest: KvmGuest, work: Callable[[Connection], T], budget_s: float) -> T:
         return ask(self._lane(guest, "definition"), work, budget_s=budget_s)

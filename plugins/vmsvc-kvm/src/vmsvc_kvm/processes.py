@@ -30,6 +30,7 @@ def stopped_guests(proc: Path = Path("/proc")) -> dict[str, tuple[int, str]]:
                 continue
             with contextlib.suppress(OSError, IndexError):
                 state = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+                # Command lines of others are not read: behind a process that sleeps in the kernel, that can hang.
                 if state in _STOPPED and (uuid := _guest_uuid(process)):
                     found[uuid] = (int(process.name), _STOPPED[state])
     return found
