@@ -6,12 +6,14 @@ Each document names its schema and version; within a version, keys are only adde
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from attrs import asdict
 
 from vmsvc.core.contract import GuestDisk
-from vmsvc.core.errors import Problem
+from vmsvc.core.errors import ExitCode, Problem, Severity
+from vmsvc.core.executor import Report
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import options_of
@@ -19,6 +21,7 @@ from vmsvc.core.plan import Plan
 from vmsvc.core.plugins import PluginReport
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
+from vmsvc.core.store import Snapshot
 
 Data = dict[str, Any]
 
@@ -100,24 +103,142 @@ def _resource_status(item: ResourceStatus) -> Data:
     }
 
 
+def plans(items: Iterable[Plan], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.plan/1``: what actions would do, or why they would not.
+
+    Args:
+        items: The plans.
+        problems: What kept other services from being planned for.
+    """
+    content = {"plans": [plan(item) for item in items], "errors": [problem(item) for item in problems]}
+    return document("vmsvc.plan/1", content)
+
+
 def plan(item: Plan) -> Data:
-    """``vmsvc.plan/1``: what an action would do, or why it would not.
+    """What one action would do.
 
     Args:
         item: The plan.
     """
-    return document(
-        "vmsvc.plan/1",
+    return {
+        "action": item.action,
+        "service": item.service.name,
+        "node": item.node,
+        "steps": [asdict(step) for step in item.steps],
+        "kept": [asdict(kept) for kept in item.kept],
+        "refusals": [problem(refusal) for refusal in item.refusals],
+        "notes": [problem(note) for note in item.notes],
+    }
+
+
+def action(name: str, results: Iterable[Data], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.action/1``: what an action did to services.
+
+    Args:
+        name: ``start``, ``stop`` or ``restart``.
+        results: An :func:`action_result` for each service.
+        problems: What kept the action from names that mean no service.
+    """
+    content = {"action": name, "results": list(results), "errors": [problem(item) for item in problems]}
+    return document("vmsvc.action/1", content)
+
+
+def action_result(
+    service: str,
+    *,
+    exit_code: ExitCode,
+    report: Report | None,
+    status: ServiceStatus | None,
+    problems: Iterable[Problem],
+) -> Data:
+    """What an action did to one service.
+
+    Args:
+        service: The service's name.
+        exit_code: How it ended; its name in lower case is the outcome, and ``unchanged`` where nothing had to be done.
+        report: What was done; ``None`` where it failed or was refused.
+        status: The service's status afterwards; ``None`` where the service could not be read.
+        problems: Errors, warnings and notes.
+    """
+    told = list(problems)
+    outcome = "unchanged" if report is not None and not report.results else exit_code.name.lower()
+    return {
+        "service": service,
+        "outcome": outcome,
+        "exit_code": int(exit_code),
+        "steps": [
+            {"rid": result.step.rid, "verb": result.step.verb, "duration_s": result.duration_s, "error": result.error}
+            for result in (report.results if report is not None else ())
+        ],
+        "kept": [asdict(kept) for kept in (report.plan.kept if report is not None else ())],
+        "status": None if status is None else service_status(status),
+        "errors": [problem(item) for item in told if item.severity is Severity.ERROR],
+        "notes": [problem(item) for item in told if item.severity is not Severity.ERROR],
+    }
+
+
+def validation(reports: Iterable[tuple[Path, Sequence[Problem]]]) -> Data:
+    """``vmsvc.validation/1``: what is wrong, odd or worth knowing about files.
+
+    Args:
+        reports: The files, with the problems of each.
+    """
+    files = [
         {
-            "action": item.action,
-            "service": item.service.name,
-            "node": item.node,
-            "steps": [asdict(step) for step in item.steps],
-            "kept": [asdict(kept) for kept in item.kept],
-            "refusals": [problem(refusal) for refusal in item.refusals],
-            "notes": [problem(note) for note in item.notes],
-        },
-    )
+            "file": str(path),
+            "valid": all(item.severity is not Severity.ERROR for item in problems),
+            "problems": [problem(item) for item in problems],
+        }
+        for path, problems in reports
+    ]
+    return document("vmsvc.validation/1", {"files": files})
+
+
+def services(items: Iterable[Service], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.services/1``: the services of a node.
+
+    Args:
+        items: Those that can be read.
+        problems: What is wrong with the others.
+    """
+    rows = [
+        {
+            "name": item.name,
+            "file": str(item.file),
+            "env": item.env,
+            "nodes": list(item.nodes),
+            "drpnodes": list(item.drpnodes),
+            "types": list(dict.fromkeys(guest.type for guest in item.guests)),
+        }
+        for item in items
+    ]
+    return document("vmsvc.services/1", {"services": rows, "errors": [problem(item) for item in problems]})
+
+
+def shown(item: Service, facts: Iterable[GuestFacts]) -> Data:
+    """``vmsvc.service/1``: a service, defaults included, and what is known of its guests.
+
+    Args:
+        item: The service.
+        facts: The facts of its guests.
+    """
+    content = {
+        "service": service(item),
+        "guests": [guest_facts(fact) for fact in facts],
+        "problems": [problem(found) for found in item.problems],
+    }
+    return document("vmsvc.service/1", content)
+
+
+def snapshots(items: Iterable[Snapshot], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.stored/1``: what was put into the node's own store.
+
+    Args:
+        items: What was stored.
+        problems: What kept other services' facts from being stored.
+    """
+    content = {"stored": [asdict(item) for item in items], "errors": [problem(item) for item in problems]}
+    return document("vmsvc.stored/1", content)
 
 
 def drivers(reports: Iterable[PluginReport]) -> Data:

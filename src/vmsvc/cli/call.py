@@ -1,0 +1,118 @@
+"""One call of the command line: from its words to its exit code, whatever goes wrong between."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vmsvc.cli.grammar import Parser
+from vmsvc.cli.screen import Screen
+
+if TYPE_CHECKING:
+    from vmsvc.core.errors import VmsvcError
+    from vmsvc.session import Session
+
+#: What shells make of a process that an interrupt has ended.
+INTERRUPTED = 130
+#: Environment variable: show where an unexpected error came from.
+TRACEBACK_VARIABLE = "VMSVC_TRACEBACK"
+
+
+class Call:
+    """What a command is given.
+
+    Args:
+        arguments: The parsed words.
+        screen: Where to print.
+
+    Attributes:
+        arguments: The parsed words.
+        screen: Where to print.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, screen: Screen) -> None:
+        self.arguments = arguments
+        self.screen = screen
+
+    @cached_property
+    def session(self) -> Session:
+        """The session, made when first used."""
+        from vmsvc.session import Session  # noqa: PLC0415
+
+        return Session()
+
+    def close(self) -> None:
+        """Close the session, if there ever was one."""
+        if "session" in self.__dict__:
+            self.session.close()
+
+
+def run(parser: Parser, words: Sequence[str]) -> int:
+    """Parse words, run the command that they name, and turn every error into words and an exit code.
+
+    Args:
+        parser: The grammar.
+        words: The arguments.
+
+    Returns:
+        The exit code.
+    """
+    screen = Screen.guessed_from(words, prog=parser.prog)
+    try:
+        code = _run(parser, words, screen)
+    except SystemExit as ending:  # argparse has printed its help
+        code = ending.code if isinstance(ending.code, int) else 1
+    except KeyboardInterrupt:
+        screen.say("interrupted")
+        code = INTERRUPTED
+    return screen.close() or code
+
+
+def _run(parser: Parser, words: Sequence[str], screen: Screen) -> int:
+    from vmsvc.core.errors import VmsvcError  # noqa: PLC0415
+
+    try:
+        arguments = parser.parse(words)
+        screen.configure(arguments)
+        call = Call(arguments, screen)
+        try:
+            return command(arguments.run)(call)
+        finally:
+            call.close()
+    except Exception as error:  # noqa: BLE001 - nobody above could tell the operator more
+        failure = error if isinstance(error, VmsvcError) else unexpected(error)
+        screen.fail(failure.problems)
+        return int(failure.exit_code)
+
+
+def command(name: str) -> Callable[[Call], int]:
+    """Find the function of a command.
+
+    Args:
+        name: ``MODULE:FUNCTION``, the module being one of this package.
+    """
+    module, _, function = name.partition(":")
+    found: Callable[[Call], int] = getattr(importlib.import_module(f"vmsvc.cli.{module}"), function)
+    return found
+
+
+def unexpected(error: Exception) -> VmsvcError:
+    """Turn an exception that nobody expected into an error that says so; its traceback is shown on demand.
+
+    Args:
+        error: The exception.
+    """
+    from vmsvc.core.errors import VmsvcError  # noqa: PLC0415
+
+    hint = f"report it, with the output of the same command under {TRACEBACK_VARIABLE}=1"
+    if os.environ.get(TRACEBACK_VARIABLE):
+        import traceback  # noqa: PLC0415
+
+        traceback.print_exception(error, file=sys.stderr)
+        hint = "report it, with the lines above"
+    return VmsvcError(f"this is a bug in vmsvc: {type(error).__name__}: {error}", code="bug", hint=hint)

@@ -1,0 +1,95 @@
+"""What a shell offers to complete: services, files, resources, keys. Silent where anything is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from vmsvc.core.errors import VmsvcError
+from vmsvc.core.options import options_of
+from vmsvc.core.service import Service
+from vmsvc.session import Session
+
+
+def services(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The services that are not named yet.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    named = getattr(parsed_args, "names", None) or []
+    with contextlib.suppress(VmsvcError):
+        return [name for name in Session().services() if name not in named]
+    return []
+
+
+def files(*, parsed_args: argparse.Namespace, prefix: str, **_: Any) -> list[str]:
+    """Services, and files under what looks like a path.
+
+    Args:
+        parsed_args: What has been written so far.
+        prefix: The beginning of the word.
+    """
+    if "/" not in prefix:
+        return services(parsed_args=parsed_args)
+    directory = Path(prefix if prefix.endswith("/") else Path(prefix).parent)
+    with contextlib.suppress(OSError):
+        return [f"{directory / item.name}{'/' if item.is_dir() else ''}" for item in directory.iterdir()]
+    return []
+
+
+def rids(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The resources of the services that are named.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    return sorted({item.rid for service in _named(parsed_args) for item in service.resources})
+
+
+def keys(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The keys of the service that is named.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    return [
+        key if section == "DEFAULT" else f"{section}.{key}"
+        for service in _named(parsed_args)
+        for section, owner in [("DEFAULT", service), *((item.rid, item) for item in service.resources)]
+        for key in [option.key for option in options_of(type(owner))]
+    ]
+
+
+def settings(*, parsed_args: argparse.Namespace, prefix: str, **_: Any) -> list[str]:
+    """The keys of the service that is named, with ``=``, and the words that a key may have after it.
+
+    Args:
+        parsed_args: What has been written so far.
+        prefix: The beginning of the word.
+    """
+    if "=" not in prefix:
+        return [f"{key}=" for key in keys(parsed_args=parsed_args)]
+    key = prefix.partition("=")[0]
+    section, _, plain_key = key.rpartition(".")
+    return [
+        f"{key}={word}"
+        for service in _named(parsed_args)
+        for name, owner in [("", service), ("DEFAULT", service), *((item.rid, item) for item in service.resources)]
+        if name == section
+        for declared in options_of(type(owner))
+        if declared.key == plain_key
+        for word in declared.value.choices
+    ]
+
+
+def _named(parsed_args: argparse.Namespace) -> list[Service]:
+    names = getattr(parsed_args, "names", None) or [getattr(parsed_args, "name", "")]
+    session = Session()
+    found = []
+    for name in names:
+        with contextlib.suppress(VmsvcError):
+            found.append(session.load(name))
+    return found

@@ -1,0 +1,93 @@
+"""``vmsvc edit``: an editor works on a copy, which replaces the service's file once it is valid."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from vmsvc.cli.call import Call
+from vmsvc.cli.files import changed
+from vmsvc.cli.screen import plain
+from vmsvc.core import schema
+from vmsvc.core.config import parse_service, read_text, service_file, write_atomically
+from vmsvc.core.errors import ActionFailed, ConfigError, ExitCode, Problem, Refused, Severity
+from vmsvc.core.transport.terminal import run_on_terminal
+
+
+def edit(call: Call) -> int:
+    """Edit a service's file.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: The copy is not valid; it is kept.
+        ActionFailed: The editor failed; the copy is kept.
+        Refused: The file has changed meanwhile; the copy is kept.
+    """
+    session = call.session
+    path = service_file(session.node, call.arguments.name)
+    before = read_text(path)
+    draft = _copy(path, before)
+    while True:
+        after, problems = _edited(call, path, draft)
+        if after == before:
+            draft.unlink()
+            return _unchanged(call, path)
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        if not errors:
+            break
+        if not _wants_another_try(call, errors):
+            kept = Problem(message=f"{path} is unchanged; your draft is {draft}", code="config.draft-kept")
+            raise ConfigError(problems=[*errors, kept])
+    if read_text(path) != before:
+        raise Refused(
+            f"{path} has changed while you edited it; your draft is {draft}",
+            code="refused.changed-meanwhile",
+            hint=f"compare the two, then `vmsvc edit {path.stem}` again",
+        )
+    write_atomically(path, after)
+    draft.unlink()
+    return changed(call, path, problems, "changed")
+
+
+def _copy(path: Path, text: str) -> Path:
+    """A draft with the file's ending, by which editors choose their colours; for our eyes only."""
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=path.suffix)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    return Path(name)
+
+
+def _edited(call: Call, path: Path, draft: Path) -> tuple[str, tuple[Problem, ...]]:
+    """Run the editor once; tell what the draft holds then, and what is wrong with it."""
+    written = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    code = run_on_terminal([*shlex.split(written), str(draft)])
+    if code:
+        raise ActionFailed(f"{written} ended with exit code {code}; {path} is unchanged; your draft is {draft}")
+    try:
+        text = read_text(draft)
+    except ConfigError as error:
+        return "", error.problems
+    return text, parse_service(path, call.session.node, call.session.catalog, text=text)[1]
+
+
+def _wants_another_try(call: Call, errors: list[Problem]) -> bool:
+    if call.screen.json or not (sys.stdin and sys.stdin.isatty() and call.screen.err.is_terminal):
+        return False
+    for problem in errors:
+        call.screen.tell(problem)
+    call.screen.err.write(plain("Edit again? [Y/n]"))
+    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+
+
+def _unchanged(call: Call, path: Path) -> int:
+    content = {"service": call.arguments.name, "file": str(path), "problems": []}
+    call.screen.answer(schema.document("vmsvc.changed/1", content), [plain(f"{path}: unchanged")])
+    return ExitCode.DONE

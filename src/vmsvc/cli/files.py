@@ -1,0 +1,205 @@
+"""Commands about service files: validate, create, get, set, unset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from vmsvc.cli import render, selection
+from vmsvc.cli.call import Call
+from vmsvc.cli.screen import Line, plain
+from vmsvc.core import config, schema
+from vmsvc.core.config import read_text
+from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.options import options_of
+from vmsvc.core.resource import Resource
+from vmsvc.core.service import Service
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+
+
+def validate(call: Call) -> int:
+    """Check files, and touch no hypervisor.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    reports = list(_reports(call))
+    if not reports:
+        call.screen.say(f"there is nothing to check in {call.session.node.config_dir}")
+    call.screen.answer(schema.validation(reports), _validation(reports))
+    return ExitCode.USAGE if any(_errors(problems) for _, problems in reports) else ExitCode.DONE
+
+
+def _reports(call: Call) -> Iterator[tuple[Path, Sequence[Problem]]]:
+    """Each file with its problems; the node's own file first, when all are asked for."""
+    session = call.session
+    written: Sequence[str] = call.arguments.names
+    try:
+        directory = session.node.config_dir
+    except VmsvcError as error:
+        # Without a valid node file nothing can be read for this node: it is all there is to tell.
+        yield Path(error.problems[0].file or "node"), error.problems
+        return
+    if not written:
+        yield from ((path, ()) for name in ("node.conf", "node.toml") if (path := directory / name).exists())
+        written = session.services()
+    for word in written:
+        # A service's name has no slash; `validate web.conf` means the file when there is one, not a service so named.
+        if "/" in word or (Path(word).is_file() and word not in session.services()):
+            yield Path(word), session.examine(Path(word))[1]
+            continue
+        names, failures = selection.names_of(session, [word])
+        yield from ((Path(word), failure.error.problems) for failure in failures)
+        for name in names:
+            try:
+                path = config.service_file(session.node, name)
+                yield path, session.examine(path)[1]
+            except VmsvcError as error:
+                yield Path(error.problems[0].file or name), error.problems
+
+
+def _errors(problems: Iterable[Problem]) -> int:
+    return sum(problem.severity is Severity.ERROR for problem in problems)
+
+
+def _validation(reports: Iterable[tuple[Path, Sequence[Problem]]]) -> Iterator[Line]:
+    for path, problems in reports:
+        for problem in problems:
+            yield ((f"{problem.severity.value}: ", _STYLES[problem.severity]), (str(problem), ""))
+        errors = _errors(problems)
+        verdict = ("ok", "green") if not errors else (f"{errors} error{'s' if errors > 1 else ''}", "bold red")
+        yield ((f"{path}: ", ""), verdict)
+
+
+def create(call: Call) -> int:
+    """Make a service.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    arguments, session = call.arguments, call.session
+    settings = _settings(arguments.settings)
+    if arguments.type:
+        settings = {"container#1.type": arguments.type, **settings}
+    template = Path(arguments.template) if arguments.template else None
+    is_toml = arguments.toml or (template is not None and template.suffix == ".toml")
+    if arguments.toml and template is not None and template.suffix != ".toml":
+        raise UsageError(f"{template} is not a TOML file", hint="leave --toml out")
+    path = config.create(
+        session.node,
+        arguments.name,
+        session.catalog,
+        settings=settings,
+        template=read_text(template) if template else "",
+        suffix=".toml" if is_toml else ".conf",
+    )
+    return changed(call, path, session.load(arguments.name).problems, f"made; `vmsvc edit {arguments.name}` changes it")
+
+
+def get(call: Call) -> int:
+    """Print the value of a key.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    session, name, key = call.session, call.arguments.name, call.arguments.key
+    if call.arguments.raw:
+        found = config.get_key(config.service_file(session.node, name), key)
+    else:
+        found = render.value(_effective(session.load(name), key))
+    document = schema.document("vmsvc.value/1", {"service": name, "key": key, "value": found})
+    call.screen.answer(document, map(plain, found.splitlines() or [""]))
+    return ExitCode.DONE
+
+
+def _effective(service: Service, written: str) -> object:
+    """The value of a key for this node, references and defaults included."""
+    from vmsvc.core.config.edit import Address  # noqa: PLC0415
+
+    address = Address.parse(written)
+    if address.scope:
+        raise UsageError(f"{written} is what the file says for other nodes", hint="use --raw")
+    owner: Service | Resource = service if address.section == "DEFAULT" else service.resource(address.section)
+    if address.key == "type" and isinstance(owner, Resource):
+        return owner.type
+    known = [option.key for option in options_of(type(owner))]
+    if address.key not in known:
+        hint = did_you_mean(address.key, known, otherwise=f"`vmsvc show {service.name}` lists all keys")
+        raise UsageError(f"{address.section} has no key {address.key!r}", code="usage.no-such-key", hint=hint)
+    return getattr(owner, address.key)
+
+
+def set_keys(call: Call) -> int:
+    """Give keys new values.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    session = call.session
+    path = config.service_file(session.node, call.arguments.name)
+    problems = config.set_keys(path, _settings(call.arguments.settings), session.node, session.catalog)
+    return changed(call, path, problems, "changed")
+
+
+def unset_keys(call: Call) -> int:
+    """Remove keys.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    session = call.session
+    path = config.service_file(session.node, call.arguments.name)
+    problems = config.unset_keys(path, call.arguments.keys, session.node, session.catalog)
+    return changed(call, path, problems, "changed")
+
+
+def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str) -> int:
+    """Tell that a service's file was changed.
+
+    Args:
+        call: The call.
+        path: The file.
+        problems: Warnings and notes about it.
+        verdict: What became of it.
+
+    Returns:
+        The exit code.
+    """
+    for problem in problems:
+        call.screen.tell(problem)
+    content = {
+        "service": call.arguments.name,
+        "file": str(path),
+        "problems": [schema.problem(problem) for problem in problems],
+    }
+    call.screen.answer(schema.document("vmsvc.changed/1", content), [plain(f"{path}: {verdict}")])
+    return ExitCode.DONE
+
+
+def _settings(written: Iterable[str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for word in written:
+        key, equals, content = word.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{word!r} is no setting", hint="write SECTION.KEY=VALUE")
+        if key in settings:
+            raise UsageError(f"{key} is given twice", hint="give it once")
+        settings[key] = content
+    return settings

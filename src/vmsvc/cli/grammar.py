@@ -1,0 +1,342 @@
+"""The grammar of ``vmsvc``: its commands, their options, their help.
+
+A command names the function that runs it as text, so that nothing but the one that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from vmsvc import __version__
+
+_EXIT_CODES = """\
+exit codes:
+  0  done; for status: every status was determined, down included
+  1  failed, and rolled back
+  2  usage or configuration
+  3  refused by a safety rule
+  4  could not be determined
+Of several services, the highest code counts. `vmsvc COMMAND --help` has more on each command."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours: with the nearest valid word, and in JSON where that is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        # An abbreviation that works today would be an error, or another option, tomorrow.
+        settings = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **settings}
+        super().__init__(**settings)
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse words; where a command takes many words, options may stand between them.
+
+        Args:
+            words: The arguments.
+
+        Returns:
+            What they mean.
+
+        Raises:
+            UsageError: They mean nothing.
+        """
+        if "_ARGCOMPLETE" in os.environ:
+            import argcomplete  # noqa: PLC0415
+
+            argcomplete.autocomplete(self)
+        if not words:
+            self.print_help(sys.stderr)
+            self.exit(2)
+        arguments, rest = self.parse_known_args(words)
+        wrong = [word for word in rest if word.startswith("-")]
+        more = getattr(arguments, "more", "")
+        if wrong or (rest and not more):
+            self.error(f"nobody asked for {' '.join(wrong or rest)!r}")
+        if rest:
+            getattr(arguments, more).extend(rest)
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the words.
+
+        Args:
+            message: What is wrong with them.
+        """
+        from vmsvc.core.errors import UsageError  # noqa: PLC0415
+
+        raise UsageError(message, hint=f"see `{self.prog} --help`")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse does, but with the nearest word instead of all of them."""
+        choices = list(action.choices or ())
+        if choices and value not in choices:
+            near = difflib.get_close_matches(str(value), choices, n=1)
+            known = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(map(str, choices))}"
+            raise argparse.ArgumentError(action, f"there is no {value!r}; {known}")
+
+
+def parser(prog: str = "vmsvc") -> Parser:
+    """The parser of ``vmsvc``.
+
+    Args:
+        prog: The program's name, as help and errors show it.
+    """
+    top = Parser(
+        prog=prog,
+        description="Virtual machines and containers as services: the same start, stop and status for all of them.",
+        epilog=_EXIT_CODES,
+    )
+    top.add_argument("--version", action="version", version=f"vmsvc {__version__}")
+    top.set_defaults(format="text", color="auto", verbose=False)
+    _common(top)
+    commands = _Commands(top.add_subparsers(metavar="COMMAND", title="commands", required=True))
+    _looking(commands)
+    _acting(commands)
+    _files(commands)
+    _about(commands)
+    return top
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    """Options that may stand before the command or after it."""
+    suppress = argparse.SUPPRESS
+    parser.add_argument("--format", choices=("text", "json"), default=suppress, help="print text (default) or JSON")
+    parser.add_argument(
+        "--color", choices=("auto", "always", "never"), default=suppress, help="colours; auto: on a terminal"
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", default=suppress, help="log what is run to standard error"
+    )
+
+
+class _Commands:
+    """Adds commands that all have the common options."""
+
+    def __init__(self, subparsers: Any) -> None:
+        self._subparsers = subparsers
+
+    def add(
+        self,
+        name: str,
+        run: str,
+        help: str,  # noqa: A002 - argparse's name for it
+        *,
+        examples: Sequence[str] = (),
+        about: str = "",
+        **defaults: object,
+    ) -> Parser:
+        description = help[0].upper() + help[1:] + "." + (f" {about}" if about else "")
+        epilog = "\n  ".join(["examples:", *examples]) if examples else None
+        command: Parser = self._subparsers.add_parser(name, help=help, description=description, epilog=epilog)
+        command.set_defaults(run=run, **defaults)
+        _common(command)
+        return command
+
+
+def _names(command: Parser, *, required: bool) -> None:
+    """The names of services that a command is for."""
+    text = "names of services, or patterns such as 'web*'" + ("" if required else "; all services when not given")
+    names = command.add_argument("names", nargs="+" if required else "*", metavar="NAME", help=text)
+    _completed(names, "services")
+    command.set_defaults(more="names")
+
+
+def _name(command: Parser) -> None:
+    _completed(command.add_argument("name", metavar="NAME", help="the service's name"), "services")
+
+
+def _completed(action: argparse.Action, by: str) -> None:
+    """Let a shell complete an argument."""
+
+    def completer(**asked: Any) -> list[str]:
+        from vmsvc.cli import completion  # noqa: PLC0415
+
+        found: Callable[..., list[str]] = getattr(completion, by)
+        return found(**asked)
+
+    action.completer = completer  # type: ignore[attr-defined]
+
+
+def _looking(commands: _Commands) -> None:
+    status = commands.add(
+        "status",
+        "looking:status",
+        "tell whether services are up",
+        about="One line for each service, and beneath it what keeps it from being plainly up or down.",
+        examples=("vmsvc status", "vmsvc status web 'db*'", "vmsvc status --format json web"),
+    )
+    _names(status, required=False)
+    printing = commands.add(
+        "print", "looking:print_status", "print the status of services in full", examples=("vmsvc print status web",)
+    )
+    # Not a sub-command of its own: there is only one thing to print.
+    printing.add_argument("what", choices=("status",), help="the one thing to print")
+    _names(printing, required=False)
+    listing = commands.add("ls", "looking:ls", "list the services of this node")
+    listing.add_argument("-l", "--long", action="store_true", help="with their types, nodes and files")
+    show = commands.add(
+        "show",
+        "looking:show",
+        "show a service: its settings, defaults included, and its guests",
+        examples=("vmsvc show web", "vmsvc show web --config"),
+    )
+    _name(show)
+    show.add_argument("--config", action="store_true", help="print the file as it is; ask no hypervisor")
+
+
+def _acting(commands: _Commands) -> None:
+    for action, text in (
+        ("start", "start services"),
+        ("stop", "stop services"),
+        ("restart", "stop services and start them again"),
+    ):
+        command = commands.add(
+            action,
+            "acting:act",
+            text,
+            about="What is in the wanted state already is left alone.",
+            examples=(f"vmsvc {action} web", f"vmsvc {action} 'web*' --parallel 4", f"vmsvc {action} web --dry-run"),
+            action=action,
+        )
+        _names(command, required=True)
+        _consents(command, action)
+        command.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
+        command.add_argument(
+            "--parallel", type=_positive, default=10, metavar="N", help="act on so many services at once (default: 10)"
+        )
+    plan = commands.add(
+        "plan",
+        "acting:plan",
+        "show what an action would do, and do nothing",
+        about="Exits with what the action would be refused with; 0 if it may run.",
+        examples=("vmsvc plan start web", "vmsvc plan stop 'web*' --kill"),
+    )
+    plan.add_argument("action", choices=("start", "stop", "restart"), metavar="ACTION", help="start, stop or restart")
+    _names(plan, required=True)
+    _consents(plan, "restart")
+    for topic, text in (
+        ("push", "put configuration, status and guest facts into the node's own store"),
+        ("diskupdate", "put the disks of the guests into the node's own store"),
+    ):
+        command = commands.add(topic, "storing:store", text, examples=(f"vmsvc {topic} web",), topic=topic)
+        _names(command, required=True)
+
+
+def _consents(command: Parser, action: str) -> None:
+    """What an operator may agree to."""
+    command.set_defaults(drp=False, kill=False)
+    if action != "stop":
+        command.add_argument(
+            "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"
+        )
+    if action != "start":
+        command.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
+    rid = command.add_argument(
+        "--despite-unknown",
+        action="append",
+        default=[],
+        metavar="RID",
+        help="act on this resource although its status is unknown (repeatable)",
+    )
+    _completed(rid, "rids")
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 upwards")
+    return int(text)
+
+
+def _files(commands: _Commands) -> None:
+    validate = commands.add(
+        "validate",
+        "files:validate",
+        "check service files, and touch no hypervisor",
+        about="Without arguments: all services, and the node's own file.",
+        examples=("vmsvc validate", "vmsvc validate web", "vmsvc validate ./web.conf"),
+        more="names",
+    )
+    _completed(validate.add_argument("names", nargs="*", metavar="NAME|FILE", help="a service, or a file"), "files")
+    create = commands.add(
+        "create",
+        "files:create",
+        "make a service",
+        examples=(
+            "vmsvc create web --type kvm",
+            "vmsvc create web nodes='n1 n2' container#1.type=kvm container#1.name=web01",
+            "vmsvc create web2 --from web.conf",
+        ),
+        more="settings",
+    )
+    create.add_argument("name", metavar="NAME", help="the service's name")
+    _completed(create.add_argument("settings", nargs="*", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    create.add_argument("--from", dest="template", metavar="FILE", help="begin with a copy of this file")
+    create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1")
+    create.add_argument("--toml", action="store_true", help="make a TOML file instead of an INI file")
+    edit = commands.add(
+        "edit",
+        "editing:edit",
+        "edit a service's file",
+        about="$VISUAL or $EDITOR works on a copy, which replaces the file once it is valid.",
+        examples=("vmsvc edit web",),
+    )
+    _name(edit)
+    get = commands.add(
+        "get",
+        "files:get",
+        "print the value of a key",
+        examples=("vmsvc get web container#1.start_timeout", "vmsvc get web nodes --raw"),
+    )
+    _name(get)
+    _completed(get.add_argument("key", metavar="SECTION.KEY", help="the key; KEY alone is one of [DEFAULT]"), "keys")
+    get.add_argument("--raw", action="store_true", help="as it stands in the file, before references and defaults")
+    change = commands.add(
+        "set",
+        "files:set_keys",
+        "set keys in a service's file",
+        about="The file is replaced only if the result is valid. `vmsvc keywords` lists the keys.",
+        examples=("vmsvc set web container#1.start_timeout=5m", "vmsvc set web nodes='n1 n2'"),
+        more="settings",
+    )
+    _name(change)
+    _completed(change.add_argument("settings", nargs="+", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    unset = commands.add(
+        "unset",
+        "files:unset_keys",
+        "remove keys from a service's file",
+        examples=("vmsvc unset web comment",),
+        more="keys",
+    )
+    _name(unset)
+    _completed(unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys"), "keys")
+
+
+def _about(commands: _Commands) -> None:
+    commands.add("drivers", "about:drivers", "list the installed drivers, and plugins that were refused")
+    keywords = commands.add(
+        "keywords",
+        "about:keywords",
+        "list the keys that a section may have",
+        examples=("vmsvc keywords", "vmsvc keywords DEFAULT", "vmsvc keywords container kvm"),
+    )
+    keywords.add_argument("kind", nargs="?", metavar="KIND", help="DEFAULT, container, ip, app …")
+    keywords.add_argument("type", nargs="?", default="", metavar="TYPE", help="the type, such as kvm")
+    node = commands.add(
+        "node",
+        "about:node",
+        "tell about this node, or set its host mode",
+        examples=("vmsvc node", "vmsvc node mode PRD"),
+    )
+    node.add_argument("what", nargs="?", choices=("mode",), help="what to set")
+    node.add_argument("word", nargs="?", metavar="WORD", help="the host mode: PRD, DEV, TST …")
+    shell = commands.add(
+        "completion",
+        "about:completion",
+        "print code that makes a shell complete our commands",
+        examples=('eval "$(vmsvc completion bash)"', "vmsvc completion fish | source"),
+    )
+    shell.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")

@@ -1,0 +1,131 @@
+"""Commands that look: status, print status, ls, show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vmsvc.cli import render, selection
+from vmsvc.cli.call import Call
+from vmsvc.cli.screen import plain
+from vmsvc.cli.selection import Failure
+from vmsvc.core import schema
+from vmsvc.core.errors import ExitCode, Problem
+from vmsvc.core.instance import ServiceStatus
+
+
+def status(call: Call) -> int:
+    """Print a line for each service.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    statuses, failures = _look(call)
+    call.screen.answer(_document(statuses, failures), render.overview(statuses))
+    return _exit_code(statuses, failures)
+
+
+def print_status(call: Call) -> int:
+    """Print the tree of each service.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    statuses, failures = _look(call)
+    call.screen.answer(_document(statuses, failures), render.trees(statuses, call.session.node))
+    return _exit_code(statuses, failures)
+
+
+def ls(call: Call) -> int:
+    """List services.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    names = call.session.services()
+    if not (call.arguments.long or call.screen.json):
+        _say_if_none(call, names)
+        call.screen.answer({}, (plain(name) for name in names))
+        return ExitCode.DONE
+    services, failures = selection.load(call.session, names)
+    _say_if_none(call, names)
+    tell(call, failures)
+    call.screen.answer(schema.services(services, problems_of(failures)), render.listing(services))
+    return selection.worst(failure.error.exit_code for failure in failures)
+
+
+def show(call: Call) -> int:
+    """Show one service.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    session, name = call.session, call.arguments.name
+    if call.arguments.config:
+        from vmsvc.core.config import read_text, service_file  # noqa: PLC0415
+
+        path = service_file(session.node, name)
+        text = read_text(path)
+        document = schema.document("vmsvc.file/1", {"file": str(path), "text": text})
+        call.screen.answer(document, (plain(line) for line in text.splitlines()))
+        return ExitCode.DONE
+    service = session.load(name)
+    facts = session.facts(service)
+    for problem in service.problems:
+        call.screen.tell(problem)
+    call.screen.answer(schema.shown(service, facts), render.service(service, facts))
+    return ExitCode.DONE
+
+
+def tell(call: Call, failures: Sequence[Failure]) -> None:
+    """Tell what kept a command from services.
+
+    Args:
+        call: The call.
+        failures: What did.
+    """
+    for problem in problems_of(failures):
+        call.screen.tell(problem)
+
+
+def problems_of(failures: Sequence[Failure]) -> list[Problem]:
+    """All problems of failures, in their order.
+
+    Args:
+        failures: What kept a command from services.
+    """
+    return [problem for failure in failures for problem in failure.error.problems]
+
+
+def _look(call: Call) -> tuple[list[ServiceStatus], list[Failure]]:
+    services, failures = selection.chosen(call.session, call.arguments.names)
+    if not call.arguments.names:
+        _say_if_none(call, [*services, *failures])
+    tell(call, failures)
+    return call.session.statuses(services), failures
+
+
+def _document(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> schema.Data:
+    return {**schema.status(statuses), "errors": [schema.problem(item) for item in problems_of(failures)]}
+
+
+def _exit_code(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> int:
+    codes = [ExitCode.DONE if item.is_determined else ExitCode.UNDETERMINED for item in statuses]
+    return selection.worst([*codes, *(failure.error.exit_code for failure in failures)])
+
+
+def _say_if_none(call: Call, found: Sequence[object]) -> None:
+    if not found:
+        where = call.session.node.services_dir
+        call.screen.say(f"no services yet: their files go in {where} (`vmsvc create NAME` makes one)")

@@ -1,0 +1,99 @@
+"""From what the operator wrote to services: names, patterns, all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from attrs import frozen
+
+from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
+from vmsvc.core.service import Service
+from vmsvc.session import Session
+
+
+@frozen
+class Failure:
+    """What kept a command from one service.
+
+    Attributes:
+        name: The service's name, or the pattern.
+        error: Why.
+    """
+
+    name: str
+    error: VmsvcError
+
+
+def names_of(session: Session, written: Iterable[str]) -> tuple[list[str], list[Failure]]:
+    """The services that names and patterns mean.
+
+    Args:
+        session: The session.
+        written: Names and patterns.
+
+    Returns:
+        Names, each once, in the order in which they were written; and the patterns that match nothing. A name is not
+        looked up here.
+    """
+    known = session.services()
+    found: list[str] = []
+    failures: list[Failure] = []
+    for word in written:
+        if word in known or not any(mark in word for mark in "*?["):
+            found.append(word)
+        elif matching := [name for name in known if fnmatchcase(name, word)]:
+            found.extend(matching)
+        else:
+            hint = "`vmsvc ls` lists them"
+            error = UsageError(f"no service matches {word!r}", code="usage.no-such-service", hint=hint)
+            failures.append(Failure(word, error))
+    return list(dict.fromkeys(found)), failures
+
+
+def load(session: Session, names: Iterable[str]) -> tuple[list[Service], list[Failure]]:
+    """Read services; one that cannot be read does not hide the others.
+
+    Args:
+        session: The session.
+        names: Their names.
+
+    Returns:
+        The services, and why the others are not among them.
+    """
+    services: list[Service] = []
+    failures: list[Failure] = []
+    for name in names:
+        try:
+            services.append(session.load(name))
+        except VmsvcError as error:
+            failures.append(Failure(name, error))
+    return services, failures
+
+
+def chosen(session: Session, written: Iterable[str]) -> tuple[list[Service], list[Failure]]:
+    """Read the services that names and patterns mean, or all of them.
+
+    Args:
+        session: The session.
+        written: Names and patterns; none for all services.
+
+    Returns:
+        The services, and what kept the command from others.
+    """
+    words = list(written)
+    names, failures = names_of(session, words) if words else (session.services(), [])
+    services, unread = load(session, names)
+    return services, [*failures, *unread]
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of a command for many services.
+
+    Args:
+        codes: The codes of each.
+
+    Returns:
+        The highest; 0 for none.
+    """
+    return max(codes, default=int(ExitCode.DONE))
