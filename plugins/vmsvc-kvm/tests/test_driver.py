@@ -216,6 +216,32 @@ def test_no_libvirt_is_undetermined_for_every_verb(driver, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("uri", "opening"),
+    [
+        ("qemu:///system", "openReadOnly"),
+        ("qemu+ssh://h/system?no_tty=1", "openReadOnly"),
+        # libvirt's client takes a read-only session for the system.
+        ("qemu:///session", "open"),
+        ("qemu+ssh://u@h/session?no_tty=1", "open"),
+    ],
+)
+def test_a_look_asks_for_a_connection_that_cannot_change_anything(driver, monkeypatch, uri, opening):
+    opened = []
+
+    def refuse(way):
+        def opens(uri):
+            opened.append((way, uri))
+            raise libvirt.libvirtError("refused")
+
+        return opens
+
+    for way in ("open", "openReadOnly"):
+        monkeypatch.setattr(libvirt, way, refuse(way))
+    assert driver.observe(evolve(GUEST, uri=uri), budget_s=5).phase is Phase.UNKNOWN
+    assert opened == [(opening, uri)]
+
+
 def test_bindings_that_do_not_load(driver, monkeypatch):
     monkeypatch.setattr(client, "_loaded", [])
     monkeypatch.setitem(sys.modules, "libvirt", None)

@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 from vmsvc.driver import DriverError, Undetermined, VmsvcError
 from vmsvc_kvm import definition
 from vmsvc_kvm.definition import Definition
-from vmsvc_kvm.options import unattended
+from vmsvc_kvm.options import is_session, unattended
 from vmsvc_kvm.states import SHUTOFF
 
 T = TypeVar("T")
@@ -77,7 +77,8 @@ class Connection:
 
     Args:
         uri: What to connect to.
-        readonly: Whether libvirt itself shall refuse every change.
+        readonly: Whether libvirt itself shall refuse every change. A session has no socket for that: libvirt's client
+            would go to the system's, and ask the wrong libvirt.
 
     Raises:
         Undetermined: There is no libvirt to be had, or it refused.
@@ -87,7 +88,7 @@ class Connection:
         self._uri = uri
         self._deadline = 0.0
         self._virt = _library()
-        opening = self._virt.openReadOnly if readonly else self._virt.open
+        opening = self._virt.openReadOnly if readonly and not is_session(uri) else self._virt.open
         try:
             self._conn = opening(unattended(uri))
         except self._virt.libvirtError as error:
