@@ -71,7 +71,8 @@ class Driver(Protocol[R_contra]):
     All verbs are idempotent and may be called again at any time. None of them waits longer than its budget.
     A verb that hangs must be abandoned by the driver (:class:`~vmsvc.core.lane.Lane` does it for API clients;
     :meth:`Host.run <vmsvc.core.transport.Host.run>` for commands) and raise
-    :class:`~vmsvc.core.errors.Undetermined`.
+    :class:`~vmsvc.core.errors.Undetermined`; once its budget is spent it changes nothing any more, as far as the
+    technology allows: a start that comes to life after its caller gave up is how a guest runs twice.
 
     Attributes:
         type: The type that it serves, as in a service file's ``type``.
