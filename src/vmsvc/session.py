@@ -29,11 +29,12 @@ from vmsvc.core.config import (
     write_atomically,
 )
 from vmsvc.core.contract import Capability, Context, Driver
-from vmsvc.core.errors import Problem, Refused, Severity
+from vmsvc.core.errors import Problem, Refused, Severity, Undetermined
 from vmsvc.core.executor import Executor, Progress, Report
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.inventory import GuestFacts, ask, facts_of
 from vmsvc.core.journal import Journal
+from vmsvc.core.lane import call_within
 from vmsvc.core.lock import holder_of, service_lock
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder, observe
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _log = logging.getLogger(__name__)
+
+#: How long a driver may take to give up its connections, in seconds.
+_CLOSE_S = 1.0
 
 
 class Session:
@@ -79,10 +83,11 @@ class Session:
     def close(self) -> None:
         """Give up connections and the helper process that ran commands. Waits for nobody who hangs."""
         for driver in self._drivers.values():
+            name = f"{driver.type or driver.kind} driver"
             try:
-                driver.close()
+                call_within(name, driver.close, budget_s=_CLOSE_S)
             except Exception as error:  # noqa: BLE001 - a driver's defect must not keep the others open
-                _log.warning("the %s driver did not close: %s", driver.type or driver.kind, error)
+                _log.warning("the %s did not close: %s", name, error)
         self._drivers.clear()
         if "_host" in self.__dict__:
             self._host.close()
@@ -268,6 +273,7 @@ class Session:
             What was done; nothing, where the service was in the wanted state already.
 
         Raises:
+            UsageError: There is no such action.
             Busy: Another action holds the service's lock.
             Refused: A safety rule forbids it.
             Undetermined: A status is unknown, or a step's outcome could not be established.
@@ -411,7 +417,15 @@ class Session:
                     node=self.node, host=self._host, state_dir=self.node.state_dir / "drivers" / (technology or kind)
                 )
                 classes: Mapping[tuple[str, str], type[Driver[Any]]] = self._plugin_host.drivers
-                self._drivers[key] = AppDriver(context) if kind == "app" else classes[key](context)
+                try:
+                    self._drivers[key] = AppDriver(context) if kind == "app" else classes[key](context)
+                except Exception as error:
+                    raise Undetermined(
+                        f"there is no working driver for {kind} resources of type {technology}: "
+                        f"{type(error).__name__}: {error}",
+                        code="undetermined.driver-defect",
+                        hint="see `vmsvc drivers`",
+                    ) from error
             return self._drivers[key]
 
     def _finder(self, services: Iterable[Service]) -> DriverFinder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,10 +14,12 @@ from attrs import evolve, field, frozen
 from vmsvc.core.errors import ActionFailed, Problem, Undetermined, VmsvcError
 from vmsvc.core.journal import Journal
 from vmsvc.core.observe import DriverFinder
-from vmsvc.core.plan import Plan, Step, undo
+from vmsvc.core.plan import Consent, Plan, Step, undo
 from vmsvc.core.service import Service
-from vmsvc.core.status import Phase
+from vmsvc.core.status import Observation, Phase
 from vmsvc.core.steps import StepTaker, is_down
+
+_log = logging.getLogger(__name__)
 
 
 class StepHooks(Protocol):
@@ -93,7 +96,7 @@ class Executor:
         journal: The service's journal.
         hooks: What is called around each step.
         progress: Told of each step as it begins and ends.
-        cancelled: When set, no further step is begun, and waits end.
+        cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
     """
 
     driver_of: DriverFinder
@@ -101,7 +104,7 @@ class Executor:
     hooks: StepHooks
     progress: Callable[[Progress], None] = field(default=lambda _: None)
     cancelled: threading.Event = field(factory=threading.Event)
-    _losses: list[str] = field(factory=list, init=False)
+    _losses: list[str] = field(factory=list)
 
     @property
     def _taker(self) -> StepTaker:
@@ -129,19 +132,24 @@ class Executor:
             with self._recording(vital=any(planned.verb == "start" for planned in plan.steps)):
                 self.journal.begin(plan.action, tuple(str(planned) for planned in plan.steps))
             for step in plan.steps:
-                if self._is_needless(step, service):
+                seen = self._look(step, service)
+                if _is_needless(step, seen):
                     continue
-                result = self._try(step, service)
+                is_ours = step.verb == "start" and _was_not_running(seen)
+                if is_ours:
+                    started.append(step)  # before it is taken: an interrupt may come at any moment
+                result = self._try(step, service, doubt=_doubt(step, seen, plan.consent))
                 results.append(result)
-                if step.verb == "start" and result.acted:
-                    started.append(step)
+                if is_ours and not result.acted:
+                    started.remove(step)
                 if result.failure is not None and not self._may_go_on(step, plan):
                     raise result.failure
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
             undoer = evolve(self, cancelled=threading.Event())
             taken_back = undoer.take_back(started, service) if service.rollback else []
-            failure = _failure(plan, step, error, taken_back, started if not service.rollback else [])
+            left = [] if service.rollback else started
+            failure = _failure(plan, step, error, taken_back, left, losses=self._losses)
             with self._recording():
                 self.journal.end(str(failure))
             raise failure from error
@@ -170,15 +178,15 @@ class Executor:
                 taken.append(StepResult(step=undoing[0], duration_s=0.0, failure=reason))
                 continue
             for undo_step in undoing:
-                if not self._is_needless(undo_step, service):
+                if not _is_needless(undo_step, self._look(undo_step, service)):
                     taken.append(self._try(undo_step, service))  # noqa: PERF401 - each look comes after the step before
         return taken
 
-    def _is_needless(self, step: Step, service: Service) -> bool:
-        """Whether the world has moved on since the plan was made, or the step before has done the job."""
-        if step.verb == "start":
-            return self._taker.observe(service.resource(step.rid)).phase is Phase.RUNNING
-        return step.only_if_needed and is_down(self._taker.observe(service.resource(step.rid)))
+    def _look(self, step: Step, service: Service) -> Observation | None:
+        """What is there just before a step; ``None`` for a step that is taken whatever is there."""
+        if step.verb == "start" or step.only_if_needed:
+            return self._taker.observe(service.resource(step.rid))
+        return None
 
     def _may_go_on(self, step: Step, plan: Plan) -> bool:
         """After a failure: a harder step follows, or the resource is optional."""
@@ -187,29 +195,32 @@ class Executor:
         )
         return not self.cancelled.is_set() and (harder_follows or plan.service.resource(step.rid).optional)
 
-    def _try(self, step: Step, service: Service) -> StepResult:
-        """Announce a step, take it, and record how it ended."""
+    def _try(self, step: Step, service: Service, *, doubt: Undetermined | None = None) -> StepResult:
+        """Announce a step, take it unless in doubt, and record how it ended."""
         began = time.monotonic()
         acted = False
         failure: VmsvcError | None = None
         try:
             if self.cancelled.is_set():
                 raise _interrupted()
+            if doubt is not None:
+                raise doubt
             with self._recording(vital=step.verb == "start"):
                 self.journal.intend(str(step))
-            self.progress(Progress(service=service.name, step=step))
+            self._tell(Progress(service=service.name, step=step))
             self._veto(step, service)
             acted = True
             self._taker.take(step, service.resource(step.rid))
         except VmsvcError as error:
             failure = error
         except KeyboardInterrupt:
+            self.cancelled.set()  # no harder step follows, and no other resource
             failure = _interrupted()
         result = StepResult(step=step, duration_s=time.monotonic() - began, acted=acted, failure=failure)
         with self._recording():
             self.journal.done(str(step), result.error)
         self.hooks.after_step(step, service, result.error)
-        self.progress(Progress(service=service.name, step=step, error=result.error, duration_s=result.duration_s))
+        self._tell(Progress(service=service.name, step=step, error=result.error, duration_s=result.duration_s))
         return result
 
     @contextlib.contextmanager
@@ -223,6 +234,13 @@ class Executor:
             if str(error) not in self._losses:
                 self._losses.append(str(error))
 
+    def _tell(self, progress: Progress) -> None:
+        """Tell of a step. Who listens may be gone, such as the reader of a pipe; the action is not his."""
+        try:
+            self.progress(progress)
+        except Exception as error:  # noqa: BLE001 - whatever a listener raises
+            _log.warning("nobody could be told of %s: %s", progress.step, error)
+
     def _veto(self, step: Step, service: Service) -> None:
         try:
             self.hooks.before_step(step, service)
@@ -230,12 +248,37 @@ class Executor:
             raise ActionFailed(f"a plugin vetoed it: {error}", code="action.vetoed") from error
 
 
+def _is_needless(step: Step, seen: Observation | None) -> bool:
+    """Whether the world has moved on since the plan was made, or the step before has done the job."""
+    if seen is None:
+        return False
+    return seen.phase is Phase.RUNNING if step.verb == "start" else is_down(seen)
+
+
+def _was_not_running(seen: Observation | None) -> bool:
+    """Whether what a start brings up is ours to take back: not so where somebody else had begun, or may have."""
+    return seen is not None and (is_down(seen) or seen.phase is Phase.INAPPLICABLE)
+
+
+def _doubt(step: Step, seen: Observation | None, consent: Consent) -> Undetermined | None:
+    """Why a start may not go on after all: the status was known when the plan was made, and is not any more."""
+    if step.verb != "start" or seen is None or seen.phase is not Phase.UNKNOWN or step.rid in consent.despite_unknown:
+        return None
+    return Undetermined(f"its status has become unknown: {seen.evidence.detail}", code="undetermined.status")
+
+
 def _interrupted() -> ActionFailed:
     return ActionFailed("interrupted", code="action.interrupted")
 
 
 def _failure(
-    plan: Plan, step: Step | None, error: BaseException, taken_back: Sequence[StepResult], left: Sequence[Step]
+    plan: Plan,
+    step: Step | None,
+    error: BaseException,
+    taken_back: Sequence[StepResult],
+    left: Sequence[Step],
+    *,
+    losses: Sequence[str],
 ) -> VmsvcError:
     """Say in one error what failed, and what became of the things that had been started.
 
@@ -245,6 +288,7 @@ def _failure(
         error: Why.
         taken_back: What was done to take back what the action had started.
         left: What it had started and left, because the service wants no rollback.
+        losses: What could not be recorded, and why.
     """
     cause = (error if isinstance(error, VmsvcError) else _interrupted()).problems[0]
     at = f" at {step}" if step is not None else ""
@@ -257,5 +301,6 @@ def _failure(
         Problem(message=f"not rolled back, as the service wants it: {started}", code="action.not-rolled-back")
         for started in left
     ]
+    problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
     kind = Undetermined if isinstance(error, Undetermined) else ActionFailed
     return kind(problems=problems)

@@ -19,6 +19,8 @@ from attrs import field, frozen
 from vmsvc.core.errors import ActionFailed
 
 _ROTATE_BYTES = 1 << 20
+#: The year 9999, in seconds since the epoch: what lies beyond is no time that anybody has recorded.
+_END_OF_TIME = 253370764800
 
 
 @frozen(kw_only=True)
@@ -117,9 +119,9 @@ class Journal:
         for line in content.splitlines():
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
-            if isinstance(record, dict):
+            if _is_record(record):
                 yield record
 
     def unfinished(self) -> Unfinished | None:
@@ -148,8 +150,8 @@ class Journal:
             return None
         return Unfinished(
             action=str(begin.get("action")),
-            pid=int(begin.get("pid") or 0),
-            at=float(begin.get("at") or 0.0),
+            pid=begin["pid"],
+            at=begin["at"],
             begun=begun,
             done=tuple(done),
         )
@@ -184,3 +186,11 @@ class Journal:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _is_record(found: object) -> bool:
+    """Whether a line that could be read is one of ours, and not what a broken disk has made of it."""
+    if not isinstance(found, dict):
+        return False
+    at, pid = found.get("at"), found.get("pid")
+    return isinstance(at, (int, float)) and 0 <= at < _END_OF_TIME and isinstance(pid, int)

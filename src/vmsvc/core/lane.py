@@ -47,6 +47,7 @@ class _Worker(Generic[C]):
         self._disconnect = disconnect
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._is_abandoned = False
+        self._has_ended = False
         threading.Thread(target=self._run, name=f"vmsvc lane {name}", daemon=True).start()
 
     def submit(self, work: Callable[[C], T]) -> _Call:
@@ -59,8 +60,9 @@ class _Worker(Generic[C]):
 
     def abandon(self) -> None:
         with _abandoned_guard:
-            self._is_abandoned = True
-            _abandoned[self._name] += 1
+            if not self._has_ended:
+                self._is_abandoned = True
+                _abandoned[self._name] += 1
         self.finish()
 
     def _run(self) -> None:
@@ -70,15 +72,20 @@ class _Worker(Generic[C]):
             try:
                 if not connected:
                     connection, connected = self._connect(), True
+                if self._is_abandoned:
+                    break  # its caller gave up while the connection was opened: nothing may be done for it any more
                 call.result = call.work(connection)
             except Exception as error:  # noqa: BLE001 - it belongs to the caller, who raises it
                 call.error = error
+            except BaseException as error:  # noqa: BLE001 - a client that calls sys.exit() must not end the program
+                call.error = Undetermined(f"{self._name} broke off with {type(error).__name__}: {error}")
             call.done.set()
             del call
         if connected:
             with contextlib.suppress(Exception):
                 self._disconnect(connection)  # type: ignore[arg-type]
         with _abandoned_guard:
+            self._has_ended = True
             if self._is_abandoned:
                 _abandoned[self._name] -= 1
 

@@ -90,5 +90,5 @@ def _words_of(lock_path: Path) -> tuple[str, int]:
         holder = json.loads(lock_path.with_suffix(".holder").read_text())
         since = time.strftime("%H:%M:%S", time.localtime(holder["since"]))
         return f"{holder['intent']} by pid {holder['pid']} since {since}", int(holder["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "its holder left no name", 0

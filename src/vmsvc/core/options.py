@@ -194,12 +194,13 @@ def _names(raw: Raw) -> tuple[str, ...]:
 
 
 def _argv(raw: Raw) -> tuple[str, ...]:
-    if isinstance(raw, list):
-        return tuple(_text(part) for part in raw)
     try:
-        return tuple(shlex.split(_text(raw)))
+        parts = [_text(part) for part in raw] if isinstance(raw, list) else shlex.split(_text(raw))
     except ValueError as error:
         raise ValueError(f"{raw!r} cannot be split into words: {error}") from None
+    if any("\0" in part for part in parts):
+        raise ValueError(f"{raw!r} has a NUL in it, which no command can be given")
+    return tuple(parts)
 
 
 def _path(raw: Raw) -> str:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import ExitCode, Problem, Refused, Severity, Undetermined
+from vmsvc.core.errors import ExitCode, Problem, Refused, Severity, Undetermined, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.resource import KINDS, App, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase
 
-#: What an action is called, and in which order it takes the resources.
+#: What can be done to a service.
 ACTIONS = ("start", "stop", "restart")
 
 DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
@@ -144,7 +144,14 @@ def plan(
 
     Returns:
         The plan, with its refusals if it may not run.
+
+    Raises:
+        UsageError: There is no such action.
     """
+    if action not in ACTIONS:
+        raise UsageError(
+            f"there is no action {action!r}", code="usage.no-such-action", hint=f"there are: {', '.join(ACTIONS)}"
+        )
     draft = _Draft(service, node, consent or Consent())
     draft.rules_of_any_action()
     if action in ("start", "restart"):
@@ -207,13 +214,15 @@ class _Draft:
         self._notes: list[Problem] = []
 
     def plan(self, action: str) -> Plan:
+        touched = {step.rid for step in self.steps}
         return Plan(
             action=action,
             service=self._service,
             node=self._node.name,
             steps=tuple(self.steps),
-            kept=tuple(self._kept),
-            refusals=tuple(self._refusals),
+            # A restart asks twice about each resource.
+            kept=tuple(dict.fromkeys(kept for kept in self._kept if kept.rid not in touched)),
+            refusals=tuple(dict.fromkeys(self._refusals)),
             notes=tuple(self._notes),
             consent=self._consent,
         )
@@ -280,6 +289,8 @@ class _Draft:
         phase = Phase.UNKNOWN if seen is None else seen.phase
         if phase in DOWN:
             self._keep(resource, f"already down ({_words(seen)})")
+        elif phase is Phase.MIGRATING and resource.optional:
+            self._keep(resource, f"it is {_words(seen)}, and optional")
         elif phase is Phase.MIGRATING:
             self._refuse(
                 "refused.migrating",

@@ -138,21 +138,29 @@ class StepTaker:
             return until(seen) or self.cancelled.is_set()
 
         if Capability.WAIT in driver.capabilities:
-            budget_s = _left(deadline)
-            probe = f"{driver.type or driver.kind} driver"
-            watch: Callable[..., Observation] = driver.wait  # type: ignore[attr-defined]
-            try:
-                return call_within(
-                    probe, lambda: watch(resource, settled, budget_s=budget_s), budget_s=budget_s + GRACE_S
-                )
-            except Exception as error:  # noqa: BLE001 - whatever a driver does, a wait ends in an observation
-                return unknown(probe, error)
+            seen = _watch(driver, resource, settled, _left(deadline))
+            if settled(seen) or time.monotonic() >= deadline:
+                return seen
+            # The watch broke off, as when a daemon restarts: look for oneself, and with patience.
         pauses = iter(_POLL_S)
         while True:
             seen = self.observe(resource)
             pause = min(next(pauses, _POLL_S[-1]), deadline - time.monotonic())
             if settled(seen) or pause <= 0 or self.cancelled.wait(pause):
                 return seen
+
+
+def _watch(
+    driver: Driver[Any], resource: Resource, until: Callable[[Observation], bool], budget_s: float
+) -> Observation:
+    """Have a driver watch a resource; whatever it does, this ends in an observation."""
+    probe = f"{driver.type or driver.kind} driver"
+    watch: Callable[..., object] = driver.wait  # type: ignore[attr-defined]
+    try:
+        seen = call_within(probe, lambda: watch(resource, until, budget_s=budget_s), budget_s=budget_s + GRACE_S)
+    except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
+        return unknown(probe, error)
+    return seen if isinstance(seen, Observation) else unknown(probe, f"it answered with a {type(seen).__name__}")
 
 
 def _left(deadline: float) -> float:

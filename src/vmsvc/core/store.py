@@ -118,7 +118,8 @@ class Store:
                     self._migrate(database)
                     yield database
                 except BaseException:
-                    database.execute("ROLLBACK")
+                    if database.in_transaction:  # a full disk has ended it already
+                        database.execute("ROLLBACK")
                     raise
                 database.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
