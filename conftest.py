@@ -1,0 +1,11 @@
+"""Examples in docstrings and in documents are tests."""
+
+from __future__ import annotations
+
+from sybil import Sybil
+from sybil.parsers.doctest import DocTestParser
+
+from docs import examples
+
+docstrings = Sybil(parsers=[DocTestParser()], patterns=["src/**/*.py"], path=".")
+pytest_collect_file = (docstrings + examples.sybil()).pytest()

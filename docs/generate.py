@@ -1,0 +1,143 @@
+"""Writes the parts of the reference that come from the code: ``python -m docs.generate``.
+
+A page says where: between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``. What stands around it is written
+by hand. All plugins of this tree must be installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from vmsvc import Session
+from vmsvc.cli import grammar
+from vmsvc.core.options import Option, options_of
+from vmsvc.core.resource import KINDS, Guest, Resource
+from vmsvc.core.service import Service
+
+REFERENCE = Path(__file__).parent / "reference"
+_PART = re.compile(r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
+
+
+def keywords() -> str:
+    """Every key of a service file, from the classes that declare them."""
+    return "\n".join(_keyword_lines())
+
+
+def _keyword_lines() -> Iterator[str]:
+    yield from _section("[DEFAULT]", "The service itself.", options_of(Service))
+    common = {option.key for option in options_of(Resource)}
+    yield from _section("Every other section", "Whatever its kind.", options_of(Resource))
+    for kind, owner in KINDS.items():
+        own = [option for option in options_of(owner) if option.key not in common]
+        yield from _section(f"[{kind}]", _first_line(owner), own)
+        if owner is Guest:
+            yield from _types(common | {option.key for option in own})
+
+
+def _types(known: set[str]) -> Iterator[str]:
+    with Session({}) as session:
+        classes = session.catalog.classes
+    for (kind, type_), owner in sorted(classes.items()):
+        own = [option for option in options_of(owner) if option.key not in known]
+        yield from _section(f"[{kind}] with type = {type_}", _first_line(owner), own)
+
+
+def _section(title: str, text: str, options: Iterable[Option]) -> Iterator[str]:
+    yield from (f"## {title}", "", text, "", "| key | value | default | what it is for |", "|---|---|---|---|")
+    yield from (_row(option) for option in options)
+    yield ""
+
+
+def _row(option: Option) -> str:
+    marks = [mark for mark, holds in (("inherited", option.inherited), ("not scoped", not option.scoped)) if holds]
+    suffix = f" *({', '.join(marks)})*" if marks else ""
+    return f"| `{option.key}` | {option.value.label} | {_default(option)} | {option.help}{suffix} |"
+
+
+def _default(option: Option) -> str:
+    if option.required:
+        return "**required**"
+    value = option.default
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{' '.join(value)}`" if value else ""
+    if isinstance(value, float):
+        return f"`{value:g}s`"
+    return f"`{value}`" if value != "" else ""
+
+
+def _first_line(owner: type[object]) -> str:
+    return (owner.__doc__ or "").strip().splitlines()[0].replace("``", "`")
+
+
+def commands() -> str:
+    """Every command of ``vmsvc``, from its parser."""
+    return "\n".join(_command_lines())
+
+
+def _command_lines() -> Iterator[str]:
+    top = grammar.parser()
+    [subparsers] = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+    common = {action.dest for action in top._actions}  # noqa: SLF001
+    yield from ("## Options of every command", "", "They may stand before the command or after it.", "")
+    yield from _argument_table(action for action in top._actions if action is not subparsers)  # noqa: SLF001
+    for name, command in subparsers.choices.items():
+        yield from (f"## vmsvc {name}", "", str(command.description), "")
+        own = [action for action in command._actions if action.dest not in common]  # noqa: SLF001
+        if own:
+            yield from _argument_table(own)
+        if command.epilog:
+            _, *examples = command.epilog.splitlines()
+            yield from ("```sh", *(example.strip() for example in examples), "```", "")
+
+
+def _argument_table(actions: Iterable[argparse.Action]) -> Iterator[str]:
+    yield from ("| word | meaning |", "|---|---|")
+    for action in actions:
+        if action.help != argparse.SUPPRESS:
+            yield f"| `{_words(action)}` | {(action.help or '') % {'default': action.default}} |".replace("%%", "%")
+    yield ""
+
+
+def _words(action: argparse.Action) -> str:
+    """How an argument is written, in the manner of usage lines; in a table, ``|`` must be escaped."""
+    value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else "")
+    if action.option_strings:
+        takes = "" if action.nargs == 0 else f" {value}"
+        written = ", ".join(f"{option}{takes}" for option in action.option_strings)
+    else:
+        written = {"*": f"[{value} ...]", "+": f"{value} [...]", "?": f"[{value}]"}.get(str(action.nargs), str(value))
+    return written.replace("|", "\\|")
+
+
+GENERATED: dict[str, Callable[[], str]] = {"keywords": keywords, "commands": commands}
+
+
+def renewed(text: str) -> str:
+    """A page with its generated parts as they are now.
+
+    Args:
+        text: The page.
+    """
+    return _PART.sub(lambda part: f"{part['begin']}\n{GENERATED[part['name']]()}\n{part['end']}", text)
+
+
+def main() -> int:
+    """Renew every page of the reference; the exit code is 1 where one was out of date."""
+    stale = 0
+    for page in sorted(REFERENCE.glob("*.md")):
+        text = page.read_text()
+        if (now := renewed(text)) != text:
+            page.write_text(now)
+            print(f"{page}: renewed")
+            stale = 1
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""The documentation as a whole: every block is known, generated parts are current, shown commands exist, links lead somewhere.
+
+The examples themselves are collected from the documents, by the conftest.py at the top.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from docs import examples, generate
+from vmsvc.cli import grammar
+from vmsvc.core.errors import UsageError
+
+TREE = Path(__file__).parents[2]
+PAGES = [TREE / "README.md", TREE / "CONTRIBUTING.md", *sorted(TREE.glob("docs/**/*.md"))]
+page_test = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(TREE)) for page in PAGES])
+
+
+def fences(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", sorted(generate.REFERENCE.glob("*.md")), ids=lambda page: page.name)
+def test_generated_parts_are_current(page):
+    pytest.importorskip("vmsvc_kvm")
+    pytest.importorskip("vmsvc_null")
+    assert page.read_text() == generate.renewed(page.read_text()), "run `python -m docs.generate`"
+
+
+@page_test
+def test_every_command_that_is_shown_and_not_run_is_understood(page):
+    known = {"demo", "test", "install"}
+    helped = subprocess.run([TREE / "quickstart", "help"], capture_output=True, text=True, check=True).stdout
+    for line in "".join(fences(page, "sh")).splitlines():
+        words = shlex.split(line.partition(" | ")[0], comments=True)
+        if words[:1] == ["./quickstart"]:
+            assert words[1] in known
+            assert re.search(rf"^  {words[1]}\b", helped, re.MULTILINE)
+        elif words[:1] == ["vmsvc"]:
+            grammar.parser().parse(words[1:])
+
+
+def test_that_check_can_fail():
+    with pytest.raises(UsageError):
+        grammar.parser().parse(["stat", "web"])
+
+
+@page_test
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#[^)]*)?\)", page.read_text()):
+        assert not target or (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_page_is_reached_from_the_index():
+    trees = "\n".join(re.findall(r"```\{toctree\}\n(.*?)```", (TREE / "docs/index.md").read_text(), re.DOTALL))
+    listed = {line for line in trees.splitlines() if line and not line.startswith(":")}
+    assert listed == {
+        page.relative_to(TREE / "docs").with_suffix("").as_posix()
+        for page in TREE.glob("docs/*/*.md")
+        if page.parent.name != "_build"
+    }
+
+
+def run_block(tmp_path: Path, text: str) -> list[str | None]:
+    """What the harness finds wrong with each block of a page."""
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    document = examples.sybil().parse(page)
+    document.namespace["page"] = examples.Page()
+    try:
+        return [example.region.evaluator(example) for example in document.examples()]
+    finally:
+        document.namespace["page"].close()
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```console\n$ echo one\ntwo\n```",
+        "```console\n$ echo one\n```",
+        "```console\n$ false\n```",
+        "```python\nassert False\n```",
+        "```ini\n[container#1]\ntipe = kvm\n```",
+        "```toml\n[DEFAULT]\nnodez = 3\n```",
+    ],
+)
+def test_the_harness_tells_what_is_wrong(tmp_path, block):
+    [wrong] = run_block(tmp_path, block)
+    assert wrong
+
+
+def test_the_harness_keeps_a_shell_for_a_page(tmp_path):
+    page = """
+```console
+$ export WORD=hello
+$ mkdir inside && cd inside
+$ (exit 3)
+$ echo $?
+3
+```
+
+<!-- file: inside/script.sh -->
+```text
+echo "$WORD, 1.5 s"
+```
+
+<!-- lab -->
+```console
+$ false
+```
+
+```console
+$ sh script.sh
+hello, 0.2 s
+$ seq 5 \\
+>   | tail -n 3
+3
+...
+```
+"""
+    assert run_block(tmp_path, page) == [None, None, None]
+
+
+def test_an_unknown_language_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="nobody knows how to run a block of 'rst'"):
+        run_block(tmp_path, "```rst\ntext\n```")
