@@ -11,7 +11,7 @@ a block of    is
 ============  ==========================================================================================================
 
 ``<!-- file: PATH -->`` before a block writes it to that path instead. ``<!-- lab -->`` leaves a block to the lab's
-tests. A page runs as node ``n1`` with the page's directory as its root, and in a virtual environment of its own, so that
+tests. A page runs as node ``n1`` with its directory as the root, and in a virtual environment of its own, so that
 it may install packages.
 """
 
