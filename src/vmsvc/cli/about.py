@@ -137,7 +137,5 @@ def completion(call: Call) -> int:
 
     code = shellcode(["vmsvc", "svcmgr"], shell=call.arguments.shell)
     document = schema.document("vmsvc.completion/1", {"shell": call.arguments.shell, "code": code})
-    call.screen.answer(document, ())
-    if not call.screen.json:
-        call.screen.out.write_document(code)
+    call.screen.answer(document, code)
     return ExitCode.DONE

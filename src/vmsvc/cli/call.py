@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -62,6 +61,10 @@ def run(parser: Parser, words: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    if "_ARGCOMPLETE" in os.environ:
+        from vmsvc.cli.completion import complete  # noqa: PLC0415 - only for shells that complete
+
+        complete(parser)
     screen = Screen.guessed_from(words, prog=parser.prog)
     try:
         code = _run(parser, words, screen)
@@ -107,12 +110,13 @@ def unexpected(error: Exception) -> VmsvcError:
     Args:
         error: The exception.
     """
+    import logging  # noqa: PLC0415
+    import traceback  # noqa: PLC0415
+
     from vmsvc.core.errors import VmsvcError  # noqa: PLC0415
 
     hint = f"report it, with the output of the same command under {TRACEBACK_VARIABLE}=1"
-    if os.environ.get(TRACEBACK_VARIABLE):
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exception(error, file=sys.stderr)
-        hint = "report it, with the lines above"
+    if os.environ.get(TRACEBACK_VARIABLE) or logging.getLogger("vmsvc").isEnabledFor(logging.DEBUG):
+        traceback.print_exception(type(error), error, error.__traceback__)
+        hint = "report it, with the traceback"
     return VmsvcError(f"this is a bug in vmsvc: {type(error).__name__}: {error}", code="bug", hint=hint)

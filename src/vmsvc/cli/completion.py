@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
+
+import argcomplete
 
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.options import options_of
 from vmsvc.core.service import Service
 from vmsvc.session import Session
+
+
+def complete(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks how a line may go on, and exit.
+
+    Args:
+        parser: The grammar.
+    """
+    line, point = os.environ.get("COMP_LINE", ""), os.environ.get("COMP_POINT", "")
+    if point.isdecimal() and not set(line) & set("'\""):
+        # argcomplete takes any # for the beginning of a comment; to a shell, the one in container#1 is none.
+        before = line.encode(errors="surrogateescape")[: int(point)]
+        os.environ["COMP_LINE"] = line.replace("#", r"\#")
+        os.environ["COMP_POINT"] = str(int(point) + before.count(b"#"))
+    argcomplete.autocomplete(parser)
 
 
 def services(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
@@ -73,11 +91,11 @@ def settings(*, parsed_args: argparse.Namespace, prefix: str, **_: Any) -> list[
     if "=" not in prefix:
         return [f"{key}=" for key in keys(parsed_args=parsed_args)]
     key = prefix.partition("=")[0]
-    section, _, plain_key = key.rpartition(".")
+    section, dot, plain_key = key.rpartition(".")
     return [
         f"{key}={word}"
         for service in _named(parsed_args)
-        for name, owner in [("", service), ("DEFAULT", service), *((item.rid, item) for item in service.resources)]
+        for name, owner in [("DEFAULT" if dot else "", service), *((item.rid, item) for item in service.resources)]
         if name == section
         for declared in options_of(type(owner))
         if declared.key == plain_key

@@ -44,7 +44,9 @@ def edit(call: Call) -> int:
         if not errors:
             break
         if not _wants_another_try(call, errors):
-            kept = Problem(message=f"{path} is unchanged; your draft is {draft}", code="config.draft-kept")
+            kept = Problem(
+                message=f"{path} is unchanged; your draft is {draft}", code="config.draft-kept", severity=Severity.NOTE
+            )
             raise ConfigError(problems=[*errors, kept])
     if read_text(path) != before:
         raise Refused(

@@ -9,7 +9,6 @@ from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
 from vmsvc.core import config, schema
-from vmsvc.core.config import read_text
 from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.options import options_of
@@ -98,7 +97,7 @@ def create(call: Call) -> int:
         arguments.name,
         session.catalog,
         settings=settings,
-        template=read_text(template) if template else "",
+        template=config.read_text(template) if template else "",
         suffix=".toml" if is_toml else ".conf",
     )
     return changed(call, path, session.load(arguments.name).problems, f"made; `vmsvc edit {arguments.name}` changes it")
@@ -119,7 +118,7 @@ def get(call: Call) -> int:
     else:
         found = render.value(_effective(session.load(name), key))
     document = schema.document("vmsvc.value/1", {"service": name, "key": key, "value": found})
-    call.screen.answer(document, map(plain, found.splitlines() or [""]))
+    call.screen.answer(document, found)
     return ExitCode.DONE
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -44,10 +43,6 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: They mean nothing.
         """
-        if "_ARGCOMPLETE" in os.environ:
-            import argcomplete  # noqa: PLC0415
-
-            argcomplete.autocomplete(self)
         if not words:
             self.print_help(sys.stderr)
             self.exit(2)

@@ -78,7 +78,7 @@ def show(call: Call) -> int:
         path = service_file(session.node, name)
         text = read_text(path)
         document = schema.document("vmsvc.file/1", {"file": str(path), "text": text})
-        call.screen.answer(document, (plain(line) for line in text.splitlines()))
+        call.screen.answer(document, text)
         return ExitCode.DONE
     service = session.load(name)
     facts = session.facts(service)

@@ -73,17 +73,14 @@ def columns(rows: Iterable[Sequence[Span]], *, heads: Sequence[str] = ()) -> Ite
     table = [list(row) for row in rows]
     if heads and table:
         table.insert(0, [(head.upper(), "bold") for head in heads])
-    widths: dict[int, int] = {}
+    widths = [max(len(text) for text, _ in cells) for cells in zip(*table, strict=True)]
     for row in table:
-        for index, (text, _) in enumerate(row):
-            widths[index] = max(widths.get(index, 0), len(text))
-    for row in table:
-        padded = [
-            span
-            for index, (text, style) in enumerate(row)
-            for span in ((text, style), (" " * (widths[index] - len(text) + 2), ""))
-        ]
-        yield padded[:-1]
+        while row and not row[-1][0]:
+            row.pop()
+        line: list[Span] = []
+        for (text, style), width in zip(row, widths, strict=False):
+            line += [(text, style), (" " * (width - len(text)), ""), _GAP]
+        yield line[:-2]
 
 
 # --- status ---------------------------------------------------------------------------------------------------------

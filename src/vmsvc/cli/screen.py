@@ -99,15 +99,15 @@ class Stream:
             else:
                 self._file.write("".join(text for text, _ in spans).rstrip() + "\n")
 
-    def write_document(self, text: str) -> None:
-        """Write text that is ASCII already, as it is.
+    def write_text(self, text: str) -> None:
+        """Write text as it is: a document, or a file.
 
         Args:
             text: The text, of any number of lines.
         """
         if self._file is not None:
             with self._lock, self._surviving():
-                self._file.write(text + "\n")
+                self._file.write(text if text.endswith("\n") else f"{text}\n")
 
     def flush(self) -> None:
         """Hand over what is still in the process's own buffer."""
@@ -192,22 +192,25 @@ class Screen:
         self.json = arguments.format == "json"
         self.out = Stream(sys.stdout, arguments.color)
         self.err = Stream(sys.stderr, arguments.color)
-        level = logging.DEBUG if arguments.verbose else logging.WARNING
-        logging.basicConfig(level=level, format=f"{self.prog}: %(levelname)s: %(message)s", stream=sys.stderr)
+        logging.basicConfig(format=f"{self.prog}: %(levelname)s: %(message)s", stream=sys.stderr)
+        if arguments.verbose:
+            logging.getLogger("vmsvc").setLevel(logging.DEBUG)
 
-    def answer(self, document: dict[str, Any], lines: Iterable[Line]) -> None:
+    def answer(self, document: dict[str, Any], text: Iterable[Line] | str) -> None:
         """Print what the command has found out, in the format that was asked for.
 
         Args:
             document: The JSON document.
-            lines: The same as text.
+            text: The same as lines; or as a string, which is printed as it is.
         """
         if self.json:
             import json  # noqa: PLC0415
 
-            self.out.write_document(json.dumps(document, indent=2, default=str))
+            self.out.write_text(json.dumps(document, indent=2, default=str))
+        elif isinstance(text, str):
+            self.out.write_text(text)
         else:
-            for line in lines:
+            for line in text:
                 self.out.write(line)
 
     def tell(self, problem: Problem, *, of: str = "") -> None:
@@ -215,12 +218,12 @@ class Screen:
 
         Args:
             problem: The problem.
-            of: The service that it is about, if the problem does not say.
+            of: The service that it is about; not told where the problem has a file to tell.
         """
         if self.json:
             return
         severity = problem.severity.value
-        about = f"{of}: " if of else ""
+        about = f"{of}: " if of and not problem.file else ""
         self.err.write(((f"{self.prog}: ", ""), (f"{severity}: ", _STYLES[severity]), (f"{about}{problem}", "")))
 
     def say(self, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.parallel import each
 from vmsvc.cli.screen import Line
 from vmsvc.core import schema
 from vmsvc.core.errors import VmsvcError
@@ -27,11 +28,11 @@ def store(call: Call) -> int:
     collect = session.push if topic == "push" else session.diskupdate
     services, failures = selection.chosen(session, call.arguments.names)
     snapshots: list[Snapshot] = []
-    for service in services:
-        try:
-            snapshots.append(collect(service))
-        except VmsvcError as error:
-            failures.append(selection.Failure(service.name, error))
+    for service, result in zip(services, each(collect, services), strict=True):
+        if isinstance(result, VmsvcError):
+            failures.append(selection.Failure(service.name, result))
+        else:
+            snapshots.append(result)
     tell(call, failures)
     call.screen.answer(schema.snapshots(snapshots, problems_of(failures)), _lines(snapshots))
     return selection.worst(failure.error.exit_code for failure in failures)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from vmsvc.cli.grammar import Parser
+from vmsvc import __version__
+from vmsvc.cli import grammar
+from vmsvc.cli.call import run
 
 __all__ = ["main"]
 
@@ -45,12 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    from vmsvc.cli.call import run  # noqa: PLC0415 - not for --version
-
     return run(_Legacy(), sys.argv[1:] if argv is None else list(argv))
 
 
-class _Legacy(Parser):
+class _Legacy(grammar.Parser):
     """Parses ``svcmgr``'s words into what ``vmsvc``'s grammar makes of their translation."""
 
     def __init__(self) -> None:
@@ -70,6 +72,7 @@ class _Legacy(Parser):
         self.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
         self.add_argument("--local", action="store_true", help="this node only; so it is in any case")
         self.add_argument("--force", action="store_true", help=argparse.SUPPRESS)
+        self.add_argument("--version", action="version", version=f"vmsvc {__version__}")
         self.add_argument("-v", "--verbose", action="store_true", help="log what is run to standard error")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
@@ -84,25 +87,22 @@ class _Legacy(Parser):
         Raises:
             UsageError: They mean nothing, or nothing that ``svcmgr`` can say.
         """
-        from vmsvc.cli.grammar import parser  # noqa: PLC0415
-
         if not words:
             return super().parse(words)
         arguments, rest = self.parse_known_args(words)
         if rest:
             self.error(f"nobody asked for {' '.join(rest)!r}")
-        return parser().parse(self._translated(arguments))
+        return grammar.parser().parse(self._translated(arguments))
 
     def _translated(self, asked: argparse.Namespace) -> list[str]:
         action = " ".join(asked.action)
         self._check(asked, action)
-        names = [name for name in asked.service.split(",") if name]
         words = _ACTIONS[action].split()
         words += [f"--format={asked.format}"] if asked.format else []
         words += [f"--color={asked.color}"] if asked.color else []
         words += [f"--{flag}" for flag in ("verbose", "drp", "dry-run") if getattr(asked, flag.replace("-", "_"))]
         if action not in ("ls", "list"):
-            words += ["--", *names]
+            words += ["--", *_names(asked)]
         if action == "set":
             words += [f"{asked.param}={asked.value}"]
         elif action in ("get", "unset"):
@@ -111,9 +111,7 @@ class _Legacy(Parser):
 
     def _check(self, asked: argparse.Namespace, action: str) -> None:
         """Refuse what the old grammar cannot say, with what to say instead."""
-        import difflib  # noqa: PLC0415
-
-        names = [name for name in asked.service.split(",") if name]
+        names = _names(asked)
         if asked.force:
             self._refuse(
                 "--force would hide which safety rule it is meant to break",
@@ -140,7 +138,12 @@ class _Legacy(Parser):
         if asked.dry_run and action not in _ACTING:
             self._refuse(f"{action} takes no --dry-run", "it is for start, stop and restart")
 
-    def _refuse(self, message: str, hint: str) -> None:
+    @staticmethod
+    def _refuse(message: str, hint: str) -> NoReturn:
         from vmsvc.core.errors import UsageError  # noqa: PLC0415
 
         raise UsageError(message, hint=hint)
+
+
+def _names(asked: argparse.Namespace) -> list[str]:
+    return [name for name in asked.service.split(",") if name]

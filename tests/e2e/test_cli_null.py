@@ -1,0 +1,497 @@
+"""The real command, as a process, on the simulated hypervisor: what people and scripts see."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+if not any(entry.name == "null" for entry in importlib.metadata.entry_points(group="vmsvc")):
+    pytest.skip("vmsvc-null is not installed", allow_module_level=True)
+
+from vmsvc_null import Hypervisor  # noqa: E402
+
+from vmsvc.cli import main
+
+VMSVC = (sys.executable, "-m", "vmsvc")
+SVCMGR = (sys.executable, "-c", "import sys; from vmsvc.cli.svcmgr import main; sys.exit(main())")
+ESCAPE = "\x1b"
+
+
+class Node:
+    """A node of our own, and its command line."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.hypervisor = Hypervisor.of_node(root)
+        self.services_dir = root / "etc/vmsvc/services"
+        self.services_dir.mkdir(parents=True)
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "TERM")},
+            "VMSVC_ROOT": str(root),
+            "VMSVC_NODENAME": "n1",
+            "VMSVC_DISABLE_PLUGINS": "kvm",
+            "TERM": "xterm",
+        }
+
+    def add(self, name: str, *lines: str, default: tuple[str, ...] = ("nodes = n1",)) -> Path:
+        path = self.services_dir / f"{name}.conf"
+        path.write_text("\n".join(["[DEFAULT]", *default, "[container#1]", "type = null", *lines, ""]))
+        return path
+
+    def run(self, *words: str, program: tuple[str, ...] = VMSVC, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [*program, *words],
+            env={**self.environment, **environment},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    def json(self, *words: str, **environment: str):
+        done = self.run("--format", "json", *words, **environment)
+        return done.returncode, json.loads(done.stdout)
+
+    def begin(self, *words: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [*VMSVC, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        )
+
+    def wait_for(self, machine: str, phase: str) -> None:
+        deadline = time.monotonic() + 20
+        while self.hypervisor.machine(machine).phase != phase:
+            assert time.monotonic() < deadline, f"{machine} never was {phase}"
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def node(tmp_path):
+    return Node(tmp_path / "root")
+
+
+def test_a_service_goes_up_and_down(node):
+    node.add("web")
+    down = node.run("status", "web")
+    started = node.run("start", "web")
+    up = node.run("status", "web")
+    again = node.run("start", "web")
+    stopped = node.run("stop", "web")
+
+    assert (down.returncode, down.stdout.split()[-3:]) == (0, ["web", "down", "down"])
+    assert started.returncode == 0
+    assert re.fullmatch(r"web: up \(start container#1, \d+\.\d s\)\n", started.stdout)
+    assert re.fullmatch(r"web: start container#1 …\nweb: start container#1 … done \(\d+\.\d s\)\n", started.stderr)
+    assert up.stdout.split()[-3:] == ["web", "up", "up"]
+    assert again.stdout == "web: up (nothing to do: container#1 already up)\n"
+    assert stopped.stdout.startswith("web: down (stop container#1")
+    assert [entry.verb for entry in node.hypervisor.log()] == ["start", "stop"]
+
+
+def test_restart_and_kill(node):
+    node.add("web", "ignore_stop = true", "stop_timeout = 0.3", "initial = running")
+    forced = node.run("restart", "web")
+    killed = node.run("stop", "web", "--kill")
+
+    assert re.search(r"stop container#1 failed.*kill container#1.*start container#1", forced.stdout)
+    assert killed.stdout.startswith("web: down (kill container#1")
+
+
+@pytest.mark.parametrize(
+    ("phase", "code", "word"), [("running", 0, "up"), ("paused", 0, "warn"), ("nonsense", 4, "unknown")]
+)
+def test_status_exits_with_what_it_knows(node, phase, code, word):
+    node.add("web")
+    node.hypervisor.set("web", phase=phase)
+    done = node.run("status", "web")
+    answer = node.json("status", "web")
+
+    assert done.returncode == code
+    assert f"web      {word}" in done.stdout
+    assert answer[0] == code
+    assert answer[1]["services"][0]["avail"] == word
+
+
+def test_what_is_odd_is_told_beneath(node):
+    node.add("web", "fail = observe")
+    node.hypervisor.set("web", phase="running")
+    done = node.run("status")
+    tree = node.run("print", "status")
+
+    assert re.search(r"^  container#1  unknown  look_at_all: ", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^web  unknown  \(avail unknown\)\n└─ n1 \(this node\)  unknown\n   └─ container#1  \.\.  unknown", tree.stdout
+    )
+    assert "      unknown: look_at_all: " in tree.stdout
+    assert (done.returncode, tree.returncode) == (4, 4)
+
+
+def test_flags_and_reasons_in_the_tree(node):
+    path = node.add("web", "optional = true")
+    path.write_text(path.read_text() + "[ip#1]\nipname = 10.0.0.1\nipdev = eth0\n[app#1]\ndisable = true\n")
+    tree = node.run("print", "status").stdout
+
+    assert re.search(r"├─ container#1  \.O  down", tree)
+    assert re.search(r"├─ ip#1 +\.\.  n/a .*\n   │  note: ip resources are not handled", tree)
+    assert re.search(r"└─ app#1 +D\.  n/a", tree)
+
+
+def test_a_broken_file_hides_no_other(node):
+    node.add("web")
+    (node.services_dir / "bad.conf").write_text("[container#1]\ntype = nul\n")
+    done = node.run("status")
+    code, answer = node.json("status")
+
+    assert done.returncode == code == 2
+    assert "web      down" in done.stdout
+    assert "did you mean `null`?" in done.stderr
+    assert [service["name"] for service in answer["services"]] == ["web"]
+    assert answer["errors"][0]["code"].startswith("config.")
+
+
+def test_where_services_would_live(node):
+    done = node.run("status")
+
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert str(node.services_dir) in done.stderr
+    assert node.json("status") == (0, {"schema": "vmsvc.status/1", "services": [], "errors": []})
+
+
+def test_names_and_patterns(node):
+    for name in ("web1", "web2", "db"):
+        node.add(name)
+    done = node.run("start", "web*", "web1", "nope", "x*")
+
+    assert done.returncode == 2
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["web1", "web2"]
+    assert "there is no service 'nope'" in done.stderr
+    assert "no service matches 'x*'" in done.stderr
+    assert "there is no service 'nope'" in node.run("status", "nope").stderr
+    assert node.run("status", "nope").returncode == 2
+
+
+def test_ten_services_at_once(node):
+    for number in range(10):
+        node.add(f"s{number}", "start_delay = 2s")
+    began = time.monotonic()
+    done = node.run("start", "s*")
+
+    assert done.returncode == 0
+    assert done.stdout.count(": up (start container#1") == 10
+    assert time.monotonic() - began < 12  # 20 one after the other
+
+
+def test_the_worst_of_several_counts(node):
+    node.add("web")
+    node.add("sick", "fail = start")
+    node.add("blind", "fail = observe")
+    done = node.run("start", "web", "sick", "blind", "nope")
+    code, answer = node.json("start", "web", "sick", "blind", "nope")
+
+    assert done.returncode == code == 4
+    assert done.stdout.startswith("web: up")
+    assert "start of sick failed at start container#1" in done.stderr
+    assert "--despite-unknown container#1" in done.stderr
+    outcomes = {result["service"]: (result["outcome"], result["exit_code"]) for result in answer["results"]}
+    assert outcomes == {
+        "web": ("unchanged", 0), "sick": ("failed", 1), "blind": ("undetermined", 4), "nope": ("usage", 2)
+    }  # fmt: skip
+    assert answer["results"][0]["status"]["avail"] == "up"
+
+
+def test_consent_must_name_a_resource_that_exists(node):
+    node.add("web", "fail = observe")
+    done = node.run("start", "web", "--despite-unknown", "container#2")
+
+    assert done.returncode == 2
+    assert "web has no resource container#2" in done.stderr
+    assert not node.hypervisor.log()
+
+
+def test_a_drp_node_needs_consent(node):
+    node.add("web", default=("nodes = n2", "drpnodes = n1"))
+    refused = node.run("start", "web")
+    planned = node.run("plan", "start", "web")
+    done = node.run("start", "--drp", "web")
+
+    assert (refused.returncode, planned.returncode, done.returncode) == (3, 3, 0)
+    assert "--drp" in refused.stderr
+    assert "note: web: the other nodes were not asked" in done.stderr
+
+
+def test_a_plan_does_nothing(node):
+    node.add("web", "initial = running")
+    plan = node.run("plan", "stop", "web")
+    dry = node.run("stop", "web", "--dry-run")
+    code, answer = node.json("plan", "stop", "web")
+
+    assert plan.stdout == dry.stdout
+    assert re.search(
+        r"1\. stop container#1  within 120 s.*\n  2\. kill container#1  within 30 s, if still needed", plan.stdout
+    )
+    assert (code, answer["schema"], len(answer["plans"][0]["steps"])) == (0, "vmsvc.plan/1", 2)
+    assert not node.hypervisor.log()
+
+
+def test_an_interrupt_takes_back_what_was_started(node):
+    node.add("web", "start_delay = 30s")
+    process = node.begin("start", "web")
+    node.wait_for("web", "starting")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert out == ""
+    assert "interrupted: what is running is broken off" in err
+    assert "note: web: rolled back:" in err
+    assert node.hypervisor.machine("web").phase == "stopped"
+    assert "Traceback" not in err
+
+
+def test_a_second_interrupt_leaves_at_once(node):
+    node.add("web", "start_delay = 30s", "ignore_stop = true", "hang = kill")
+    process = node.begin("start", "web")
+    node.wait_for("web", "starting")
+    process.send_signal(signal.SIGTERM)
+    while "interrupted" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert time.monotonic() - began < 8
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_leaves_stops_no_action(node):
+    for name in ("a", "b"):
+        node.add(name, "start_delay = 0.5s")
+    process = node.begin("start", "a", "b")
+    process.stdout.close()
+    process.stderr.close()
+
+    assert process.wait(timeout=30) == 0
+    assert {node.hypervisor.machine(name).phase for name in "ab"} == {"running"}
+
+
+def test_a_full_disk_is_told(node):
+    node.add("web")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*VMSVC, "status"],
+            env=node.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert "the output could not be written: No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_standard_streams(node):
+    node.add("web")
+    closing = f"exec {' '.join(VMSVC)} status >&- 2>&-"
+    assert subprocess.run(["sh", "-c", closing], env=node.environment, timeout=60, check=False).returncode == 0
+
+
+def test_pipes_get_no_colour_and_whole_lines(node):
+    node.add("web", "fail = observe", "name = " + "x" * 180)
+    plain = node.run("print", "status")
+    coloured = node.run("print", "status", "--color", "always", NO_COLOR="1")
+
+    assert ESCAPE not in plain.stdout + plain.stderr
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.stdout) == plain.stdout
+    assert coloured.stdout != plain.stdout
+
+
+def _on_terminal(node, *words, **environment):
+    """Run on a terminal of our own; give what was shown there."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*VMSVC, *words], env={**node.environment, **environment}, stdin=follower, stdout=follower, stderr=follower
+    )
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while chunk := os.read(leader, 65536):
+            shown += chunk
+    os.close(leader)
+    return process.wait(timeout=30), shown.decode()
+
+
+def test_a_terminal_gets_colours_unless_told_otherwise(node):
+    node.add("web")
+    assert f"{ESCAPE}[31mdown" in _on_terminal(node, "status")[1]
+    assert ESCAPE not in _on_terminal(node, "status", NO_COLOR="1")[1]
+    assert ESCAPE not in _on_terminal(node, "status", "--color", "never")[1]
+    assert ESCAPE not in _on_terminal(node, "status", TERM="dumb")[1]
+
+
+def test_progress_is_drawn_on_a_terminal(node):
+    node.add("web", "start_delay = 0.6s")
+    code, shown = _on_terminal(node, "start", "web")
+
+    assert code == 0
+    assert "web: start container#1" in shown
+    assert f"{ESCAPE}[?25l" in shown  # the cursor was hidden, and
+    assert f"{ESCAPE}[?25h" in shown  # shown again
+    assert "web: " in shown.rsplit(f"{ESCAPE}[?25h", 1)[1]
+
+
+def test_ascii_where_there_is_nothing_better(node):
+    node.add("web")
+    done = node.run("print", "status", PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "`- container#1" in done.stdout
+
+
+def test_what_a_guest_says_moves_no_cursor(node):
+    node.add("web", "initial = running")
+    node.hypervisor.set("web", phase="\x1b[2J")
+    done = node.run("print", "status")
+
+    assert ESCAPE not in done.stdout
+    assert r"\x1b[2J" in done.stdout
+
+
+def test_the_old_grammar(node):
+    node.add("web", "disks = /dev/zero")
+    node.add("db")
+
+    def svcmgr(*words):
+        done = node.run(*words, program=SVCMGR)
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    assert svcmgr("-s", "web", "start")[1].startswith("web: up")
+    assert svcmgr("-s", "web,db", "print", "status")[1].count("(this node)") == 2
+    assert json.loads(svcmgr("-s", "web", "status", "--format", "json")[1])["services"][0]["avail"] == "up"
+    assert svcmgr("-s", "web", "push")[1].startswith("web: stored configuration")
+    assert "/dev/zero" in svcmgr("-s", "web", "diskupdate")[1]
+    assert svcmgr("-s", "web", "stop", "--dry-run")[1].startswith("stop web on n1\n  1. stop container#1")
+    assert svcmgr("-s", "web", "set", "--param", "comment", "--value", "a b=c")[0] == 0
+    assert svcmgr("-s", "web", "get", "--param", "comment")[1] == "a b=c\n"
+    assert svcmgr("-s", "web", "unset", "--param", "comment")[0] == 0
+    assert svcmgr("-s", "web", "validate", "config")[0] == 0
+    assert "type = null" in svcmgr("-s", "web", "print", "config")[1]
+    assert svcmgr("ls")[1] == "db\nweb\n"
+    assert svcmgr("-s", "web", "stop")[1].startswith("web: down")
+    code, out, err = svcmgr("-s", "web", "start", "--force")
+    assert (code, out) == (2, "")
+    assert "vmsvc start NAME --despite-unknown RID" in err
+
+
+def test_show_and_drivers(node):
+    node.add("web", "vcpus = 3", "disks = /dev/zero")
+    shown = node.run("show", "web")
+    code, answer = node.json("show", "web")
+
+    assert "vcpus = 3" in shown.stdout
+    assert "; 3 vCPU, 256 MiB" in shown.stdout
+    assert (code, answer["guests"][0]["disks"][0]["source"]) == (0, "/dev/zero")
+    assert "container null  API 1  bulk" in node.run("drivers").stdout
+    assert node.json("drivers")[1]["plugins"][0]["state"] == "ok"
+    assert "start_delay" in node.run("keywords", "container", "null").stdout
+
+
+MISTAKES = [
+    ["frob"],
+    ["statsu"],
+    ["status", "nope"],
+    ["status", "--drp"],
+    ["status", "--format", "yaml"],
+    ["status", "--format"],
+    ["--color", "red", "status"],
+    ["start"],
+    ["start", "--parallel", "0", "web"],
+    ["start", "--parallel", "٣", "web"],
+    ["start", "--parallel", "many", "web"],
+    ["start", "web", "--kill"],
+    ["start", "../web"],
+    ["start", "-web"],
+    ["start", ""],
+    ["stop", "web", "--despite-unknown"],
+    ["stop", "web", "--despite-unknown", "ip#7"],
+    ["plan"],
+    ["plan", "explode", "web"],
+    ["plan", "start"],
+    ["print"],
+    ["print", "config"],
+    ["validate", "/nowhere/x.conf"],
+    ["validate", "/"],
+    ["create", "a/b"],
+    ["create", "web"],
+    ["create", "new", "=x"],
+    ["create", "new", "container#1.type"],
+    ["create", "new", "--type", "nul"],
+    ["create", "new", "--from", "/nowhere"],
+    ["edit", "nope"],
+    ["get", "web", ""],
+    ["get", "web", "nope"],
+    ["get", "web", "container#9.name"],
+    ["set", "web", "container#1.start_timeout=soon"],
+    ["set", "web", "comment"],
+    ["unset", "web", "comment"],
+    ["show", "nope"],
+    ["show", "web", "extra"],
+    ["keywords", "containr"],
+    ["keywords", "container", "nul"],
+    ["node", "mode"],
+    ["node", "mode", "PROD"],
+    ["node", "colour", "blue"],
+    ["completion", "tcsh"],
+    ["diskupdate", "web*x"],
+    ["status", "\udcff"],
+]
+
+
+@pytest.fixture(scope="module")
+def quiet_node(tmp_path_factory):
+    node = Node(tmp_path_factory.mktemp("quiet") / "root")
+    node.add("web")
+    return node
+
+
+@pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
+def test_mistakes_are_told_without_a_traceback(quiet_node, words, capsys, monkeypatch):
+    text = quiet_node.run(*words)
+    for key, value in quiet_node.environment.items():
+        monkeypatch.setenv(key, value)
+    code = main(["--format", "json", *words])
+    shown = capsys.readouterr()
+    answer = json.loads(shown.out)
+
+    assert text.returncode == code == 2
+    assert "Traceback" not in text.stderr
+    assert "bug in vmsvc" not in text.stderr
+    assert text.stderr or text.stdout
+    assert shown.err == ""
+    assert answer["schema"].startswith("vmsvc.")
+    assert '"code"' in json.dumps(answer)
+    assert not quiet_node.hypervisor.log()
+
+
+def test_mistakes_in_the_old_grammar(quiet_node):
+    for words in ([], ["-s"], ["-s", "web"], ["start"], ["-s", "web", "frob"], ["-s", "web", "get"], ["-s", ",", "stop"],
+                  ["-s", "web,web2", "edit", "config"], ["-s", "web", "stop", "--drp"], ["-s", "web", "push", "--dry-run"]):  # fmt: skip
+        done = quiet_node.run(*words, program=SVCMGR)
+        assert done.returncode == 2, words
+        assert "Traceback" not in done.stderr
+        assert done.stderr, words

@@ -1,0 +1,218 @@
+import json
+import stat
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def editor(tmp_path, monkeypatch):
+    """Make a Python program the editor, which is given the draft as `path`; gives the directory of drafts."""
+    drafts = tmp_path / "drafts"
+    drafts.mkdir()
+
+    def use(program):
+        script = tmp_path / "an editor.py"
+        script.write_text(f"import pathlib, sys\npath = pathlib.Path(sys.argv[1])\n{program}\n")
+        monkeypatch.delenv("VISUAL", raising=False)
+        monkeypatch.setenv("EDITOR", f"{sys.executable} '{script}'")
+        monkeypatch.setattr("tempfile.tempdir", str(drafts))
+        return drafts
+
+    return use
+
+
+def test_validate_tells_all_and_exits_with_the_worst(vmsvc, app, services_dir):
+    (services_dir / "bad.conf").write_text("[container#1]\ntype = hpvm\nnmae = x\n[frob]\n")
+    (services_dir.parent / "node.conf").write_text("PRD\n")
+    code, out, err = vmsvc("validate")
+
+    assert (code, err) == (2, "")
+    assert "node.conf: ok" in out
+    assert f"{app}: ok" in out
+    assert "vmsvc-hpvm" in out
+    assert "there is no section `frob`" in out
+    assert f"{services_dir / 'bad.conf'}: 2 errors" in out
+    assert vmsvc("validate", "job")[0] == 0
+    assert vmsvc("validate", "job", str(services_dir / "bad.conf"))[0] == 2
+
+
+def test_validate_takes_a_file_here(vmsvc, services_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here.conf").write_text("[DEFAULT]\nnodes = elsewhere\n")
+    code, out, _ = vmsvc("validate", "here.conf")
+
+    assert code == 0
+    assert "note: here.conf: " in out
+    assert out.endswith("here.conf: ok\n")
+
+
+def test_validate_in_json(vmsvc, app, services_dir):
+    (services_dir / "bad.conf").write_text("nonsense")
+    code, out, err = vmsvc("validate", "--format", "json")
+    answer = json.loads(out)
+
+    assert (code, err, answer["schema"]) == (2, "", "vmsvc.validation/1")
+    assert [item["valid"] for item in answer["files"]] == [False, True]
+
+
+def test_a_wrong_node_file(vmsvc, app, services_dir):
+    (services_dir.parent / "node.conf").write_text("PROD\n")
+
+    assert vmsvc("status")[0] == 2
+    assert "no host mode" in vmsvc("status")[2]
+    assert "no host mode" in vmsvc("validate")[1]
+    assert vmsvc("drivers")[0] == 0
+
+
+def test_create_set_get_unset(vmsvc, services_dir):
+    code, out, _ = vmsvc("create", "job", "nodes=n1 n2", "app#1.start=sleep 1", "--toml")
+    path = services_dir / "job.toml"
+
+    assert (code, out.startswith(f"{path}: made")) == (0, True)
+    assert vmsvc("get", "job", "nodes")[1] == "n1 n2\n"
+    assert vmsvc("get", "job", "app#1.start")[1] == "sleep 1\n"
+    assert vmsvc("get", "job", "app#1.start_timeout")[1] == "60\n"
+    assert vmsvc("get", "job", "app#1.start_timeout", "--raw")[0] == 2
+    assert vmsvc("set", "job", "app#1.start_timeout=2m", "comment=x=y")[0] == 0
+    assert vmsvc("get", "job", "app#1.start_timeout")[1] == "120\n"
+    assert vmsvc("get", "job", "app#1.start_timeout", "--raw")[1] == "2m\n"
+    assert json.loads(vmsvc("get", "job", "comment", "--format", "json")[1])["value"] == "x=y"
+    assert vmsvc("unset", "job", "comment", "app#1.start_timeout")[0] == 0
+    assert vmsvc("get", "job", "comment")[1] == "\n"
+    assert vmsvc("create", "job")[0] == 2
+
+
+def test_create_from_a_file_with_options_between(vmsvc, app, services_dir):
+    code, _, _ = vmsvc("create", "copy", "--from", str(app), "app#1.check=true")
+
+    assert code == 0
+    assert "# why" in (services_dir / "copy.conf").read_text()
+    assert vmsvc("get", "copy", "app#1.check")[1] == "true\n"
+
+
+def test_what_would_be_wrong_is_not_written(vmsvc, app):
+    before = app.read_text()
+    code, out, err = vmsvc("set", "job", "app#1.start_timeout=soon")
+
+    assert (code, out) == (2, "")
+    assert "[app#1] start_timeout" in err
+    assert app.read_text() == before
+    assert "did you mean" in vmsvc("get", "job", "app#1.strat")[2]
+
+
+def test_edit_replaces_the_file_by_a_valid_one(vmsvc, app, editor):
+    drafts = editor("path.write_text(path.read_text().replace('old', 'new'))")
+    app.chmod(0o640)
+    code, out, err = vmsvc("edit", "job")
+
+    assert (code, out, err) == (0, f"{app}: changed\n", "")
+    assert "comment = new" in app.read_text()
+    assert stat.S_IMODE(app.stat().st_mode) == 0o640
+    assert list(drafts.iterdir()) == []
+
+
+def test_edit_that_changes_nothing(vmsvc, app, editor):
+    drafts = editor("")
+
+    assert vmsvc("edit", "job") == (0, f"{app}: unchanged\n", "")
+    assert list(drafts.iterdir()) == []
+
+
+def test_edit_keeps_a_draft_that_is_wrong(vmsvc, app, editor):
+    drafts = editor("path.write_text('[frob]')")
+    before = app.read_text()
+    code, _, err = vmsvc("edit", "job")
+    (draft,) = drafts.iterdir()
+
+    assert code == 2
+    assert "frob" in err
+    assert f"note: {app} is unchanged; your draft is {draft}" in err
+    assert (app.read_text(), draft.read_text()) == (before, "[frob]")
+    assert stat.S_IMODE(draft.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("program", "ending"),
+    [
+        ("sys.exit(3)", (1, "ended with exit code 3")),
+        (
+            "pathlib.Path({app!r}).write_text('[DEFAULT]\\n'); path.write_text('[DEFAULT]\\nnodes = n1\\n')",
+            (3, "has changed while you edited it"),
+        ),
+    ],
+)
+def test_edit_gives_up_and_says_where_the_draft_is(vmsvc, app, editor, program, ending):
+    drafts = editor(program.format(app=str(app)))
+    found, _, err = vmsvc("edit", "job")
+    (draft,) = drafts.iterdir()
+
+    assert found == ending[0]
+    assert ending[1] in err
+    assert str(draft) in err
+
+
+def test_edit_without_an_editor(vmsvc, app, monkeypatch):
+    monkeypatch.setenv("VISUAL", "/nowhere/editor")
+    code, _, err = vmsvc("edit", "job")
+
+    assert code == 2
+    assert "there is no program '/nowhere/editor'" in err
+
+
+def test_show_config_is_the_file(vmsvc, app):
+    app.write_text("[DEFAULT]\ncomment =\ta\t; b\n")
+
+    assert vmsvc("show", "job", "--config")[1] == app.read_text()
+    assert json.loads(vmsvc("show", "job", "--config", "--format", "json")[1])["text"] == app.read_text()
+
+
+def test_a_service_without_a_container(vmsvc, app):
+    assert vmsvc("start", "job")[1].startswith("job: up (start app#1")
+    assert vmsvc("status", "job")[1].splitlines()[1].split() == ["job", "up", "up"]
+    assert vmsvc("stop", "job")[1].startswith("job: down (stop app#1")
+
+
+def test_listing(vmsvc, app, services_dir):
+    (services_dir / "bad.conf").write_text("nonsense")
+
+    assert vmsvc("ls") == (0, "bad\njob\n", "")
+    code, out, err = vmsvc("ls", "--long")
+    assert (code, "job" in out, "bad.conf" in err) == (2, True, True)
+    code, out, err = vmsvc("ls", "--format", "json")
+    assert (code, err, json.loads(out)["services"][0]["nodes"]) == (2, "", ["n1"])
+
+
+def test_node_and_its_mode(vmsvc, services_dir):
+    assert vmsvc("node", "mode", "dev")[0] == 0
+    assert json.loads(vmsvc("node", "--format", "json")[1])["node"]["mode"] == "DEV"
+    (services_dir.parent / "node.conf").unlink()
+    (services_dir.parent / "node.toml").write_text('[node]\nmode = "TST"\n')
+    code, _, err = vmsvc("node", "mode", "PRD")
+    assert (code, "node.toml" in err) == (2, True)
+
+
+def test_no_driver_is_no_error(vmsvc):
+    code, out, err = vmsvc("drivers")
+
+    assert code == 0
+    assert "pip install vmsvc-kvm" in err or out
+
+
+def test_keywords_come_from_the_declarations(vmsvc):
+    code, out, _ = vmsvc("keywords", "app")
+
+    assert code == 0
+    assert "  check_timeout  a duration such as 90, 90s, 2m or 1h; default '5'" in out
+    rows = json.loads(vmsvc("keywords", "--format", "json")[1])["keywords"]
+    assert {"section": "ip", "key": "ipname"}.items() <= next(row for row in rows if row["key"] == "ipname").items()
+    assert {row["section"] for row in rows} >= {"DEFAULT", "container", "ip", "app", "sync"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_code(vmsvc, shell):
+    code, out, _ = vmsvc("completion", shell)
+
+    assert code == 0
+    assert "svcmgr" in out
+    assert json.loads(vmsvc("completion", shell, "--format", "json")[1])["code"] in out

@@ -1,0 +1,146 @@
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+
+from vmsvc.cli import completion, grammar, svcmgr
+from vmsvc.cli.call import command
+from vmsvc.core.errors import UsageError
+
+
+def commands(parser):
+    (subparsers,) = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return subparsers.choices
+
+
+def test_every_command_has_a_function_and_a_help_of_its_own():
+    for name, parser in commands(grammar.parser()).items():
+        assert callable(command(parser.get_default("run"))), name
+        assert parser.description
+        assert name in parser.format_help()
+
+
+def test_every_example_parses():
+    count = 0
+    for name, parser in commands(grammar.parser()).items():
+        for line in (parser.epilog or "").splitlines():
+            if line.strip().startswith("vmsvc ") and "|" not in line:
+                import shlex
+
+                words = shlex.split(line)[1:]
+                assert words[0] == name
+                grammar.parser().parse(words)
+                count += 1
+    assert count > 20
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["statsu"], "did you mean 'status'?"),
+        (["start"], "NAME"),
+        (["status", "--frob"], "--frob"),
+        (["status", "--form", "json"], "--form"),
+        (["show", "a", "b"], "'b'"),
+        (["stop", "web", "--drp"], "--drp"),
+        (["start", "web", "--kill"], "--kill"),
+    ],
+)
+def test_mistakes(words, said):
+    with pytest.raises(UsageError) as caught:
+        grammar.parser().parse(words)
+    assert said in str(caught.value)
+    assert "--help" in caught.value.hint
+
+
+def test_options_may_stand_anywhere():
+    for words in (
+        ["--format", "json", "start", "a", "b", "--drp"],
+        ["start", "a", "--drp", "b", "--format", "json"],
+        ["start", "--drp", "--format=json", "a", "b"],
+    ):
+        parsed = grammar.parser().parse(words)
+        assert (parsed.names, parsed.drp, parsed.format) == (["a", "b"], True, "json")
+
+
+def test_after_two_hyphens_all_are_names():
+    assert grammar.parser().parse(["status", "--", "-web"]).names == ["-web"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("-s web print status", "print status web"),
+        ("-s web,db status --format json", "status web db --format json"),
+        ("-s web start --drp", "start web --drp"),
+        ("start -s web --dry-run", "start web --dry-run"),
+        ("-s web stop --local", "stop web"),
+        ("-s web push", "push web"),
+        ("-s web validate config", "validate web"),
+        ("-s web print config", "show web --config"),
+        ("-s web edit config", "edit web"),
+        ("-s web get --param a#1.b", "get web a#1.b"),
+        ("-s web set --param a#1.b --value -1", "set web a#1.b=-1"),
+        ("-s web unset --param b", "unset web b"),
+        ("list", "ls"),
+        ("status", "status"),
+    ],
+)
+def test_the_old_grammar_says_the_same(old, new):
+    expected = vars(grammar.parser().parse(new.split()))
+
+    assert vars(svcmgr._Legacy().parse(old.replace("--value -1", "--value=-1").split())) == expected
+
+
+def test_the_old_grammar_explains_every_refusal():
+    for words in ("-s a start --force", "-s a frob", "-s a", "start", "-s a,b get --param x", "-s a set --param x"):
+        with pytest.raises(UsageError) as caught:
+            svcmgr._Legacy().parse(words.split())
+        assert caught.value.hint
+
+
+def test_completion_offers_what_there_is(app):
+    asked = argparse.Namespace(names=["job"])
+
+    assert completion.services(parsed_args=argparse.Namespace(names=[])) == ["job"]
+    assert completion.services(parsed_args=asked) == []
+    assert completion.rids(parsed_args=asked) == ["app#1"]
+    assert {"nodes", "app#1.start"} <= set(completion.keys(parsed_args=asked))
+    assert "app#1.start=" in completion.settings(parsed_args=asked, prefix="")
+    assert completion.settings(parsed_args=asked, prefix="orchestrate=") == [
+        "orchestrate=no", "orchestrate=start", "orchestrate=ha"
+    ]  # fmt: skip
+    assert completion.settings(parsed_args=asked, prefix="app#1.optional=") == [
+        "app#1.optional=true", "app#1.optional=false"
+    ]  # fmt: skip
+    assert f"{app}" in completion.files(parsed_args=asked, prefix=f"{app.parent}/")
+
+
+def test_completion_is_silent_where_anything_is_wrong(app):
+    app.write_text("nonsense")
+
+    assert completion.keys(parsed_args=argparse.Namespace(name="job")) == []
+    assert completion.rids(parsed_args=argparse.Namespace(names=["nope"])) == []
+
+
+def _complete(line, tmp_path):
+    """What a shell would be told."""
+    answer = tmp_path / "answer"
+    environment = {
+        **os.environ,
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "_ARGCOMPLETE_IFS": "\n",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    subprocess.run([sys.executable, "-m", "vmsvc"], env=environment, timeout=60, check=False)
+    return answer.read_text().split()
+
+
+def test_a_shell_completes(app, tmp_path):
+    assert _complete("vmsvc stat", tmp_path) == ["status"]
+    assert _complete("vmsvc start j", tmp_path) == ["job"]
+    assert _complete("vmsvc get job app#1.che", tmp_path) == ["app#1.check", "app#1.check_timeout"]
