@@ -7,14 +7,17 @@ by hand. All plugins of this tree must be installed.
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 
-from vmsvc import Session
+import vmsvc
+from vmsvc import Session, driver
 from vmsvc.cli import grammar
-from vmsvc.core.options import Option, options_of
+from vmsvc.core.options import Option, Value, options_of
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
 
@@ -71,10 +74,6 @@ def _default(option: Option) -> str:
     return f"`{value}`" if value != "" else ""
 
 
-def _first_line(owner: type[object]) -> str:
-    return (owner.__doc__ or "").strip().splitlines()[0].replace("``", "`")
-
-
 def commands() -> str:
     """Every command of ``vmsvc``, from its parser."""
     return "\n".join(_command_lines())
@@ -115,7 +114,50 @@ def _words(action: argparse.Action) -> str:
     return written.replace("|", "\\|")
 
 
-GENERATED: dict[str, Callable[[], str]] = {"keywords": keywords, "commands": commands}
+def session() -> str:
+    """What a session can do: the signatures and first lines of its public methods and properties."""
+    lines = ["| of a session | what it is |", "|---|---|"]
+    for name, member in vars(Session).items():
+        if not name.startswith("_"):
+            called = _signature(member) if inspect.isfunction(member) else ""
+            lines.append(f"| `{name}{called}` | {_first_line(member)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _signature(method: Callable[..., object]) -> str:
+    """A method's parameters as a caller sees them: without ``self``, types and what the defaults are."""
+    words: list[str] = []
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        words.append(parameter.name + ("" if parameter.default is parameter.empty else "=…"))
+    return f"({', '.join(words)})"
+
+
+def _names_of(module: ModuleType) -> str:
+    """The public names of a module that say what they are."""
+    lines = ["| name | what it is |", "|---|---|"]
+    for name in module.__all__:
+        member = getattr(module, name)
+        if isinstance(member, Value):
+            lines.append(f"| `{name}` | A type of value: {member.label}. |")
+        elif inspect.isclass(member) or inspect.isfunction(member):
+            lines.append(f"| `{name}` | {_first_line(member)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _first_line(owner: object) -> str:
+    text = (getattr(owner, "__doc__", None) or "").strip().splitlines()[0]
+    return re.sub(r":\w+:(?=`)", "", text).replace("``", "`")
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    "keywords": keywords,
+    "commands": commands,
+    "session": session,
+    "vmsvc": lambda: _names_of(vmsvc),
+    "vmsvc-driver": lambda: _names_of(driver),
+}
 
 
 def renewed(text: str) -> str:
