@@ -142,7 +142,7 @@ class Executor:
                 results.append(result)
                 if is_ours and not result.acted:
                     started.remove(step)
-                if result.failure is not None and not self._may_go_on(step, plan):
+                if result.failure is not None and not self._may_go_on(result, plan):
                     raise result.failure
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
@@ -178,8 +178,11 @@ class Executor:
                 taken.append(StepResult(step=undoing[0], duration_s=0.0, failure=reason))
                 continue
             for undo_step in undoing:
-                if not _is_needless(undo_step, self._look(undo_step, service)):
-                    taken.append(self._try(undo_step, service))  # noqa: PERF401 - each look comes after the step before
+                if _is_needless(undo_step, self._look(undo_step, service)):
+                    continue
+                taken.append(self._try(undo_step, service))
+                if not taken[-1].acted:
+                    break
         return taken
 
     def _look(self, step: Step, service: Service) -> Observation | None:
@@ -188,11 +191,11 @@ class Executor:
             return self._taker.observe(service.resource(step.rid))
         return None
 
-    def _may_go_on(self, step: Step, plan: Plan) -> bool:
-        """After a failure: a harder step follows, or the resource is optional."""
-        harder_follows = step.verb == "stop" and any(
-            later.rid == step.rid and later.only_if_needed for later in plan.steps
-        )
+    def _may_go_on(self, result: StepResult, plan: Plan) -> bool:
+        """After a failure: asking did not help and a harder step follows, or the resource is optional."""
+        step = result.step
+        asked = step.verb == "stop" and result.acted  # a veto of asking is no licence to force
+        harder_follows = asked and any(later.rid == step.rid and later.only_if_needed for later in plan.steps)
         return not self.cancelled.is_set() and (harder_follows or plan.service.resource(step.rid).optional)
 
     def _try(self, step: Step, service: Service, *, doubt: Undetermined | None = None) -> StepResult:
