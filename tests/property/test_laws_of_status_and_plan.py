@@ -1,0 +1,83 @@
+"""What holds for every service, whatever its resources and whatever was seen of them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import NODE, resource, seen, service
+from vmsvc.core.errors import ExitCode
+from vmsvc.core.instance import instance_of
+from vmsvc.core.plan import ACTIONS, DOWN, Consent, plan
+from vmsvc.core.resource import KINDS
+from vmsvc.core.status import Phase, Status
+
+APP = {"start": ("run",), "stop": ("halt",)}
+
+
+@st.composite
+def resources(draw):
+    kinds = draw(st.lists(st.sampled_from(list(KINDS)), max_size=6))
+    made = []
+    for number, kind in enumerate(kinds):
+        flags = {"optional": draw(st.booleans()), "disable": draw(st.booleans())}
+        made.append(resource(f"{kind}#{number}", **flags, **(APP if kind == "app" else {})))
+    return made
+
+
+def facts_for(made):
+    # A resource that is missing was not looked at.
+    keys = [each.rid for each in made]
+    observed = st.sampled_from(Phase).map(seen)
+    return st.dictionaries(st.sampled_from(keys), observed) if keys else st.just({})
+
+
+@given(st.data())
+def test_the_order_of_resources_never_shows(data):
+    made = data.draw(resources())
+    facts = data.draw(facts_for(made))
+    shuffled = data.draw(st.permutations(made))
+    one, other = (instance_of(service(*order), "n1", facts) for order in (made, shuffled))
+    assert (one.avail, one.overall) == (other.avail, other.overall)
+    for action in ACTIONS:
+        first, second = (plan(action, service(*order), NODE, facts) for order in (made, shuffled))
+        assert first.steps == second.steps
+        assert first.exit_code is second.exit_code
+
+
+@given(st.data())
+def test_unknown_never_becomes_anything_else(data):
+    made = data.draw(resources())
+    facts = data.draw(facts_for(made))
+    found = instance_of(service(*made), "n1", facts)
+    unseen = [each for each in made if not each.disable and each.rid not in facts]
+    if any(not each.disable and (each in unseen or facts[each.rid].phase is Phase.UNKNOWN) for each in made):
+        assert found.overall is Status.UNKNOWN
+    else:
+        assert Status.UNKNOWN not in (found.overall, found.avail)
+
+
+@given(st.data(), st.sampled_from(ACTIONS), st.booleans())
+def test_plans_touch_only_what_was_seen(data, action, kill):
+    made = data.draw(resources())
+    facts = data.draw(facts_for(made))
+    found = plan(action, service(*made), NODE, facts, Consent(kill=kill))
+    by_rid = {each.rid: each for each in made}
+    for step in found.steps:
+        assert facts[step.rid].phase is not Phase.UNKNOWN
+        assert not by_rid[step.rid].disable
+        assert by_rid[step.rid].kind in ("container", "app")
+    assert not {step.rid for step in found.steps} & {kept.rid for kept in found.kept}
+    # Every resource is accounted for: it is acted on, kept, or the reason of a refusal.
+    told = (
+        {step.rid for step in found.steps}
+        | {kept.rid for kept in found.kept}
+        | {each.section for each in found.refusals}
+    )
+    assert told >= set(by_rid)
+    assert (found.exit_code is ExitCode.DONE) == (not found.refusals)
+    if not any(each.optional for each in made):
+        starts = [step.rid for step in found.steps if step.verb == "start"]
+        assert action != "start" or all(
+            facts[rid].phase in DOWN | {Phase.STARTING, Phase.DEGRADED, Phase.INAPPLICABLE} for rid in starts
+        )

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support import resource, seen, service
+from vmsvc.core.instance import ServiceStatus, instance_of, projected
+from vmsvc.core.resource import KINDS
+from vmsvc.core.status import Phase, Status
+
+
+def look(*pairs, **settings):
+    resources = [each for each, _ in pairs]
+    return instance_of(service(*resources), "n1", {each.rid: seen(phase) for each, phase in pairs}, **settings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("word", Status)
+def test_projection(kind, word):
+    each = resource(f"{kind}#1")
+    expected = {Status.UP: Status.NA, Status.DOWN: Status.WARN}.get(word, word) if kind == "sync" else word
+    assert projected(word, each) is expected
+    assert projected(word, resource(f"{kind}#1", disable=True)) is Status.NA
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_which_kinds_make_a_service_available(kind):
+    found = look((resource("container#9"), Phase.RUNNING), (resource(f"{kind}#1"), Phase.PAUSED))
+    assert found.overall is Status.WARN
+    assert found.avail is (Status.UP if kind == "sync" else Status.WARN)
+
+
+def test_optional_counts_in_overall_only():
+    found = look((resource("container#1"), Phase.RUNNING), (resource("app#1", optional=True), Phase.STOPPED))
+    assert (found.avail, found.overall) == (Status.UP, Status.WARN)
+
+
+def test_unknown_beats_warn_in_overall_and_never_becomes_up_or_down():
+    found = look((resource("container#1"), Phase.UNKNOWN), (resource("container#2"), Phase.RUNNING))
+    assert (found.avail, found.overall) == (Status.UNKNOWN, Status.UNKNOWN)
+
+
+def test_a_resource_that_nobody_looked_at_is_unknown_with_a_reason():
+    found = instance_of(service(resource("container#1")), "n1", {})
+    assert found.avail is Status.UNKNOWN
+    assert "fake driver" in found.resources[0].observation.evidence.probe
+
+
+def test_a_disabled_resource_is_na_whatever_was_seen_of_it():
+    found = look((resource("container#1", disable=True), Phase.UNKNOWN))
+    assert (found.avail, found.resources[0].observation.evidence.detail) == (Status.NA, "disabled")
+
+
+def test_sync_never_makes_available():
+    assert look((resource("sync#1"), Phase.RUNNING)).overall is Status.NA
+    assert look((resource("sync#1"), Phase.STOPPED)).overall is Status.WARN
+
+
+def test_a_service_over_several_instances():
+    up = look((resource("container#1"), Phase.RUNNING), notes=("hello",))
+    down = look((resource("container#1"), Phase.STOPPED))
+    both = ServiceStatus(service=service(resource("container#1")), instances=(up, down))
+    assert (both.name, both.avail, both.overall, both.is_determined) == ("web", Status.WARN, Status.WARN, True)
+    assert up.notes == ("hello",)
+
+
+@pytest.mark.parametrize(("phase", "determined"), [(Phase.UNKNOWN, False), (Phase.STOPPED, True), (Phase.PAUSED, True)])
+def test_is_determined(phase, determined):
+    found = look((resource("container#1"), phase))
+    assert ServiceStatus(service=service(), instances=(found,)).is_determined is determined

@@ -1,0 +1,168 @@
+"""The lock of a service, against another process that holds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from vmsvc.core.errors import ActionFailed, Busy
+from vmsvc.core.lock import holder_of, service_lock
+from vmsvc.core.node import Node
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from vmsvc.core.lock import service_lock
+from vmsvc.core.node import Node
+with service_lock(Node(name="n1", root=Path(sys.argv[1])), sys.argv[2], "start", timeout_s=5):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def node(tmp_path):
+    return Node(name="n1", root=tmp_path)
+
+
+@pytest.fixture
+def other(node):
+    """Start another process that holds the lock of a service."""
+    started = []
+
+    def hold(service="web"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(node.root), service],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield hold
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def take(node, service="web", timeout_s=0.2):
+    with service_lock(node, service, "stop", timeout_s=timeout_s):
+        return True
+
+
+def test_a_second_process_is_told_who_holds_it_and_waits_as_long_as_it_may(node, other):
+    process = other()
+    began = time.monotonic()
+    with pytest.raises(Busy, match=f"web is going on: start by pid {process.pid} since ..:..:..") as error:
+        take(node, timeout_s=0.4)
+    assert 0.4 <= time.monotonic() - began < 2
+    assert error.value.exit_code == 3
+    assert holder_of(node, "web").startswith(f"start by pid {process.pid} since")
+
+
+def test_one_who_waits_long_enough_gets_it(node, other):
+    process = other()
+    process.stdin.close()
+    assert take(node, timeout_s=10)
+    assert holder_of(node, "web") == ""
+
+
+def test_another_service_is_not_concerned(node, other):
+    other("web2")
+    assert take(node, "web")
+    assert holder_of(node, "web") == ""
+
+
+def test_kill_9_releases_it(node, other):
+    process = other()
+    process.kill()
+    process.wait()
+    assert holder_of(node, "web") == ""  # its words are still there, it is not
+    assert (node.run_dir / "locks/web.holder").exists()
+    assert take(node)
+    assert not (node.run_dir / "locks/web.holder").exists()
+
+
+def test_a_look_takes_no_lock_and_makes_nothing(node, other):
+    assert holder_of(node, "web") == ""
+    assert not node.run_dir.exists()
+    process = other()
+    for _ in range(50):
+        holder_of(node, "web")
+    process.stdin.close()
+    assert take(node, timeout_s=10)
+
+
+def test_the_own_action_is_no_other(node):
+    with service_lock(node, "web", "start", timeout_s=0):
+        assert holder_of(node, "web") == ""
+        with pytest.raises(Busy, match=f"start by pid {os.getpid()}"):
+            take(node, timeout_s=0)
+
+
+def test_an_error_within_releases_it(node):
+    with pytest.raises(KeyError), service_lock(node, "web", "start", timeout_s=0):
+        raise KeyError
+    assert take(node)
+
+
+@pytest.mark.parametrize("service", ["web.prod", "web", "a b;$(id)", "x.lock", "x.holder", "ü", ".hidden"])
+def test_odd_names_have_locks_of_their_own(node, other, service):
+    process = other(service)
+    with pytest.raises(Busy, match=str(process.pid)):
+        take(node, service, timeout_s=0)
+    assert take(node, "web.test")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"intent": "start"}',
+        '{"intent": "start", "pid": "x", "since": 0}',
+        '{"intent": "start", "pid": 1, "since": 1e300}',
+        '{"intent": "start", "pid": 1e300, "since": 0}',
+        '{"intent": "start", "pid": 99999999999999999999999, "since": 0}',
+        "\x00",
+    ],
+)
+def test_a_garbled_note_of_a_holder(node, words):
+    (node.run_dir / "locks").mkdir(parents=True)
+    (node.run_dir / "locks/web.holder").write_text(words)
+    assert holder_of(node, "web") == ""
+    assert take(node)
+
+
+def test_a_holder_of_another_user_is_believed(node, monkeypatch):
+    (node.run_dir / "locks").mkdir(parents=True)
+    (node.run_dir / "locks/web.holder").write_text(json.dumps({"intent": "start", "pid": 4711, "since": 0}))
+
+    def denied(pid, signal):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", denied)
+    assert holder_of(node, "web").startswith("start by pid 4711")
+
+
+def test_a_lock_that_cannot_be_made(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(ActionFailed, match="lock of web cannot be taken: Not a directory") as error:
+        take(Node(name="n1", root=tmp_path))
+    assert error.value.code == "lock.unavailable"
+
+
+def test_a_note_that_cannot_be_written_loses_nothing(node):
+    (node.run_dir / "locks/web.holder").mkdir(parents=True)
+    assert take(node)

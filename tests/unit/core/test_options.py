@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import pytest
+from attrs import frozen
+
+from vmsvc.core import options
+from vmsvc.core.options import choice, option, options_of
+
+GOOD = [
+    (options.text, "a\nb", "a\nb"),
+    (options.text, True, "true"),
+    (options.text, 7, "7"),
+    (options.line, "a b", "a b"),
+    (options.name, "web 1;$(x)", "web 1;$(x)"),
+    (options.names, "n1, n2  n1", ("n1", "n2")),
+    (options.names, ["n1", "n2"], ("n1", "n2")),
+    (options.words, "", ()),
+    (options.boolean, "YES", True),
+    (options.boolean, " off ", False),
+    (options.boolean, False, False),
+    (options.boolean, 1, True),
+    (options.integer, " +12 ", 12),
+    (options.integer, -3, -3),
+    (options.seconds, "90", 90.0),
+    (options.seconds, "1.5m", 90.0),
+    (options.seconds, "250 ms", 0.25),
+    (options.seconds, "2H", 7200.0),
+    (options.seconds, 3, 3.0),
+    (options.argv, "sh -c 'a b'", ("sh", "-c", "a b")),
+    (options.argv, ["a b", 1], ("a b", "1")),
+    (options.path, "/a b", "/a b"),
+    (options.path, "", ""),
+]
+BAD = [
+    (options.text, ["a"]),
+    (options.line, "a\nb"),
+    (options.line, "a\x1bb"),
+    (options.line, "a\x85b"),
+    (options.name, ""),
+    (options.name, "a/b"),
+    (options.name, "-rf"),
+    (options.name, "a\0b"),
+    (options.names, "n1 -x"),
+    (options.words, [["a"]]),
+    (options.boolean, "maybe"),
+    (options.boolean, ["true"]),
+    (options.boolean, 2),
+    (options.integer, "1.5"),
+    (options.integer, True),
+    (options.integer, "٣"),
+    (options.integer, 1.0),
+    (options.seconds, "-1"),
+    (options.seconds, "1 fortnight"),
+    (options.seconds, "400d"),
+    (options.seconds, "nan"),
+    (options.seconds, "inf"),
+    (options.seconds, True),
+    (options.argv, "a 'b"),
+    (options.argv, "a \0b"),
+    (options.argv, ["a\0b"]),
+    (options.argv, ["a", ["b"]]),
+    (options.path, "relative"),
+]
+
+
+@pytest.mark.parametrize(("value", "raw", "expected"), GOOD)
+def test_values(value, raw, expected):
+    found = value.parse(raw)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(("value", "raw"), BAD)
+def test_bad_values_say_what_is_wrong(value, raw):
+    with pytest.raises(ValueError, match=r".+"):
+        value.parse(raw)
+
+
+def test_choice():
+    value = choice("acpi", "agent")
+    assert value.parse(" Agent ") == "agent"
+    assert value.choices == ("acpi", "agent")
+    with pytest.raises(ValueError, match="'apci' is not one of acpi, agent"):
+        value.parse("apci")
+
+
+@frozen(kw_only=True)
+class Example:
+    plain: int = 3
+    needed: str = option(options.line, help="It is needed.", scoped=False)
+    budget: float = option(options.seconds, default=2.0, inherited=True, help="How long.")
+
+
+def test_declarations_are_data_in_order():
+    needed, budget = options_of(Example)
+    assert (needed.key, needed.required, needed.default, needed.scoped, needed.inherited) == (
+        "needed",
+        True,
+        None,
+        False,
+        False,
+    )
+    assert (budget.key, budget.required, budget.default, budget.scoped, budget.inherited) == (
+        "budget",
+        False,
+        2.0,
+        True,
+        True,
+    )
+    assert budget.value is options.seconds
+    assert needed.help == "It is needed."
+
+
+def test_a_required_option_is_required_and_a_default_is_used():
+    assert Example(needed="x").budget == 2.0
+    with pytest.raises(TypeError, match="needed"):
+        Example()
+
+
+def test_each_value_can_complete_the_sentence_expected():
+    values = [value for value in vars(options).values() if isinstance(value, options.Value)]
+    assert len(values) >= 10
+    assert all(value.label and not value.label.endswith(".") for value in values)

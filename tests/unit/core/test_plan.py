@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support import NODE, guest, resource, seen, service
+from vmsvc.core.errors import ExitCode, Refused, Undetermined, UsageError
+from vmsvc.core.node import Node
+from vmsvc.core.plan import Consent, Step, plan, undo
+from vmsvc.core.status import Phase
+
+APP = {"start": ("run",), "stop": ("halt",), "check": ("look",)}
+
+
+def app(number=1, **options):
+    return resource(f"app#{number}", **{**APP, **options})
+
+
+def steps(made):
+    return [str(step) for step in made.steps]
+
+
+def codes(made):
+    return [problem.code for problem in made.refusals]
+
+
+def plan_for(action, each, phase, **consent):
+    return plan(action, service(each), NODE, {each.rid: seen(phase)}, Consent(**consent))
+
+
+# What is said of a resource, by what was seen of it: its verbs, or why the action is refused, or that it is kept.
+KEEP = "keep"
+DOWN = {Phase.STOPPED, Phase.SAVED, Phase.ABSENT}
+WAYS_UP = {**dict.fromkeys(DOWN | {Phase.STARTING, Phase.DEGRADED, Phase.INAPPLICABLE}, "start"), Phase.RUNNING: KEEP}
+UNKNOWN = {Phase.UNKNOWN: "undetermined.status"}
+NO_WAY_UP = dict.fromkeys(
+    (Phase.STOPPING, Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK, Phase.MIGRATING),
+    "refused.not-startable",
+)
+HEARS = (Phase.RUNNING, Phase.STARTING, Phase.STOPPING, Phase.DEGRADED, Phase.INAPPLICABLE)
+DEAF = (Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK)
+STOP_GUEST = {
+    **dict.fromkeys(DOWN, KEEP),
+    **dict.fromkeys(HEARS, "stop kill"),
+    **dict.fromkeys(DEAF, "kill"),
+    Phase.MIGRATING: "refused.migrating",
+    **UNKNOWN,
+}
+STOP_APP = {**STOP_GUEST, **dict.fromkeys((*HEARS, *DEAF), "stop")}
+START = {**WAYS_UP, **NO_WAY_UP, **UNKNOWN}
+TABLE = {
+    ("start", "guest"): START,
+    ("start", "app"): START,
+    ("stop", "guest"): STOP_GUEST,
+    ("stop", "app"): STOP_APP,
+    # A restart starts what it stops, whatever it was; the rest is as for start, and both have to be allowed.
+    ("restart", "guest"): {
+        **dict.fromkeys(DOWN, "start"),
+        **dict.fromkeys(HEARS, "stop kill start"),
+        **dict.fromkeys(DEAF, "kill start"),
+        Phase.MIGRATING: "refused.migrating refused.not-startable",
+        **UNKNOWN,
+    },
+    ("restart", "app"): {
+        **dict.fromkeys(DOWN, "start"),
+        **dict.fromkeys((*HEARS, *DEAF), "stop start"),
+        Phase.MIGRATING: "refused.migrating refused.not-startable",
+        **UNKNOWN,
+    },
+}
+MODES = ("plain", "optional", "disabled", "despite_unknown", "kill")
+
+
+def expected(action, what, phase, mode):
+    said = TABLE[action, what][phase]
+    is_refused = "refused" in said or "undetermined" in said
+    if mode == "disabled" or (mode == "optional" and is_refused):
+        return KEEP
+    if mode == "despite_unknown" and phase is Phase.UNKNOWN:
+        return TABLE[action, what][Phase.INAPPLICABLE]
+    if mode == "kill" and what == "guest":
+        return said.replace("stop kill", "kill")
+    return said
+
+
+@pytest.mark.parametrize(
+    ("action", "what", "phase", "mode"),
+    list(itertools.product(("start", "stop", "restart"), ("guest", "app"), Phase, MODES)),
+)
+def test_the_whole_table(action, what, phase, mode):
+    options = {"optional": mode == "optional", "disable": mode == "disabled"}
+    each = guest(**options) if what == "guest" else app(**options)
+    consent = {"kill": mode == "kill", "despite_unknown": {each.rid} if mode == "despite_unknown" else ()}
+    made = plan_for(action, each, phase, **consent)
+
+    want = expected(action, what, phase, mode)
+    if want == KEEP:
+        assert not made.steps
+        assert not made.refusals
+        assert {kept.rid for kept in made.kept} == {each.rid}
+    elif "." in want:
+        assert codes(made) == want.split()
+        assert all(problem.section == each.rid for problem in made.refusals)
+        assert not made.steps
+        code = ExitCode.UNDETERMINED if phase is Phase.UNKNOWN else ExitCode.REFUSED
+        assert made.exit_code is code
+        with pytest.raises(Undetermined if phase is Phase.UNKNOWN else Refused):
+            made.raise_if_refused()
+    else:
+        assert [step.verb for step in made.steps] == want.split()
+        assert not made.kept
+        made.raise_if_refused()
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("action", ["start", "stop", "restart"])
+@pytest.mark.parametrize("rid", ["ip#1", "vmdg", "disk#1", "fs#1", "sync#1"])
+def test_kinds_without_behaviour_are_left_as_they_are(rid, action, phase):
+    made = plan_for(action, resource(rid), phase)
+    assert (steps(made), codes(made), len(made.kept)) == ([], [], 1)
+
+
+def test_an_application_inside_a_guest_is_left_as_it_is():
+    made = plan(
+        "start", service(guest(), app()), NODE, {"container#1": seen(Phase.STOPPED), "app#1": seen(Phase.INAPPLICABLE)}
+    )
+    assert steps(made) == ["start container#1"]
+    assert [kept.rid for kept in made.kept] == ["app#1"]
+
+
+def test_an_application_without_the_command_is_kept():
+    assert plan_for("start", app(start=()), Phase.STOPPED).kept[0].why == "it has no command for that"
+    assert plan_for("stop", app(stop=()), Phase.RUNNING).kept[0].why == "it has no command for that"
+
+
+NUMBERS = ("container#10", "container#2", "container#1")
+
+
+def all_seen(phase):
+    return {rid: seen(phase) for rid in NUMBERS}
+
+
+def test_order_is_by_number_and_a_stop_goes_the_other_way():
+    web = service(guest(10), guest(2), guest(1))
+    assert steps(plan("start", web, NODE, all_seen(Phase.STOPPED))) == [f"start container#{n}" for n in (1, 2, 10)]
+    stopping = plan("stop", web, NODE, all_seen(Phase.RUNNING))
+    assert steps(stopping) == [f"{verb} container#{n}" for n in (10, 2, 1) for verb in ("stop", "kill")]
+    again = plan("restart", web, NODE, all_seen(Phase.RUNNING))
+    assert steps(again) == steps(stopping) + [f"start container#{n}" for n in (1, 2, 10)]
+
+
+def test_rids_without_numbers_come_after_those_with():
+    made = plan("start", service(guest("b"), guest("2a"), guest("10")), NODE, {})
+    assert [problem.section for problem in made.refusals] == ["container#2a", "container#10", "container#b"]
+
+
+def test_budgets_and_reasons():
+    each = guest(start_timeout=7.0, stop_timeout=8.0, kill_timeout=9.0)
+    (start,) = plan_for("start", each, Phase.SAVED).steps
+    assert (start.budget_s, start.why, start.only_if_needed) == (7.0, "saved", False)
+    stop, kill = plan_for("stop", each, Phase.RUNNING).steps
+    assert [(step.budget_s, step.only_if_needed) for step in (stop, kill)] == [(8.0, False), (9.0, True)]
+    (kill,) = plan_for("stop", each, Phase.RUNNING, kill=True).steps
+    assert not kill.only_if_needed
+    assert plan_for("restart", each, Phase.RUNNING).steps[-1].why == "it was stopped before"
+
+
+def test_a_restart_starts_also_what_is_down_and_says_each_thing_once():
+    web = service(guest(1), guest(2), guest(3, disable=True), guest(4))
+    phases = {"container#1": Phase.STOPPED, "container#2": Phase.RUNNING, "container#4": Phase.UNKNOWN}
+    made = plan("restart", web, NODE, {rid: seen(phase) for rid, phase in phases.items()})
+    assert steps(made) == ["stop container#2", "kill container#2", "start container#1", "start container#2"]
+    assert [kept.rid for kept in made.kept] == ["container#3"]
+    assert codes(made) == ["undetermined.status"]
+
+
+def test_nobody_looked_is_unknown():
+    for action in ("start", "stop", "restart"):
+        made = plan(action, service(guest()), NODE, {})
+        assert made.exit_code is ExitCode.UNDETERMINED
+        assert "nobody looked" in made.refusals[0].message
+        assert "--despite-unknown container#1" in made.refusals[0].hint
+
+
+def test_consent_despite_unknown_is_for_the_named_resource_only():
+    web = service(guest(1), guest(2))
+    made = plan("start", web, NODE, all_seen(Phase.UNKNOWN), Consent(despite_unknown=["container#1"]))
+    assert steps(made) == ["start container#1"]
+    assert [problem.section for problem in made.refusals] == ["container#2"]
+    assert plan("start", service(guest()), NODE, {}, Consent(despite_unknown=["container#1"])).steps
+
+
+def down_plan(action="start", node=NODE, consent=None, each=None, **settings):
+    each = each or guest()
+    phase = Phase.RUNNING if action == "stop" else Phase.STOPPED
+    return plan(action, service(each, **settings), node, {each.rid: seen(phase)}, consent)
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart"])
+def test_a_node_that_is_not_listed_does_nothing(action):
+    made = down_plan(action, nodes=("n2",))
+    assert "refused.not-listed" in codes(made)
+    assert made.exit_code is ExitCode.REFUSED
+    assert "n2" in made.refusals[0].hint
+
+
+def test_a_drpnode_starts_only_when_told_and_stops_always():
+    settings = {"nodes": ("n2",), "drpnodes": ("n1",)}
+    assert codes(down_plan(**settings)) == ["refused.drp"]
+    assert codes(down_plan("restart", **settings)) == ["refused.drp"]
+    assert codes(down_plan("stop", **settings)) == []
+    assert codes(down_plan(consent=Consent(drp=True), **settings)) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "env", "refused"),
+    [("PRD", "TST", True), ("PRD", "PRD", False), ("PRD", "", False), ("TST", "PRD", False), ("TST", "TST", False)],
+)
+def test_only_production_starts_on_production(mode, env, refused):
+    node = Node(name="n1", mode=mode)
+    assert codes(down_plan(node=node, env=env)) == (["refused.host-mode"] if refused else [])
+    assert codes(down_plan("stop", node=node, env=env)) == []
+
+
+@pytest.mark.parametrize("rid", ["container#1", "vmdg", "disk#1"])
+def test_reservations_are_not_pretended(rid):
+    each = resource(rid, scsireserv=True)
+    made = down_plan(each=each)
+    assert codes(made) == ["refused.no-reservations"]
+    assert made.refusals[0].section == rid
+    assert codes(down_plan("stop", each=each)) == []
+    assert codes(down_plan(each=resource(rid, scsireserv=True, disable=True))) == []
+
+
+def test_peers_were_not_asked():
+    (note,) = down_plan(nodes=("n1", "n2"), drpnodes=("n3",)).notes
+    assert (note.code, note.severity.value) == ("note.peers-not-asked", "note")
+    assert "n2, n3" in note.message
+    assert not down_plan().notes
+    assert not down_plan("stop", nodes=("n1", "n2")).notes
+
+
+def test_a_rule_counts_more_than_a_fact_that_is_missing():
+    made = plan("start", service(guest(), nodes=("n2",)), NODE, {})
+    assert codes(made) == ["refused.not-listed", "undetermined.status"]
+    assert made.exit_code is ExitCode.REFUSED
+    with pytest.raises(Refused) as error:
+        made.raise_if_refused()
+    assert error.value.problems == made.refusals
+    assert all(problem.file == "/etc/web.conf" for problem in made.refusals)
+
+
+def test_every_refusal_says_what_to_do():
+    for phase in Phase:
+        for action in ("start", "stop"):
+            assert all(problem.hint for problem in plan_for(action, guest(), phase).refusals)
+
+
+def test_the_same_facts_make_the_same_plan():
+    facts = {"container#1": seen(Phase.STOPPED)}
+    assert plan("start", service(guest()), NODE, facts) == plan("start", service(guest()), NODE, dict(facts))
+
+
+def test_there_is_no_such_action():
+    with pytest.raises(UsageError, match=r"there is no action 'stpo'.*start, stop, restart"):
+        plan("stpo", service(guest()), NODE, {})
+
+
+def test_undo():
+    start = Step(rid="container#1", verb="start", budget_s=1.0)
+    assert [str(step) for step in undo(start, service(guest()))] == ["stop container#1", "kill container#1"]
+    assert all("failed: start container#1" in step.why for step in undo(start, service(guest())))
+    assert [str(step) for step in undo(Step(rid="app#1", verb="start", budget_s=1.0), service(app()))] == ["stop app#1"]

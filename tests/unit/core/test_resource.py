@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support import NODE, guest, resource, service
+from vmsvc.core.errors import UsageError
+from vmsvc.core.node import Node, node_from
+from vmsvc.core.options import options_of
+from vmsvc.core.resource import AVAILABILITY_KINDS, KINDS, kind_of
+
+LABELS = {
+    "container#1": "container#1",
+    "ip#1": "192.0.2.1@eth0",
+    "vmdg": "disks of the guest",
+    "fs#1": "/dev/x on /x",
+    "sync#1": "",
+}
+
+
+@pytest.mark.parametrize(("rid", "label"), list(LABELS.items()))
+def test_labels(rid, label):
+    assert resource(rid).label == label
+
+
+def test_labels_of_what_has_several_words():
+    assert resource("disk#1", devices=("/dev/a", "/dev/b")).label == "/dev/a /dev/b"
+    assert resource("app#1", start=("run", "it")).label == "run it"
+    assert resource("app#1", check=("look",)).label == "look"
+    assert resource("app#1", start=("run",), comment="the shop").label == "the shop"
+    assert resource("vmdg", container_id="container#2").label == "disks of container#2"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_option_is_explained(kind):
+    assert all(each.help.endswith(".") for each in options_of(KINDS[kind]))
+
+
+def test_order_of_kinds_and_which_decide():
+    assert list(KINDS) == ["disk", "vmdg", "fs", "container", "ip", "app", "sync"]
+    assert set(KINDS) - AVAILABILITY_KINDS == {"sync"}
+
+
+def test_kind_of():
+    assert [kind_of("container#1"), kind_of("vmdg")] == ["container", "vmdg"]
+
+
+def test_budgets_of_looks():
+    assert guest().observe_budget_s == 5.0
+    assert resource("app#1", check_timeout=2.0).observe_budget_s == 2.0
+
+
+def test_a_service_finds_its_resources():
+    web = service(guest(1), resource("app#1"))
+    assert web.resource("app#1").kind == "app"
+    assert [each.rid for each in web.guests] == ["container#1"]
+    with pytest.raises(UsageError, match=r"no resource container#2.*container#1, app#1"):
+        web.resource("container#2")
+    with pytest.raises(UsageError, match="none"):
+        service().resource("x")
+
+
+def test_applications_are_acted_on_where_there_is_no_guest():
+    app = resource("app#1")
+    assert service(app).acts_on(app)
+    assert not service(guest(), app).acts_on(app)
+    assert service(guest(), app).acts_on(guest())
+    assert not service(guest()).acts_on(resource("ip#1"))
+
+
+def test_places_and_peers_ignore_the_case_of_host_names():
+    web = service(nodes=("N1", "n2"), drpnodes=("n3",))
+    assert [web.place_of(Node(name=name)) for name in ("n1", "n3", "n4")] == ["nodes", "drpnodes", ""]
+    assert web.peers_of(NODE) == ("n2", "n3")
+
+
+def test_the_node_of_an_environment(tmp_path):
+    node = node_from({"VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n7"})
+    assert (node.name, node.services_dir) == ("n7", tmp_path / "etc/vmsvc/services")
+    assert (node.state_dir, node.run_dir) == (tmp_path / "var/lib/vmsvc", tmp_path / "run/vmsvc")
+    assert str(node_from({}).config_dir) == "/etc/vmsvc"
+    assert node_from({"VMSVC_NODENAME": ""}).name

@@ -1,0 +1,93 @@
+"""The published JSON: its keys are a promise, so they are listed here."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support import NODE, guest, resource, seen, service
+from vmsvc.core import schema
+from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.instance import ServiceStatus, instance_of
+from vmsvc.core.plan import plan
+from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+from vmsvc.core.status import Phase
+
+WEB = service(guest(1), guest(2, disable=True), resource("sync#1"), nodes=("n1", "n2"))
+FACTS = {
+    "container#1": seen(Phase.PAUSED, "paused (ioerror)", warnings=("autostart is on",)),
+    "sync#1": seen(Phase.RUNNING),
+}
+
+
+def plain(data):
+    """Only what JSON can say, and the same after a round trip."""
+    assert json.loads(json.dumps(data)) == data
+    return data
+
+
+def test_status():
+    instance = instance_of(WEB, "n1", FACTS, notes=("a note",))
+    data = plain(schema.status([ServiceStatus(service=WEB, instances=(instance,))]))
+    assert data["schema"] == "vmsvc.status/1"
+    (found,) = data["services"]
+    assert (found["name"], found["avail"], found["overall"]) == ("web", "warn", "warn")
+    (on_node,) = found["instances"]
+    assert (on_node["node"], on_node["avail"], on_node["notes"]) == ("n1", "warn", ["a note"])
+    first, second, third = on_node["resources"]
+    assert first == {
+        "rid": "container#1",
+        "kind": "container",
+        "type": "fake",
+        "label": "container#1",
+        "status": "warn",
+        "state": "paused (ioerror)",
+        "optional": False,
+        "disable": False,
+        "evidence": {"probe": "test", "detail": "as told", "at": 1.0, "duration_s": 0.0},
+        "warnings": ["autostart is on"],
+    }
+    assert (second["status"], second["disable"], second["evidence"]["detail"]) == ("n/a", True, "disabled")
+    assert (third["status"], third["state"]) == ("n/a", "running")
+
+
+def test_plan():
+    facts = {"container#1": seen(Phase.STOPPED)}
+    whole = plain(schema.plans([plan("start", WEB, NODE, facts)], [Problem(message="no such service")]))
+    assert whole["schema"] == "vmsvc.plan/1"
+    assert whole["errors"][0]["message"] == "no such service"
+    (data,) = whole["plans"]
+    assert (data["action"], data["service"], data["node"], data["refusals"]) == ("start", "web", "n1", [])
+    assert data["steps"] == [
+        {"rid": "container#1", "verb": "start", "budget_s": 2.0, "why": "stopped", "only_if_needed": False}
+    ]
+    assert {kept["rid"] for kept in data["kept"]} == {"container#2", "sync#1"}
+    assert [(note["code"], note["severity"]) for note in data["notes"]] == [("note.peers-not-asked", "note")]
+
+
+def test_error():
+    data = plain(
+        schema.error(
+            [Problem(message="m", code="c", hint="h", file="f", section="s", key="k", severity=Severity.WARNING)]
+        )
+    )
+    assert data == {
+        "schema": "vmsvc.error/1",
+        "errors": [
+            {"message": "m", "code": "c", "hint": "h", "file": "f", "section": "s", "key": "k", "severity": "warning"}
+        ],
+    }
+
+
+def test_drivers():
+    driver = DriverReport(kind="container", type="kvm", api=1, capabilities=("bulk",))
+    report = PluginReport(name="kvm", distribution="vmsvc-kvm", version="1", drivers=(driver,), state=PluginState.CLASH)
+    (data,) = json.loads(json.dumps(schema.drivers([report])))["plugins"]
+    assert data["state"] == "clash"
+    assert data["drivers"] == [{"kind": "container", "type": "kvm", "api": 1, "capabilities": ["bulk"]}]
+
+
+def test_service():
+    data = plain(schema.service(WEB))
+    assert (data["name"], data["file"], data["settings"]["rollback"]) == ("web", "/etc/web.conf", True)
+    assert [each["rid"] for each in data["resources"]] == ["container#1", "container#2", "sync#1"]
+    assert data["resources"][2]["settings"]["target"] == ["nodes"]

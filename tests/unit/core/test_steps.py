@@ -1,0 +1,292 @@
+"""One step at a time, with drivers good and bad."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.support import FakeDriver, guest, resource, seen
+from vmsvc.core import steps
+from vmsvc.core.contract import Capability
+from vmsvc.core.errors import ActionFailed, DriverError, Undetermined
+from vmsvc.core.plan import Step
+from vmsvc.core.status import Phase
+from vmsvc.core.steps import StepTaker
+
+UP, DOWN = Phase.RUNNING, Phase.STOPPED
+C1 = "container#1"
+
+
+@pytest.fixture
+def driver():
+    made = FakeDriver(container_1=DOWN)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def grace(monkeypatch):
+    monkeypatch.setattr(steps, "GRACE_S", 0.1)
+
+
+def take(driver, verb, *, budget_s=0.5, each=None, cancelled=None):
+    """Take a step; how long it took is returned, and is in the error's notes."""
+    began = time.monotonic()
+    taker = StepTaker(driver_of=lambda _: driver, cancelled=cancelled or threading.Event())
+    each = each or guest()
+    taker.take(Step(rid=each.rid, verb=verb, budget_s=budget_s), each)
+    return time.monotonic() - began
+
+
+def later(delay_s, work):
+    """Do something in a while; nobody waits for it."""
+    timer = threading.Timer(delay_s, work)
+    timer.daemon = True
+    timer.start()
+
+
+def test_a_start_waits_until_the_guest_is_up(driver):
+    driver.on["start", C1] = lambda: (driver.become(C1, Phase.STARTING), later(0.2, lambda: driver.become(C1, UP)))
+    assert 0.2 <= take(driver, "start", budget_s=5) < 2
+
+
+def test_a_guest_that_dies_while_its_start_waits_fails_at_once(driver):
+    driver.on["start", C1] = lambda: (driver.become(C1, Phase.STARTING), later(0.2, lambda: driver.become(C1, DOWN)))
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="went down while its start waited") as error:
+        take(driver, "start", budget_s=60)
+    assert time.monotonic() - began < 5
+    assert error.value.code == "action.went-down"
+
+
+def test_a_start_that_takes_too_long_says_what_it_sees(driver):
+    driver.on["start", C1] = lambda: driver.become(C1, Phase.PAUSED)
+    with pytest.raises(ActionFailed, match="is not up: paused"):
+        take(driver, "start", budget_s=0.2)
+
+
+def test_a_start_that_nobody_can_see_is_undetermined(driver):
+    driver.on["start", C1] = lambda: driver.become(C1, Phase.UNKNOWN)
+    with pytest.raises(Undetermined, match="its status is unknown: as told"):
+        take(driver, "start", budget_s=0.2)
+
+
+def test_an_application_without_a_check_is_believed_and_one_that_lags_is_waited_for(driver):
+    app = resource("app#1", start=("a",))
+    driver.on["start", "app#1"] = lambda: driver.become("app#1", Phase.INAPPLICABLE)
+    take(driver, "start", each=app)
+    driver.on["start", "app#1"] = lambda: (driver.become("app#1", DOWN), later(0.2, lambda: driver.become("app#1", UP)))
+    assert take(driver, "start", each=app, budget_s=5) >= 0.2
+
+
+# --- stop and kill ---------------------------------------------------------------------------------------------------
+
+
+def test_a_guest_that_missed_the_request_is_asked_again(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.1)
+    driver.become(C1, UP)
+    driver.on["stop", C1] = lambda: driver.become(C1, DOWN) if driver.calls.count("stop container#1") == 3 else None
+    took = take(driver, "stop", budget_s=5)
+    assert driver.verbs() == ["stop container#1"] * 3
+    assert 0.2 <= took < 2
+
+
+def test_a_guest_that_ignores_the_request_costs_its_budget(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.15)
+    driver.become(C1, UP)
+    driver.on["stop", C1] = lambda: None
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="still not down after being asked") as error:
+        take(driver, "stop", budget_s=0.4)
+    assert 0.4 <= time.monotonic() - began < 1
+    assert error.value.code == "action.timeout"
+    assert driver.verbs().count("stop container#1") >= 2
+
+
+def test_a_daemon_that_restarts_is_asked_again(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.1)
+    driver.become(C1, UP)
+
+    def restarting():
+        if driver.calls.count("stop container#1") < 3:
+            raise Undetermined("connection refused")
+        driver.become(C1, DOWN)
+
+    driver.on["stop", C1] = restarting
+    take(driver, "stop", budget_s=5)
+    assert driver.verbs() == ["stop container#1"] * 3
+
+
+def test_a_driver_that_says_no_is_not_asked_again(driver):
+    driver.become(C1, UP)
+    driver.on["stop", C1] = DriverError("no agent")
+    with pytest.raises(DriverError):
+        take(driver, "stop", budget_s=5)
+    assert driver.verbs() == ["stop container#1"]
+
+
+def test_an_application_is_asked_once_and_then_waited_for(driver):
+    app = resource("app#1", stop=("b",))
+    driver.become("app#1", UP)
+    driver.on["stop", "app#1"] = lambda: later(0.2, lambda: driver.become("app#1", DOWN))
+    assert take(driver, "stop", each=app, budget_s=5) >= 0.2
+    assert driver.verbs() == ["stop app#1"]
+    driver.become("app#1", UP)
+    driver.on["stop", "app#1"] = Undetermined("it hung")
+    with pytest.raises(Undetermined):
+        take(driver, "stop", each=app)
+
+
+def test_an_application_without_a_check_is_stopped_when_its_command_is_done(driver):
+    driver.on["stop", "app#1"] = lambda: driver.become("app#1", Phase.INAPPLICABLE)
+    assert take(driver, "stop", each=resource("app#1", stop=("b",)), budget_s=5) < 1
+
+
+def test_a_kill_that_does_not_help(driver):
+    driver.become(C1, UP)
+    driver.on["kill", C1] = lambda: driver.become(C1, Phase.STUCK)
+    with pytest.raises(ActionFailed, match="forced to stop: stuck"):
+        take(driver, "kill", budget_s=0.2)
+
+
+def test_a_kill_waits_for_its_effect(driver):
+    driver.become(C1, UP)
+    driver.on["kill", C1] = lambda: later(0.15, lambda: driver.become(C1, DOWN))
+    assert take(driver, "kill", budget_s=5) >= 0.15
+
+
+# --- bad drivers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["start", "kill"])
+def test_a_verb_that_hangs_is_abandoned(driver, verb):
+    driver.become(C1, UP if verb == "kill" else DOWN)
+    driver.on[verb, C1] = driver.hang
+    began = time.monotonic()
+    with pytest.raises(Undetermined, match="fake driver did not answer within"):
+        take(driver, verb, budget_s=0.2)
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_stop_that_hangs_ends_with_its_budget(driver):
+    driver.become(C1, UP)
+    driver.on["stop", C1] = driver.hang
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="still not down"):
+        take(driver, "stop", budget_s=0.3)
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), OSError(5, "I/O error"), SystemExit(3), AssertionError()])
+@pytest.mark.parametrize("verb", ["start", "kill"])
+def test_odd_exceptions_are_undetermined(driver, verb, error):
+    driver.become(C1, UP if verb == "kill" else DOWN)
+    driver.on[verb, C1] = error
+    with pytest.raises(Undetermined, match=f"broke off with {type(error).__name__}"):
+        take(driver, verb, budget_s=5)
+
+
+@pytest.mark.parametrize("answer", [None, "up", {}, 0, KeyError("x"), SystemExit(1)])
+def test_a_garbled_look_is_unknown(driver, answer):
+    driver.on["observe", C1] = answer if isinstance(answer, BaseException) else lambda: answer
+    assert StepTaker(driver_of=lambda _: driver).observe(guest()).phase is Phase.UNKNOWN
+    with pytest.raises(Undetermined):
+        take(driver, "start", budget_s=0.1)
+
+
+def test_a_resource_without_a_driver():
+    with pytest.raises(ActionFailed, match="not handled"):
+        take("ip resources are not handled", "start")
+
+
+def test_a_driver_that_cannot_be_had_is_undetermined():
+    def finder(_):
+        raise Undetermined("its constructor failed")
+
+    assert StepTaker(driver_of=finder).observe(guest()).phase is Phase.UNKNOWN
+
+
+# --- drivers that wait -----------------------------------------------------------------------------------------------
+
+
+class Watcher(FakeDriver):
+    """A driver that can wait: ``answer`` says how."""
+
+    capabilities = frozenset({Capability.WAIT})
+    watches = 0
+
+    def wait(self, resource, until, *, budget_s):
+        self.watches += 1
+        return self.answer(resource, until, budget_s)
+
+
+@pytest.fixture
+def watcher():
+    made = Watcher(container_1=DOWN)
+    made.on["start", C1] = lambda: (made.become(C1, Phase.STARTING), later(0.3, lambda: made.become(C1, UP)))
+    yield made
+    made.close()
+
+
+def test_a_driver_that_waits_is_not_polled(watcher):
+    def answer(resource, until, budget_s):
+        while not until(found := seen(watcher.phases[resource.rid])):
+            time.sleep(0.01)
+        return found
+
+    watcher.answer = answer
+    take(watcher, "start", budget_s=5)
+    assert watcher.watches == 1
+    assert "observe container#1" not in watcher.calls
+
+
+def crash(*_):
+    raise ConnectionResetError("the daemon restarts")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [crash, lambda *_: None, lambda *_: "running", lambda *_: seen(Phase.UNKNOWN), lambda *_: seen(Phase.STARTING)],
+    ids=["raises", "none", "text", "unknown", "early"],
+)
+def test_a_watch_that_breaks_off_is_followed_by_looks(watcher, answer):
+    watcher.answer = answer
+    assert 0.3 <= take(watcher, "start", budget_s=5) < 2
+    assert watcher.watches == 1
+
+
+def test_a_watch_that_hangs_ends_with_the_budget(watcher):
+    watcher.on["start", C1] = lambda: watcher.become(C1, Phase.STARTING)
+    watcher.answer = lambda *_: watcher.hang()
+    began = time.monotonic()
+    with pytest.raises(Undetermined, match="did not answer within"):
+        take(watcher, "start", budget_s=0.3)
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_broken_watch_does_not_hammer_the_guest_with_requests(watcher, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.2)
+    watcher.become(C1, UP)
+    watcher.on["stop", C1] = Undetermined("connection refused")
+    watcher.answer = crash
+    with pytest.raises(ActionFailed):
+        take(watcher, "stop", budget_s=0.5)
+    assert watcher.verbs().count("stop container#1") <= 4
+
+
+def test_cancelling_ends_a_watch(watcher):
+    cancelled = threading.Event()
+    watcher.on["start", C1] = lambda: (watcher.become(C1, Phase.STARTING), later(0.1, cancelled.set))
+
+    def answer(resource, until, budget_s):
+        while not until(found := seen(watcher.phases[resource.rid])):
+            time.sleep(0.01)
+        return found
+
+    watcher.answer = answer
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="interrupted"):
+        take(watcher, "start", budget_s=30, cancelled=cancelled)
+    assert time.monotonic() - began < 2

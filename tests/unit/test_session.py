@@ -1,0 +1,387 @@
+"""The session, on the simulated hypervisor and with third-party drivers that misbehave."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import vmsvc
+from tests.support import lay_plugin
+
+ONE = """
+    [DEFAULT]
+    nodes = n1
+    lock_timeout = 300ms
+
+    [container#1]
+    type = null
+    name = web1
+"""
+TWO = (
+    ONE
+    + """
+    [container#2]
+    type = null
+    name = web2
+"""
+)
+
+
+@pytest.fixture
+def web(session, make_service):
+    return session.load(make_service(ONE))
+
+
+def test_a_service_goes_up_and_down(session, web, hypervisor):
+    assert session.services() == ["web"]
+    assert session.status(web).avail is vmsvc.Status.DOWN
+    report = session.start(web)
+    assert [str(result.step) for result in report.results] == ["start container#1"]
+    assert session.status(web).avail is vmsvc.Status.UP
+    assert session.start(web).results == ()
+    session.restart(web)
+    session.stop(web)
+    assert session.status(web).avail is vmsvc.Status.DOWN
+    assert session.stop(web).results == ()
+    assert hypervisor.starts("web1") == 2
+
+
+def test_a_plan_changes_nothing_and_a_stale_one_is_refused(session, web, root, hypervisor):
+    plan = session.plan("start", web)
+    assert [str(step) for step in plan.steps] == ["start container#1"]
+    assert not (root / "var").exists()
+    assert not (root / "run").exists()
+    hypervisor.set("web1", phase="running")
+    with pytest.raises(vmsvc.Refused, match="out of date") as error:
+        session.run(plan)
+    assert (error.value.code, error.value.hint) == ("refused.stale-plan", "make a new plan")
+    assert hypervisor.starts("web1") == 0
+    hypervisor.set("web1", phase="stopped")
+    assert len(session.run(plan).results) == 1
+
+
+def test_a_refused_plan_does_not_run(session, web, hypervisor):
+    hypervisor.set("web1", phase="paused")
+    with pytest.raises(vmsvc.Refused, match="paused: neither up nor down"):
+        session.start(web)
+    hypervisor.set(None, fail=["observe"])
+    for action in ("start", "stop", "restart"):
+        with pytest.raises(vmsvc.Undetermined, match="its status is unknown: the hypervisor refused the connection"):
+            session.act(action, web)
+    assert hypervisor.log() == ()
+
+
+def test_there_is_no_such_action(session, web):
+    with pytest.raises(vmsvc.UsageError, match="no action 'sotp'"):
+        session.act("sotp", web)
+
+
+def test_consent_reaches_the_plan(session, make_service, hypervisor):
+    web = session.load(make_service(ONE))
+    hypervisor.set("web1", phase="running", ignore_stop=True)
+    report = session.act("stop", web, consent=vmsvc.Consent(kill=True))
+    assert [str(result.step) for result in report.results] == ["kill container#1"]
+
+
+def test_a_guest_that_ignores_the_request_is_forced_each_in_its_budget(session, make_service, hypervisor):
+    web = session.load(make_service(ONE + "    stop_timeout = 500ms\n    kill_timeout = 2s\n    ignore_stop = true\n"))
+    hypervisor.set("web1", phase="running")
+    began = time.monotonic()
+    report = session.stop(web)
+    assert 0.5 <= time.monotonic() - began < 2.5
+    assert [(str(result.step), bool(result.error)) for result in report.results] == [
+        ("stop container#1", True),
+        ("kill container#1", False),
+    ]
+
+
+def test_a_guest_that_dies_while_it_starts_and_the_rollback_of_the_other(session, make_service, hypervisor):
+    web = session.load(make_service(TWO + "    start_delay = 30s\n"))
+    told = []
+
+    def progress(said):
+        told.append((str(said.step), said.duration_s is not None))
+        if told[-1] == ("start container#2", False):
+            threading.Timer(0.3, lambda: hypervisor.set("web2", phase="stopped")).start()
+
+    began = time.monotonic()
+    with pytest.raises(vmsvc.ActionFailed, match="went down while its start waited") as error:
+        session.act("start", web, progress=progress)
+    assert time.monotonic() - began < 10
+    assert [problem.message for problem in error.value.problems][1:] == ["rolled back: stop container#1: done"]
+    assert hypervisor.machine("web1").phase == "stopped"
+    assert ("start container#1", True) in told
+
+
+def test_cancelling_from_elsewhere(session, make_service, hypervisor):
+    web = session.load(make_service(ONE + "    start_delay = 30s\n"))
+    cancelled = threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    began = time.monotonic()
+    with pytest.raises(vmsvc.ActionFailed, match="interrupted"):
+        session.act("start", web, cancelled=cancelled)
+    assert time.monotonic() - began < 5
+    assert hypervisor.machine("web1").phase == "stopped"
+
+
+def test_a_hypervisor_that_hangs_holds_up_nobody_else(session, make_service, hypervisor):
+    web = session.load(make_service(ONE))
+    app = session.load(make_service("[DEFAULT]\nnodes = n1\n[app#1]\ncheck = true\n", name="app"))
+    hypervisor.set(None, hang=["observe"])
+    began = time.monotonic()
+    hung, good = session.statuses([web, app])
+    assert time.monotonic() - began < 10
+    assert (hung.avail, good.avail) == (vmsvc.Status.UNKNOWN, vmsvc.Status.UP)
+    assert not hung.is_determined
+    assert hung.instances[0].resources[0].observation.evidence.duration_s > 0
+    hypervisor.set(None, hang=[])
+
+
+def test_applications_of_the_node(session, make_service, root):
+    flag = root / "flag"
+    name = make_service(
+        f"""
+        [DEFAULT]
+        nodes = n1
+        [app#1]
+        start = touch {flag}
+        stop = rm {flag}
+        check = test -e {flag}
+        [ip#1]
+        ipname = 192.0.2.1
+        ipdev = eth0
+        """
+    )
+    service = session.load(name)
+    assert session.status(service).avail is vmsvc.Status.DOWN
+    session.start(service)
+    assert flag.exists()
+    status = session.status(service)
+    assert status.avail is vmsvc.Status.UP
+    reasons = {item.resource.rid: item.observation.evidence.detail for item in status.instances[0].resources}
+    assert reasons["ip#1"] == "ip resources are not handled by this version yet"
+    session.stop(service)
+    assert not flag.exists()
+
+
+def test_an_application_in_a_guest_is_not_run_on_the_node(session, make_service):
+    service = session.load(make_service(ONE + "\n    [app#1]\n    start = false\n    check = false\n"))
+    session.start(service)
+    app = session.status(service).instances[0].resources[1]
+    assert app.status is vmsvc.Status.NA
+    assert "inside a guest" in app.observation.evidence.detail
+
+
+def test_examine_and_a_file_by_path(session, make_service, root):
+    make_service(ONE.replace("n1", "n2"))
+    service, problems = session.examine("web")
+    assert service.name == "web"
+    assert problems
+    assert session.load(root / "etc/vmsvc/services/web.conf") == service
+    with pytest.raises(vmsvc.UsageError, match="wbe"):
+        session.load("wbe")
+
+
+# --- the store -------------------------------------------------------------------------------------------------------
+
+
+def test_push_and_diskupdate(session, make_service, root, hypervisor):
+    web = session.load(make_service(ONE + "    disks = /dev/sdz /x.img\n    vcpus = 2\n"))
+    assert session.stored(web, "push") is None
+    pushed = session.push(web)
+    assert session.stored(web, "push") == pushed
+    assert pushed.content["status"]["avail"] == "down"
+    assert pushed.content["guests"][0]["sizes"]["vcpus"] == 2
+    assert [row["source"] for row in session.diskupdate(web).content] == ["/dev/sdz", "/x.img"]
+    assert session.stored(web, "disks").node == "n1"
+    # The definition was kept, so a node that has lost the guest can define it again.
+    hypervisor.set("web1", phase="absent")
+    session.start(web)
+    assert [entry.verb for entry in hypervisor.log()] == ["define", "start"]
+    hypervisor.set("web1", phase="absent")
+    with pytest.raises(vmsvc.DriverError, match="web1"):
+        session.diskupdate(web)
+    assert [row["source"] for row in session.stored(web, "disks").content] == ["/dev/sdz", "/x.img"]
+
+
+# --- locks and other processes ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slow_action(session, make_service, hypervisor):
+    """Another process starts ``web``, which takes a while."""
+    web = session.load(make_service(ONE + "    start_delay = 60s\n"))
+    code = "import vmsvc\nwith vmsvc.Session() as session:\n    session.start(session.load('web'))"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 20
+    while hypervisor.machine("web1").phase != "starting":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    yield web, process
+    process.kill()
+    process.wait()
+
+
+def test_status_tells_of_an_action_and_is_not_held_up_by_it(session, slow_action):
+    web, process = slow_action
+    began = time.monotonic()
+    status = session.status(web)
+    assert time.monotonic() - began < 2
+    assert status.avail is vmsvc.Status.WARN
+    (note,) = status.instances[0].notes
+    assert note.startswith(f"going on: start by pid {process.pid} since")
+    with pytest.raises(vmsvc.Busy, match=f"start by pid {process.pid}"):
+        session.stop(web)
+
+
+def test_an_action_that_was_killed_is_told_until_the_next_one(session, slow_action, hypervisor):
+    web, process = slow_action
+    process.kill()
+    process.wait()
+    (note,) = session.status(web).instances[0].notes
+    assert f"by pid {process.pid} was cut short; it had begun: start container#1" in note
+    assert any("cut short" in problem.message for problem in session.plan("stop", web).notes)
+    session.stop(web)
+    assert session.status(web).instances[0].notes == ()
+    assert hypervisor.machine("web1").phase == "stopped"
+
+
+def test_threads_act_on_services_of_their_own(session, make_service, hypervisor):
+    names = [make_service(ONE.replace("web1", f"g{number}"), name=f"s{number}") for number in range(8)]
+    services = [session.load(name) for name in names]
+    threads = [threading.Thread(target=session.start, args=[service]) for service in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {status.avail for status in session.statuses(services)} == {vmsvc.Status.UP}
+    assert [hypervisor.starts(f"g{number}") for number in range(8)] == [1] * 8
+
+
+# --- third-party drivers ---------------------------------------------------------------------------------------------
+
+DRIVER = """
+    import time
+    from vmsvc.driver import Evidence, Guest, Observation, Phase, hookimpl
+
+    class Driver:
+        type = "odd"
+        kind = "container"
+        api = frozenset({1})
+        options = Guest
+        capabilities = frozenset()
+
+        def __init__(self, context):
+            INIT
+        def observe(self, resource, *, budget_s):
+            OBSERVE
+        def start(self, resource, *, budget_s): pass
+        def stop(self, resource, *, budget_s): pass
+        def kill(self, resource, *, budget_s): pass
+        def close(self):
+            CLOSE
+
+    @hookimpl
+    def vmsvc_drivers():
+        return [Driver]
+"""
+STATUS = """
+    import sys, threading, time
+    import vmsvc
+    session = vmsvc.Session()
+    web, app = session.load("web"), session.load("app")
+    began = time.monotonic()
+    for _ in range(50):
+        bad, good = session.statuses([web, app])
+        assert bad.avail is vmsvc.Status.UNKNOWN, bad
+        assert good.avail is vmsvc.Status.UP, good
+    took = time.monotonic() - began
+    session.close()
+    print(threading.active_count(), took, bad.instances[0].resources[0].observation.evidence.detail)
+    print(time.monotonic())
+"""
+
+
+def fifty_statuses(root, make_service, monkeypatch, *, init="pass", observe="pass", close="pass", quick=True):
+    source = textwrap.dedent(DRIVER).replace("INIT", init).replace("OBSERVE", observe).replace("CLOSE", close)
+    lay_plugin(root / "site", "odd_driver", source)
+    make_service("[DEFAULT]\nnodes = n1\n[container#1]\ntype = odd\nname = x\n")
+    make_service("[DEFAULT]\nnodes = n1\n[app#1]\ncheck = true\n", name="app")
+    monkeypatch.setenv("PYTHONPATH", str(root / "site"))
+    monkeypatch.setenv("VMSVC_DISABLE_PLUGINS", "kvm")
+    short = "import vmsvc.core.resource as r, vmsvc.core.observe as o; r.OBSERVE_BUDGET_S = 0.2; o.GRACE_S = 0.1\n"
+    code = short + textwrap.dedent(STATUS)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    first, at = done.stdout.splitlines()
+    assert time.monotonic() - float(at) < 2  # the exit waited for nobody
+    threads, took, detail = first.split(maxsplit=2)
+    return int(threads), float(took), detail
+
+
+def test_fifty_statuses_of_a_driver_that_hangs(root, make_service, monkeypatch):
+    threads, took, detail = fifty_statuses(root, make_service, monkeypatch, observe="time.sleep(600)")
+    assert threads <= 12
+    assert took < 15
+    assert "odd driver is not answering: 8 earlier calls have not returned" in detail
+
+
+def test_a_driver_whose_close_hangs_holds_up_no_exit(root, make_service, monkeypatch):
+    _, _, detail = fifty_statuses(root, make_service, monkeypatch, close="time.sleep(600)")
+    assert detail == "it gave no answer for this resource"
+
+
+def test_a_driver_that_cannot_be_made_is_unknown(root, make_service, monkeypatch):
+    _, _, detail = fifty_statuses(root, make_service, monkeypatch, init="raise OSError('no socket')")
+    assert "there is no working driver for container resources of type odd: OSError: no socket" in detail
+
+
+def test_plugins_hear_of_steps_and_may_veto(root, make_service, monkeypatch, hypervisor):
+    lay_plugin(
+        root / "site",
+        "hearing_plugin",
+        """
+        from vmsvc.driver import hookimpl
+
+        @hookimpl
+        def vmsvc_before_step(step, service):
+            heard.append(f"before {step} of {service.name}")
+            if step.verb == "stop":
+                raise RuntimeError("not now")
+
+        @hookimpl
+        def vmsvc_after_step(step, service, error):
+            heard.append(f"after {step}: {error}")
+            raise ValueError("I do not like it")
+
+        heard = []
+        """,
+    )
+    monkeypatch.syspath_prepend(str(root / "site"))
+    with vmsvc.Session() as session:
+        web = session.load(make_service(ONE))
+        session.start(web)
+        with pytest.raises(vmsvc.ActionFailed, match="a plugin vetoed it: not now"):
+            session.act("stop", web, consent=vmsvc.Consent())
+    heard = sys.modules.pop("hearing_plugin").heard
+    assert heard[:3] == [
+        "before start container#1 of web",
+        "after start container#1: ",
+        "before stop container#1 of web",
+    ]
+
+
+def test_plugins_are_listed(session):
+    (null,) = [report for report in session.plugins if report.name == "null"]
+    assert null.state is vmsvc.PluginState.OK
+    assert ("container", "null") in session.catalog.classes
+
+
+def test_the_node(session, root):
+    assert (session.node.name, session.node.root, session.node.mode) == ("n1", Path(root), "TST")
