@@ -17,7 +17,7 @@ import pytest
 if not any(entry.name == "null" for entry in importlib.metadata.entry_points(group="vmsvc")):
     pytest.skip("vmsvc-null is not installed", allow_module_level=True)
 
-from vmsvc_null import Hypervisor  # noqa: E402
+from vmsvc_null import Hypervisor
 
 from vmsvc.cli import main
 

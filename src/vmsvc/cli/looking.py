@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmsvc.cli import render, selection
+from vmsvc.cli import render, selection, tree
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import plain
 from vmsvc.cli.selection import Failure
@@ -23,7 +23,7 @@ def status(call: Call) -> int:
         The exit code.
     """
     statuses, failures = _look(call)
-    call.screen.answer(_document(statuses, failures), render.overview(statuses))
+    call.screen.answer(_document(statuses, failures), tree.overview(statuses))
     return _exit_code(statuses, failures)
 
 
@@ -37,7 +37,7 @@ def print_status(call: Call) -> int:
         The exit code.
     """
     statuses, failures = _look(call)
-    call.screen.answer(_document(statuses, failures), render.trees(statuses, call.session.node))
+    call.screen.answer(_document(statuses, failures), tree.trees(statuses, call.session.node))
     return _exit_code(statuses, failures)
 
 

@@ -36,6 +36,8 @@ _ACTIONS = {
 }
 #: Actions of one service, whose command takes one name.
 _ONE = ("print config", "edit config", "show", "create", "get", "set", "unset")
+#: Actions of no service at all.
+_NONE = ("ls", "list")
 _STARTING = ("start", "restart")
 _ACTING = ("start", "stop", "restart")
 
@@ -56,7 +58,7 @@ class _Legacy(grammar.Parser):
     """Parses ``svcmgr``'s words into what ``vmsvc``'s grammar makes of their translation."""
 
     def __init__(self) -> None:
-        pairs = "".join(f"\n  svcmgr -s NAME {old:<16} vmsvc {new} NAME" for old, new in _ACTIONS.items())
+        pairs = "".join(f"\n  {old:<16} vmsvc {new}{'' if old in _NONE else ' NAME'}" for old, new in _ACTIONS.items())
         super().__init__(
             prog="svcmgr",
             description="Act on services in the grammar of old. `vmsvc` says the same, and more.",
@@ -101,7 +103,7 @@ class _Legacy(grammar.Parser):
         words += [f"--format={asked.format}"] if asked.format else []
         words += [f"--color={asked.color}"] if asked.color else []
         words += [f"--{flag}" for flag in ("verbose", "drp", "dry-run") if getattr(asked, flag.replace("-", "_"))]
-        if action not in ("ls", "list"):
+        if action not in _NONE:
             words += ["--", *_names(asked)]
         if action == "set":
             words += [f"{asked.param}={asked.value}"]
@@ -123,7 +125,7 @@ class _Legacy(grammar.Parser):
             near = difflib.get_close_matches(action, _ACTIONS, n=1)
             guess = f"did you mean {near[0]!r}? " if near else ""
             self._refuse(f"there is no action {action!r}", f"{guess}`vmsvc --help` lists what vmsvc can do")
-        if not names and action not in ("ls", "list", "status", "print status"):
+        if not names and action not in (*_NONE, "status", "print status"):
             self._refuse(f"{action} needs a service", f"say `svcmgr -s NAME {action}`")
         if len(names) > 1 and action in _ONE:
             self._refuse(f"{action} takes one service at a time", f"say `vmsvc {_ACTIONS[action]} NAME` for each")

@@ -1,0 +1,91 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from vmsvc.cli.render import columns, value
+from vmsvc.cli.screen import plain
+from vmsvc.cli.tree import overview, trees
+from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
+from vmsvc.core.node import Node
+from vmsvc.core.resource import App, Guest, Ip
+from vmsvc.core.service import Service
+from vmsvc.core.status import Evidence, Observation, Phase
+
+
+def seen(phase, state, *, age_s=0.0, duration_s=0.0, warnings=()):
+    evidence = Evidence(probe="look", detail=f"it is {state}", at=time.time() - age_s, duration_s=duration_s)
+    return Observation(phase=phase, state=state, evidence=evidence, warnings=warnings)
+
+
+def of(resource, observation):
+    return ResourceStatus(resource=resource, observation=observation)
+
+
+GUEST = Guest(service="web", rid="container#1", kind="container", type="kvm", name="web01")
+APP = App(service="web", rid="app#10", kind="app", optional=True)
+IP = Ip(service="web", rid="ip#1", kind="ip", ipname="10.0.0.1", ipdev="br0", disable=True)
+
+
+def status(*instances):
+    return ServiceStatus(service=Service(name="web", file=Path("/web.conf")), instances=instances)
+
+
+def text(lines):
+    return ["".join(part for part, _ in line) for line in lines]
+
+
+def test_a_tree_with_everything():
+    here = Instance(
+        node="n1",
+        resources=(
+            of(GUEST, seen(Phase.PAUSED, "paused (ioerror)", age_s=12, duration_s=2.5, warnings=("autostart is on",))),
+            of(APP, seen(Phase.STOPPED, "stopped", age_s=7.2)),
+            of(IP, seen(Phase.INAPPLICABLE, "n/a")),
+        ),
+        notes=("going on: start",),
+    )
+    there = Instance(node="n2", resources=(of(GUEST, seen(Phase.STOPPED, "absent")),))
+
+    assert text(trees([status(here, there)], Node(name="N1"))) == [
+        "web  warn  (avail warn)",
+        "├─ n1 (this node)  warn",
+        "│  ├─ container#1  ..  warn  kvm web01     paused (ioerror)",
+        "│  │  warn: look: it is paused (ioerror) (took 2.5 s, 12 s ago)",
+        "│  │  warning: autostart is on",
+        "│  ├─ app#10       .O  down                stopped",
+        "│  │  note: seen 7 s ago",
+        "│  └─ ip#1         D.  n/a   10.0.0.1@br0",
+        "│  note: going on: start",
+        "└─ n2  down",
+        "   └─ container#1  ..  down  kvm web01  absent",
+    ]
+
+
+def test_what_is_plain_takes_one_line():
+    up = status(Instance(node="n1", resources=(of(GUEST, seen(Phase.RUNNING, "running")),)))
+
+    assert text(overview([up])) == ["SERVICE  AVAIL  OVERALL", "web      up     up"]
+    assert text(overview([])) == []
+
+
+def test_a_mixture_tells_what_is_down():
+    mixed = Instance(node="n1", resources=(of(GUEST, seen(Phase.RUNNING, "on")), of(APP, seen(Phase.STOPPED, "off"))))
+
+    assert text(overview([status(mixed)]))[1:] == ["web      up     warn", "  app#10  down  off: look: it is off"]
+
+
+def test_columns_have_no_blanks_at_the_end():
+    rows = [(("a", ""), ("bbb", ""), ("", "")), (("aaaa", ""), ("", ""), ("", ""))]
+
+    assert text(columns(rows)) == ["a     bbb", "aaaa"]
+    assert text(columns([])) == []
+    assert text([plain(3)]) == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(True, "true"), (240.0, "240"), (0.5, "0.5"), (("a", "b"), "a b"), ((), ""), ("x", "x"), (3, "3")],
+)
+def test_values_read_as_in_a_file(content, expected):
+    assert value(content) == expected
