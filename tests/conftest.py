@@ -3,6 +3,11 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes is the machine's affair; whole tests have their time limit.
+settings.register_profile("vmsvc", deadline=None)
+settings.load_profile("vmsvc")
 
 
 @pytest.fixture

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core import schema
-from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.errors import ExitCode, Problem, Severity
+from vmsvc.core.executor import Report, StepResult
 from vmsvc.core.instance import ServiceStatus, instance_of
-from vmsvc.core.plan import plan
+from vmsvc.core.plan import Step, plan
 from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
 from vmsvc.core.status import Phase
+from vmsvc.core.store import Snapshot
 
 WEB = service(guest(1), guest(2, disable=True), resource("sync#1"), nodes=("n1", "n2"))
 FACTS = {
@@ -91,3 +94,59 @@ def test_service():
     assert (data["name"], data["file"], data["settings"]["rollback"]) == ("web", "/etc/web.conf", True)
     assert [each["rid"] for each in data["resources"]] == ["container#1", "container#2", "sync#1"]
     assert data["resources"][2]["settings"]["target"] == ["nodes"]
+
+
+# --- what commands add -----------------------------------------------------------------------------------------------
+
+STEP = Step(rid="container#1", verb="start", budget_s=1.0)
+NOTE = Problem(message="by the way", severity=Severity.NOTE)
+
+
+def result_of(exit_code=ExitCode.DONE, results=(), problems=(), *, ran=True):
+    report = Report(plan=plan("start", WEB, NODE, FACTS), results=results) if ran else None
+    return plain(schema.action_result("web", exit_code=exit_code, report=report, status=None, problems=problems))
+
+
+def test_action():
+    found = result_of(results=[StepResult(step=STEP, duration_s=0.5, acted=True)], problems=[NOTE])
+    assert (found["service"], found["outcome"], found["exit_code"], found["status"]) == ("web", "done", 0, None)
+    assert found["steps"] == [{"rid": "container#1", "verb": "start", "duration_s": 0.5, "error": ""}]
+    assert {kept["rid"] for kept in found["kept"]} == {"container#2", "sync#1"}
+    assert ([each["message"] for each in found["notes"]], found["errors"]) == (["by the way"], [])
+    whole = plain(schema.action("start", [found], [Problem(message="no such service")]))
+    assert (whole["schema"], whole["action"], whole["results"]) == ("vmsvc.action/1", "start", [found])
+    assert whole["errors"][0]["message"] == "no such service"
+
+
+def test_outcomes():
+    assert result_of()["outcome"] == "unchanged"
+    for code in ExitCode:
+        found = result_of(code, problems=[Problem(message="x"), NOTE], ran=False)
+        assert (found["outcome"], found["exit_code"]) == (code.name.lower(), int(code))
+        assert [each["message"] for each in found["errors"]] == ["x"]
+
+
+def test_validation():
+    data = plain(schema.validation([(Path("/a"), [NOTE]), (Path("/b"), [NOTE, Problem(message="x")])]))
+    assert data["schema"] == "vmsvc.validation/1"
+    assert [(each["file"], each["valid"], len(each["problems"])) for each in data["files"]] == [
+        ("/a", True, 1),
+        ("/b", False, 2),
+    ]
+
+
+def test_services_and_shown():
+    data = plain(schema.services([WEB], [NOTE]))
+    assert (data["schema"], len(data["errors"])) == ("vmsvc.services/1", 1)
+    assert data["services"] == [
+        {"name": "web", "file": "/etc/web.conf", "env": "", "nodes": ["n1", "n2"], "drpnodes": [], "types": ["fake"]}
+    ]
+    data = plain(schema.shown(WEB, []))
+    assert (data["schema"], data["service"]["name"], data["guests"]) == ("vmsvc.service/1", "web", [])
+
+
+def test_snapshots():
+    data = plain(schema.snapshots([Snapshot(service="web", topic="push", node="n1", at=1.0, content={"a": 1})], [NOTE]))
+    assert data["schema"] == "vmsvc.stored/1"
+    assert data["stored"] == [{"service": "web", "topic": "push", "node": "n1", "at": 1.0, "content": {"a": 1}}]
+    assert len(data["errors"]) == 1

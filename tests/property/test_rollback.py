@@ -1,0 +1,67 @@
+"""Whatever fails in a start: what was up stays up, what was down is down again or is named, and nothing else happens."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import NODE, FakeDriver, Hooks, guest, seen, service
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
+from vmsvc.core.executor import Executor
+from vmsvc.core.journal import Journal
+from vmsvc.core.plan import plan
+from vmsvc.core.status import Phase
+
+RIDS = [f"container#{number}" for number in (1, 2, 3)]
+BEFORE = st.fixed_dictionaries(
+    dict.fromkeys(RIDS, st.sampled_from([Phase.RUNNING, Phase.STOPPED, Phase.ABSENT, Phase.SAVED]))
+)
+FAILURES = st.dictionaries(
+    st.tuples(st.sampled_from(["start", "stop", "kill"]), st.sampled_from(RIDS)),
+    st.sampled_from([DriverError("denied"), Undetermined("silent"), KeyError("odd"), SystemExit(1)]),
+    max_size=4,
+)
+
+
+def run(before, failures, vetoed):
+    driver, hooks = FakeDriver(), Hooks()
+    driver.phases, driver.on = dict(before), dict(failures)
+
+    def veto(step):
+        if str(step) == vetoed:
+            raise RuntimeError("vetoed")
+
+    hooks.before = veto
+    web = service(*(guest(number, start_timeout=0.1, stop_timeout=0.0, kill_timeout=0.0) for number in (1, 2, 3)))
+    made = plan("start", web, NODE, {rid: seen(phase) for rid, phase in before.items()})
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "web.jsonl")
+        try:
+            Executor(driver_of=lambda _: driver, journal=journal, hooks=hooks).run(made)
+        except VmsvcError as error:
+            return driver, journal.unfinished(), error
+        return driver, journal.unfinished(), None
+
+
+@given(BEFORE, FAILURES, st.sampled_from(["", *(f"{verb} {rid}" for verb in ("start", "stop") for rid in RIDS)]))
+def test_a_start_is_whole_or_taken_back(before, failures, vetoed):
+    driver, unfinished, error = run(before, failures, vetoed)
+    assert unfinished is None
+    up_before = {rid for rid, phase in before.items() if phase is Phase.RUNNING}
+    up_after = {rid for rid, phase in driver.phases.items() if phase is Phase.RUNNING}
+    assert not any(verb.endswith(tuple(up_before)) for verb in driver.verbs())
+    assert up_after >= up_before
+    if error is None:
+        assert up_after == set(RIDS)
+        return
+    told = [problem.message for problem in error.problems]
+    assert told[0].startswith("start of web failed at start container#")
+    # What is still up although it was down is named, with the reason why it could not be taken back.
+    for rid in up_after - up_before:
+        assert any(rid in message and not message.endswith(": done") for message in told[1:]), (rid, told)
+    # And only what this action has started is taken back.
+    for message in told[1:]:
+        assert any(f"start {rid}" in driver.calls for rid in RIDS if rid in message)
