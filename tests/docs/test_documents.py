@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,32 @@ def test_every_page_is_reached_from_the_index():
         for page in TREE.glob("docs/*/*.md")
         if page.parent.name != "_build"
     }
+
+
+@pytest.mark.parametrize("name", ["write-a-driver", "use-from-python"])
+def test_code_to_copy_is_strictly_typed(tmp_path, name):
+    blocks = fences(TREE / f"docs/how-to/{name}.md", "python")
+    files = [tmp_path / f"block{number}.py" for number in range(len(blocks))]
+    for file, block in zip(files, blocks, strict=True):
+        file.write_text(block)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--cache-dir",
+        tmp_path / "cache",
+        *files,
+    ]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert files
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_the_driver_to_copy_is_small():
+    [driver] = fences(TREE / "docs/how-to/write-a-driver.md", "python")
+    assert len([line for line in driver.splitlines() if line]) < 60
 
 
 def run_block(tmp_path: Path, text: str) -> list[str | None]:
