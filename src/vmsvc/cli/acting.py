@@ -15,7 +15,7 @@ from vmsvc.cli.progress import shown
 from vmsvc.cli.screen import Line
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
-from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Severity, VmsvcError
+from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Refused, Severity, Undetermined, VmsvcError
 from vmsvc.core.executor import Report, StepResult
 from vmsvc.core.instance import ServiceStatus
 from vmsvc.core.plan import Consent, Plan
@@ -32,7 +32,7 @@ class Ending:
     Attributes:
         name: The service's name.
         report: What was done; ``None`` where it failed or was refused.
-        status: The service's status afterwards; ``None`` where the service could not be read.
+        status: The service's status afterwards; ``None`` where nobody looked.
         error: Why it failed or was refused; ``None`` where it did not.
     """
 
@@ -160,7 +160,7 @@ def _check_rids(service: Service, rids: Sequence[str]) -> None:
 
 
 def _act(call: Call, name: str, *, progress: Callable[..., None], cancelled: threading.Event) -> Ending:
-    """Act on one service, and look at it afterwards, however that went."""
+    """Act on one service, and look at it afterwards, unless it is left as it was or cannot be seen."""
     action, session = call.arguments.action, call.session
     if cancelled.is_set():
         raise ActionFailed(f"{action} of {name} was not begun: interrupted", code="action.interrupted")
@@ -172,7 +172,8 @@ def _act(call: Call, name: str, *, progress: Callable[..., None], cancelled: thr
         report = session.act(action, service, consent=_consent(call), progress=progress, cancelled=cancelled)
     except VmsvcError as failure:
         error = failure
-    return Ending(name=name, report=report, status=session.status(service), error=error)
+    is_worth_a_look = not isinstance(error, (Refused, Undetermined))
+    return Ending(name=name, report=report, status=session.status(service) if is_worth_a_look else None, error=error)
 
 
 def _lines(endings: Sequence[Ending]) -> Iterator[Line]:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from vmsvc.core.errors import ActionFailed, Busy
 from vmsvc.core.node import Node
 
@@ -29,13 +27,7 @@ def holder_of(node: Node, service: str) -> str:
         Such as ``start by pid 4711 since 21:03:12``; empty when no other process acts.
     """
     words, pid = _words_of(_lock_path(node, service))
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return ""
-    except PermissionError:
-        return words
-    return words if pid not in (0, os.getpid()) else ""
+    return words if pid != os.getpid() and _lives(pid) else ""
 
 
 @contextlib.contextmanager
@@ -52,6 +44,8 @@ def service_lock(node: Node, service: str, intent: str, *, timeout_s: float) -> 
         Busy: Another process still holds it after that time; the message tells which.
         ActionFailed: The lock cannot be made, for want of permission or space.
     """
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to load, and a mere look takes no lock
+
     path = _lock_path(node, service)
     holder = path.with_suffix(".holder")
     try:
@@ -92,3 +86,11 @@ def _words_of(lock_path: Path) -> tuple[str, int]:
         return f"{holder['intent']} by pid {holder['pid']} since {since}", int(holder["pid"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "its holder left no name", 0
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process exists and is more than a zombie: proc(5) on ``stat``."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return False

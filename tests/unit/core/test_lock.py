@@ -145,15 +145,18 @@ def test_a_garbled_note_of_a_holder(node, words):
     assert take(node)
 
 
-def test_a_holder_of_another_user_is_believed(node, monkeypatch):
+def test_another_living_process_is_believed_and_a_zombie_is_not(node):
     (node.run_dir / "locks").mkdir(parents=True)
-    (node.run_dir / "locks/web.holder").write_text(json.dumps({"intent": "start", "pid": 4711, "since": 0}))
-
-    def denied(pid, signal):
-        raise PermissionError
-
-    monkeypatch.setattr(os, "kill", denied)
-    assert holder_of(node, "web").startswith("start by pid 4711")
+    note = node.run_dir / "locks/web.holder"
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        note.write_text(json.dumps({"intent": "start", "pid": child.pid, "since": 0}))
+        assert holder_of(node, "web").startswith(f"start by pid {child.pid}")
+    finally:
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has reaped it
+        assert holder_of(node, "web") == ""
+        child.wait()
 
 
 def test_a_lock_that_cannot_be_made(tmp_path):
