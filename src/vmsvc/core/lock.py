@@ -44,7 +44,7 @@ def service_lock(node: Node, service: str, intent: str, *, timeout_s: float) -> 
         Busy: Another process still holds it after that time; the message tells which.
         ActionFailed: The lock cannot be made, for want of permission or space.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to load, and a mere look takes no lock
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to load, and looking takes no lock
 
     path = _lock_path(node, service)
     holder = path.with_suffix(".holder")

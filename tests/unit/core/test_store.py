@@ -140,3 +140,15 @@ def test_a_full_disk_keeps_what_was_there(small_disk):
     assert store.latest("web", "push").content == "first"
     store.add("web", "push", "n1", "small")
     assert contents(store) == ['"first"', '"small"']
+
+
+def test_an_error_that_ended_the_transaction_is_told_and_not_its_consequence(store):
+    store.add("web", "push", "n1", "first")
+    with sqlite3.connect(store.path) as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON snapshot BEGIN SELECT RAISE(ROLLBACK, 'no more room'); END"
+        )
+    database.close()
+    with pytest.raises(ActionFailed, match="the store cannot be used: no more room"):
+        store.add("web", "push", "n1", "second")
+    assert contents(store) == ['"first"']
