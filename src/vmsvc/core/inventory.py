@@ -23,6 +23,7 @@ _QUESTIONS = {
     Capability.DEFINITION: "definition",
     Capability.CONFIG_FILES: "config_files",
 }
+_LISTS = (Capability.DISKS, Capability.CONFIG_FILES)
 
 
 @frozen(kw_only=True)
@@ -55,7 +56,7 @@ def ask(guest: Guest, driver: Driver[Any], capability: Capability) -> Any:
         capability: The capability that answers it.
 
     Returns:
-        What the role protocol of the capability returns; ``None`` where the driver does not have it.
+        What the role protocol of the capability returns, lists as tuples; ``None`` where the driver does not have it.
 
     Raises:
         DriverError: The guest is not known on this node.
@@ -66,7 +67,8 @@ def ask(guest: Guest, driver: Driver[Any], capability: Capability) -> Any:
     question: Callable[..., Any] = getattr(driver, _QUESTIONS[capability])
     name = f"{driver.type} driver"
     try:
-        return call_within(name, lambda: question(guest, budget_s=_BUDGET_S), budget_s=_BUDGET_S + GRACE_S)
+        answer = call_within(name, lambda: question(guest, budget_s=_BUDGET_S), budget_s=_BUDGET_S + GRACE_S)
+        return tuple(answer) if capability in _LISTS else answer
     except VmsvcError:
         raise
     except Exception as error:
@@ -90,12 +92,11 @@ def facts_of(guest: Guest, driver: Driver[Any]) -> GuestFacts:
             answers[capability] = ask(guest, driver, capability)
         except VmsvcError as error:
             gaps.append(f"{capability.value}: {error}")
-    disks = answers.get(Capability.DISKS)
     return GuestFacts(
         guest=guest,
-        disks=None if disks is None else tuple(disks),
+        disks=answers.get(Capability.DISKS),
         sizes=answers.get(Capability.SIZES),
         definition=answers.get(Capability.DEFINITION) or "",
-        config_files=tuple(answers.get(Capability.CONFIG_FILES) or ()),
+        config_files=answers.get(Capability.CONFIG_FILES) or (),
         gaps=tuple(gaps),
     )
