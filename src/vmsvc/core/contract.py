@@ -29,7 +29,10 @@ G_contra = TypeVar("G_contra", bound=Guest, contravariant=True)
 
 
 class Capability(str, enum.Enum):
-    """What a driver offers beyond the required part; each has its role protocol, and the two must agree."""
+    """What a driver offers beyond the required part; each has its role protocol.
+
+    A driver lists its capabilities by name: what this version of the core knows is no measure of what a driver has.
+    """
 
     BULK = "bulk"
     WAIT = "wait"
@@ -105,12 +108,19 @@ class Driver(Protocol[R_contra]):
             Undetermined: Equal to an ``UNKNOWN``; so is any other exception.
         """
 
-    def start(self, resource: R_contra, *, budget_s: float) -> None:
+    def start(self, resource: R_contra, *, budget_s: float) -> bool:
         """Begin to start the resource; do nothing where it runs or is starting.
+
+        When it returns, :meth:`observe` tells that the resource is starting, or further; a technology that takes a
+        moment to show it is waited for here. The core waits for the rest.
 
         Args:
             resource: The resource to start.
-            budget_s: How long the request itself may take, in seconds. The core waits for the result.
+            budget_s: How long the request itself may take, in seconds.
+
+        Returns:
+            Whether this very call has set it going. The core stops, when it rolls back, only what it has started
+            itself: ``False`` where somebody else was faster.
 
         Raises:
             DriverError: The technology said clearly that it cannot.
@@ -125,7 +135,8 @@ class Driver(Protocol[R_contra]):
             budget_s: How long the request itself may take, in seconds.
 
         Raises:
-            DriverError: The technology said clearly that it cannot ask. The core goes on to :meth:`kill`.
+            DriverError: The technology said clearly that it cannot ask. If no request before was accepted, the core
+                goes on to :meth:`kill`.
             Undetermined: The budget was spent; whether the resource was asked is not known.
         """
 

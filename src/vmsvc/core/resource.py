@@ -6,11 +6,12 @@ for the core's kinds, and by a driver for its own type (a subclass of :class:`Gu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from attrs import frozen
 
-from vmsvc.core.options import argv, boolean, choice, line, name, option, path, seconds, text, words
+from vmsvc.core.options import argv, boolean, choice, line, name, option, path, seconds, text, wordsfrom vmsvc.core.verb import Verb
 
 #: How long a look at one technology may take, in seconds; status answers well within ten.
 OBSERVE_BUDGET_S = 5.0
@@ -48,6 +49,11 @@ class Resource:
         """How long a look at the resource may take, in seconds."""
         return OBSERVE_BUDGET_S
 
+    @property
+    def budgets_s(self) -> Mapping[Verb, float]:
+        """The verbs that can be done to the resource, and how long each may take, in seconds."""
+        return {}
+
 
 @frozen(kw_only=True)
 class Guest(Resource):
@@ -73,6 +79,11 @@ class Guest(Resource):
         """A few words for a person who looks at the resource in a list."""
         return self.name
 
+    @property
+    def budgets_s(self) -> Mapping[Verb, float]:
+        """A guest can be started, asked to stop, and stopped by force; in seconds."""
+        return {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout, Verb.KILL: self.kill_timeout}
+
 
 @frozen(kw_only=True)
 class App(Resource):
@@ -96,6 +107,12 @@ class App(Resource):
     def observe_budget_s(self) -> float:
         """As long as its check command may take, in seconds."""
         return self.check_timeout
+
+    @property
+    def budgets_s(self) -> Mapping[Verb, float]:
+        """An application can do what it has commands for; in seconds."""
+        commands = {Verb.START: (self.start, self.start_timeout), Verb.STOP: (self.stop, self.stop_timeout)}
+        return {verb: timeout for verb, (command, timeout) in commands.items() if command}
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,20 @@
+"""The verbs that a step may have. Pure."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Verb(str, enum.Enum):
+    """What is done to a resource.
+
+    ``STOP`` asks, ``KILL`` forces; both bring it down.
+    """
+
+    START = "start"
+    STOP = "stop"
+    KILL = "kill"
+
+    def __str__(self) -> str:
+        """The word itself, on every Python."""
+        return self.value
