@@ -11,10 +11,22 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from vmsvc.core.options import argv, boolean, choice, line, name, option, path, seconds, text, wordsfrom vmsvc.core.verb import Verb
+from vmsvc.core.options import Raw, Value, argv, boolean, choice, line, name, option, path, seconds, text, words
+from vmsvc.core.verb import Verb
 
 #: How long a look at one technology may take, in seconds; status answers well within ten.
 OBSERVE_BUDGET_S = 5.0
+_LONGEST_CHECK_S = 8.0
+
+
+def _check_seconds(raw: Raw) -> float:
+    value = seconds.parse(raw)
+    if value > _LONGEST_CHECK_S:
+        raise ValueError(f"{raw!r} is too long: status answers within ten seconds, so a check has {_LONGEST_CHECK_S:g}")
+    return value
+
+
+check_seconds: Value[float] = Value(f"a duration of at most {_LONGEST_CHECK_S:g} seconds", _check_seconds)
 
 
 @frozen(kw_only=True)
@@ -96,7 +108,9 @@ class App(Resource):
     )
     start_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the start command may take.")
     stop_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the stop command may take.")
-    check_timeout: float = option(seconds, default=5.0, inherited=True, help="How long the check command may take.")
+    check_timeout: float = option(
+        check_seconds, default=5.0, inherited=True, help="How long the check command may take; at most 8 seconds."
+    )
 
     @property
     def label(self) -> str:

@@ -68,13 +68,13 @@ class Service:
         """The guests behind its container resources."""
         return tuple(resource for resource in self.resources if isinstance(resource, Guest))
 
-    def acts_on(self, resource: Resource) -> bool:
-        """Whether this version starts and stops a resource: guests, and applications of a service without one.
+    def is_inside_guest(self, resource: Resource) -> bool:
+        """Whether a resource lives inside the service's guest rather than on the node.
 
         Args:
             resource: One of its resources.
         """
-        return isinstance(resource, Guest) or (isinstance(resource, App) and not self.guests)
+        return isinstance(resource, App) and bool(self.guests)
 
     def place_of(self, node: Node) -> str:
         """Which list of the service names a node.
