@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vmsvc.core.config import Catalog
+    from vmsvc.core.contract import GuestDisk, Sizes
     from vmsvc.core.errors import (
         ActionFailed,
         Busy,
         ConfigError,
         DriverError,
+        ExitCode,
         Problem,
         Refused,
         Severity,
@@ -30,35 +33,41 @@ if TYPE_CHECKING:
         UsageError,
         VmsvcError,
     )
-    from vmsvc.core.executor import Progress, Report, StepResult
     from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.node import Node
-    from vmsvc.core.plan import Consent, Kept, Plan, Step
+    from vmsvc.core.plan import Kept, Plan, Step
     from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+    from vmsvc.core.report import Progress, Report, StepResult
     from vmsvc.core.resource import Guest, Resource
+    from vmsvc.core.rules import Consent
     from vmsvc.core.service import Service
     from vmsvc.core.status import Evidence, Observation, Phase, Status
     from vmsvc.core.store import Snapshot
+    from vmsvc.core.verb import Verb
     from vmsvc.hookspecs import hookimpl
     from vmsvc.session import Session
 
 # Names are looked up when first used: `vmsvc --version` and completion must not pay for what they do not touch.
 _HOMES = {
+    "vmsvc.core.config": ("Catalog",),
+    "vmsvc.core.contract": ("GuestDisk", "Sizes"),
     "vmsvc.core.errors": (
-        "ActionFailed", "Busy", "ConfigError", "DriverError", "Problem", "Refused", "Severity", "Undetermined",
-        "UsageError", "VmsvcError",
+        "ActionFailed", "Busy", "ConfigError", "DriverError", "ExitCode", "Problem", "Refused", "Severity",
+        "Undetermined", "UsageError", "VmsvcError",
     ),
-    "vmsvc.core.executor": ("Progress", "Report", "StepResult"),
     "vmsvc.core.instance": ("Instance", "ResourceStatus", "ServiceStatus"),
     "vmsvc.core.inventory": ("GuestFacts",),
     "vmsvc.core.node": ("Node",),
-    "vmsvc.core.plan": ("Consent", "Kept", "Plan", "Step"),
+    "vmsvc.core.plan": ("Kept", "Plan", "Step"),
     "vmsvc.core.plugins": ("DriverReport", "PluginReport", "PluginState"),
+    "vmsvc.core.report": ("Progress", "Report", "StepResult"),
     "vmsvc.core.resource": ("Guest", "Resource"),
+    "vmsvc.core.rules": ("Consent",),
     "vmsvc.core.service": ("Service",),
     "vmsvc.core.status": ("Evidence", "Observation", "Phase", "Status"),
     "vmsvc.core.store": ("Snapshot",),
+    "vmsvc.core.verb": ("Verb",),
     "vmsvc.hookspecs": ("hookimpl",),
     "vmsvc.session": ("Session",),
 }  # fmt: skip
@@ -67,12 +76,15 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "ActionFailed",
     "Busy",
+    "Catalog",
     "ConfigError",
     "Consent",
     "DriverError",
     "DriverReport",
     "Evidence",
+    "ExitCode",
     "Guest",
+    "GuestDisk",
     "GuestFacts",
     "Instance",
     "Kept",
@@ -92,12 +104,14 @@ __all__ = [
     "ServiceStatus",
     "Session",
     "Severity",
+    "Sizes",
     "Snapshot",
     "Status",
     "Step",
     "StepResult",
     "Undetermined",
     "UsageError",
+    "Verb",
     "VmsvcError",
     "__version__",
     "hookimpl",

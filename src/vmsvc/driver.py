@@ -17,7 +17,7 @@ from vmsvc.core.contract import (
     Sizes,
     Waiter,
 )
-from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, UsageError, VmsvcError
 from vmsvc.core.lane import Lane
 from vmsvc.core.node import Node
 from vmsvc.core.options import (
@@ -35,25 +35,31 @@ from vmsvc.core.options import (
     text,
     words,
 )
-from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.verb import Verb
 from vmsvc.hookspecs import hookimpl
 
 __all__ = [
     "API",
+    "ActionFailed",
+    "App",
     "BulkObserver",
     "Capability",
     "ConfigFiles",
     "Context",
     "DefinitionKeeper",
+    "Disk",
     "DiskLister",
     "Driver",
     "DriverError",
     "Evidence",
+    "Fs",
     "Guest",
     "GuestDisk",
     "Host",
+    "Ip",
     "Lane",
     "Node",
     "Observation",
@@ -63,8 +69,12 @@ __all__ = [
     "Sizer",
     "Sizes",
     "Status",
+    "Sync",
     "Undetermined",
+    "UsageError",
     "Value",
+    "Verb",
+    "Vmdg",
     "VmsvcError",
     "Waiter",
     "argv",

@@ -8,17 +8,17 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from vmsvc import hookspecs
-from vmsvc.core import schema
-from vmsvc.core.apps import AppDriver
+from vmsvc.core import definitions, schema
 from vmsvc.core.config import (
     Catalog,
     load_service,
@@ -26,21 +26,21 @@ from vmsvc.core.config import (
     read_node,
     service_file,
     service_names,
-    write_atomically,
 )
-from vmsvc.core.contract import Capability, Context, Driver
-from vmsvc.core.errors import Problem, Refused, Severity, Undetermined
-from vmsvc.core.executor import Executor, Progress, Report
+from vmsvc.core.contract import Capability
+from vmsvc.core.drivers import Drivers
+from vmsvc.core.errors import Problem, Refused, Severity, UsageError
+from vmsvc.core.executor import Executor
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.inventory import GuestFacts, ask, facts_of
 from vmsvc.core.journal import Journal
-from vmsvc.core.lane import call_within
 from vmsvc.core.lock import holder_of, service_lock
 from vmsvc.core.node import Node
-from vmsvc.core.observe import DriverFinder, observe
-from vmsvc.core.plan import Consent, Plan, Step, plan
+from vmsvc.core.observe import observe
+from vmsvc.core.plan import Plan, Step, plan
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
-from vmsvc.core.resource import Resource
+from vmsvc.core.report import Progress, Report
+from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
 from vmsvc.core.store import Snapshot, Store
 from vmsvc.core.transport.local import LocalHost
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _log = logging.getLogger(__name__)
-
-#: How long a driver may take to give up its connections, in seconds.
-_CLOSE_S = 1.0
 
 
 class Session:
@@ -67,8 +64,6 @@ class Session:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
-        self._drivers: dict[tuple[str, str], Driver[Any]] = {}
-        self._making = threading.Lock()
 
     def __enter__(self) -> Self:
         """Use the session in a ``with`` statement, which closes it."""
@@ -82,13 +77,8 @@ class Session:
 
     def close(self) -> None:
         """Give up connections and the helper process that ran commands. Waits for nobody who hangs."""
-        for driver in self._drivers.values():
-            name = f"{driver.type or driver.kind} driver"
-            try:
-                call_within(name, driver.close, budget_s=_CLOSE_S)
-            except Exception as error:  # noqa: BLE001 - a driver's defect must not keep the others open
-                _log.warning("the %s did not close: %s", name, error)
-        self._drivers.clear()
+        if "_drivers" in self.__dict__:
+            self._drivers.close()
         if "_host" in self.__dict__:
             self._host.close()
 
@@ -117,7 +107,11 @@ class Session:
         )
 
     def services(self) -> list[str]:
-        """The names of the node's services, sorted."""
+        """The names of the node's services, sorted.
+
+        Raises:
+            ConfigError: The node's own file is wrong.
+        """
         return service_names(self.node)
 
     def load(self, service: str | Path) -> Service:
@@ -174,10 +168,15 @@ class Session:
 
         Returns:
             Their statuses, in the same order.
+
+        Raises:
+            UsageError: Two of them have the same name.
         """
         asked = list(services)
+        if twice := [name for name, count in Counter(service.name for service in asked).items() if count > 1]:
+            raise UsageError(f"two services have the same name: {', '.join(twice)}", code="usage.same-name")
         wanted = [resource for service in asked for resource in service.resources if not resource.disable]
-        seen = observe(wanted, self._finder(asked))
+        seen = observe(wanted, self._drivers.finder(asked))
 
         def instance(service: Service) -> Instance:
             own = {rid: observation for (name, rid), observation in seen.items() if name == service.name}
@@ -193,8 +192,11 @@ class Session:
 
         Returns:
             The facts of each guest, gaps included.
+
+        Raises:
+            Undetermined: There is no working driver for a guest.
         """
-        return tuple(facts_of(guest, self._driver("container", guest.type)) for guest in service.guests)
+        return tuple(facts_of(guest, self._drivers.of_guest(guest)) for guest in service.guests)
 
     # --- acting --------------------------------------------------------------------------------------------------
 
@@ -208,8 +210,11 @@ class Session:
 
         Returns:
             The plan; its ``refusals`` say why it may not run, if so.
+
+        Raises:
+            UsageError: There is no such action.
         """
-        seen = observe([item for item in service.resources if not item.disable], self._finder([service]))
+        seen = observe([item for item in service.resources if not item.disable], self._drivers.finder([service]))
         by_rid = {rid: observation for (_, rid), observation in seen.items()}
         made = plan(action, service, self.node, by_rid, consent)
         notes = tuple(
@@ -286,6 +291,12 @@ class Session:
 
         Args:
             service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
         """
         return self.act("start", service)
 
@@ -294,6 +305,12 @@ class Session:
 
         Args:
             service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
         """
         return self.act("stop", service)
 
@@ -302,6 +319,12 @@ class Session:
 
         Args:
             service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
         """
         return self.act("restart", service)
 
@@ -315,16 +338,17 @@ class Session:
         progress: Callable[[Progress], None],
         cancelled: threading.Event | None,
     ) -> Report:
+        cancelled = cancelled or threading.Event()
         with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout):
             made = self.plan(action, service, consent=consent)
             made.raise_if_refused()
             check(made)
             executor = Executor(
-                driver_of=self._finder([service]),
+                driver_of=self._drivers.finder([service]),
                 journal=self._journal(service),
                 hooks=_PluginHooks(self._plugin_host),
                 progress=progress,
-                cancelled=cancelled or threading.Event(),
+                cancelled=cancelled,
             )
             return executor.run(made)
 
@@ -346,7 +370,7 @@ class Session:
         """
         facts = self.facts(service)
         for fact in facts:
-            self._keep_definition(fact)
+            definitions.keep(self.node, fact)
         return self._store.add(
             service.name, "push", self.node.name, schema.inventory(service, self.status(service), facts)
         )
@@ -368,7 +392,7 @@ class Session:
         rows = [
             row
             for guest in service.guests
-            for row in schema.disks(guest, ask(guest, self._driver("container", guest.type), Capability.DISKS))
+            for row in schema.disks(guest, ask(guest, self._drivers.of_guest(guest), Capability.DISKS))
         ]
         return self._store.add(service.name, "disks", self.node.name, rows)
 
@@ -395,6 +419,10 @@ class Session:
         return LocalHost(self.node.name)
 
     @cached_property
+    def _drivers(self) -> Drivers:
+        return Drivers(self.node, lambda: self._host, self._plugin_host.drivers)
+
+    @cached_property
     def _store(self) -> Store:
         return Store(self.node.state_dir / "store.sqlite")
 
@@ -408,42 +436,6 @@ class Session:
             return (f"going on: {holder}",)
         unfinished = self._journal(service).unfinished()
         return (str(unfinished),) if unfinished and unfinished.pid != os.getpid() else ()
-
-    def _driver(self, kind: str, technology: str) -> Driver[Any]:
-        with self._making:
-            key = (kind, technology)
-            if key not in self._drivers:
-                context = Context(
-                    node=self.node, host=self._host, state_dir=self.node.state_dir / "drivers" / (technology or kind)
-                )
-                classes: Mapping[tuple[str, str], type[Driver[Any]]] = self._plugin_host.drivers
-                try:
-                    self._drivers[key] = AppDriver(context) if kind == "app" else classes[key](context)
-                except Exception as error:
-                    raise Undetermined(
-                        f"there is no working driver for {kind} resources of type {technology}: "
-                        f"{type(error).__name__}: {error}",
-                        code="undetermined.driver-defect",
-                        hint="see `vmsvc drivers`",
-                    ) from error
-            return self._drivers[key]
-
-    def _finder(self, services: Iterable[Service]) -> DriverFinder:
-        by_name = {service.name: service for service in services}
-
-        def driver_of(resource: Resource) -> Driver[Any] | str:
-            if by_name[resource.service].acts_on(resource):
-                return self._driver(resource.kind, resource.type)
-            inside = " inside a guest" if resource.kind == "app" else ""
-            return f"{resource.kind} resources{inside} are not handled by this version yet"
-
-        return driver_of
-
-    def _keep_definition(self, facts: GuestFacts) -> None:
-        if facts.definition:
-            kept = self.node.state_dir / "definitions" / facts.guest.service / facts.guest.rid
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(kept, facts.definition)
 
 
 class _PluginHooks:

@@ -16,13 +16,14 @@ from vmsvc.cli.screen import Line
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
 from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Refused, Severity, Undetermined, VmsvcError
-from vmsvc.core.executor import Report, StepResult
 from vmsvc.core.instance import ServiceStatus
-from vmsvc.core.plan import Consent, Plan
+from vmsvc.core.plan import Plan
+from vmsvc.core.report import Report, StepResult
+from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
 
 #: Problems that tell what became of things, once something else has failed.
-_NEWS = ("action.rolled-back", "action.not-rolled-back")
+_NEWS = ("action.rolled-back", "action.left")
 
 
 @frozen(kw_only=True)

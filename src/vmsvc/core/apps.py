@@ -50,17 +50,21 @@ class AppDriver:
             evidence=Evidence(probe=" ".join(resource.check), detail=_told(outcome), duration_s=outcome.duration_s),
         )
 
-    def start(self, resource: App, *, budget_s: float) -> None:
+    def start(self, resource: App, *, budget_s: float) -> bool:
         """Run the start command.
 
         Args:
             resource: The application.
             budget_s: How long the command may take, in seconds.
 
+        Returns:
+            Always ``True``: the command was run, and succeeded.
+
         Raises:
             DriverError: The command failed.
         """
         self._run("start", resource.start, budget_s)
+        return True
 
     def stop(self, resource: App, *, budget_s: float) -> None:
         """Run the stop command.

@@ -65,7 +65,7 @@ class Context:
         Returns:
             A path that need not exist; its format is the driver's.
         """
-        return self.node.state_dir / "definitions" / guest.service / guest.rid
+        return self.node.definition_file(guest.service, guest.rid)
 
 
 class Driver(Protocol[R_contra]):

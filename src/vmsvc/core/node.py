@@ -46,6 +46,15 @@ class Node:
         """What a reboot may forget: locks."""
         return self.root / "run/vmsvc"
 
+    def definition_file(self, service: str, rid: str) -> Path:
+        """Where a guest's definition is kept.
+
+        Args:
+            service: The service's name.
+            rid: The guest's rid.
+        """
+        return self.state_dir / "definitions" / service / rid
+
     def is_called(self, name: str) -> bool:
         """Whether a name in a service file means this node; host names have no case (RFC 4343).
 

@@ -7,46 +7,20 @@ The rules of safety that need no host are here too: a plan that may not run carr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
 from vmsvc.core.errors import ExitCode, Problem, Refused, Severity, Undetermined, UsageError
 from vmsvc.core.node import Node
-from vmsvc.core.resource import KINDS, App, Guest, Resource
+from vmsvc.core.resource import KINDS, Resource
+from vmsvc.core.rules import Consent, Judgement, Ruling, judge
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase
+from vmsvc.core.status import Evidence, Observation, Phase
+from vmsvc.core.verb import Verb
 
 #: What can be done to a service.
 ACTIONS = ("start", "stop", "restart")
-
-DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
-_STARTABLE = DOWN | {Phase.STARTING, Phase.DEGRADED}
-_ASKABLE = frozenset({Phase.RUNNING, Phase.STARTING, Phase.STOPPING, Phase.DEGRADED})
-
-_NOT_STARTABLE_HINTS = {
-    Phase.PAUSED: "resume it with the hypervisor's own tool, or stop the service first",
-    Phase.SUSPENDED: "wake it with the hypervisor's own tool, or stop the service first",
-    Phase.CRASHED: "look at why it crashed, then stop the service, then start it",
-    Phase.STUCK: "look at its process, or stop the service first",
-    Phase.STOPPING: "try again when it is down",
-    Phase.MIGRATING: "try again when the migration has ended",
-}
-
-
-@frozen(kw_only=True)
-class Consent:
-    """What the operator has said in words, beyond the action's name.
-
-    Attributes:
-        drp: Start on a node of ``drpnodes``.
-        despite_unknown: Resources, by rid, to act on although their status is unknown.
-        kill: Stop guests by force at once, without asking them first.
-    """
-
-    drp: bool = False
-    despite_unknown: frozenset[str] = field(default=frozenset(), converter=frozenset)
-    kill: bool = False
 
 
 @frozen(kw_only=True)
@@ -55,17 +29,19 @@ class Step:
 
     Attributes:
         rid: The resource's id.
-        verb: ``start``, ``stop`` (ask it to) or ``kill`` (force it to).
+        verb: What is done to it.
         budget_s: How long it may take until the resource is where it should be, in seconds.
         why: What was seen that makes it necessary.
-        only_if_needed: Whether the step is left out when the one before has done the job.
+        only_if_needed: Whether the step is there for the case that the one before does not do the job.
+        takes_back: Whether it takes back what an action that failed had started.
     """
 
     rid: str
-    verb: str
+    verb: Verb
     budget_s: float
     why: str = ""
     only_if_needed: bool = False
+    takes_back: bool = False
 
     def __str__(self) -> str:
         """Read as ``stop container#1``."""
@@ -107,7 +83,7 @@ class Plan:
     kept: tuple[Kept, ...] = ()
     refusals: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
-    consent: Consent = Consent()
+    consent: Consent = field(factory=Consent)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -174,10 +150,11 @@ def undo(step: Step, service: Service) -> tuple[Step, ...]:
         service: Its service.
 
     Returns:
-        Ask it to stop, then force it to.
+        Ask it to stop, then force it to; empty for a resource that cannot be stopped.
     """
     why = f"it was started by the action that failed: {step}"
-    return tuple(evolve(undoing, why=why) for undoing in _stopping(service.resource(step.rid), kill_only=False))
+    stopping = _stopping(service.resource(step.rid), kill_only=False, why=why)
+    return tuple(evolve(undoing, takes_back=True) for undoing in stopping)
 
 
 def _ordered(service: Service) -> list[Resource]:
@@ -192,13 +169,22 @@ def _ordered(service: Service) -> list[Resource]:
     return sorted(service.resources, key=rank)
 
 
-def _stopping(resource: Resource, *, kill_only: bool, why: str = "") -> Iterator[Step]:
-    if isinstance(resource, Guest):
-        if not kill_only:
-            yield Step(rid=resource.rid, verb="stop", budget_s=resource.stop_timeout, why=why)
-        yield Step(rid=resource.rid, verb="kill", budget_s=resource.kill_timeout, why=why, only_if_needed=not kill_only)
-    elif isinstance(resource, App):
-        yield Step(rid=resource.rid, verb="stop", budget_s=resource.stop_timeout, why=why)
+def _stopping(resource: Resource, *, kill_only: bool, why: str) -> list[Step]:
+    """Ask, then force; whichever the resource has."""
+    budgets_s = resource.budgets_s
+    steps = []
+    if Verb.STOP in budgets_s and not (kill_only and Verb.KILL in budgets_s):
+        steps.append(Step(rid=resource.rid, verb=Verb.STOP, budget_s=budgets_s[Verb.STOP], why=why))
+    if Verb.KILL in budgets_s:
+        budget_s = budgets_s[Verb.KILL]
+        steps.append(Step(rid=resource.rid, verb=Verb.KILL, budget_s=budget_s, why=why, only_if_needed=bool(steps)))
+    return steps
+
+
+#: What a restart will find where it has stopped something.
+_STOPPED_BEFORE = Observation(
+    phase=Phase.STOPPED, state="it was stopped before", evidence=Evidence(probe="plan", at=0.0)
+)
 
 
 class _Draft:
@@ -264,68 +250,46 @@ class _Draft:
             self._notes.append(Problem(message=message, code="note.peers-not-asked", severity=Severity.NOTE))
 
     def start(self, resource: Resource, seen: Observation | None, *, will_be_down: bool) -> None:
-        if self._is_left_alone(resource, seen, command=getattr(resource, "start", None)):
+        judgement = self._judgement(Verb.START, resource, _STOPPED_BEFORE if will_be_down else seen)
+        if judgement is None:
             return
-        phase = Phase.STOPPED if will_be_down or seen is None else seen.phase
-        if phase is Phase.RUNNING:
-            self._keep(resource, "already up")
-        elif phase in _STARTABLE or phase in (Phase.INAPPLICABLE, Phase.UNKNOWN):
-            budget_s: float = getattr(resource, "start_timeout", 0.0)
-            why = "it was stopped before" if will_be_down else _words(seen)
-            self.steps.append(Step(rid=resource.rid, verb="start", budget_s=budget_s, why=why))
+        if judgement.ruling is Ruling.DO:
+            budget_s = resource.budgets_s[Verb.START]
+            self.steps.append(Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why))
+        elif judgement.ruling is Ruling.NEEDLESS:
+            self._keep(resource, judgement.why)
         elif resource.optional:
-            self._keep(resource, f"it is {_words(seen)}, and optional")
+            self._keep(resource, f"{judgement.why}; it is optional")
         else:
-            self._refuse(
-                "refused.not-startable",
-                f"it is {_words(seen)}: neither up nor down",
-                section=resource.rid,
-                hint=_NOT_STARTABLE_HINTS.get(phase, ""),
-            )
+            self._refuse_to("start", resource, judgement)
 
     def stop(self, resource: Resource, seen: Observation | None) -> None:
-        if self._is_left_alone(resource, seen, command=getattr(resource, "stop", None)):
+        judgement = self._judgement(Verb.STOP, resource, seen)
+        if judgement is None:
             return
-        phase = Phase.UNKNOWN if seen is None else seen.phase
-        if phase in DOWN:
-            self._keep(resource, f"already down ({_words(seen)})")
-        elif phase is Phase.MIGRATING and resource.optional:
-            self._keep(resource, f"it is {_words(seen)}, and optional")
-        elif phase is Phase.MIGRATING:
-            self._refuse(
-                "refused.migrating",
-                f"it is {_words(seen)}",
-                section=resource.rid,
-                hint="try again when the migration has ended",
-            )
-        else:
-            askable = phase in _ASKABLE or phase in (Phase.INAPPLICABLE, Phase.UNKNOWN)
-            kill_only = self._consent.kill or not askable
-            self.steps.extend(_stopping(resource, kill_only=kill_only, why=_words(seen)))
+        if judgement.ruling in (Ruling.DO, Ruling.UNHEARD):
+            kill_only = self._consent.kill or judgement.ruling is Ruling.UNHEARD
+            self.steps.extend(_stopping(resource, kill_only=kill_only, why=judgement.why))
+        elif judgement.ruling is Ruling.NEEDLESS:
+            self._keep(resource, judgement.why)
+        else:  # optional or not: a stop that leaves something running must not look like one that did its work
+            self._refuse_to("stop", resource, judgement)
 
-    def _is_left_alone(self, resource: Resource, seen: Observation | None, *, command: tuple[str, ...] | None) -> bool:
-        """Settle the cases that are the same for start and stop."""
+    def _judgement(self, verb: Verb, resource: Resource, seen: Observation | None) -> Judgement | None:
+        """The ruling on a verb; ``None`` for a resource to which it cannot be done, whatever is seen of it."""
         if resource.disable:
             self._keep(resource, "disabled")
-        elif not self._service.acts_on(resource):
+        elif self._service.is_inside_guest(resource) or not resource.budgets_s:
             self._keep(resource, "nothing to do here" if seen is None else f"{seen.status}: {seen.evidence.detail}")
-        elif command == ():
+        elif verb not in resource.budgets_s:
             self._keep(resource, "it has no command for that")
-        elif (seen is None or seen.phase is Phase.UNKNOWN) and resource.rid not in self._consent.despite_unknown:
-            reason = "nobody looked" if seen is None else seen.evidence.detail
-            if resource.optional:
-                self._keep(resource, f"its status is unknown, and it is optional: {reason}")
-            else:
-                self._refuse(
-                    "undetermined.status",
-                    f"its status is unknown: {reason}",
-                    section=resource.rid,
-                    hint="repair what keeps it from being seen; if you know its state from elsewhere, say so: "
-                    f"--despite-unknown {resource.rid}",
-                )
         else:
-            return False
-        return True
+            return judge(verb, resource, seen, self._consent.despite_unknown)
+        return None
+
+    def _refuse_to(self, verb: str, resource: Resource, judgement: Judgement) -> None:
+        code = "undetermined.status" if judgement.ruling is Ruling.UNKNOWN else f"refused.not-to-{verb}"
+        self._refuse(code, judgement.why, section=resource.rid, hint=judgement.hint)
 
     def _keep(self, resource: Resource, why: str) -> None:
         self._kept.append(Kept(rid=resource.rid, why=why))
@@ -334,7 +298,3 @@ class _Draft:
         self._refusals.append(
             Problem(code=code, message=message, hint=hint, file=str(self._service.file), section=section)
         )
-
-
-def _words(seen: Observation | None) -> str:
-    return "of unknown status" if seen is None else seen.state

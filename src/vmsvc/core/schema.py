@@ -13,12 +13,12 @@ from attrs import asdict
 
 from vmsvc.core.contract import GuestDisk
 from vmsvc.core.errors import ExitCode, Problem, Severity
-from vmsvc.core.executor import Report
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import options_of
 from vmsvc.core.plan import Plan
 from vmsvc.core.plugins import PluginReport
+from vmsvc.core.report import Report
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.store import Snapshot

@@ -7,35 +7,45 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from attrs import field, frozen
+from attrs import define, field
 
 from vmsvc.core.contract import Capability, Driver
-from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S, DriverFinder, observe
-from vmsvc.core.plan import DOWN, Step
+from vmsvc.core.plan import Step
 from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.rules import DOWN
 from vmsvc.core.status import Observation, Phase, unknown
+from vmsvc.core.verb import Verb
 
 #: A guest that ignored a request to stop is asked again this often, in seconds: a booting guest loses the first one.
 _ASK_AGAIN_S = 15.0
 #: How long one request to stop may take, in seconds; the guest has its whole budget to answer it.
 _REQUEST_S = 30.0
+#: How long a technology may take, in seconds, to show that a guest which it has started is no longer down.
+_SETTLE_S = 2.0
 #: How often a driver that cannot wait is asked again, in seconds: quickly at first, then with patience.
 _POLL_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+_NOT_STOPPED = "is still not down after being asked to stop"
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class StepTaker:
-    """Takes steps, one at a time.
+    """Takes one step.
 
     Args:
         driver_of: Finds the driver of a resource.
         cancelled: When set, waits end.
+
+    Attributes:
+        has_set_going: What the driver said of a start: whether this very request set the resource going; ``None`` as
+            long as it has not answered.
     """
 
     driver_of: DriverFinder
     cancelled: threading.Event = field(factory=threading.Event)
+    has_set_going: bool | None = field(default=None, init=False)
 
     def take(self, step: Step, resource: Resource) -> None:
         """Take a step, and return when the resource is where the step wanted it.
@@ -53,12 +63,7 @@ class StepTaker:
         driver = self.driver_of(resource)
         if isinstance(driver, str):  # plans have no steps for such resources
             raise ActionFailed(driver, code="action.no-driver")
-        if step.verb == "start":
-            self._start(driver, resource, deadline)
-        elif step.verb == "stop":
-            self._stop(driver, resource, deadline)
-        else:
-            self._kill(driver, resource, deadline)
+        {Verb.START: self._start, Verb.STOP: self._stop, Verb.KILL: self._kill}[step.verb](driver, resource, deadline)
 
     def observe(self, resource: Resource) -> Observation:
         """Look at one resource, now.
@@ -70,40 +75,64 @@ class StepTaker:
         return seen
 
     def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
-        def settled(seen: Observation) -> bool:
-            # A guest that is down after its start has died; an application's check may lag behind its start.
-            return seen.phase in (Phase.RUNNING, Phase.INAPPLICABLE) or (isinstance(resource, Guest) and is_down(seen))
+        self.has_set_going = self._request(driver, Verb.START, resource, budget_s=_left(deadline)) is not False
+        patience = time.monotonic() + _SETTLE_S
+        has_come_up = False
 
-        self._request(driver, driver.start, resource, budget_s=_left(deadline))
-        seen = self._wait(driver, resource, settled, deadline)
-        if isinstance(resource, Guest) and is_down(seen):
+        def has_died(seen: Observation) -> bool:
+            # An application's check may lag behind its start; a guest that was seen and is down again has died.
+            nonlocal has_come_up
+            has_come_up = has_come_up or seen.phase not in (*DOWN, Phase.UNKNOWN)
+            return isinstance(resource, Guest) and is_down(seen) and (has_come_up or time.monotonic() > patience)
+
+        def has_settled(seen: Observation) -> bool:
+            return seen.phase in (Phase.RUNNING, Phase.INAPPLICABLE) or has_died(seen)
+
+        seen = self._wait(driver, resource, has_settled, min(deadline, patience))
+        if not has_settled(seen):
+            seen = self._wait(driver, resource, has_settled, deadline)
+        if has_died(seen):
             raise ActionFailed(
                 f"it went down while its start waited for it: {seen.state}",
                 code="action.went-down",
                 hint="look at its console and at the hypervisor's log",
             )
-        if not settled(seen):
+        if not has_settled(seen):
             self._too_late(seen, "is not up")
 
     def _stop(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
-        """Ask until the resource is down: a booting guest, or a daemon that restarts, may miss a request."""
-        is_guest = isinstance(resource, Guest)
+        if isinstance(resource, Guest):
+            self._stop_guest(driver, resource, deadline)
+            return
+        self._request(driver, Verb.STOP, resource, budget_s=_left(deadline))
+        seen = self._wait(driver, resource, _is_down_or_silent, deadline)
+        if not _is_down_or_silent(seen):
+            self._too_late(seen, _NOT_STOPPED)
+
+    def _stop_guest(self, driver: Driver[Any], guest: Guest, deadline: float) -> None:
+        """Ask until it is down: a guest that boots, or a daemon that restarts, may miss a request."""
+        was_asked = False
+        phase = Phase.RUNNING
         while True:
-            try:
-                left = _left(deadline)
-                self._request(driver, driver.stop, resource, budget_s=min(left, _REQUEST_S) if is_guest else left)
-            except Undetermined:
-                if not is_guest:
-                    raise
-            pause = min(deadline, time.monotonic() + _ASK_AGAIN_S) if is_guest else deadline
-            seen = self._wait(driver, resource, _is_down_or_silent, pause)
-            if _is_down_or_silent(seen):
+            # One that is on its way down is left to it: asking again may be refused, or even break it off.
+            if phase is not Phase.STOPPING:
+                try:
+                    self._request(driver, Verb.STOP, guest, budget_s=min(_left(deadline), _REQUEST_S))
+                    was_asked = True
+                except Undetermined:
+                    pass  # it may have heard; if not, it is asked again
+                except DriverError:
+                    if not was_asked:
+                        raise
+            seen = self._wait(driver, guest, is_down, min(deadline, time.monotonic() + _ASK_AGAIN_S))
+            if is_down(seen):
                 return
             if time.monotonic() >= deadline or self.cancelled.is_set():
-                self._too_late(seen, "is still not down after being asked to stop")
+                self._too_late(seen, _NOT_STOPPED)
+            phase = seen.phase
 
     def _kill(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
-        self._request(driver, driver.kill, resource, budget_s=_left(deadline))
+        self._request(driver, Verb.KILL, resource, budget_s=_left(deadline))
         seen = self._wait(driver, resource, is_down, deadline)
         if not is_down(seen):
             self._too_late(seen, "is still not down after being forced to stop")
@@ -115,16 +144,19 @@ class StepTaker:
             raise Undetermined(f"its status is unknown: {seen.evidence.detail}", code="undetermined.status")
         raise ActionFailed(f"it {words}: {seen.state}", code="action.timeout")
 
-    def _request(self, driver: Driver[Any], verb: Callable[..., None], resource: Resource, *, budget_s: float) -> None:
+    def _request(self, driver: Driver[Any], verb: Verb, resource: Resource, *, budget_s: float) -> object:
         """Have a driver do something, and hold it to its budget and to the errors that it may raise."""
-        name = f"{driver.type or driver.kind} driver"
+        requests = {Verb.START: driver.start, Verb.STOP: driver.stop, Verb.KILL: driver.kill}
+        request: Callable[..., object] = requests[verb]
+        # Threads that are lost to one guest must not keep another from being stopped: so the lane bears its name.
+        name = f"{driver.type or driver.kind} driver, {verb} {resource.rid} of {resource.service}"
         try:
-            call_within(name, lambda: verb(resource, budget_s=budget_s), budget_s=budget_s + GRACE_S)
+            return call_within(name, lambda: request(resource, budget_s=budget_s), budget_s=budget_s + GRACE_S)
         except VmsvcError:
             raise
         except Exception as error:
             raise Undetermined(
-                f"the {name} broke off with {type(error).__name__}: {error}",
+                f"the {name}, broke off with {type(error).__name__}: {error}",
                 code="undetermined.driver-defect",
                 hint="report it to the driver's authors; whether the step was done is not known",
             ) from error

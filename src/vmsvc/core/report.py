@@ -1,0 +1,115 @@
+"""What an action did, and what it tells: results of steps, reports, and the error that tells a failure whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from vmsvc.core.errors import ActionFailed, Problem, Undetermined, VmsvcError
+from vmsvc.core.plan import Plan, Step
+
+
+@frozen(kw_only=True)
+class StepResult:
+    """How a step ended.
+
+    Attributes:
+        step: The step.
+        duration_s: How long it took, in seconds.
+        acted: Whether the driver was asked; not so when a rule, a plugin's veto or a full disk came first.
+        is_ours: Of a start: whether it is this action that set the resource going, as far as is known.
+        failure: Why it failed; ``None`` where it succeeded.
+    """
+
+    step: Step
+    duration_s: float = 0.0
+    acted: bool = False
+    is_ours: bool = False
+    failure: VmsvcError | None = None
+
+    @property
+    def error(self) -> str:
+        """Why the step failed; empty where it succeeded."""
+        return "" if self.failure is None else self.failure.message
+
+
+@frozen(kw_only=True)
+class Progress:
+    """What an action tells while it runs.
+
+    Attributes:
+        service: The service's name.
+        step: The step that begins or has ended.
+        duration_s: How long it took, in seconds; ``None`` when it begins.
+        error: Why it failed; empty where it succeeded.
+    """
+
+    service: str
+    step: Step
+    duration_s: float | None = None
+    error: str = ""
+
+
+@frozen(kw_only=True)
+class Report:
+    """What an action did.
+
+    Attributes:
+        plan: What it was going to do.
+        results: The steps that it took, in order, with how each ended; a step may have failed where another one
+            did its job, or where its resource is optional.
+        losses: What could not be recorded, and why; the action went on.
+    """
+
+    plan: Plan
+    results: tuple[StepResult, ...] = ()
+    losses: tuple[str, ...] = ()
+
+
+def interrupted() -> ActionFailed:
+    """The error of an action that the operator broke off."""
+    return ActionFailed("interrupted", code="action.interrupted")
+
+
+def failure_of(
+    plan: Plan,
+    step: Step | None,
+    error: BaseException,
+    taken_back: Sequence[StepResult],
+    left: Sequence[Step],
+    *,
+    losses: Sequence[str],
+) -> VmsvcError:
+    """Say in one error what failed, and what became of the things that had been started.
+
+    Args:
+        plan: The plan that failed.
+        step: The step that it failed at; ``None`` where it did not come to a step.
+        error: Why.
+        taken_back: What was done to take back what the action had started.
+        left: What it had started and left, because the service wants no rollback.
+        losses: What could not be recorded, and why.
+
+    Returns:
+        An error with a problem for each thing to tell; undetermined where the end state is.
+    """
+    cause = (error if isinstance(error, VmsvcError) else interrupted()).problems[0]
+    at = f" at {step}" if step is not None else ""
+    message = f"{plan.action} of {plan.service.name} failed{at}: {cause.message}"
+    problems = [evolve(cause, message=message, section=step.rid if step is not None else "")]
+    last_of = {result.step.rid: result for result in taken_back}
+    for result in taken_back:
+        # Where asking did not help and force did, the resource is rolled back all the same.
+        is_down = last_of[result.step.rid].failure is None
+        code, words = ("action.rolled-back", "") if is_down else ("action.rollback-failed", "not ")
+        told = f"{words}rolled back: {result.step}: {result.error or 'done'}"
+        problems.append(Problem(message=told, code=code, section=result.step.rid))
+    problems += [
+        Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
+        for kept in left
+    ]
+    problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
+    doubts = [error, *(result.failure for result in last_of.values())]
+    kind = Undetermined if any(isinstance(doubt, Undetermined) for doubt in doubts) else ActionFailed
+    return kind(problems=problems)
