@@ -84,8 +84,9 @@ class FakeDriver:
     def observe(self, resource: Resource, *, budget_s: float) -> Any:
         return self._do("observe", resource, lambda: seen(self.phases.get(resource.rid, Phase.STOPPED)))
 
-    def start(self, resource: Resource, *, budget_s: float) -> None:
-        self._do("start", resource, lambda: self.become(resource.rid, Phase.RUNNING))
+    def start(self, resource: Resource, *, budget_s: float) -> bool:
+        """It was this call, unless a replacement says ``False``."""
+        return self._do("start", resource, lambda: self.become(resource.rid, Phase.RUNNING)) is not False
 
     def stop(self, resource: Resource, *, budget_s: float) -> None:
         self._do("stop", resource, lambda: self.become(resource.rid, Phase.STOPPED))

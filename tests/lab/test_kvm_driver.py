@@ -86,8 +86,8 @@ def test_start_and_graceful_stop(driver, make_guest, way):
     service = of(guest, shutdown=way)
     assert driver.observe(service, budget_s=5).phase is Phase.STOPPED
 
-    driver.start(service, budget_s=30)
-    driver.start(service, budget_s=30)
+    assert driver.start(service, budget_s=30) is True
+    assert driver.start(service, budget_s=30) is False
     seen = driver.wait(service, lambda seen: seen.status is Status.UP, budget_s=30)
     assert (seen.phase, seen.state) == (RUNNING, "running (booted)")
     sizes = driver.sizes(service, budget_s=5)
@@ -150,11 +150,11 @@ def test_without_an_agent(driver, make_guest):
 def test_two_starts_at_once_are_one_start(driver, make_guest, tmp_path):
     service = of(make_guest("raced"))
     other = KvmDriver(Context(node=Node(name="n1", root=tmp_path), host=None, state_dir=tmp_path / "state"))
-    errors = []
+    errors, ours = [], []
 
     def start(one):
         try:
-            one.start(service, budget_s=30)
+            ours.append(one.start(service, budget_s=30))
         except Exception as error:
             errors.append(error)
 
@@ -165,6 +165,7 @@ def test_two_starts_at_once_are_one_start(driver, make_guest, tmp_path):
         thread.join()
     other.close()
     assert errors == []
+    assert sorted(ours) == [False, True]
     assert driver.observe(service, budget_s=5).phase is RUNNING
 
 

@@ -60,18 +60,28 @@ def test_the_plugin_is_found_and_keeps_the_contract():
     assert host.drivers["container", "null"] is NullDriver
 
 
+def test_making_it_opens_nothing(node, monkeypatch):
+    def connect(cls, root):
+        raise AssertionError("connected")
+
+    monkeypatch.setattr(Hypervisor, "of_node", classmethod(connect))
+    NullDriver(Context(node=node, host=SimpleNamespace(name="n1"), state_dir=node.state_dir / "null")).close()
+
+
 # --- verbs -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_life(driver, hypervisor):
     web = guest()
     assert phase(driver, web) is Phase.STOPPED
-    driver.start(web, budget_s=5)
+    assert driver.start(web, budget_s=5) is True
+    assert driver.start(web, budget_s=5) is False  # it runs: that is none of this call's doing
     assert phase(driver, web) is Phase.RUNNING
     driver.stop(web, budget_s=5)
     assert phase(driver, web) is Phase.STOPPED
     assert [(entry.machine, entry.verb, entry.effect) for entry in hypervisor.log()] == [
         ("web", "start", True),
+        ("web", "start", False),
         ("web", "stop", True),
     ]
     assert {entry.pid for entry in hypervisor.log()} == {os.getpid()}
@@ -90,8 +100,7 @@ def test_every_verb_is_idempotent(driver, hypervisor):
 @pytest.mark.parametrize("slow", [{"start_delay": 60.0}, {"stop_delay": 60.0}])
 def test_verbs_are_idempotent_on_the_way_too(driver, hypervisor, slow):
     web = guest(**slow)
-    for _ in range(3):
-        driver.start(web, budget_s=5)
+    assert [driver.start(web, budget_s=5) for _ in range(3)] == [True, False, False]
     if "start_delay" in slow:
         assert phase(driver, web) is Phase.STARTING
         assert hypervisor.starts("web") == 1
@@ -173,7 +182,7 @@ def test_an_absent_guest_starts_only_from_a_kept_definition(driver, node, hyperv
     kept = Context(node=node, host=SimpleNamespace(name="n1"), state_dir=node.state_dir).definition_file(web)
     kept.parent.mkdir(parents=True)
     kept.write_text("{}")
-    driver.start(web, budget_s=5)
+    assert driver.start(web, budget_s=5) is True
     assert phase(driver, web) is Phase.RUNNING
     assert [entry.verb for entry in hypervisor.log()] == ["define", "start"]
 

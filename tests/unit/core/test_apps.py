@@ -63,7 +63,7 @@ def test_a_check_that_does_not_end_or_begin_is_unknown(tmp_path, error):
 def test_commands(tmp_path):
     host = Host()
     driver = driver_on(host, tmp_path)
-    driver.start(APP, budget_s=7.0)
+    assert driver.start(APP, budget_s=7.0) is True
     driver.stop(APP, budget_s=8.0)
     assert host.ran == [(("start-it", "now"), 7.0), (("stop-it",), 8.0)]
     driver.close()

@@ -52,7 +52,16 @@ class KvmDriver:
     kind: ClassVar[str] = "container"
     api: ClassVar[frozenset[int]] = frozenset({1})
     options: ClassVar[builtins.type[Resource]] = KvmGuest
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(Capability)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.BULK,
+            Capability.WAIT,
+            Capability.DISKS,
+            Capability.DEFINITION,
+            Capability.CONFIG_FILES,
+            Capability.SIZES,
+        }
+    )
 
     def __init__(self, context: Context) -> None:
         """Keep the context."""
@@ -76,17 +85,18 @@ class KvmDriver:
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
-    def start(self, resource: KvmGuest, *, budget_s: float) -> None:
+    def start(self, resource: KvmGuest, *, budget_s: float) -> bool:
         """Start the guest, from the service's stored definition where libvirt has none."""
-        ask(self._lane(resource, "start"), lambda connection: self._start(connection, resource), budget_s=budget_s)
+        lane = self._lane(resource, "start")
+        return ask(lane, lambda connection: self._start(connection, resource), budget_s=budget_s)
 
-    def _start(self, connection: Connection, guest: KvmGuest) -> None:
+    def _start(self, connection: Connection, guest: KvmGuest) -> bool:
         seen = connection.find(guest.name)
         if seen is None:
             connection.define(self._stored_definition(guest))
         phase, state = phase_of(seen)
         if phase in AWAKE:
-            return
+            return False
         if phase is Phase.UNKNOWN:
             raise Undetermined(f"{guest.name} on {guest.uri} is in a state that is not known: {state}")
         if phase not in AT_REST:
@@ -95,7 +105,7 @@ class KvmDriver:
                 f"{guest.name} on {guest.uri} cannot be started: it is {state}",
                 hint=f"{way_back}stop the service first",
             )
-        _bring(connection, guest, AWAKE, lambda: connection.create(guest.name))
+        return _bring(connection, guest, AWAKE, lambda: connection.create(guest.name))
 
     def _stored_definition(self, guest: KvmGuest) -> str:
         file = self._context.definition_file(guest)
@@ -241,13 +251,18 @@ class KvmDriver:
         return self._lanes.to(guest.uri, f"{purpose} of {guest.name}", max_abandoned=max_abandoned)
 
 
-def _bring(connection: Connection, guest: KvmGuest, where: Container[Phase], act: Callable[[], None]) -> None:
+def _bring(connection: Connection, guest: KvmGuest, where: Container[Phase], act: Callable[[], None]) -> bool:
     """Act; an error counts only where the guest is not where it was to be brought.
 
     Others act on the guest, too, and libvirt then complains: the state tells, the error's words do not.
+
+    Returns:
+        Whether it was this act that brought it there.
     """
     try:
         act()
     except Exception:
         if phase_of(connection.find(guest.name))[0] not in where:
             raise
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -103,15 +104,29 @@ class NullDriver:
     kind = "container"
     api = frozenset({1})
     options = NullGuest
-    capabilities = frozenset(Capability)
+    # By name, and never frozenset(Capability): a vmsvc that comes to know more must not believe us capable of it.
+    capabilities = frozenset(
+        {
+            Capability.BULK,
+            Capability.WAIT,
+            Capability.DISKS,
+            Capability.DEFINITION,
+            Capability.CONFIG_FILES,
+            Capability.SIZES,
+        }
+    )
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        connect = partial(Hypervisor.of_node, context.node.root)
-        # A client that can block for ever is called through a lane, which gives up on it when the budget is spent.
-        self._lane = Lane(f"null hypervisor of {context.node.root}", connect=connect, disconnect=Hypervisor.close)
-        # Events come on a connection of their own: waiting for one guest holds up no question about another.
-        self._events = connect()
+        self._lane = self._new_lane("null hypervisor")
+
+    def _new_lane(self, name: str) -> Lane[Hypervisor]:
+        """A client that can block for ever is called through a lane, which gives up on it when the budget is spent.
+
+        It connects when it is first used: making a driver opens nothing.
+        """
+        root = self._context.node.root
+        return Lane(f"{name} of {root}", connect=partial(Hypervisor.of_node, root), disconnect=Hypervisor.close)
 
     def close(self) -> None:
         """Give up the connection."""
@@ -128,20 +143,20 @@ class NullDriver:
             return unknown("look", error, duration_s=time.monotonic() - begin)
         return _observation("look", machine, time.monotonic() - begin)
 
-    def start(self, resource: NullGuest, *, budget_s: float) -> None:
+    def start(self, resource: NullGuest, *, budget_s: float) -> bool:
         """Start the guest; define it first, where the hypervisor has lost it and the service keeps its definition."""
         kept = self._context.definition_file(resource)
 
-        def work(hypervisor: Hypervisor) -> None:
+        def work(hypervisor: Hypervisor) -> bool:
             try:
-                hypervisor.start(resource.script)
+                return hypervisor.start(resource.script)
             except HypervisorError as error:
                 if error.code is not ErrorCode.NO_MACHINE or not kept.exists():
                     raise
                 hypervisor.define(resource.script)
-                hypervisor.start(resource.script)
+                return hypervisor.start(resource.script)
 
-        self._ask(work, budget_s)
+        return self._ask(work, budget_s)
 
     def stop(self, resource: NullGuest, *, budget_s: float) -> None:
         """Ask the guest to shut down."""
@@ -171,15 +186,19 @@ class NullDriver:
     def wait(self, resource: NullGuest, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
         """Look, and look again whenever the hypervisor tells of a change; and often enough to see that nobody waits."""
         deadline = time.monotonic() + budget_s
-        while True:
-            seen = self.observe(resource, budget_s=max(deadline - time.monotonic(), 0.1))
-            left = deadline - time.monotonic()
-            if left <= 0 or until(seen):
-                return seen
-            if seen.phase is Phase.UNKNOWN:
-                time.sleep(min(left, 0.1))
-            else:
-                self._events.watch(resource.script, seen.state, min(left, 0.5))
+        # Events come on a connection of their own: waiting for one guest holds up no question about another.
+        with contextlib.closing(self._new_lane(f"events of {resource.name}")) as events:
+            while True:
+                seen = self.observe(resource, budget_s=max(deadline - time.monotonic(), 0.1))
+                left = deadline - time.monotonic()
+                if left <= 0 or until(seen):
+                    return seen
+                if seen.phase is Phase.UNKNOWN:
+                    time.sleep(min(left, 0.1))
+                    continue
+                watch = partial(Hypervisor.watch, script=resource.script, phase=seen.state, timeout_s=min(left, 0.5))
+                with contextlib.suppress(Undetermined):  # the next look tells
+                    events.call(watch, budget_s=left)
 
     def disks(self, guest: NullGuest, *, budget_s: float) -> Sequence[GuestDisk]:
         """The disks of the guest's options, in their order."""

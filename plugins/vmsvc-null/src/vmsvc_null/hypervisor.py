@@ -163,8 +163,11 @@ class Hypervisor:
             machine = self._machine(state, script)
             self._settle(state, machine, "define", [(0.0, "stopped")] if machine.phase == "absent" else [])
 
-    def start(self, script: Machine) -> None:
+    def start(self, script: Machine) -> bool:
         """Begin to start a machine, unless it is up or on its way.
+
+        Returns:
+            Whether there was anything to do.
 
         Raises:
             HypervisorError: It was scripted to fail, or the machine is absent or in a state that has no way up.
@@ -176,10 +179,12 @@ class Hypervisor:
                 raise HypervisorError(ErrorCode.NO_MACHINE, f"there is no machine {machine.name}")
             if machine.phase not in ("stopped", "saved", "crashed", "starting", "running"):
                 raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and cannot be started")
+            rests = machine.phase not in ("starting", "running")
             boot = [(0.0, "starting"), (machine.start_delay, "running")]
             if machine.dies_after:
                 boot.append((machine.start_delay + machine.dies_after, "stopped"))
-            self._settle(state, machine, "start", [] if machine.phase in ("starting", "running") else boot)
+            self._settle(state, machine, "start", boot if rests else [])
+        return rests
 
     def stop(self, script: Machine) -> None:
         """Ask a machine to shut down, unless it is down or on its way; it may ignore that.
