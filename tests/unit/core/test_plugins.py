@@ -181,13 +181,18 @@ def test_hooks_of_a_refused_plugin_are_never_called(site):
         ("Driver.capabilities = ['disks']", "must be a frozenset of Capability"),
         ("Driver.capabilities = frozenset({'teleport'})", "must be a frozenset of Capability"),
         ("Driver.capabilities = frozenset({Capability.DISKS})", "the capability disks but is no DiskLister"),
-        ("Driver.sizes = lambda *a, **k: None", "is a Sizer but does not declare the capability sizes"),
     ],
 )  # fmt: skip
 def test_drivers_that_break_the_contract(site, change, reason):
     found, host = refusal_of(driver_source("bad-driver", change), site)
     assert reason in found
     assert reason in host.refused_types["bad-driver"]
+
+
+def test_a_method_of_a_role_that_is_not_declared_is_the_drivers_own_affair(site):
+    lay(site, "fake-one", driver_source("one", "Driver.sizes = lambda *a, **k: None"))
+    _, reports = load()
+    assert (reports["fake-one"].state, reports["fake-one"].drivers[0].capabilities) == (PluginState.OK, ())
 
 
 def test_a_driver_that_cannot_be_examined_is_refused(site):
