@@ -2,21 +2,24 @@
 
 Whatever goes wrong in a driver ends here as an ``unknown`` with its reason: never as ``down``, never as an exception,
 never as a call that does not return. Each driver is called through a lane, so that one which breaks its promise of
-keeping its budget costs a bounded number of threads and nobody's time but its own.
+keeping its budget costs a bounded number of threads and nobody's time but its own. And all looks together have one
+deadline: where there are more than can be looked at in time, the last are unknown.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from vmsvc.core.contract import Capability, Driver
-from vmsvc.core.errors import VmsvcError
+from vmsvc.core.contract import BulkObserver, Capability, Driver
+from vmsvc.core.errors import Undetermined, VmsvcError
 from vmsvc.core.lane import call_within
-from vmsvc.core.resource import Resource
-from vmsvc.core.status import Observation, inapplicable, unknown
+from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.status import Observation, Phase, inapplicable, unknown
 
 #: What identifies a resource on a node: its service's name and its rid.
 Key = tuple[str, str]
@@ -25,9 +28,11 @@ Key = tuple[str, str]
 #: ought to be one.
 DriverFinder = Callable[[Resource], "Driver[Any] | str"]
 
-#: One query, on its way.
-Look = Callable[[], Mapping[Key, Observation]]
+#: One query, on its way: given when all looks must be over (on the monotonic clock), it tells what it has seen.
+Look = Callable[[float], Mapping[Key, Observation]]
 
+#: How long all looks together may take, in seconds; what has not answered by then is unknown.
+STATUS_DEADLINE_S = 9.0
 #: A driver may need a moment more than its budget to give up in an orderly way: a command must be killed first.
 GRACE_S = 3.0
 _PARALLEL = 32
@@ -43,77 +48,114 @@ def key_of(resource: Resource) -> Key:
 
 
 def observe(resources: Iterable[Resource], driver_of: DriverFinder) -> dict[Key, Observation]:
-    """Look at resources, whatever their technologies.
+    """Look at resources, whatever their technologies, for at most :data:`STATUS_DEADLINE_S` seconds.
 
     Args:
         resources: What to look at, of any number of services.
         driver_of: Finds the driver of a resource.
 
     Returns:
-        An observation for each resource.
+        An observation for each resource, in their order.
     """
+    deadline = time.monotonic() + STATUS_DEADLINE_S
+    wanted = list(resources)
     seen: dict[Key, Observation] = {}
     # By identity: nothing obliges a driver to be hashable, or to differ from another one.
     groups: dict[int, tuple[Driver[Any], list[Resource]]] = {}
-    for resource in resources:
+    for resource in wanted:
         try:
             driver = driver_of(resource)
         except VmsvcError as error:
-            seen[key_of(resource)] = unknown(f"{resource.type or resource.kind} driver", error)
+            seen[key_of(resource)] = unknown(_probe(resource), error)
             continue
         if isinstance(driver, str):
             seen[key_of(resource)] = inapplicable("vmsvc", driver)
         else:
             groups.setdefault(id(driver), (driver, []))[1].append(resource)
-
-    looks: list[Look] = []
-    for driver, members in groups.values():
-        if Capability.BULK in driver.capabilities:
-            looks.append(_bulk_look(driver, members))
-        else:
-            looks.extend(_single_look(driver, member) for member in members)
-    if len(looks) == 1:
-        seen.update(looks[0]())
-    elif looks:
-        with ThreadPoolExecutor(max_workers=_PARALLEL, thread_name_prefix="vmsvc look") as pool:
-            for part in pool.map(lambda look: look(), looks):
-                seen.update(part)
-    return seen
-
-
-def _bulk_look(driver: Driver[Any], members: Sequence[Resource]) -> Look:
-    budget_s = max(member.observe_budget_s for member in members)
-    ask: Callable[..., Mapping[Key, Observation]] = driver.observe_all  # type: ignore[attr-defined]
-    return lambda: _look(driver, members, lambda: ask(members, budget_s=budget_s), budget_s)
-
-
-def _single_look(driver: Driver[Any], member: Resource) -> Look:
-    budget_s = member.observe_budget_s
-
-    def ask() -> Mapping[Key, Observation]:
-        return {key_of(member): driver.observe(member, budget_s=budget_s)}
-
-    return lambda: _look(driver, [member], ask, budget_s)
-
-
-def _look(
-    driver: Driver[Any], members: Sequence[Resource], ask: Callable[[], Mapping[Key, Observation]], budget_s: float
-) -> Mapping[Key, Observation]:
-    """Ask a driver, and turn everything that is not an observation into an unknown one."""
-    probe = f"{driver.type or driver.kind} driver"
-    began = time.monotonic()
-    answers: object = {}
-    reason = "it gave no answer for this resource"
-    try:
-        answers = call_within(probe, ask, budget_s=budget_s + GRACE_S)
-    except VmsvcError as error:
-        reason = str(error)
-    except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
-        reason = f"{type(error).__name__}: {error}"
-    if not isinstance(answers, Mapping):
-        answers, reason = {}, f"it answered with a {type(answers).__name__}"
-    missing = unknown(probe, reason, duration_s=time.monotonic() - began)
+    looks = [look for driver, members in groups.values() for look in _looks(driver, members)]
+    seen.update(_answers(looks, deadline))
+    late = f"it gave no answer within the {STATUS_DEADLINE_S:g} s that all looks together may take"
     return {
-        key_of(member): answer if isinstance(answer := answers.get(key_of(member)), Observation) else missing
-        for member in members
+        key: seen.get(key) or unknown(_probe(resource), late, duration_s=STATUS_DEADLINE_S)
+        for key, resource in ((key_of(resource), resource) for resource in wanted)
     }
+
+
+def _answers(looks: Sequence[Look], deadline: float) -> dict[Key, Observation]:
+    """Take all looks, a bounded number at a time, and return what they have seen until the deadline.
+
+    The threads are daemons, so that the program's exit waits for none of them. They end by themselves: each look is
+    bounded, and none begins after the deadline.
+    """
+    waiting = deque(looks)
+    found: dict[Key, Observation] = {}
+    guard = threading.Lock()
+
+    def work() -> None:
+        with contextlib.suppress(IndexError):  # no look is left
+            while time.monotonic() < deadline:
+                answers = waiting.popleft()(deadline)
+                with guard:
+                    found.update(answers)
+
+    workers = [threading.Thread(target=work, name="vmsvc look", daemon=True) for _ in looks[:_PARALLEL]]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(max(deadline - time.monotonic(), 0.0))
+    with guard:
+        return dict(found)
+
+
+def _looks(driver: Driver[Any], members: Sequence[Resource]) -> list[Look]:
+    """One look for all members where the driver can do that, else one for each."""
+    try:
+        is_bulk = Capability.BULK in driver.capabilities
+    except Exception:  # noqa: BLE001 - a driver's defect; the looks themselves will tell what is wrong with it
+        is_bulk = False
+    groups = [members] if is_bulk else [[member] for member in members]
+    return [_look_of(driver, group, is_bulk=is_bulk) for group in groups]
+
+
+def _look_of(driver: Any, members: Sequence[Resource], *, is_bulk: bool) -> Look:
+    """A look that reads everything foreign inside its guard, and turns what is no observation into an unknown one."""
+
+    def ask(budget_s: float) -> dict[Key, object]:
+        if not is_bulk:
+            return {key_of(member): driver.observe(member, budget_s=budget_s) for member in members}
+        bulk: BulkObserver[Any] = driver
+        answers: object = bulk.observe_all(members, budget_s=budget_s)
+        if not isinstance(answers, Mapping):
+            raise Undetermined(f"it answered with a {type(answers).__name__}")
+        return {key_of(member): answers.get(key_of(member)) for member in members}
+
+    def look(deadline: float) -> Mapping[Key, Observation]:
+        probe = _probe(members[0])
+        began = time.monotonic()
+        answers: Mapping[Key, object] = {}
+        reason = "it gave no answer for this resource"
+        try:
+            budget_s = max(member.observe_budget_s for member in members)
+            left = deadline - began
+            answers = call_within(probe, lambda: ask(min(budget_s, left)), budget_s=min(budget_s + GRACE_S, left))
+        except VmsvcError as error:
+            reason = str(error)
+        except BaseException as error:  # noqa: BLE001 - a driver's defect must not become a status, nor end anything
+            reason = f"{type(error).__name__}: {error}"
+        missing = unknown(probe, reason, duration_s=time.monotonic() - began)
+        return {key_of(member): _checked(member, answers.get(key_of(member)), missing) for member in members}
+
+    return look
+
+
+def _checked(resource: Resource, answer: object, missing: Observation) -> Observation:
+    if not isinstance(answer, Observation):
+        return missing
+    if answer.phase is Phase.INAPPLICABLE and isinstance(resource, Guest):
+        # As a status, n/a would count for nothing: a service would look fine without its guest.
+        return unknown(answer.evidence.probe, f"the driver says n/a of a guest: {answer.evidence.detail}")
+    return answer
+
+
+def _probe(resource: Resource) -> str:
+    return f"{resource.type or resource.kind} driver"

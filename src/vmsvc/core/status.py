@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from functools import reduce
 
 from attrs import field, frozen
+from attrs.validators import deep_iterable, instance_of
 
 
 class Status(str, enum.Enum):
@@ -110,15 +111,17 @@ class Evidence:
         duration_s: How long it took, in seconds.
     """
 
-    probe: str
-    detail: str = ""
-    at: float = field(factory=time.time)
-    duration_s: float = 0.0
+    probe: str = field(validator=instance_of(str))
+    detail: str = field(default="", validator=instance_of(str))
+    at: float = field(factory=time.time, validator=instance_of((int, float)))
+    duration_s: float = field(default=0.0, validator=instance_of((int, float)))
 
 
 @frozen(kw_only=True)
 class Observation:
     """A status with its evidence; what ``observe`` returns.
+
+    Its fields are checked when it is made, so that a driver's mistake shows in the driver, and not in who reads them.
 
     Attributes:
         phase: Where the resource stands; its status follows from it.
@@ -127,10 +130,10 @@ class Observation:
         warnings: Things worth telling that change no phase, such as an autostart that would fight the service.
     """
 
-    phase: Phase
-    state: str
-    evidence: Evidence
-    warnings: tuple[str, ...] = ()
+    phase: Phase = field(validator=instance_of(Phase))
+    state: str = field(validator=instance_of(str))
+    evidence: Evidence = field(validator=instance_of(Evidence))
+    warnings: tuple[str, ...] = field(default=(), validator=deep_iterable(instance_of(str), instance_of(tuple)))
 
     @property
     def status(self) -> Status:

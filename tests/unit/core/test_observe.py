@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -12,7 +14,8 @@ from vmsvc.core import observe as module
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.observe import key_of, observe
-from vmsvc.core.status import Phase
+from vmsvc.core.resource import Guest
+from vmsvc.core.status import Evidence, Observation, Phase, inapplicable
 
 
 class Bulk(FakeDriver):
@@ -130,7 +133,7 @@ def quick(monkeypatch):
 @pytest.mark.usefixtures("quick")
 def test_a_hung_driver_holds_up_no_other():
     hung, good = FakeDriver(), Bulk()
-    hung.type = "hung-alone"
+    bad = [guest(number, type="hung-alone") for number in range(1, 21)]
     answered = []
     good.answers = lambda asked: (
         answered.append(time.monotonic()),
@@ -139,7 +142,7 @@ def test_a_hung_driver_holds_up_no_other():
     for number in range(1, 21):
         hung.on["observe", f"container#{number}"] = hung.hang
     began = time.monotonic()
-    found = observe([*guests(20), resource("container#99")], lambda each: good if each.rid == "container#99" else hung)
+    found = observe([*bad, resource("container#99")], lambda each: good if each.rid == "container#99" else hung)
     took = time.monotonic() - began
     hung.close()
     assert answered[0] - began < 0.4
@@ -160,11 +163,11 @@ def test_twenty_slow_checks_take_the_time_of_one():
 @pytest.mark.usefixtures("quick")
 def test_a_hang_costs_a_bounded_number_of_threads_and_ends():
     driver = FakeDriver()
-    driver.type = "hung-for-long"
+    asked = [guest(type="hung-for-long")]
     driver.on["observe", "container#1"] = driver.hang
     before = threading.active_count()
     for _ in range(30):
-        assert phases(observe(guests(1), lambda _: driver)) == [Phase.UNKNOWN]
+        assert phases(observe(asked, lambda _: driver)) == [Phase.UNKNOWN]
     assert threading.active_count() - before <= 8
     driver.close()
     deadline = time.monotonic() + 5
@@ -172,7 +175,7 @@ def test_a_hang_costs_a_bounded_number_of_threads_and_ends():
         assert time.monotonic() < deadline
         time.sleep(0.01)
     driver.on.clear()
-    assert phases(observe(guests(1), lambda _: driver)) == [Phase.STOPPED]
+    assert phases(observe(asked, lambda _: driver)) == [Phase.STOPPED]
 
 
 def test_budgets_are_those_of_the_resources():
@@ -187,3 +190,154 @@ def test_budgets_are_those_of_the_resources():
     driver = Budgets()
     observe(apps, lambda _: driver)
     assert given == [3.0]
+
+
+# --- one deadline for all -------------------------------------------------------------------------------------------------
+
+
+def test_seventy_hanging_checks_are_answered_by_the_deadline(monkeypatch):
+    # A check that hangs takes all of its budget: three rounds of 32 would take three times as long.
+    monkeypatch.setattr(module, "STATUS_DEADLINE_S", 0.9)
+    driver = FakeDriver()
+    release = threading.Event()
+    apps = [resource(f"app#{number}", check_timeout=0.5) for number in range(70)]
+
+    def check():
+        release.wait(0.5)
+        raise Undetermined("the check did not end")
+
+    for app in apps:
+        driver.on["observe", app.rid] = check
+    began = time.monotonic()
+    found = observe(apps, lambda _: driver)
+    took = time.monotonic() - began
+    release.set()
+    assert took < 1.2
+    assert list(found) == [key_of(app) for app in apps]
+    assert set(phases(found)) == {Phase.UNKNOWN}
+    reasons = [observation.evidence.detail for observation in found.values()]
+    assert reasons.count("the check did not end") >= 32
+    assert "no answer within the 0.9 s" in reasons[-1]
+
+
+def test_what_is_not_reached_in_time_is_never_asked_later(monkeypatch):
+    monkeypatch.setattr(module, "STATUS_DEADLINE_S", 0.3)
+    monkeypatch.setattr(module, "_PARALLEL", 1)
+    driver = FakeDriver()
+    driver.on["observe", "container#1"] = lambda: time.sleep(0.4) or seen(Phase.RUNNING)
+    assert phases(observe([guest(n, type="slow") for n in (1, 2)], lambda _: driver)) == [Phase.UNKNOWN] * 2
+    time.sleep(0.3)
+    assert driver.calls == ["observe container#1"]
+
+
+def test_the_time_that_is_left_is_the_budget(monkeypatch):
+    monkeypatch.setattr(module, "STATUS_DEADLINE_S", 0.5)
+    given = []
+
+    class Budgets(FakeDriver):
+        def observe(self, resource, *, budget_s):
+            given.append(budget_s)
+            return seen(Phase.RUNNING)
+
+    observe([resource("app#1", check_timeout=7.0)], lambda _: Budgets())
+    assert 0.3 < given[0] <= 0.5
+
+
+EXIT = """
+import time
+from tests.support import FakeDriver, guest
+from vmsvc.core import observe
+observe.STATUS_DEADLINE_S = 0.2
+driver = FakeDriver()
+driver.on["observe", "container#1"] = driver.hang
+print(observe.observe([guest()], lambda _: driver)["web", "container#1"].phase.value)
+"""
+
+
+def test_exit_waits_for_nobody_who_hangs():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT], check=False, capture_output=True, text=True, env=environment, timeout=30
+    )
+    assert (done.stdout, done.returncode) == ("unknown\n", 0), done.stderr
+    assert time.monotonic() - began < 10
+
+
+# --- everything foreign is read inside the guard ----------------------------------------------------------------------
+
+
+class BadBudget(Guest):
+    """A driver's record whose budget cannot be read."""
+
+    @property
+    def observe_budget_s(self):
+        raise ZeroDivisionError("no budget")
+
+
+class Exits(Guest):
+    @property
+    def observe_budget_s(self):
+        sys.exit(3)
+
+
+class TextBudget(Guest):
+    @property
+    def observe_budget_s(self):
+        return "five"
+
+
+class NoCapabilities(FakeDriver):
+    """A driver that cannot be asked what it can, nor anything else."""
+
+    @property
+    def capabilities(self):
+        raise ZeroDivisionError("no capabilities")
+
+    def observe(self, resource, *, budget_s):
+        raise ZeroDivisionError("no answer")
+
+
+class BadMapping(dict):
+    def get(self, key, default=None):
+        raise ZeroDivisionError("no entry")
+
+
+def garbage(**fields):
+    return lambda asked: {
+        key_of(each): Observation(**{"phase": Phase.STOPPED, "state": "off", "evidence": Evidence(probe="p"), **fields})
+        for each in asked
+    }
+
+
+BAD = {
+    "budget": (FakeDriver, BadBudget),
+    "exit": (FakeDriver, Exits),
+    "text": (FakeDriver, TextBudget),
+    "capabilities": (NoCapabilities, Guest),
+    "mapping": (lambda: Bulk(lambda asked: BadMapping({key_of(each): seen(Phase.STOPPED) for each in asked})), Guest),
+    "phase": (lambda: Bulk(garbage(phase="stopped")), Guest),
+    "state": (lambda: Bulk(garbage(state=None)), Guest),
+    "evidence": (lambda: Bulk(garbage(evidence="I saw it")), Guest),
+    "warnings": (lambda: Bulk(garbage(warnings=["a list"])), Guest),
+    "warning": (lambda: Bulk(garbage(warnings=(1,))), Guest),
+}
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_one_bad_driver_takes_down_no_other(how, monkeypatch):
+    monkeypatch.setattr(module, "_PARALLEL", 1)  # the same thread must live to take the next look
+    make, record = BAD[how]
+    bad = record(service="web", rid="container#1", kind="container", type="bad", name="x")
+    drivers = {"bad": make(), "fake": FakeDriver(container_2=Phase.RUNNING)}
+    found = observe([bad, guest(2)], lambda each: drivers[each.type])
+    assert phases(found) == [Phase.UNKNOWN, Phase.RUNNING]
+    assert found["web", "container#1"].evidence.detail
+
+
+def test_a_guest_always_has_a_state():
+    driver = Bulk(lambda asked: {key_of(each): inapplicable("looked", "no such thing") for each in asked})
+    found = observe([guest(), resource("app#1")], lambda _: driver)
+    assert phases(found) == [Phase.UNKNOWN, Phase.INAPPLICABLE]
+    told = found["web", "container#1"].evidence
+    assert (told.probe, told.detail) == ("looked", "the driver says n/a of a guest: no such thing")
