@@ -172,7 +172,7 @@ class LocalHost:
         if not answer["in_time"]:
             log.info("%s: ended by us after %.3f s", place, duration_s)
             raise Undetermined(
-                f"{place}: did not end within {budget_s:g} s, and was killed{_rest_of(answer)}",
+                f"{place}: did not end within {budget_s:.1f} s, and was killed{_rest_of(answer)}",
                 code="undetermined.timeout",
                 hint="what it did is not known: look, before trying again with a larger timeout",
             )
@@ -203,7 +203,7 @@ class LocalHost:
         except TimeoutError:
             log.info("%s: abandoned", place)
             raise Undetermined(
-                f"{place}: did not end within {request['budget_s']:g} s, and cannot be killed",
+                f"{place}: did not end within {request['budget_s']:.1f} s, and cannot be killed",
                 code="undetermined.timeout",
                 hint="it hangs in the kernel (state D in ps), on storage perhaps; or the helper process is stopped",
             ) from None
