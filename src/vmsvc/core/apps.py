@@ -6,20 +6,22 @@ import builtins
 from typing import ClassVar
 
 from vmsvc.core.contract import API, Capability, Context
-from vmsvc.core.errors import DriverError
+from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.resource import App, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable
 from vmsvc.core.transport import Outcome
 
 _TAIL_LINES = 3
 _PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED}
+#: Exit codes by which a shell, or what a check is wrapped in, says that it ran nothing: POSIX.1, Shell, 2.8.2.
+_NOT_RUN = {126: "it cannot be executed", 127: "it was not found"}
 
 
 class AppDriver:
     """Runs an application's own commands on the node, and believes its check.
 
-    Exit code 0 of the check is up and 1 is down; any other is degraded. A check that cannot be run or does not end in
-    time leaves the status unknown.
+    Exit code 0 of the check is up and 1 is down; any other is degraded. A check that cannot be run, is killed or does
+    not end in time leaves the status unknown: it has not said anything of the application.
     """
 
     type: ClassVar[str] = ""
@@ -40,10 +42,17 @@ class AppDriver:
 
         Returns:
             What its exit code means.
+
+        Raises:
+            Undetermined: The check could not be run, was killed, or did not end in time.
         """
         if not resource.check:
             return inapplicable("configuration", "it has no check command")
         outcome = self._host.run(resource.check, budget_s=budget_s)
+        if outcome.code < 0:
+            raise Undetermined(f"the check was killed by signal {-outcome.code}: {_told(outcome)}")
+        if outcome.code in _NOT_RUN:
+            raise Undetermined(f"the check exited with {outcome.code}, {_NOT_RUN[outcome.code]}: {_told(outcome)}")
         return Observation(
             phase=_PHASE_OF_CODE.get(outcome.code, Phase.DEGRADED),
             state=f"check exited with {outcome.code}",

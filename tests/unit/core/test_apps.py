@@ -38,7 +38,7 @@ def driver_on(host, tmp_path) -> Driver[object]:
 
 @pytest.mark.parametrize(
     ("code", "phase"),
-    [(0, Phase.RUNNING), (1, Phase.STOPPED), (2, Phase.DEGRADED), (127, Phase.DEGRADED), (-9, Phase.DEGRADED)],
+    [(0, Phase.RUNNING), (1, Phase.STOPPED), (2, Phase.DEGRADED), (125, Phase.DEGRADED), (255, Phase.DEGRADED)],
 )
 def test_a_check_tells_by_its_exit_code(tmp_path, code, phase):
     host = Host(code=code, out="all is well\n")
@@ -46,6 +46,18 @@ def test_a_check_tells_by_its_exit_code(tmp_path, code, phase):
     assert (found.phase, found.state) == (phase, f"check exited with {code}")
     assert (found.evidence.probe, found.evidence.detail, found.evidence.duration_s) == ("check-it", "all is well", 0.5)
     assert host.ran == [(("check-it",), 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(-9, "killed by signal 9"), (-15, "killed by signal 15"), (126, "cannot be executed"), (127, "was not found")],
+)
+def test_a_check_that_did_not_run_to_its_end_tells_nothing(tmp_path, code, reason):
+    driver = driver_on(Host(code=code, err="sh: no\n"), tmp_path)
+    (found,) = observe([APP], lambda _: driver).values()
+    assert found.phase is Phase.UNKNOWN
+    assert reason in found.evidence.detail
+    assert found.evidence.detail.endswith("sh: no")
 
 
 def test_without_a_check_there_is_no_status(tmp_path):
@@ -81,6 +93,17 @@ def test_a_command_that_fails_tells_its_last_lines_and_what_to_run(tmp_path):
 def test_there_is_no_force(tmp_path):
     with pytest.raises(DriverError, match="app#1 has no way to be stopped by force"):
         driver_on(Host(), tmp_path).kill(APP, budget_s=1.0)
+
+
+@pytest.mark.parametrize("script", ["kill -KILL $$", "no-such-command-anywhere"])
+def test_a_real_check_that_is_killed_or_not_found(tmp_path, script):
+    host = LocalHost("n1")
+    try:
+        driver = driver_on(host, tmp_path)
+        with pytest.raises(Undetermined, match="the check"):
+            driver.observe(resource("app#1", check=("sh", "-c", script)), budget_s=5.0)
+    finally:
+        host.close()
 
 
 def test_on_the_real_node(tmp_path):
