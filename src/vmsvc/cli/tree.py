@@ -32,6 +32,7 @@ def overview(statuses: Sequence[ServiceStatus]) -> Iterator[Line]:
     yield from lines[:1]
     for item, line in zip(statuses, lines[1:], strict=True):
         yield line
+        yield from _notes(item.notes, GAP)
         for instance in item.instances:
             yield from _oddities(instance)
 
@@ -45,8 +46,7 @@ def _oddities(instance: Instance) -> Iterator[Line]:
     ]
     for item in odd:
         yield (GAP, (item.resource.rid, ""), GAP, word(item.status), GAP, (_told(item), ""))
-    for note in instance.notes:
-        yield (GAP, ("note: ", "cyan"), (note, ""))
+    yield from _notes(instance.notes, GAP)
 
 
 def _told(item: ResourceStatus) -> str:
@@ -68,6 +68,7 @@ def trees(statuses: Iterable[ServiceStatus], node: Node) -> Iterator[Line]:
     """
     for item in statuses:
         yield ((item.name, "bold"), GAP, word(item.overall), ("  (avail ", ""), word(item.avail), (")", ""))
+        yield from _notes(item.notes, ("│  ", "dim"))
         for last, instance in _marked(item.instances):
             here = " (this node)" if node.is_called(instance.node) else ""
             yield ((_branch(last=last), "dim"), (f"{instance.node}{here}", ""), GAP, word(instance.overall))
@@ -81,8 +82,12 @@ def _resources(instance: Instance, margin: str) -> Iterator[Line]:
         below = margin + ("   " if last else "│  ")
         for severity, text in _log(item):
             yield ((below, "dim"), (f"{severity}: ", "yellow"), (text, ""))
-    for note in instance.notes:
-        yield ((margin, "dim"), ("note: ", "cyan"), (note, ""))
+    yield from _notes(instance.notes, (margin, "dim"))
+
+
+def _notes(notes: Iterable[str], margin: Span) -> Iterator[Line]:
+    for note in notes:
+        yield (margin, ("note: ", "cyan"), (note, ""))
 
 
 def _row(item: ResourceStatus) -> Sequence[Span]:

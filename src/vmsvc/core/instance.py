@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
@@ -29,6 +29,27 @@ def projected(status: Status, resource: Resource) -> Status:
     if resource.kind == "sync":
         return {Status.UP: Status.NA, Status.DOWN: Status.WARN}.get(status, status)
     return status
+
+
+def over_nodes(statuses: Iterable[Status]) -> Status:
+    """What the statuses of a service's instances come to.
+
+    No join, unlike the merge of resources: a service is to be up on one node and down on the others, and being up on
+    two of them is the worst that can happen to it. So how often a status comes counts; the order of nodes does not.
+
+    Args:
+        statuses: One for each node.
+
+    Returns:
+        ``unknown`` where any is; else ``warn`` where any is, or where more than one is up; else ``up`` where one is;
+        else ``down`` where any is; else ``n/a``.
+    """
+    found = list(statuses)
+    if Status.UNKNOWN in found:
+        return Status.UNKNOWN
+    if Status.WARN in found or found.count(Status.UP) > 1:
+        return Status.WARN
+    return next((status for status in (Status.UP, Status.DOWN) if status in found), Status.NA)
 
 
 @frozen(kw_only=True)
@@ -99,12 +120,24 @@ class ServiceStatus:
     @property
     def avail(self) -> Status:
         """The availability over all instances."""
-        return merge(instance.avail for instance in self.instances)
+        return over_nodes(instance.avail for instance in self.instances)
 
     @property
     def overall(self) -> Status:
         """The overall status over all instances."""
-        return merge(instance.overall for instance in self.instances)
+        return over_nodes(instance.overall for instance in self.instances)
+
+    @property
+    def up_on(self) -> tuple[str, ...]:
+        """The nodes on which the service is available; more than one is a split brain."""
+        return tuple(instance.node for instance in self.instances if instance.avail is Status.UP)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to tell of the service as a whole."""
+        if len(self.up_on) <= 1:
+            return ()
+        return (f"it is up on {len(self.up_on)} nodes at once ({', '.join(self.up_on)}): stop all but one",)
 
     @property
     def is_determined(self) -> bool:

@@ -69,6 +69,18 @@ def test_what_is_plain_takes_one_line():
     assert text(overview([])) == []
 
 
+def test_a_service_that_is_up_twice_says_where():
+    twice = status(*(Instance(node=node, resources=(of(GUEST, seen(Phase.RUNNING, "on")),)) for node in ("n1", "n2")))
+    note = "note: it is up on 2 nodes at once (n1, n2): stop all but one"
+
+    assert text(overview([twice]))[1:] == ["web      warn   warn", f"  {note}"]
+    assert text(trees([twice], Node(name="n1")))[:3] == [
+        "web  warn  (avail warn)",
+        f"│  {note}",
+        "├─ n1 (this node)  up",
+    ]
+
+
 def test_a_mixture_tells_what_is_down():
     mixed = Instance(node="n1", resources=(of(GUEST, seen(Phase.RUNNING, "on")), of(APP, seen(Phase.STOPPED, "off"))))
 

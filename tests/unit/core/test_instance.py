@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from tests.support import resource, seen, service
-from vmsvc.core.instance import ServiceStatus, instance_of, projected
+from vmsvc.core.instance import ServiceStatus, instance_of, over_nodes, projected
 from vmsvc.core.resource import KINDS
 from vmsvc.core.status import Phase, Status
 
@@ -55,12 +56,55 @@ def test_sync_never_makes_available():
     assert look((resource("sync#1"), Phase.STOPPED)).overall is Status.WARN
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", Status.NA),
+        ("n/a n/a", Status.NA),
+        ("n/a down", Status.DOWN),
+        ("down down", Status.DOWN),
+        ("up", Status.UP),
+        ("down up down n/a", Status.UP),
+        ("up up", Status.WARN),
+        ("up down up", Status.WARN),
+        ("up warn", Status.WARN),
+        ("down warn", Status.WARN),
+        ("up up warn unknown", Status.UNKNOWN),
+        ("up unknown", Status.UNKNOWN),
+    ],
+)
+def test_over_nodes(words, expected):
+    assert over_nodes(Status(word) for word in words.split()) is expected
+
+
+def on(node, phase, *, app=Phase.RUNNING):
+    found = look((resource("container#1"), phase), (resource("app#1", optional=True), app))
+    return evolve(found, node=node)
+
+
 def test_a_service_over_several_instances():
-    up = look((resource("container#1"), Phase.RUNNING), notes=("hello",))
-    down = look((resource("container#1"), Phase.STOPPED))
+    up, down = on("n1", Phase.RUNNING), on("n2", Phase.STOPPED, app=Phase.STOPPED)
     both = ServiceStatus(service=service(resource("container#1")), instances=(up, down))
-    assert (both.name, both.avail, both.overall, both.is_determined) == ("web", Status.WARN, Status.WARN, True)
-    assert up.notes == ("hello",)
+    assert (both.name, both.avail, both.overall, both.is_determined) == ("web", Status.UP, Status.UP, True)
+    assert (both.up_on, both.notes) == (("n1",), ())
+
+
+def test_a_split_brain_names_its_nodes():
+    split = ServiceStatus(
+        service=service(),
+        instances=(
+            on("n1", Phase.RUNNING),
+            on("n2", Phase.STOPPED),
+            on("n3", Phase.RUNNING, app=Phase.STOPPED),
+        ),
+    )
+    assert (split.avail, split.overall, split.up_on) == (Status.WARN, Status.WARN, ("n1", "n3"))
+    (note,) = split.notes
+    assert "up on 2 nodes at once (n1, n3)" in note
+
+
+def test_notes_of_an_instance():
+    assert look((resource("container#1"), Phase.RUNNING), notes=("hello",)).notes == ("hello",)
 
 
 @pytest.mark.parametrize(("phase", "determined"), [(Phase.UNKNOWN, False), (Phase.STOPPED, True), (Phase.PAUSED, True)])
