@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ def holder_of(node: Node, service: str) -> str:
     """Which other process is acting on a service right now, for people.
 
     Takes no lock, not even for a moment: an action that comes meanwhile must not find it held by a mere look. So it
-    believes the holder's own words while its process lives.
+    believes the holder's own words while its process lives: that very one, and not another that has got its pid since.
 
     Args:
         node: The node whose locks are looked at.
@@ -26,12 +27,14 @@ def holder_of(node: Node, service: str) -> str:
     Returns:
         Such as ``start by pid 4711 since 21:03:12``; empty when no other process acts.
     """
-    words, pid = _words_of(_lock_path(node, service))
-    return words if pid != os.getpid() and _lives(pid) else ""
+    words, pid = _living_holder(_lock_path(node, service))
+    return "" if pid == os.getpid() else words
 
 
 @contextlib.contextmanager
-def service_lock(node: Node, service: str, intent: str, *, timeout_s: float) -> Iterator[None]:
+def service_lock(
+    node: Node, service: str, intent: str, *, timeout_s: float, cancelled: threading.Event | None = None
+) -> Iterator[None]:
     """Hold the lock of a service.
 
     Args:
@@ -39,10 +42,11 @@ def service_lock(node: Node, service: str, intent: str, *, timeout_s: float) -> 
         service: The service's name.
         intent: The action, for those who wait.
         timeout_s: How long to wait for another holder, in seconds.
+        cancelled: Set it from elsewhere to wait no longer.
 
     Raises:
         Busy: Another process still holds it after that time; the message tells which.
-        ActionFailed: The lock cannot be made, for want of permission or space.
+        ActionFailed: The wait was cancelled, or the lock cannot be made, for want of permission or space.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to load, and looking takes no lock
 
@@ -51,10 +55,16 @@ def service_lock(node: Node, service: str, intent: str, *, timeout_s: float) -> 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
-        lock.acquire(timeout=timeout_s, poll_interval=0.05)
+        lock.acquire(timeout=timeout_s, poll_interval=0.05, cancel_check=cancelled.is_set if cancelled else None)
     except Timeout:
+        if cancelled and cancelled.is_set():
+            raise ActionFailed(
+                f"interrupted while it waited for another action on {service}; nothing was done",
+                code="action.interrupted",
+            ) from None
+        words, _ = _living_holder(path)
         raise Busy(
-            f"another action on {service} is going on: {_words_of(path)[0]}",
+            f"another action on {service} is going on: {words or 'its holder left no name'}",
             hint="wait for it to end; see `vmsvc status` for what it has done so far",
         ) from None
     except OSError as error:
@@ -66,7 +76,10 @@ def service_lock(node: Node, service: str, intent: str, *, timeout_s: float) -> 
     try:
         # Best effort: who waits is told less on a full disk, and loses nothing.
         with contextlib.suppress(OSError):
-            holder.write_text(json.dumps({"intent": intent, "pid": os.getpid(), "since": time.time()}))
+            pid = os.getpid()
+            holder.write_text(
+                json.dumps({"intent": intent, "pid": pid, "born": _born(pid), "since": time.time()}), encoding="utf-8"
+            )
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -78,19 +91,25 @@ def _lock_path(node: Node, service: str) -> Path:
     return node.run_dir / "locks" / f"{service}.lock"
 
 
-def _words_of(lock_path: Path) -> tuple[str, int]:
-    """What the holder says of itself, and its pid; 0 where it said nothing."""
+def _living_holder(lock_path: Path) -> tuple[str, int]:
+    """What the holder says of itself, and its pid; nothing and 0 where it said nothing, or has ended since."""
     try:
-        holder = json.loads(lock_path.with_suffix(".holder").read_text())
-        since = time.strftime("%H:%M:%S", time.localtime(holder["since"]))
-        return f"{holder['intent']} by pid {holder['pid']} since {since}", int(holder["pid"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return "its holder left no name", 0
+        note = json.loads(lock_path.with_suffix(".holder").read_text(encoding="utf-8"))
+        pid, born = int(note["pid"]), int(note["born"])
+        since = time.strftime("%H:%M:%S", time.localtime(note["since"]))
+        words = f"{note['intent']} by pid {pid} since {since}"
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return "", 0
+    return (words, pid) if _born(pid) == born != 0 else ("", 0)
 
 
-def _lives(pid: int) -> bool:
-    """Whether a process exists and is more than a zombie: proc(5) on ``stat``."""
+def _born(pid: int) -> int:
+    """When a process began, in clock ticks since the machine's; 0 where there is none but perhaps a zombie.
+
+    Fields 3 and 22 of ``/proc/PID/stat``, proc(5). Together with it, a pid names one process and no later one.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in ("Z", "X")
-    except (OSError, IndexError):
-        return False
+        after_name = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return 0 if after_name[0] in ("Z", "X") else int(after_name[19])
+    except (OSError, IndexError, ValueError):
+        return 0

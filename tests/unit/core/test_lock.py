@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,38 @@ def test_one_who_waits_long_enough_gets_it(node, other):
     assert holder_of(node, "web") == ""
 
 
+def test_one_who_waits_can_be_interrupted(node, other):
+    other()
+    cancelled = threading.Event()
+    threading.Timer(0.2, cancelled.set).start()
+    began = time.monotonic()
+    with (
+        pytest.raises(ActionFailed, match="interrupted while it waited for another action on web") as error,
+        service_lock(node, "web", "stop", timeout_s=60, cancelled=cancelled),
+    ):
+        raise AssertionError("got it")
+    assert error.value.code == "action.interrupted"
+    assert time.monotonic() - began < 5
+
+
+def test_an_event_that_nobody_sets_changes_nothing(node, other):
+    never = threading.Event()
+    with service_lock(node, "web2", "stop", timeout_s=0, cancelled=never):
+        pass
+    other()
+    with pytest.raises(Busy), service_lock(node, "web", "stop", timeout_s=0.1, cancelled=never):
+        raise AssertionError("got it")
+
+
+def test_a_holder_whose_note_is_anothers_is_nameless(node, other):
+    process = other()
+    note = node.run_dir / "locks/web.holder"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "pid": 1}))
+    with pytest.raises(Busy, match="its holder left no name"):
+        take(node)
+    assert process.poll() is None
+
+
 def test_another_service_is_not_concerned(node, other):
     other("web2")
     assert take(node, "web")
@@ -131,7 +165,9 @@ def test_odd_names_have_locks_of_their_own(node, other, service):
         "[]",
         "null",
         '{"intent": "start"}',
-        '{"intent": "start", "pid": "x", "since": 0}',
+        '{"intent": "start", "pid": "x", "born": 1, "since": 0}',
+        '{"intent": "start", "pid": -1, "born": 0, "since": 0}',
+        "[" * 100_000,
         '{"intent": "start", "pid": 1, "since": 1e300}',
         '{"intent": "start", "pid": 1e300, "since": 0}',
         '{"intent": "start", "pid": 99999999999999999999999, "since": 0}',
@@ -150,7 +186,11 @@ def test_another_living_process_is_believed_and_a_zombie_is_not(node):
     note = node.run_dir / "locks/web.holder"
     child = subprocess.Popen(["sleep", "60"])
     try:
-        note.write_text(json.dumps({"intent": "start", "pid": child.pid, "since": 0}))
+        born = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19])
+        for wrong in ({}, {"born": born + 1}, {"born": 0}, {"born": None}):  # the pid has been given anew since
+            note.write_text(json.dumps({"intent": "start", "pid": child.pid, "since": 0, **wrong}))
+            assert holder_of(node, "web") == ""
+        note.write_text(json.dumps({"intent": "start", "pid": child.pid, "born": born, "since": 0}))
         assert holder_of(node, "web").startswith(f"start by pid {child.pid}")
     finally:
         child.kill()
