@@ -18,7 +18,8 @@ from attrs import field, frozen
 
 from vmsvc.core.errors import ActionFailed
 
-_ROTATE_BYTES = 1 << 20
+#: Every status reads a service's journal: what it has to read stays small. The one before is kept.
+_ROTATE_BYTES = 1 << 16
 #: The year 9999, in seconds since the epoch: what lies beyond is no time that anybody has recorded.
 _END_OF_TIME = 253370764800
 

@@ -109,6 +109,15 @@ def test_a_long_journal_is_put_aside_between_actions(diary, monkeypatch):
     assert [each["event"] for each in diary.records()] == ["begin", *["intend"] * 5, "end"]
 
 
+def test_what_a_status_has_to_read_stays_small(diary):
+    steps = tuple(f"start container#{number}" for number in range(20))
+    for _ in range(200):
+        diary.begin("start", steps)
+        diary.end("done")
+    assert diary.path.stat().st_size < 1 << 17
+    assert diary.path.with_name("web.jsonl.1").exists()
+
+
 def test_a_full_disk_says_what_to_do(tmp_path):
     (tmp_path / "web.jsonl").symlink_to("/dev/full")
     with pytest.raises(ActionFailed, match=r"No space left on device.*make room") as error:
