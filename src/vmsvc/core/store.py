@@ -74,7 +74,7 @@ class Store:
             ActionFailed: The store cannot be written.
         """
         snapshot = Snapshot(service=service, topic=topic, node=node, at=time.time(), content=content)
-        with self._open() as database:
+        with self._errors(), self._changing() as database:
             database.execute(
                 "INSERT INTO snapshot (service, topic, node, at, content) VALUES (?, ?, ?, ?, ?)",
                 (service, topic, node, snapshot.at, json.dumps(content)),
@@ -82,7 +82,7 @@ class Store:
         return snapshot
 
     def latest(self, service: str, topic: str) -> Snapshot | None:
-        """The newest snapshot of a topic.
+        """The newest snapshot of a topic. Needs no permission but to read, and waits for no writer but its last moment.
 
         Args:
             service: The service's name.
@@ -96,7 +96,15 @@ class Store:
         """
         if not self.path.exists():
             return None
-        with self._open() as database:
+        # Not `mode=ro`, which could not read what a crash has left to be rolled back; a file that may only be read is
+        # opened for reading all the same.
+        opened = f"{self.path.absolute().as_uri()}?mode=rw"
+        with (
+            self._errors(),
+            contextlib.closing(sqlite3.connect(opened, uri=True, timeout=_BUSY_S, isolation_level=None)) as database,
+        ):
+            if self._version(database) == 0:  # the very first snapshot is being added right now
+                return None
             row = database.execute(
                 "SELECT service, topic, node, at, content FROM snapshot WHERE service = ? AND topic = ?"
                 " ORDER BY id DESC LIMIT 1",
@@ -108,20 +116,25 @@ class Store:
         return Snapshot(service=service, topic=topic, node=node, at=at, content=json.loads(content))
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _changing(self) -> Iterator[sqlite3.Connection]:
         """A connection with one transaction around the caller's block, and the tables brought up to date."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                self._migrate(database)
+                yield database
+            except BaseException:
+                if database.in_transaction:  # a full disk has ended it already
+                    database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """SQLite's errors and the disk's, as ours."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)) as database:
-                database.execute("BEGIN IMMEDIATE")
-                try:
-                    self._migrate(database)
-                    yield database
-                except BaseException:
-                    if database.in_transaction:  # a full disk has ended it already
-                        database.execute("ROLLBACK")
-                    raise
-                database.execute("COMMIT")
+            yield
         except (OSError, sqlite3.Error) as error:
             raise ActionFailed(
                 f"the store cannot be used: {error}: {self.path}",
@@ -130,10 +143,14 @@ class Store:
             ) from error
 
     @staticmethod
-    def _migrate(database: sqlite3.Connection) -> None:
-        (version,) = database.execute("PRAGMA user_version").fetchone()
+    def _version(database: sqlite3.Connection) -> int:
+        version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version > len(_MIGRATIONS):
             raise sqlite3.DatabaseError(f"a newer vmsvc has made it (version {version}, not {len(_MIGRATIONS)})")
+        return version
+
+    def _migrate(self, database: sqlite3.Connection) -> None:
+        version = self._version(database)
         for script in _MIGRATIONS[version:]:
             for statement in script.split(";"):
                 database.execute(statement)

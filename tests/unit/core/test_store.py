@@ -5,7 +5,9 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,56 @@ def test_the_newest_counts_and_history_is_kept(store):
     assert store.latest("web", "disks").content == 3
     assert store.latest("db", "disks") is None
     assert contents(store) == ['{"a": [1, null, "\\u00fc"]}', "2", "3", "4"]
+
+
+def test_reading_waits_for_no_writer_and_changes_nothing(store):
+    store.add("web", "push", "n1", 1)
+    writer = sqlite3.connect(store.path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("DELETE FROM snapshot")
+    began = time.monotonic()
+    assert store.latest("web", "push").content == 1
+    assert time.monotonic() - began < 1
+    writer.execute("ROLLBACK")
+    writer.close()
+    before = store.path.stat().st_mtime_ns
+    store.latest("web", "push")
+    assert store.path.stat().st_mtime_ns == before
+    assert list(store.path.parent.iterdir()) == [store.path]
+
+
+@pytest.fixture
+def mere_reader():
+    """A store of another's, of which a user may read everything and change nothing; its path has odd characters."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a b#c?d%41")
+        path.mkdir()
+        Store(path / "store.sqlite").add("web", "push", "n1", 1)
+        (path / "store.sqlite").chmod(0o444)
+        path.chmod(0o555)
+        Path(folder).chmod(0o755)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield Store(path / "store.sqlite")
+        finally:
+            if root:
+                os.seteuid(0)
+            path.chmod(0o755)
+
+
+def test_who_may_only_read_can_read(mere_reader):
+    assert mere_reader.latest("web", "push").content == 1
+    with pytest.raises(ActionFailed, match="readonly database"):
+        mere_reader.add("web", "push", "n1", 2)
+
+
+def test_a_store_that_is_only_being_made_has_nothing_yet(store):
+    store.path.parent.mkdir()
+    sqlite3.connect(store.path).close()
+    store.path.touch()
+    assert store.latest("web", "push") is None
 
 
 ADDER = """
