@@ -86,10 +86,10 @@ class Session:
 
     @cached_property
     def node(self) -> Node:
-        """This node: its name, root and host mode.
+        """This node: its name, root, host mode, and the ``problems`` of its own file.
 
         Raises:
-            ConfigError: The node's own file is wrong.
+            ConfigError: The node's name cannot be used.
         """
         return read_node(self._environment)
 
@@ -110,7 +110,7 @@ class Session:
         """The names of the node's services, sorted.
 
         Raises:
-            ConfigError: The node's own file is wrong.
+            ConfigError: The directory of services cannot be read.
         """
         return service_names(self.node)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 
@@ -14,7 +15,7 @@ from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.config.schema import SERVICE_OPTIONS
 from vmsvc.core.errors import ExitCode, UsageError
-from vmsvc.core.node import HOST_MODES
+from vmsvc.core.node import HOST_MODES, node_from
 from vmsvc.core.options import Option
 from vmsvc.core.resource import KINDS
 
@@ -92,17 +93,19 @@ def node(call: Call) -> int:
     this = call.session.node
     facts = {
         "name": this.name,
-        "mode": this.mode,
+        "mode": None if this.problems else this.mode,
         "root": str(this.root),
         "config_dir": str(this.config_dir),
         "services_dir": str(this.services_dir),
         "state_dir": str(this.state_dir),
         "run_dir": str(this.run_dir),
         "services": len(call.session.services()),
+        "problems": [schema.problem(problem) for problem in this.problems],
         "vmsvc": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
     }
-    rows = [((key.replace("_dir", " directory"), "dim"), (str(fact), "")) for key, fact in facts.items()]
+    shown = {key: "unknown" if fact is None else str(fact) for key, fact in facts.items() if key != "problems"}
+    rows = [((key.replace("_dir", " directory"), "dim"), (fact, "")) for key, fact in shown.items()]
     call.screen.answer(schema.document("vmsvc.node/1", {"node": facts}), render.columns(rows))
     return ExitCode.DONE
 
@@ -112,7 +115,7 @@ def _set_mode(call: Call) -> int:
     if word not in HOST_MODES:
         hint = did_you_mean(word, HOST_MODES, otherwise=f"known are: {', '.join(HOST_MODES)}")
         raise UsageError(f"{call.arguments.word!r} is no host mode" if word else "which host mode?", hint=hint)
-    this = call.session.node
+    this = node_from(os.environ)  # its file need not be right to be replaced
     table = this.config_dir / "node.toml"
     if table.exists():
         raise UsageError(f"{table} has more to say than a word", hint=f'set mode = "{word}" in its [node] table')

@@ -46,9 +46,18 @@ class Call:
         return Session()
 
     def close(self) -> None:
-        """Close the session, if there ever was one."""
-        if "session" in self.__dict__:
-            self.session.close()
+        """Close the session, if there ever was one; tell what is wrong with the node's own file, if nobody has."""
+        if "session" not in self.__dict__:
+            return
+        self.session.close()
+        # Most commands go on without the node's host mode; none of them may hide that it is not known.
+        if "node" in self.session.__dict__ and (problems := set(self.session.node.problems) - self.screen.told):
+            from attrs import evolve  # noqa: PLC0415
+
+            from vmsvc.core.errors import Severity  # noqa: PLC0415
+
+            for problem in problems:
+                self.screen.tell(evolve(problem, severity=Severity.WARNING))
 
 
 def run(parser: Parser, words: Sequence[str]) -> int:

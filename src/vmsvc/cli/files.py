@@ -10,6 +10,7 @@ from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
 from vmsvc.core import config, schema
 from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.config.node_file import NODE_FILES
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.options import options_of
 from vmsvc.core.resource import Resource
@@ -38,14 +39,11 @@ def _reports(call: Call) -> Iterator[tuple[Path, Sequence[Problem]]]:
     """Each file with its problems; the node's own file first, when all are asked for."""
     session = call.session
     written: Sequence[str] = call.arguments.names
-    try:
-        directory = session.node.config_dir
-    except VmsvcError as error:
-        # Without a valid node file nothing can be read for this node: it is all there is to tell.
-        yield Path(error.problems[0].file or "node"), error.problems
-        return
     if not written:
-        yield from ((path, ()) for name in ("node.conf", "node.toml") if (path := directory / name).exists())
+        node = session.node
+        files = [path for name in NODE_FILES if (path := node.config_dir / name).exists()]
+        yield from ((path, node.problems if path == files[0] else ()) for path in files)
+        call.screen.told.update(node.problems)
         written = session.services()
     for word in written:
         # A service's name has no slash; `validate web.conf` means the file when there is one, not a service so named.

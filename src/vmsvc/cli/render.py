@@ -93,9 +93,9 @@ def plans(items: Iterable[Plan]) -> Iterator[Line]:
         verdict: Span = ("", "")
         if item.refusals:
             verdict = (
-                (": refused", "bold red")
-                if item.exit_code is ExitCode.REFUSED
-                else (": cannot be decided", "bold magenta")
+                (": cannot be decided", "bold magenta")
+                if item.exit_code is ExitCode.UNDETERMINED
+                else (": refused", "bold red")
             )
         elif not item.steps:
             verdict = (": nothing to do", "green")

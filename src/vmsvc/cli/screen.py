@@ -162,6 +162,7 @@ class Screen:
         json: Whether standard output is for one JSON document and nothing else.
         out: Standard output.
         err: Standard error.
+        told: The problems that were told.
     """
 
     def __init__(self, prog: str, *, json: bool = False) -> None:
@@ -169,6 +170,7 @@ class Screen:
         self.json = json
         self.out = Stream(sys.stdout)
         self.err = Stream(sys.stderr)
+        self.told: set[Problem] = set()
 
     @classmethod
     def guessed_from(cls, words: Sequence[str], *, prog: str) -> Screen:
@@ -220,6 +222,7 @@ class Screen:
             problem: The problem.
             of: The service that it is about; not told where the problem has a file to tell.
         """
+        self.told.add(problem)
         if self.json:
             return
         severity = problem.severity.value

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from vmsvc.core.errors import Problem
+
 #: The host modes that a node may have.
 HOST_MODES = ("PRD", "PPRD", "REC", "INT", "DEV", "TST", "TMP", "DRP", "STG", "UAT", "PRA", "PRJ", "FOR")
 
@@ -20,11 +22,14 @@ class Node:
         name: The node's name.
         root: What stands before ``etc/vmsvc``, ``var/lib/vmsvc`` and ``run/vmsvc``; ``/`` except in tests.
         mode: The one-word environment, such as ``PRD``.
+        problems: What is wrong with the node's own file. Its mode is not known then: nothing is started, and all else
+            goes on.
     """
 
     name: str
     root: Path = field(default=Path("/"), converter=Path)
     mode: str = "TST"
+    problems: tuple[Problem, ...] = ()
 
     @property
     def config_dir(self) -> Path:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
+from attrs.validators import instance_of
 
-from vmsvc.core.errors import ExitCode, Problem, Refused, Severity, Undetermined, UsageError
+from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Severity, Undetermined, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.resource import KINDS, Resource
 from vmsvc.core.rules import Consent, Judgement, Ruling, judge
@@ -37,7 +38,7 @@ class Step:
     """
 
     rid: str
-    verb: Verb
+    verb: Verb = field(validator=instance_of(Verb))
     budget_s: float
     why: str = ""
     only_if_needed: bool = False
@@ -88,22 +89,28 @@ class Plan:
     @property
     def exit_code(self) -> ExitCode:
         """What the action would exit with if it were refused: a rule counts more than a fact that is missing."""
-        if not self.refusals:
+        reasons = {problem.code.partition(".")[0] for problem in self.refusals}
+        if not reasons:
             return ExitCode.DONE
-        only_facts = all(problem.code.startswith("undetermined") for problem in self.refusals)
-        return ExitCode.UNDETERMINED if only_facts else ExitCode.REFUSED
+        if reasons == {"undetermined"}:
+            return ExitCode.UNDETERMINED
+        return ExitCode.USAGE if reasons <= {"undetermined", "config"} else ExitCode.REFUSED
 
     def raise_if_refused(self) -> None:
         """Stop here if the plan may not run.
 
         Raises:
             Undetermined: Nothing forbids it, but the status of a resource is unknown.
+            ConfigError: Nothing forbids it, but the node's own file is wrong.
             Refused: A safety rule forbids it.
         """
-        if self.exit_code is ExitCode.UNDETERMINED:
-            raise Undetermined(problems=self.refusals)
+        errors = {
+            ExitCode.UNDETERMINED: Undetermined,
+            ExitCode.USAGE: ConfigError,
+            ExitCode.REFUSED: Refused,
+        }
         if self.refusals:
-            raise Refused(problems=self.refusals)
+            raise errors[self.exit_code](problems=self.refusals)
 
 
 def plan(
@@ -229,6 +236,7 @@ class _Draft:
                 f"{node.name} is a disaster recovery node of {service.name}",
                 hint="if this is the disaster (or its rehearsal), say so: --drp",
             )
+        self._refusals.extend(node.problems)  # its host mode is not known, so nor is what may start here
         if node.mode == "PRD" and service.env not in ("", "PRD"):
             self._refuse(
                 "refused.host-mode",

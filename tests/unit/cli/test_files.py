@@ -59,10 +59,19 @@ def test_validate_in_json(vmsvc, app, services_dir):
 def test_a_wrong_node_file(vmsvc, app, services_dir):
     (services_dir.parent / "node.conf").write_text("PROD\n")
 
-    assert vmsvc("status")[0] == 2
-    assert "no host mode" in vmsvc("status")[2]
-    assert "no host mode" in vmsvc("validate")[1]
-    assert vmsvc("drivers")[0] == 0
+    for words in (["status"], ["ls"], ["get", "job", "comment"], ["validate", "job"], ["stop", "job"]):
+        code, _, err = vmsvc(*words)
+        assert (code, "warning" in err, err.count("no host mode")) == (0, True, 1), words
+    for words in (["start", "job"], ["plan", "start", "job"]):
+        code, _, err = vmsvc(*words)
+        assert (code, "error" in err, err.count("no host mode")) == (2, True, 1), words
+    code, out, err = vmsvc("validate")
+    assert (code, err, out.count("no host mode")) == (2, "", 1)
+    assert vmsvc("drivers")[2].count("no host mode") == 0
+    node = json.loads(vmsvc("node", "--format", "json")[1])["node"]
+    assert (node["mode"], node["problems"][0]["hint"]) == (None, "did you mean `PRD`?")
+    assert vmsvc("node", "mode", "PRD") == (0, f"{services_dir.parent / 'node.conf'}: PRD\n", "")
+    assert vmsvc("start", "job")[0] == 0
 
 
 def test_create_set_get_unset(vmsvc, services_dir):
@@ -203,7 +212,7 @@ def test_keywords_come_from_the_declarations(vmsvc):
     code, out, _ = vmsvc("keywords", "app")
 
     assert code == 0
-    assert "  check_timeout  a duration such as 90, 90s, 2m or 1h; default '5'" in out
+    assert "  check_timeout  a duration of at most 8 seconds; default '5'" in out
     rows = json.loads(vmsvc("keywords", "--format", "json")[1])["keywords"]
     assert {"section": "ip", "key": "ipname"}.items() <= next(row for row in rows if row["key"] == "ipname").items()
     assert {row["section"] for row in rows} >= {"DEFAULT", "container", "ip", "app", "sync"}

@@ -13,6 +13,9 @@ from vmsvc.core.config.model import Findings, Section, did_you_mean, shortened
 from vmsvc.core.errors import ConfigError, Problem
 from vmsvc.core.node import HOST_MODES, Node, node_from
 
+#: The files that may describe the node; at most one of them is there.
+NODE_FILES = ("node.conf", "node.toml")
+
 # `mode` is the word of node.toml; the others are those of older node files.
 _MODE_KEYS = ("mode", "host_mode", "env")
 
@@ -24,19 +27,22 @@ def read_node(environment: Mapping[str, str]) -> Node:
         environment: The process's environment.
 
     Returns:
-        The node; its mode is ``TST`` where it has no file.
+        The node; its mode is ``TST`` where it has no file. What is wrong with the file is in its ``problems``.
 
     Raises:
-        ConfigError: The file is wrong, there are two, or the node's name cannot be used.
+        ConfigError: The node's name cannot be used.
     """
     node = node_from(environment)
     if fault := check_name(node.name):
         hint = "set VMSVC_NODENAME to the node's name"
         raise ConfigError(f"the node cannot have its name: {fault}", code="config.name", hint=hint)
-    files = [path for name in ("node.conf", "node.toml") if (path := node.config_dir / name).exists()]
+    files = [path for name in NODE_FILES if (path := node.config_dir / name).exists()]
     if len(files) > 1:
-        raise ConfigError(problems=[two_files(*files)])
-    return evolve(node, mode=_read_mode(files[0])) if files else node
+        return evolve(node, problems=(two_files(*files),))
+    try:
+        return evolve(node, mode=_read_mode(files[0])) if files else node
+    except ConfigError as error:
+        return evolve(node, problems=error.problems)
 
 
 def _read_mode(path: Path) -> str:
