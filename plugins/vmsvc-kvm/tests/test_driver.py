@@ -1,5 +1,6 @@
 """The driver on libvirt's own test hypervisor, which lives in this process: real bindings, real errors."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -109,6 +110,18 @@ def test_absent_is_down_with_evidence(driver):
         assert repr(name) in seen.evidence.detail
 
 
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("test2", "libvirt has no guest 'test2'; did you mean 'test'?"),
+        ("TEST", "libvirt has no guest 'TEST'; did you mean 'test'?"),
+        ("web01", "libvirt has no guest 'web01'"),
+    ],
+)
+def test_the_evidence_of_absence_names_the_guest_that_was_meant(driver, name, detail):
+    assert driver.observe(evolve(GUEST, name=name), budget_s=5).evidence.detail == detail
+
+
 def test_paused_is_neither_up_nor_down_and_cannot_be_asked(driver, test_domain):
     test_domain.suspend()
     assert driver.observe(GUEST, budget_s=5).state == "paused (user)"
@@ -140,7 +153,11 @@ def test_start_defines_from_the_stored_definition(driver, tmp_path):
     guest = evolve(GUEST, name="new")
     with pytest.raises(DriverError, match="no definition") as refused:
         driver.start(guest, budget_s=5)
+    assert refused.value.hint.startswith("is the key `name` right? `virsh list --all`")
     assert "vmsvc push web" in refused.value.hint
+    with pytest.raises(DriverError) as refused:
+        driver.start(evolve(GUEST, name="tset"), budget_s=5)
+    assert refused.value.hint.startswith("is the key `name` right? did you mean 'test'?")
 
     file = tmp_path / "var/lib/vmsvc/definitions/web/container#1"
     file.parent.mkdir(parents=True)
@@ -232,6 +249,35 @@ def test_no_libvirt_is_undetermined_for_every_verb(driver, capfd):
 
 
 @pytest.mark.parametrize(
+    ("uri", "hint"),
+    [
+        ("qemu:///system?socket=/nonexistent", "`systemctl status libvirtd`"),
+        ("qemu+bogus:///system", "is the key `uri` right?"),
+        ("test:///nonexistent", "is the key `uri` right?"),
+        ("qemu+tcp://127.0.0.1:1/system", "is `uri` right, its host reachable, and libvirtd running there?"),
+    ],
+)
+def test_what_to_do_is_part_of_the_evidence_and_of_errors(driver, uri, hint):
+    guest = evolve(GUEST, uri=uri)
+    seen = driver.observe(guest, budget_s=5)
+    assert (seen.phase, hint in seen.evidence.detail) == (Phase.UNKNOWN, True)
+    with pytest.raises(Undetermined) as failed:
+        driver.start(guest, budget_s=5)
+    assert hint in failed.value.hint
+
+
+def test_who_may_not_connect_is_told_who_may(driver, monkeypatch):
+    def refuse(_uri):
+        error = libvirt.libvirtError("refused")  # as libvirt 9.0 tells it of a socket of mode 0600 of somebody else's
+        error.err = (libvirt.VIR_ERR_SYSTEM_ERROR, 7, "Permission denied", 2, None, None, None, errno.EACCES, -1)
+        raise error
+
+    monkeypatch.setattr(libvirt, "openReadOnly", refuse)
+    detail = driver.observe(evolve(GUEST, uri="qemu:///system"), budget_s=5).evidence.detail
+    assert "run it as root, or as a member of the group libvirt" in detail
+
+
+@pytest.mark.parametrize(
     ("uri", "opening"),
     [
         ("qemu:///system", "openReadOnly"),
@@ -262,7 +308,19 @@ def test_bindings_that_do_not_load(driver, monkeypatch):
     monkeypatch.setitem(sys.modules, "libvirt", None)
     seen = driver.observe(GUEST, budget_s=5)
     assert seen.phase is Phase.UNKNOWN
-    assert "libvirt-python" in seen.evidence.detail
+    assert f"`{sys.executable} -m pip install libvirt-python`" in seen.evidence.detail
+
+
+def test_bindings_without_libvirts_client_library(driver, monkeypatch):
+    monkeypatch.setattr(client, "_loaded", [])
+
+    def fail(name):
+        raise ImportError("libvirt.so.0: cannot open shared object file", name="libvirtmod")
+
+    monkeypatch.setattr(client.importlib, "import_module", fail)
+    detail = driver.observe(GUEST, budget_s=5).evidence.detail
+    assert "libvirt.so.0: cannot open" in detail
+    assert "install the package libvirt0" in detail
 
 
 def test_a_hypervisor_without_bulk_statistics(driver, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 
 from vmsvc.driver import DriverError, Undetermined, VmsvcError
-from vmsvc_kvm import definition
+from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.options import is_session, unattended
 from vmsvc_kvm.states import SHUTOFF
@@ -93,11 +94,12 @@ class Connection:
             self._conn = opening(unattended(uri))
         except self._virt.libvirtError as error:
             reason = _words(error)
+            hint = hints.no_connection(uri, error.get_error_code(), error.get_int1())
         else:
             with contextlib.suppress(self._virt.libvirtError):  # not every hypervisor's client has keepalives
                 self._conn.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
             return
-        raise Undetermined(f"no connection to {uri}: {reason}", code="undetermined.no-connection")
+        raise Undetermined(f"no connection to {uri}: {reason}", code="undetermined.no-connection", hint=hint)
 
     def close(self) -> None:
         """Close the connection; blocks while the daemon does not answer."""
@@ -148,6 +150,10 @@ class Connection:
             if error.get_error_code() == self._virt.VIR_ERR_NO_DOMAIN:
                 return None
             raise
+
+    def names(self) -> set[str]:
+        """The names of all guests."""
+        return self._names(0)
 
     def describe(self, name: str) -> Described:
         """A guest's live and persistent definitions.
@@ -365,13 +371,19 @@ def _library() -> Any:
                 raise Undetermined(
                     f"libvirt's Python bindings cannot be loaded: {error}",
                     code="undetermined.no-libvirt",
-                    hint="install libvirt-python, and libvirt's client library (libvirt0)",
+                    hint=_to_install(error),
                 ) from None
             virt.registerErrorHandler(lambda _context, _error: None, None)  # else libvirt prints each error, too
             virt.virEventRegisterDefaultImpl()  # before the first connection, or it has neither events nor keepalives
             threading.Thread(target=_run_events, args=(virt,), name="vmsvc libvirt events", daemon=True).start()
             _loaded.append(virt)
         return _loaded[0]
+
+
+def _to_install(error: ImportError) -> str:
+    if error.name == "libvirt":
+        return f"install libvirt-python where vmsvc is: `{sys.executable} -m pip install libvirt-python`"
+    return "libvirt-python needs libvirt's client library: install the package libvirt0 (libvirt-libs on Fedora, RHEL)"
 
 
 def _run_events(virt: Any) -> None:

@@ -22,7 +22,7 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
 )
-from vmsvc_kvm import definition
+from vmsvc_kvm import definition, hints
 from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
@@ -93,7 +93,7 @@ class KvmDriver:
     def _start(self, connection: Connection, guest: KvmGuest) -> bool:
         seen = connection.find(guest.name)
         if seen is None:
-            connection.define(self._stored_definition(guest))
+            connection.define(self._stored_definition(guest, connection))
         phase, state = phase_of(seen)
         if phase in AWAKE:
             return False
@@ -107,15 +107,17 @@ class KvmDriver:
             )
         return _bring(connection, guest, AWAKE, lambda: connection.create(guest.name))
 
-    def _stored_definition(self, guest: KvmGuest) -> str:
+    def _stored_definition(self, guest: KvmGuest, connection: Connection) -> str:
         file = self._context.definition_file(guest)
         try:
             xml = file.read_text(encoding="utf-8")
         except FileNotFoundError:
+            near = hints.similar(guest.name, connection.names()) or "`virsh list --all` tells the names."
             raise DriverError(
                 f"{guest.uri} has no guest named {guest.name!r}, and the service keeps no definition of it ({file})",
                 code="driver.absent",
-                hint=f"`vmsvc push {guest.service}` on the node that has the guest, or `virsh define` it here",
+                hint=f"is the key `name` right? {near} Else: `vmsvc push {guest.service}` on the node that has the "
+                "guest, or `virsh define` it here",
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise DriverError(f"the stored definition of {guest.name} cannot be read: {file}: {error}") from None

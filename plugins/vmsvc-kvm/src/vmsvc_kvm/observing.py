@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from attrs import evolve
 
 from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
-from vmsvc_kvm import processes
+from vmsvc_kvm import hints, processes
 from vmsvc_kvm.client import Connection, Seen
 from vmsvc_kvm.lanes import Lanes, ask, lane
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
@@ -75,7 +75,7 @@ class Observer:
             failure = error
         else:
             evidence = Evidence(probe=f"{call} {uri}", duration_s=time.monotonic() - began)
-            return _observations(guests, [seen.get(guest.name) for guest in guests], evidence)
+            return _observations(guests, [seen.get(guest.name) for guest in guests], evidence, seen)
         nothing = unknown(f"virConnectGetAllDomainStats {uri}", failure, duration_s=time.monotonic() - began)
         singly: Mapping[str, Observation] = {}
         if failure.code in ("undetermined.timeout", "undetermined.not-answering"):
@@ -192,8 +192,13 @@ def virsh(guest: KvmGuest, verb: str) -> str:
     return f"`virsh -c {shlex.quote(guest.uri)} {verb} {shlex.quote(guest.name)}`"
 
 
-def _observations(guests: Sequence[KvmGuest], found: Sequence[Seen | None], evidence: Evidence) -> list[Observation]:
-    """What libvirt's answer means for guests of one URI, corrected by what this machine's processes tell."""
+def _observations(
+    guests: Sequence[KvmGuest], found: Sequence[Seen | None], evidence: Evidence, names: Collection[str] = ()
+) -> list[Observation]:
+    """What libvirt's answer means for guests of one URI, corrected by what this machine's processes tell.
+
+    The names are those of all its guests, where they are known: for whoever mistyped one.
+    """
     standing = [phase_of(seen) for seen in found]
     stopped: Mapping[str, tuple[int, str]] = {}
     uri = guests[0].uri if guests else ""
@@ -204,7 +209,7 @@ def _observations(guests: Sequence[KvmGuest], found: Sequence[Seen | None], evid
         detail = state
         warnings: tuple[str, ...] = ()
         if seen is None:
-            detail = f"libvirt knows no guest named {guest.name!r}"
+            detail = "; ".join(filter(None, [f"libvirt has no guest {guest.name!r}", hints.similar(guest.name, names)]))
         elif phase is Phase.RUNNING and seen.uuid in stopped:
             pid, by = stopped[seen.uuid]
             phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901
