@@ -7,8 +7,10 @@ import pytest
 from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core.errors import ExitCode, Refused, Undetermined, UsageError
 from vmsvc.core.node import Node
-from vmsvc.core.plan import Consent, Step, plan, undo
+from vmsvc.core.plan import Step, plan, undo
+from vmsvc.core.rules import Consent
 from vmsvc.core.status import Phase
+from vmsvc.core.verb import Verb
 
 APP = {"start": ("run",), "stop": ("halt",), "check": ("look",)}
 
@@ -32,11 +34,19 @@ def plan_for(action, each, phase, **consent):
 # What is said of a resource, by what was seen of it: its verbs, or why the action is refused, or that it is kept.
 KEEP = "keep"
 DOWN = {Phase.STOPPED, Phase.SAVED, Phase.ABSENT}
-WAYS_UP = {**dict.fromkeys(DOWN | {Phase.STARTING, Phase.DEGRADED, Phase.INAPPLICABLE}, "start"), Phase.RUNNING: KEEP}
+WAYS_UP = {**dict.fromkeys(DOWN | {Phase.STARTING, Phase.INAPPLICABLE}, "start"), Phase.RUNNING: KEEP}
 UNKNOWN = {Phase.UNKNOWN: "undetermined.status"}
 NO_WAY_UP = dict.fromkeys(
-    (Phase.STOPPING, Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK, Phase.MIGRATING),
-    "refused.not-startable",
+    (
+        Phase.STOPPING,
+        Phase.PAUSED,
+        Phase.SUSPENDED,
+        Phase.CRASHED,
+        Phase.STUCK,
+        Phase.MIGRATING,
+        Phase.DEGRADED,
+    ),
+    "refused.not-to-start",
 )
 HEARS = (Phase.RUNNING, Phase.STARTING, Phase.STOPPING, Phase.DEGRADED, Phase.INAPPLICABLE)
 DEAF = (Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK)
@@ -44,7 +54,7 @@ STOP_GUEST = {
     **dict.fromkeys(DOWN, KEEP),
     **dict.fromkeys(HEARS, "stop kill"),
     **dict.fromkeys(DEAF, "kill"),
-    Phase.MIGRATING: "refused.migrating",
+    Phase.MIGRATING: "refused.not-to-stop",
     **UNKNOWN,
 }
 STOP_APP = {**STOP_GUEST, **dict.fromkeys((*HEARS, *DEAF), "stop")}
@@ -59,13 +69,13 @@ TABLE = {
         **dict.fromkeys(DOWN, "start"),
         **dict.fromkeys(HEARS, "stop kill start"),
         **dict.fromkeys(DEAF, "kill start"),
-        Phase.MIGRATING: "refused.migrating refused.not-startable",
+        Phase.MIGRATING: "refused.not-to-stop refused.not-to-start",
         **UNKNOWN,
     },
     ("restart", "app"): {
         **dict.fromkeys(DOWN, "start"),
         **dict.fromkeys((*HEARS, *DEAF), "stop start"),
-        Phase.MIGRATING: "refused.migrating refused.not-startable",
+        Phase.MIGRATING: "refused.not-to-stop refused.not-to-start",
         **UNKNOWN,
     },
 }
@@ -75,8 +85,11 @@ MODES = ("plain", "optional", "disabled", "despite_unknown", "kill")
 def expected(action, what, phase, mode):
     said = TABLE[action, what][phase]
     is_refused = "refused" in said or "undetermined" in said
-    if mode == "disabled" or (mode == "optional" and is_refused):
+    if mode == "disabled":
         return KEEP
+    if mode == "optional" and is_refused:
+        # Starts tolerate what is optional; a stop must not look like one that did its work.
+        return KEEP if action == "start" else said.split()[0]
     if mode == "despite_unknown" and phase is Phase.UNKNOWN:
         return TABLE[action, what][Phase.INAPPLICABLE]
     if mode == "kill" and what == "guest":
@@ -103,6 +116,7 @@ def test_the_whole_table(action, what, phase, mode):
         assert codes(made) == want.split()
         assert all(problem.section == each.rid for problem in made.refusals)
         assert not made.steps
+        assert {kept.rid for kept in made.kept} == ({each.rid} if (action, mode) == ("restart", "optional") else set())
         code = ExitCode.UNDETERMINED if phase is Phase.UNKNOWN else ExitCode.REFUSED
         assert made.exit_code is code
         with pytest.raises(Undetermined if phase is Phase.UNKNOWN else Refused):
@@ -268,7 +282,44 @@ def test_there_is_no_such_action():
 
 
 def test_undo():
-    start = Step(rid="container#1", verb="start", budget_s=1.0)
+    start = Step(rid="container#1", verb=Verb.START, budget_s=1.0)
     assert [str(step) for step in undo(start, service(guest()))] == ["stop container#1", "kill container#1"]
     assert all("failed: start container#1" in step.why for step in undo(start, service(guest())))
-    assert [str(step) for step in undo(Step(rid="app#1", verb="start", budget_s=1.0), service(app()))] == ["stop app#1"]
+    begun = Step(rid="app#1", verb=Verb.START, budget_s=1.0)
+    assert [str(step) for step in undo(begun, service(app()))] == ["stop app#1"]
+    assert undo(begun, service(app(stop=()))) == ()
+
+
+def test_only_what_takes_back_says_so():
+    start = Step(rid="container#1", verb=Verb.START, budget_s=1.0)
+    stopping = undo(start, service(guest(stop_timeout=8.0, kill_timeout=9.0)))
+    assert [(step.takes_back, step.only_if_needed, step.budget_s) for step in stopping] == [
+        (True, False, 8.0),
+        (True, True, 9.0),
+    ]
+    for action in ("start", "stop", "restart"):
+        phase = Phase.STOPPED if action == "start" else Phase.RUNNING
+        assert not any(step.takes_back for step in plan_for(action, guest(), phase).steps)
+
+
+@pytest.mark.parametrize("verb", ["prepare", "start", None])
+def test_a_step_has_a_verb_and_no_text(verb):
+    with pytest.raises(TypeError, match="'verb' must be"):
+        Step(rid="container#1", verb=verb, budget_s=1.0)
+
+
+@pytest.mark.parametrize("phase", [Phase.UNKNOWN, Phase.MIGRATING])
+def test_an_optional_resource_that_may_go_on_running_refuses_the_whole_stop(phase):
+    web = service(guest(1), guest(2, optional=True))
+    made = plan("stop", web, NODE, {"container#1": seen(Phase.RUNNING), "container#2": seen(phase)})
+    assert [problem.section for problem in made.refusals] == ["container#2"]
+    assert made.exit_code is (ExitCode.UNDETERMINED if phase is Phase.UNKNOWN else ExitCode.REFUSED)
+    kept = plan("start", web, NODE, {"container#1": seen(Phase.STOPPED), "container#2": seen(phase)})
+    assert (steps(kept), codes(kept)) == (["start container#1"], [])
+    assert kept.kept[0].why.endswith("; it is optional")
+
+
+def test_a_degraded_application_is_looked_at_and_not_started_again():
+    made = plan_for("start", app(), Phase.DEGRADED)
+    assert (codes(made), made.exit_code) == (["refused.not-to-start"], ExitCode.REFUSED)
+    assert "look at what is wrong with it" in made.refusals[0].hint

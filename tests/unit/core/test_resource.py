@@ -6,7 +6,8 @@ from tests.support import NODE, guest, resource, service
 from vmsvc.core.errors import UsageError
 from vmsvc.core.node import Node, node_from
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import AVAILABILITY_KINDS, KINDS, kind_of
+from vmsvc.core.resource import AVAILABILITY_KINDS, KINDS, check_seconds, kind_of
+from vmsvc.core.verb import Verb
 
 LABELS = {
     "container#1": "container#1",
@@ -59,12 +60,36 @@ def test_a_service_finds_its_resources():
         service().resource("x")
 
 
-def test_applications_are_acted_on_where_there_is_no_guest():
+def test_applications_are_inside_the_guest_where_there_is_one():
     app = resource("app#1")
-    assert service(app).acts_on(app)
-    assert not service(guest(), app).acts_on(app)
-    assert service(guest(), app).acts_on(guest())
-    assert not service(guest()).acts_on(resource("ip#1"))
+    assert not service(app).is_inside_guest(app)
+    assert service(guest(), app).is_inside_guest(app)
+    assert not service(guest(), app).is_inside_guest(guest())
+    assert not service(guest()).is_inside_guest(resource("ip#1"))
+
+
+def test_verbs_are_those_that_have_a_budget():
+    each = guest(start_timeout=7.0, stop_timeout=8.0, kill_timeout=9.0)
+    assert each.budgets_s == {Verb.START: 7.0, Verb.STOP: 8.0, Verb.KILL: 9.0}
+    app = {"start_timeout": 3.0, "stop_timeout": 4.0}
+    assert resource("app#1", start=("a",), stop=("b",), **app).budgets_s == {Verb.START: 3.0, Verb.STOP: 4.0}
+    assert resource("app#1", start=("a",), **app).budgets_s == {Verb.START: 3.0}
+    assert resource("app#1", stop=("b",), **app).budgets_s == {Verb.STOP: 4.0}
+    assert resource("app#1", check=("c",)).budgets_s == {}
+
+
+@pytest.mark.parametrize("rid", ["ip#1", "vmdg", "disk#1", "fs#1", "sync#1"])
+def test_nothing_can_be_done_to_kinds_without_behaviour(rid):
+    assert resource(rid).budgets_s == {}
+
+
+def test_a_check_fits_into_a_look():
+    assert check_seconds.parse("8s") == 8.0
+    for raw in ("8001ms", "1m"):
+        with pytest.raises(ValueError, match=f"'{raw}' is too long: status answers within ten seconds"):
+            check_seconds.parse(raw)
+    (option,) = [each for each in options_of(KINDS["app"]) if each.key == "check_timeout"]
+    assert option.value is check_seconds
 
 
 def test_places_and_peers_ignore_the_case_of_host_names():

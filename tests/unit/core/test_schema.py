@@ -8,12 +8,13 @@ from pathlib import Path
 from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core import schema
 from vmsvc.core.errors import ExitCode, Problem, Severity
-from vmsvc.core.executor import Report, StepResult
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.plan import Step, plan
 from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+from vmsvc.core.report import Report, StepResult
 from vmsvc.core.status import Phase
 from vmsvc.core.store import Snapshot
+from vmsvc.core.verb import Verb
 
 WEB = service(guest(1), guest(2, disable=True), resource("sync#1"), nodes=("n1", "n2"))
 FACTS = {
@@ -61,7 +62,7 @@ def test_plan():
     (data,) = whole["plans"]
     assert (data["action"], data["service"], data["node"], data["refusals"]) == ("start", "web", "n1", [])
     assert data["steps"] == [
-        {"rid": "container#1", "verb": "start", "budget_s": 2.0, "why": "stopped", "only_if_needed": False}
+        {"rid": "container#1", "verb": "start", "budget_s": 2.0, "why": "stopped", "only_if_needed": False, "takes_back": False}
     ]
     assert {kept["rid"] for kept in data["kept"]} == {"container#2", "sync#1"}
     assert [(note["code"], note["severity"]) for note in data["notes"]] == [("note.peers-not-asked", "note")]
@@ -98,7 +99,7 @@ def test_service():
 
 # --- what commands add -----------------------------------------------------------------------------------------------
 
-STEP = Step(rid="container#1", verb="start", budget_s=1.0)
+STEP = Step(rid="container#1", verb=Verb.START, budget_s=1.0)
 NOTE = Problem(message="by the way", severity=Severity.NOTE)
 
 

@@ -1,0 +1,117 @@
+"""The one table of rules, written out: every verb, kind of resource, and phase."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support import guest, resource, seen
+from vmsvc.core.rules import DOWN, Consent, Ruling, judge
+from vmsvc.core.status import Phase
+from vmsvc.core.verb import Verb
+
+DO, NEEDLESS, UNHEARD, FORBIDDEN, UNKNOWN = Ruling
+START, STOP, KILL = Verb
+
+# Columns: start of either, stop of a guest, stop of an application, kill of either.
+TABLE = {
+    Phase.RUNNING: (NEEDLESS, DO, DO, DO),
+    Phase.STOPPED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
+    Phase.SAVED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
+    Phase.ABSENT: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
+    Phase.STARTING: (DO, DO, DO, DO),
+    Phase.STOPPING: (FORBIDDEN, DO, DO, DO),
+    Phase.PAUSED: (FORBIDDEN, UNHEARD, DO, DO),
+    Phase.SUSPENDED: (FORBIDDEN, UNHEARD, DO, DO),
+    Phase.CRASHED: (FORBIDDEN, UNHEARD, DO, DO),
+    Phase.STUCK: (FORBIDDEN, UNHEARD, DO, DO),
+    Phase.MIGRATING: (FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN),
+    Phase.DEGRADED: (FORBIDDEN, DO, DO, DO),
+    Phase.INAPPLICABLE: (DO, DO, DO, DO),
+    Phase.UNKNOWN: (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
+}
+RESOURCES = {"guest": guest(), "app": resource("app#1", start=("run",), stop=("halt",))}
+
+
+def expected(verb, what, phase):
+    start, stop_guest, stop_app, kill = TABLE[phase]
+    return {START: start, STOP: stop_guest if what == "guest" else stop_app, KILL: kill}[verb]
+
+
+EVERYTHING = list(itertools.product(Verb, RESOURCES, Phase))
+
+
+def test_the_table_is_whole():
+    assert set(TABLE) == set(Phase)
+
+
+@pytest.mark.parametrize(("verb", "what", "phase"), EVERYTHING)
+def test_the_whole_table(verb, what, phase):
+    judgement = judge(verb, RESOURCES[what], seen(phase), ())
+    assert judgement.ruling is expected(verb, what, phase)
+    assert judgement.why
+    # Who may not do it is told what to do instead; who may needs no advice.
+    assert bool(judgement.hint) == (judgement.ruling in (FORBIDDEN, UNKNOWN))
+
+
+@pytest.mark.parametrize(("verb", "what", "phase"), EVERYTHING)
+def test_consent_matters_for_what_is_unknown_and_nowhere_else(verb, what, phase):
+    each = RESOURCES[what]
+    agreed = judge(verb, each, seen(phase), {each.rid})
+    assert agreed.ruling is (DO if phase is Phase.UNKNOWN else expected(verb, what, phase))
+    assert judge(verb, each, seen(phase), {"container#9"}) == judge(verb, each, seen(phase), ())
+
+
+@pytest.mark.parametrize("verb", Verb)
+def test_what_nobody_looked_at_is_unknown(verb):
+    judgement = judge(verb, guest(), None, ())
+    assert judgement.ruling is UNKNOWN
+    assert judgement.why == "its status is unknown: nobody looked"
+    assert "--despite-unknown container#1" in judgement.hint
+    agreed = judge(verb, guest(), None, {"container#1"})
+    assert agreed.ruling is DO
+    assert agreed.why == "its status is unknown, and the operator agreed: nobody looked"
+
+
+def test_reasons_are_the_technologys_own_words():
+    def why(verb, phase):
+        return judge(verb, guest(), seen(phase, "as it says"), ()).why
+
+    assert why(START, Phase.RUNNING) == "already up"
+    assert why(START, Phase.SAVED) == why(START, Phase.STARTING) == "as it says"
+    assert why(START, Phase.PAUSED) == "it is as it says: neither up nor down"
+    assert why(STOP, Phase.SAVED) == "already down (as it says)"
+    assert why(STOP, Phase.RUNNING) == why(STOP, Phase.PAUSED) == why(KILL, Phase.INAPPLICABLE) == "as it says"
+    assert why(KILL, Phase.MIGRATING) == "it is as it says"
+    assert why(STOP, Phase.UNKNOWN) == "its status is unknown: as told"
+
+
+def test_each_way_out_is_told():
+    hints = {
+        phase: judge(START, guest(), seen(phase), ()).hint for phase, rulings in TABLE.items() if rulings[0] is FORBIDDEN
+    }
+    assert "resume it" in hints[Phase.PAUSED]
+    assert "wake it" in hints[Phase.SUSPENDED]
+    assert "why it crashed" in hints[Phase.CRASHED]
+    assert "its process" in hints[Phase.STUCK]
+    assert "when it is down" in hints[Phase.STOPPING]
+    assert "what is wrong with it" in hints[Phase.DEGRADED]
+    assert hints[Phase.MIGRATING] == "try again when the migration has ended"
+    assert judge(STOP, guest(), seen(Phase.MIGRATING), ()).hint == hints[Phase.MIGRATING]
+
+
+def test_down_is_what_was_positively_seen_to_be_down():
+    assert {phase for phase in Phase if phase.status.value == "down"} == DOWN
+
+
+def test_consent_says_no_unless_told():
+    nothing = Consent()
+    assert (nothing.drp, nothing.kill, nothing.despite_unknown) == (False, False, frozenset())
+    assert Consent(despite_unknown=["a", "a"]).despite_unknown == {"a"}
+
+
+def test_there_are_no_other_verbs():
+    assert [str(verb) for verb in Verb] == [f"{verb}" for verb in Verb] == ["start", "stop", "kill"]
+    with pytest.raises(ValueError, match="'prepare' is not a valid Verb"):
+        Verb("prepare")
