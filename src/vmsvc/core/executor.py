@@ -84,15 +84,14 @@ class Executor:
                     continue
                 if step.verb is Verb.START:
                     started.append(step)  # before it is taken: an interrupt may come at any moment
-                result = self._try(step, service, seen, judgement)
-                results.append(result)
-                if step.verb is Verb.START and not result.is_ours:
-                    started.remove(step)
+                result = self._try(step, service, seen, judgement, results)
                 if result.failure is not None and not self._may_go_on(result, plan):
                     raise result.failure
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
             undoer = evolve(self, cancelled=threading.Event())
+            not_ours = {result.step for result in results if not result.is_ours}
+            started = [begun for begun in started if begun not in not_ours]
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
             failure = failure_of(plan, step, error, taken_back, left, losses=self._losses)
@@ -123,8 +122,7 @@ class Executor:
                 seen, judgement = self._judge(undo_step, service, Consent())
                 if judgement.ruling in _LEFT_OUT:
                     continue
-                taken.append(self._try(undo_step, service, seen, judgement))
-                if not taken[-1].acted:
+                if not self._try(undo_step, service, seen, judgement, taken).acted:
                     break
         return taken
 
@@ -142,8 +140,10 @@ class Executor:
         is_optional = step.verb is Verb.START and plan.service.resource(step.rid).optional
         return not self.cancelled.is_set() and (harder_follows or is_optional)
 
-    def _try(self, step: Step, service: Service, seen: Observation, judgement: Judgement) -> StepResult:
-        """Announce a step and take it, if it may be taken; record how it ended."""
+    def _try(
+        self, step: Step, service: Service, seen: Observation, judgement: Judgement, results: list[StepResult]
+    ) -> StepResult:
+        """Announce a step and take it, if it may be taken; record how it ended, in the results before all else."""
         began = time.monotonic()
         taker = self._taker()
         announced = acted = False
@@ -170,6 +170,7 @@ class Executor:
         result = StepResult(
             step=step, duration_s=time.monotonic() - began, acted=acted, is_ours=is_ours, failure=failure
         )
+        results.append(result)  # before anybody is told: an interrupt there must not forget whose start it was
         if announced:
             with self._recording():
                 self.journal.done(str(step), result.error)

@@ -101,8 +101,10 @@ def failure_of(
     last_of = {result.step.rid: result for result in taken_back}
     for result in taken_back:
         # Where asking did not help and force did, the resource is rolled back all the same.
-        is_down = last_of[result.step.rid].failure is None
-        code, words = ("action.rolled-back", "") if is_down else ("action.rollback-failed", "not ")
+        last = last_of[result.step.rid].failure
+        code, words = ("action.rolled-back", "") if last is None else ("action.rollback-failed", "not ")
+        if last is not None and last.code == "action.left":
+            code = last.code
         told = f"{words}rolled back: {result.step}: {result.error or 'done'}"
         problems.append(Problem(message=told, code=code, section=result.step.rid))
     problems += [
