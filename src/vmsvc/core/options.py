@@ -123,14 +123,23 @@ def _printable(text: str) -> bool:
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
+def _shown(raw: Raw) -> str:
+    """A raw value as it stands in a file."""
+    return str(raw).lower() if isinstance(raw, bool) else repr(raw)
+
+
+def _scalar(raw: Raw) -> str:
+    """One value as text, whether it was quoted or not."""
+    if isinstance(raw, list):
+        raise ValueError("expected one value, not a list")
+    return str(raw).lower() if isinstance(raw, bool) else str(raw)
+
+
 def _text(raw: Raw) -> str:
-    if isinstance(raw, str):
-        return raw
-    if isinstance(raw, bool):
-        return str(raw).lower()
-    if isinstance(raw, (int, float)):
-        return str(raw)
-    raise ValueError("expected one value, not a list")
+    if not isinstance(raw, (str, list)):
+        kind = "true or false" if isinstance(raw, bool) else "a number"
+        raise ValueError(f'{_shown(raw)} is {kind}: write it in quotes, "{_scalar(raw)}"')
+    return _scalar(raw)
 
 
 def _line(raw: Raw) -> str:
@@ -149,6 +158,13 @@ def _name(raw: Raw) -> str:
     return value
 
 
+def _node_name(raw: Raw) -> str:
+    value = _name(raw)
+    if not re.fullmatch(r"[\w.-]+", value, re.ASCII):
+        raise ValueError(f"{value!r} is no host name, which has letters, digits, '-', '_' and '.' only")
+    return value
+
+
 _BOOLEANS = {
     "true": True, "yes": True, "on": True, "1": True,
     "false": False, "no": False, "off": False, "0": False,
@@ -157,9 +173,9 @@ _BOOLEANS = {
 
 def _boolean(raw: Raw) -> bool:
     try:
-        return _BOOLEANS[_text(raw).strip().lower()]
+        return _BOOLEANS[_scalar(raw).strip().lower()]
     except KeyError:
-        raise ValueError(f"{raw!r} is neither true nor false") from None
+        raise ValueError(f"{_shown(raw)} is neither true nor false") from None
 
 
 def _integer(raw: Raw) -> int:
@@ -167,7 +183,14 @@ def _integer(raw: Raw) -> int:
         return int(raw)
     if isinstance(raw, int) and not isinstance(raw, bool):
         return raw
-    raise ValueError(f"{raw!r} is not a whole number")
+    raise ValueError(f"{_shown(raw)} is not a whole number")
+
+
+def _count(raw: Raw) -> int:
+    value = _integer(raw)
+    if value < 1:
+        raise ValueError(f"{value} is less than 1")
+    return value
 
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -175,31 +198,46 @@ _DAY_LIMIT = 365 * 86400.0
 
 
 def _seconds(raw: Raw) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd]?)", _text(raw).strip().lower(), re.ASCII)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|[smhd]?)", _scalar(raw).strip().lower(), re.ASCII)
     if not found:
-        raise ValueError(f"{raw!r} is not a duration such as 90, 90s, 2m or 1h")
+        raise ValueError(f"{_shown(raw)} is not a duration such as 90, 90s, 2m or 1h")
     value = float(found[1]) * _UNITS[found[2]]
     if value > _DAY_LIMIT:
-        raise ValueError(f"{raw!r} is longer than a year")
+        raise ValueError(f"{_shown(raw)} is longer than a year")
     return value
 
 
-def _words(raw: Raw) -> tuple[str, ...]:
-    parts = raw if isinstance(raw, list) else re.split(r"[\s,]+", _text(raw).strip())
-    return tuple(dict.fromkeys(_line(part) for part in parts if part != ""))
+def _some_seconds(raw: Raw) -> float:
+    value = _seconds(raw)
+    if not value:
+        raise ValueError(f"{_shown(raw)} leaves no time at all")
+    return value
 
 
-def _names(raw: Raw) -> tuple[str, ...]:
-    return tuple(_name(word) for word in _words(raw))
+def _each(raw: Raw, parse: Callable[[Raw], str]) -> tuple[str, ...]:
+    """Every word of a list, once; what is wrong with any of them is told at once."""
+    found: dict[str, None] = {}
+    faults: dict[str, None] = {}
+    for part in raw if isinstance(raw, list) else re.split(r"[\s,]+", _text(raw).strip()):
+        try:
+            if isinstance(part, str) and re.search(r"\s", part):
+                raise ValueError(f"{part!r} has blanks in it: an element is one word")
+            if part != "":
+                found[parse(part)] = None
+        except ValueError as error:
+            faults[str(error)] = None
+    if faults:
+        raise ValueError("; ".join(faults))
+    return tuple(found)
 
 
 def _argv(raw: Raw) -> tuple[str, ...]:
     try:
-        parts = [_text(part) for part in raw] if isinstance(raw, list) else shlex.split(_text(raw))
+        parts = [_scalar(part) for part in raw] if isinstance(raw, list) else shlex.split(_scalar(raw))
     except ValueError as error:
-        raise ValueError(f"{raw!r} cannot be split into words: {error}") from None
+        raise ValueError(f"{_shown(raw)} cannot be split into words: {error}") from None
     if any("\0" in part for part in parts):
-        raise ValueError(f"{raw!r} has a NUL in it, which no command can be given")
+        raise ValueError(f"{_shown(raw)} has a NUL in it, which no command can be given")
     return tuple(parts)
 
 
@@ -213,13 +251,18 @@ def _path(raw: Raw) -> str:
 text: Value[str] = Value("text", _text)
 line: Value[str] = Value("text on one line", _line)
 name: Value[str] = Value("a name", _name)
-names: Value[tuple[str, ...]] = Value("names, separated by blanks", _names)
-words: Value[tuple[str, ...]] = Value("words, separated by blanks", _words)
+names: Value[tuple[str, ...]] = Value("names, separated by blanks", lambda raw: _each(raw, _name))
+node_name: Value[str] = Value("a host name", _node_name)
+node_names: Value[tuple[str, ...]] = Value("host names, separated by blanks", lambda raw: _each(raw, _node_name))
+words: Value[tuple[str, ...]] = Value("words, separated by blanks", lambda raw: _each(raw, _line))
 boolean: Value[bool] = Value("true or false", _boolean, ("true", "false"))
 integer: Value[int] = Value("a whole number", _integer)
+count: Value[int] = Value("a whole number of at least 1", _count)
 seconds: Value[float] = Value("a duration such as 90, 90s, 2m or 1h", _seconds)
+some_seconds: Value[float] = Value("a duration of more than 0, such as 90, 90s, 2m or 1h", _some_seconds)
 argv: Value[tuple[str, ...]] = Value("a command with its arguments; no shell is involved", _argv)
 path: Value[str] = Value("an absolute path", _path)
+paths: Value[tuple[str, ...]] = Value("absolute paths, separated by blanks", lambda raw: _each(raw, _path))
 
 
 def choice(*allowed: str) -> Value[str]:
@@ -235,10 +278,27 @@ def choice(*allowed: str) -> Value[str]:
     'acpi'
     """
 
-    def parse(raw: Raw) -> str:
-        value = _line(raw).strip().lower()
-        if value not in allowed:
-            raise ValueError(f"{raw!r} is not one of {', '.join(allowed)}")
-        return value
+    return Value("one of " + ", ".join(allowed), lambda raw: _one_of(raw, allowed), allowed)
 
-    return Value("one of " + ", ".join(allowed), parse, allowed)
+
+def choices(*allowed: str) -> Value[tuple[str, ...]]:
+    """A list of which each word must be one of a few.
+
+    Args:
+        allowed: The words, in lower case.
+
+    Returns:
+        The type of value.
+
+    >>> choices("nodes", "drpnodes").parse("nodes DRPnodes")
+    ('nodes', 'drpnodes')
+    """
+    label = "words among " + ", ".join(allowed)
+    return Value(label, lambda raw: _each(raw, lambda word: _one_of(word, allowed)), allowed)
+
+
+def _one_of(raw: Raw, allowed: tuple[str, ...]) -> str:
+    value = _line(raw).strip().lower()
+    if value not in allowed:
+        raise ValueError(f"{_shown(raw)} is not one of {', '.join(allowed)}")
+    return value

@@ -11,7 +11,23 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from vmsvc.core.options import Raw, Value, argv, boolean, choice, line, name, option, path, seconds, text, words
+from vmsvc.core.options import (
+    Raw,
+    Value,
+    argv,
+    boolean,
+    choice,
+    choices,
+    line,
+    name,
+    option,
+    path,
+    paths,
+    seconds,
+    some_seconds,
+    text,
+    words,
+)
 from vmsvc.core.verb import Verb
 
 #: How long a look at one technology may take, in seconds; status answers well within ten.
@@ -20,13 +36,15 @@ _LONGEST_CHECK_S = 8.0
 
 
 def _check_seconds(raw: Raw) -> float:
-    value = seconds.parse(raw)
+    value = some_seconds.parse(raw)
     if value > _LONGEST_CHECK_S:
         raise ValueError(f"{raw!r} is too long: status answers within ten seconds, so a check has {_LONGEST_CHECK_S:g}")
     return value
 
 
-check_seconds: Value[float] = Value(f"a duration of at most {_LONGEST_CHECK_S:g} seconds", _check_seconds)
+check_seconds: Value[float] = Value(
+    f"a duration of more than 0 and at most {_LONGEST_CHECK_S:g} seconds", _check_seconds
+)
 
 
 @frozen(kw_only=True)
@@ -74,13 +92,19 @@ class Guest(Resource):
     name: str = option(name, default="", help="The guest's name on the hypervisor; the service's name when not given.")
     guestos: str = option(choice("unix", "windows"), default="unix", help="The family of the guest's operating system.")
     start_timeout: float = option(
-        seconds, default=240.0, inherited=True, help="How long the guest may take until the hypervisor says it is up."
+        some_seconds,
+        default=240.0,
+        inherited=True,
+        help="How long the guest may take until the hypervisor says it is up.",
     )
     stop_timeout: float = option(
-        seconds, default=120.0, inherited=True, help="How long the guest may take to shut down after it was asked to."
+        seconds,
+        default=120.0,
+        inherited=True,
+        help="How long the guest may take to shut down after it was asked to; 0 forces it at once.",
     )
     kill_timeout: float = option(
-        seconds, default=30.0, inherited=True, help="How long a forced stop may take, once asking has not helped."
+        some_seconds, default=30.0, inherited=True, help="How long a forced stop may take, once asking has not helped."
     )
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the guest's disks for this hypervisor (SCSI-3)."
@@ -106,8 +130,10 @@ class App(Resource):
     check: tuple[str, ...] = option(
         argv, default=(), help="The command that tells its status: exit code 0 is up, 1 is down, others are warn."
     )
-    start_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the start command may take.")
-    stop_timeout: float = option(seconds, default=60.0, inherited=True, help="How long the stop command may take.")
+    start_timeout: float = option(
+        some_seconds, default=60.0, inherited=True, help="How long the start command may take."
+    )
+    stop_timeout: float = option(some_seconds, default=60.0, inherited=True, help="How long the stop command may take.")
     check_timeout: float = option(
         check_seconds, default=5.0, inherited=True, help="How long the check command may take; at most 8 seconds."
     )
@@ -163,7 +189,7 @@ class Vmdg(Resource):
 class Disk(Resource):
     """Disks that the file lists by itself."""
 
-    devices: tuple[str, ...] = option(words, default=(), help="The disks' device paths.")
+    devices: tuple[str, ...] = option(paths, default=(), help="The disks' device paths.")
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
     )
@@ -194,7 +220,9 @@ class Sync(Resource):
 
     src: tuple[str, ...] = option(words, default=(), help="What to copy.")
     dst: str = option(path, default="", help="Where to on the target nodes.")
-    target: tuple[str, ...] = option(words, default=("nodes",), help="Which nodes: nodes, drpnodes, or both.")
+    target: tuple[str, ...] = option(
+        choices("nodes", "drpnodes"), default=("nodes",), help="Which nodes: nodes, drpnodes, or both."
+    )
     dstfs: str = option(path, default="", help="The mount point that must be there on the target node.")
 
 

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from vmsvc.core.errors import Problem, UsageError
 from vmsvc.core.node import Node
-from vmsvc.core.options import boolean, choice, line, names, option, seconds, text
+from vmsvc.core.options import boolean, choice, line, node_names, option, seconds, text
 from vmsvc.core.resource import App, Guest, Resource
 
 
@@ -34,10 +34,10 @@ class Service:
         line, default="", help="The environment of the service: PRD, DEV, TST …; the node's when not given."
     )
     nodes: tuple[str, ...] = option(
-        names, default=(), scoped=False, help="The nodes that may run the service; this node when not given."
+        node_names, default=(), scoped=False, help="The nodes that may run the service; this node when not given."
     )
     drpnodes: tuple[str, ...] = option(
-        names, default=(), scoped=False, help="The nodes that may run it in a disaster recovery situation."
+        node_names, default=(), scoped=False, help="The nodes that may run it in a disaster recovery situation."
     )
     orchestrate: str = option(
         choice("no", "start", "ha"), default="no", help="start: the placement leader starts the service on boot."

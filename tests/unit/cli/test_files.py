@@ -212,7 +212,7 @@ def test_keywords_come_from_the_declarations(vmsvc):
     code, out, _ = vmsvc("keywords", "app")
 
     assert code == 0
-    assert "  check_timeout  a duration of at most 8 seconds; default '5'" in out
+    assert "  check_timeout  a duration of more than 0 and at most 8 seconds; default '5'" in out
     rows = json.loads(vmsvc("keywords", "--format", "json")[1])["keywords"]
     assert {"section": "ip", "key": "ipname"}.items() <= next(row for row in rows if row["key"] == "ipname").items()
     assert {row["section"] for row in rows} >= {"DEFAULT", "container", "ip", "app", "sync"}

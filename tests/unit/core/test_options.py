@@ -8,13 +8,16 @@ from vmsvc.core.options import choice, option, options_of
 
 GOOD = [
     (options.text, "a\nb", "a\nb"),
-    (options.text, True, "true"),
-    (options.text, 7, "7"),
     (options.line, "a b", "a b"),
     (options.name, "web 1;$(x)", "web 1;$(x)"),
     (options.names, "n1, n2  n1", ("n1", "n2")),
     (options.names, ["n1", "n2"], ("n1", "n2")),
     (options.words, "", ()),
+    (options.node_names, "n1 n-2.example.com N_3", ("n1", "n-2.example.com", "N_3")),
+    (options.count, "1", 1),
+    (options.some_seconds, "1ms", 0.001),
+    (options.paths, "/dev/sda /dev/sdb", ("/dev/sda", "/dev/sdb")),
+    (options.choices("a", "b"), "B, a", ("b", "a")),
     (options.boolean, "YES", True),
     (options.boolean, " off ", False),
     (options.boolean, False, False),
@@ -42,6 +45,16 @@ BAD = [
     (options.name, "a\0b"),
     (options.names, "n1 -x"),
     (options.words, [["a"]]),
+    (options.words, ["a b"]),
+    (options.words, [1]),
+    (options.text, 7),
+    (options.node_names, "n1 # n2"),
+    (options.node_names, '["n1"]'),
+    (options.node_names, "n1; n2"),
+    (options.count, 0),
+    (options.some_seconds, "0s"),
+    (options.paths, "sda"),
+    (options.choices("a", "b"), "a c"),
     (options.boolean, "maybe"),
     (options.boolean, ["true"]),
     (options.boolean, 2),
@@ -73,6 +86,24 @@ def test_values(value, raw, expected):
 @pytest.mark.parametrize(("value", "raw"), BAD)
 def test_bad_values_say_what_is_wrong(value, raw):
     with pytest.raises(ValueError, match=r".+"):
+        value.parse(raw)
+
+
+def test_all_bad_words_of_a_list_are_told_at_once():
+    with pytest.raises(ValueError, match="'n#1' is no host name.*; '-x' cannot be a name"):
+        options.node_names.parse("n#1 ok -x")
+
+
+@pytest.mark.parametrize(
+    ("value", "raw", "words"),
+    [
+        (options.text, True, 'true is true or false: write it in quotes, "true"'),
+        (options.name, 5, '5 is a number: write it in quotes, "5"'),
+        (options.integer, False, "false is not a whole number"),
+    ],
+)
+def test_values_are_shown_as_a_file_has_them(value, raw, words):
+    with pytest.raises(ValueError, match=words):
         value.parse(raw)
 
 

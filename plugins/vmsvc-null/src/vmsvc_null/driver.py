@@ -28,7 +28,7 @@ from vmsvc.driver import (
     VmsvcError,
     boolean,
     choice,
-    integer,
+    count,
     option,
     seconds,
     unknown,
@@ -70,8 +70,8 @@ verbs: Value[tuple[str, ...]] = Value(f"words among {', '.join(VERBS)}", _verbs,
 class NullGuest(Guest):
     """A simulated guest: what it is given, and how it is to behave."""
 
-    vcpus: int = option(integer, default=1, help="Virtual processors.")
-    memory_mib: int = option(integer, default=256, help="Memory in MiB.")
+    vcpus: int = option(count, default=1, help="Virtual processors.")
+    memory_mib: int = option(count, default=256, help="Memory in MiB.")
     disks: tuple[str, ...] = option(words, default=(), help="Paths of the disks that the guest is given.")
     config_files: tuple[str, ...] = option(words, default=(), help="Files that a peer needs to run the guest.")
     initial: str = option(choice(*PHASES), default="stopped", help="Its state until somebody starts or stops it.")
