@@ -262,6 +262,7 @@ class Session:
         service: Service,
         *,
         consent: Consent | None = None,
+        planned: Callable[[Plan], None] = lambda _: None,
         progress: Callable[[Progress], None] = lambda _: None,
         cancelled: threading.Event | None = None,
     ) -> Report:
@@ -271,6 +272,7 @@ class Session:
             action: ``start``, ``stop`` or ``restart``.
             service: The service.
             consent: What the operator has agreed to.
+            planned: Called with the plan before it runs, unless it is refused.
             progress: Called as each step begins and ends, in the calling thread.
             cancelled: Set it from elsewhere to break off; what was started is then stopped again.
 
@@ -284,7 +286,7 @@ class Session:
             Undetermined: A status is unknown, or a step's outcome could not be established.
             ActionFailed: A step failed, and what was started has been stopped again.
         """
-        return self._act(action, service, consent, check=lambda _: None, progress=progress, cancelled=cancelled)
+        return self._act(action, service, consent, check=planned, progress=progress, cancelled=cancelled)
 
     def start(self, service: Service) -> Report:
         """Start a service; see :meth:`act`.
@@ -339,7 +341,7 @@ class Session:
         cancelled: threading.Event | None,
     ) -> Report:
         cancelled = cancelled or threading.Event()
-        with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout):
+        with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout, cancelled=cancelled):
             made = self.plan(action, service, consent=consent)
             made.raise_if_refused()
             check(made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import shlex
 from typing import ClassVar
 
 from vmsvc.core.contract import API, Capability, Context
@@ -56,7 +57,7 @@ class AppDriver:
         return Observation(
             phase=_PHASE_OF_CODE.get(outcome.code, Phase.DEGRADED),
             state=f"check exited with {outcome.code}",
-            evidence=Evidence(probe=" ".join(resource.check), detail=_told(outcome), duration_s=outcome.duration_s),
+            evidence=Evidence(probe=shlex.join(resource.check), detail=_told(outcome), duration_s=outcome.duration_s),
         )
 
     def start(self, resource: App, *, budget_s: float) -> bool:
@@ -108,7 +109,7 @@ class AppDriver:
             raise DriverError(
                 f"the {verb} command exited with {outcome.code}: {_told(outcome)}",
                 code="driver.command-failed",
-                hint=f"run it by hand: {' '.join(command)}",
+                hint=f"run it by hand: {shlex.join(command)}",
             )
 
 

@@ -173,7 +173,7 @@ class Journal:
             raise ActionFailed(
                 f"the journal cannot be written: {error.strerror}: {self.path}",
                 code="journal.unwritable",
-                hint="make room or mend its permissions; an action that leaves no trace is not taken",
+                hint="nothing is started without a trace: make room there, or mend its permissions",
             ) from error
 
     @staticmethod

@@ -6,6 +6,7 @@ for the core's kinds, and by a driver for its own type (a subclass of :class:`Gu
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -141,7 +142,7 @@ class App(Resource):
     @property
     def label(self) -> str:
         """A few words for a person who looks at the resource in a list."""
-        return self.comment or " ".join(self.start or self.check)
+        return self.comment or shlex.join(self.start or self.check)
 
     @property
     def observe_budget_s(self) -> float:
