@@ -9,6 +9,7 @@ deadline: where there are more than can be looked at in time, the last are unkno
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -20,6 +21,8 @@ from vmsvc.core.errors import Undetermined, VmsvcError
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation, Phase, inapplicable, unknown
+
+_log = logging.getLogger(__name__)
 
 #: What identifies a resource on a node: its service's name and its rid.
 Key = tuple[str, str]
@@ -75,10 +78,15 @@ def observe(resources: Iterable[Resource], driver_of: DriverFinder) -> dict[Key,
     looks = [look for driver, members in groups.values() for look in _looks(driver, members)]
     seen.update(_answers(looks, deadline))
     late = f"it gave no answer within the {STATUS_DEADLINE_S:g} s that all looks together may take"
-    return {
+    found = {
         key: seen.get(key) or unknown(_probe(resource), late, duration_s=STATUS_DEADLINE_S)
         for key, resource in ((key_of(resource), resource) for resource in wanted)
     }
+    for (service, rid), answer in found.items():
+        told = answer.evidence
+        line = "looked at %s of %s: %s (%s: %s; %.3f s)"
+        _log.info(line, rid, service, answer.state, told.probe, told.detail, told.duration_s)
+    return found
 
 
 def _answers(looks: Sequence[Look], deadline: float) -> dict[Key, Observation]:

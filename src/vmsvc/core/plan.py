@@ -225,8 +225,15 @@ class _Draft:
             self._refuse(
                 "refused.not-listed",
                 f"this node, {self._node.name}, is in neither nodes nor drpnodes of {self._service.name}",
-                hint=f"act on {' or '.join(self._service.nodes) or 'a node of the list'}, or add this node to nodes",
+                hint=self._where_to_act(),
             )
+
+    def _where_to_act(self) -> str:
+        service, name = self._service, self._node.name
+        for listed in (*service.nodes, *service.drpnodes):
+            if listed.partition(".")[0].casefold() == name.partition(".")[0].casefold():
+                return f"the file calls it {listed}: set VMSVC_NODENAME={listed}, or write {name} in the file"
+        return f"act on {' or '.join(service.nodes) or 'a node of the list'}, or add this node to nodes"
 
     def rules_of_start(self) -> None:
         service, node = self._service, self._node
@@ -255,7 +262,7 @@ class _Draft:
         peers = service.peers_of(node)
         if peers:
             message = f"the other nodes were not asked whether they run {service.name}: {', '.join(peers)}"
-            self._notes.append(Problem(message=message, code="note.peers-not-asked", severity=Severity.NOTE))
+            self._note("note.peers-not-asked", message)
 
     def start(self, resource: Resource, seen: Observation | None, *, will_be_down: bool) -> None:
         judgement = self._judgement(Verb.START, resource, _STOPPED_BEFORE if will_be_down else seen)
@@ -277,6 +284,12 @@ class _Draft:
             return
         if judgement.ruling in (Ruling.DO, Ruling.UNHEARD):
             kill_only = self._consent.kill or judgement.ruling is Ruling.UNHEARD
+            if judgement.ruling is Ruling.UNHEARD and not self._consent.kill:
+                self._note(
+                    "note.by-force",
+                    f"{resource.rid} is {judgement.why}: it cannot hear a request, so it is stopped by force; "
+                    "what it has in memory is lost",
+                )
             self.steps.extend(_stopping(resource, kill_only=kill_only, why=judgement.why))
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why)
@@ -301,6 +314,9 @@ class _Draft:
 
     def _keep(self, resource: Resource, why: str) -> None:
         self._kept.append(Kept(rid=resource.rid, why=why))
+
+    def _note(self, code: str, message: str) -> None:
+        self._notes.append(Problem(code=code, message=message, severity=Severity.NOTE))
 
     def _refuse(self, code: str, message: str, *, section: str = "", hint: str = "") -> None:
         self._refusals.append(

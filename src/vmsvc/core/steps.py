@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.rules import DOWN
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.verb import Verb
+
+_log = logging.getLogger(__name__)
 
 #: A guest that ignored a request to stop is asked again this often, in seconds: a booting guest loses the first one.
 _ASK_AGAIN_S = 15.0
@@ -150,9 +153,11 @@ class StepTaker:
         request: Callable[..., object] = requests[verb]
         # Threads that are lost to one guest must not keep another from being stopped: so the lane bears its name.
         name = f"{driver.type or driver.kind} driver, {verb} {resource.rid} of {resource.service}"
+        began = time.monotonic()
         try:
-            return call_within(name, lambda: request(resource, budget_s=budget_s), budget_s=budget_s + GRACE_S)
-        except VmsvcError:
+            answer = call_within(name, lambda: request(resource, budget_s=budget_s), budget_s=budget_s + GRACE_S)
+        except VmsvcError as error:
+            _log.info("%s: %s (%.3f s)", name, error, time.monotonic() - began)
             raise
         except Exception as error:
             raise Undetermined(
@@ -160,6 +165,8 @@ class StepTaker:
                 code="undetermined.driver-defect",
                 hint="report it to the driver's authors; whether the step was done is not known",
             ) from error
+        _log.info("%s: it has heard the request (%.3f s)", name, time.monotonic() - began)
+        return answer
 
     def _wait(
         self, driver: Driver[Any], resource: Resource, until: Callable[[Observation], bool], deadline: float

@@ -323,3 +323,19 @@ def test_a_degraded_application_is_looked_at_and_not_started_again():
     made = plan_for("start", app(), Phase.DEGRADED)
     assert (codes(made), made.exit_code) == (["refused.not-to-start"], ExitCode.REFUSED)
     assert "look at what is wrong with it" in made.refusals[0].hint
+
+
+@pytest.mark.parametrize("action", ["stop", "restart"])
+def test_force_without_asking_first_is_told(action):
+    def notes(phase, **consent):
+        return [note.message for note in plan_for(action, guest(), phase, **consent).notes]
+
+    assert "container#1 is paused: it cannot hear a request" in notes(Phase.PAUSED)[0]
+    assert notes(Phase.RUNNING) == notes(Phase.PAUSED, kill=True) == []
+
+
+def test_a_node_that_the_file_calls_by_another_name_is_told_so():
+    (refusal,) = down_plan(node=Node(name="N1"), nodes=("n0", "n1.example.org")).refusals
+
+    assert refusal.hint == "the file calls it n1.example.org: set VMSVC_NODENAME=n1.example.org, or write N1 in the file"
+    assert "act on n10" in down_plan(nodes=("n10",)).refusals[0].hint
