@@ -11,22 +11,24 @@ from pathlib import Path
 from vmsvc.core.errors import UsageError, VmsvcError
 
 
-def write_atomically(path: Path, text: str, *, replace: bool = True) -> None:
+def write_atomically(path: Path, text: str, *, replace: bool = True, directory_mode: int = 0o755) -> None:
     """Write a file so that a crash or a full disk leaves the old one intact.
 
     Mode and owner of the old file are kept; a new file is its owner's alone. A symbolic link stays, and the file it
-    leads to is replaced.
+    leads to is replaced. Directories that are missing are made.
 
     Args:
         path: The file.
         text: Its new text.
         replace: Whether a file may be there already.
+        directory_mode: The mode of the file's directory, where it has to be made.
 
     Raises:
         UsageError: The file is there, and may not be replaced.
-        VmsvcError: It could not be written; nothing has changed.
+        VmsvcError: It could not be written, or its directory not made; no file has changed.
     """
     temporary = ""
+    _make_directory(Path(os.path.realpath(path)).parent if replace else path.parent, directory_mode)
     try:
         target = Path(os.path.realpath(path)) if replace else path
         # A hidden file in the same directory: a rename there is atomic, and nobody takes it for a service.
@@ -46,13 +48,23 @@ def write_atomically(path: Path, text: str, *, replace: bool = True) -> None:
     except FileExistsError:
         raise UsageError(f"{path} is there already", code="usage.exists", hint="choose another name") from None
     except OSError as error:
-        reason = f"{path} could not be written: {error.strerror}"
-        hint = "become root" if isinstance(error, PermissionError) else "the file is unchanged"
-        raise VmsvcError(reason, code="failed.write", hint=hint) from None
+        raise _failure(f"{path} could not be written", error, "the file is unchanged") from None
     finally:
         if temporary:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+def _make_directory(directory: Path, mode: int) -> None:
+    try:
+        directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _failure(f"{directory} could not be made", error, "it is to be a directory") from None
+
+
+def _failure(reason: str, error: OSError, otherwise: str) -> VmsvcError:
+    hint = "become root" if isinstance(error, PermissionError) else otherwise
+    return VmsvcError(f"{reason}: {error.strerror}", code="failed.write", hint=hint)
 
 
 def _keep_owner(descriptor: int, target: Path) -> None:

@@ -185,12 +185,6 @@ def create(
     for written, value in (settings or {}).items():
         text = _set(path, text, Address.parse(written), value)
     _validate(path, text, node, catalog)
-    try:
-        node.services_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        hint = "become root" if isinstance(error, PermissionError) else ""
-        reason = f"{node.services_dir} could not be made: {error.strerror}"
-        raise VmsvcError(reason, code="failed.write", hint=hint) from None
     write_atomically(path, text, replace=False)
     return path
 

@@ -254,9 +254,24 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert listing(tmp_path) == ["a.conf"]
 
 
-def test_a_directory_that_is_not_there(tmp_path):
-    with pytest.raises(VmsvcError, match="could not be written: No such file"):
-        write_atomically(tmp_path / "no" / "a.conf", "x")
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_directory_that_is_not_there_is_made(tmp_path, replace):
+    write_atomically(tmp_path / "state/guests/a.conf", "x", replace=replace, directory_mode=0o700)
+    assert (tmp_path / "state/guests/a.conf").read_text() == "x"
+    assert stat.S_IMODE((tmp_path / "state/guests").stat().st_mode) == 0o700
+    write_atomically(tmp_path / "etc/a.conf", "x", replace=replace)
+    assert stat.S_IMODE((tmp_path / "etc").stat().st_mode) & 0o700 == 0o700
+
+
+@pytest.mark.parametrize("replace", [True, False])
+@pytest.mark.parametrize("folder", ["file", "file/below", "link"])
+def test_a_directory_that_cannot_be_made(tmp_path, folder, replace):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(VmsvcError, match=r"could not be (made|written): ") as error:
+        write_atomically(tmp_path / folder / "a.conf", "x", replace=replace)
+    assert (error.value.code, bool(error.value.hint)) == ("failed.write", True)
+    assert (tmp_path / "file").read_text() == "old"
 
 
 # --- creating ----------------------------------------------------------------------------------------------------------
