@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from vmsvc.core.options import options_of
 from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 
+#: A file, the service that it describes unless it is wrong, and what there is to say about it.
+_Examined = tuple[Path, "Service | None", Sequence[Problem]]
+
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 
 
@@ -28,36 +32,51 @@ def validate(call: Call) -> int:
     Returns:
         The exit code.
     """
-    reports = list(_reports(call))
+    reports = _with_neighbours(call, list(_reports(call)))
     if not reports:
         call.screen.say(f"there is nothing to check in {call.session.node.config_dir}")
     call.screen.answer(schema.validation(reports), _validation(reports))
     return ExitCode.USAGE if any(_errors(problems) for _, problems in reports) else ExitCode.DONE
 
 
-def _reports(call: Call) -> Iterator[tuple[Path, Sequence[Problem]]]:
-    """Each file with its problems; the node's own file first, when all are asked for."""
+def _with_neighbours(call: Call, examined: Sequence[_Examined]) -> list[tuple[Path, Sequence[Problem]]]:
+    """Each file with its problems, and with what it has to do with the guests of the node's other services."""
+    if not any(service and service.guests for _, service, _ in examined):
+        return [(path, problems) for path, _, problems in examined]
+    session = call.session
+    read = {path: service for path, service, _ in examined}
+    neighbours = []
+    for name in session.services():
+        with contextlib.suppress(VmsvcError):  # a service's own mistakes are told when it is asked for
+            path = config.service_file(session.node, name)
+            neighbours.append(read[path] if path in read else session.examine(path)[0])
+    claims = config.Claims.of(service for service in neighbours if service)
+    return [(path, (*problems, *(claims.against(service) if service else ()))) for path, service, problems in examined]
+
+
+def _reports(call: Call) -> Iterator[_Examined]:
+    """Each file with its service and its problems; the node's own file first, when all are asked for."""
     session = call.session
     written: Sequence[str] = call.arguments.names
     if not written:
         node = session.node
         files = [path for name in NODE_FILES if (path := node.config_dir / name).exists()]
-        yield from ((path, node.problems if path == files[0] else ()) for path in files)
+        yield from ((path, None, node.problems if path == files[0] else ()) for path in files)
         call.screen.told.update(node.problems)
         written = session.services()
     for word in written:
         # A service's name has no slash; `validate web.conf` means the file when there is one, not a service so named.
         if "/" in word or (Path(word).is_file() and word not in session.services()):
-            yield Path(word), session.examine(Path(word))[1]
+            yield Path(word), *session.examine(Path(word))
             continue
         names, failures = selection.names_of(session, [word])
-        yield from ((Path(word), failure.error.problems) for failure in failures)
+        yield from ((Path(word), None, failure.error.problems) for failure in failures)
         for name in names:
             try:
                 path = config.service_file(session.node, name)
-                yield path, session.examine(path)[1]
+                yield path, *session.examine(path)
             except VmsvcError as error:
-                yield Path(error.problems[0].file or name), error.problems
+                yield Path(error.problems[0].file or name), None, error.problems
 
 
 def _errors(problems: Iterable[Problem]) -> int:

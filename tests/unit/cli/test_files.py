@@ -56,6 +56,57 @@ def test_validate_in_json(vmsvc, app, services_dir):
     assert [item["valid"] for item in answer["files"]] == [False, True]
 
 
+GUEST = "[container#{number}]\ntype = null\nname = {name}\n"
+
+
+@pytest.fixture
+def guests(vmsvc, services_dir, monkeypatch):
+    """Write service files that name guests."""
+    pytest.importorskip("vmsvc_null")
+    monkeypatch.setenv("VMSVC_DISABLE_PLUGINS", "kvm")
+
+    def write(service, *names, more=""):
+        text = "[DEFAULT]\nnodes = n1\n" + "".join(GUEST.format(number=n, name=name) for n, name in enumerate(names))
+        (services_dir / f"{service}.conf").write_text(text + more)
+
+    return write
+
+
+def test_validate_warns_of_a_guest_that_another_service_has(vmsvc, guests, services_dir, app):
+    guests("a", "one", "two")
+    guests("b", "two")
+    guests("c", "three")
+    (services_dir / "d.conf").write_text("nonsense")
+    code, out, err = vmsvc("validate")
+    assert (code, err, out.count("means the same guest")) == (2, "", 2)
+
+    code, out, err = vmsvc("validate", "a", "--format", "json")  # the other file is read though nobody names it
+    (problem,) = json.loads(out)["files"][0]["problems"]
+    assert (code, err) == (0, "")
+    assert (problem["code"], problem["severity"]) == ("config.same-guest-elsewhere", "warning")
+    assert (problem["file"], problem["section"]) == (str(services_dir / "a.conf"), "container#1")
+    assert problem["message"] == f"[container#0] of {services_dir / 'b.conf'} means the same guest, `two`"
+    assert "same guest" not in vmsvc("validate", "c")[1]
+
+
+def test_the_same_guest_elsewhere_is_what_its_driver_says(vmsvc, guests):
+    guests("a", "one")
+    guests("b", "one", more="vcpus = 2\n")  # an option of the driver may tell two guests of one name apart
+    guests("c", "one", more="start_timeout = 5\n")  # one that all guests have does not
+    out = vmsvc("validate", "a")[1]
+    assert ("b.conf means" in out, "c.conf means" in out) == (False, True)
+
+
+def test_a_draft_of_a_service_is_no_other_service(vmsvc, guests, services_dir, tmp_path, monkeypatch):
+    guests("web", "one")
+    guests("other", "two")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web.conf").write_text((services_dir / "web.conf").read_text() + GUEST.format(number=9, name="two"))
+    code, out, _ = vmsvc("validate", "web.conf")
+    assert (code, out.count("same guest")) == (0, 1)
+    assert "other.conf means the same guest, `two`" in out
+
+
 def test_a_wrong_node_file(vmsvc, app, services_dir):
     (services_dir.parent / "node.conf").write_text("PROD\n")
 

@@ -2,12 +2,14 @@
 
 from vmsvc.core.config.edit import create, get_key, set_keys, unset_keys, write_atomically
 from vmsvc.core.config.files import read_text, service_file, service_names
+from vmsvc.core.config.guests import Claims
 from vmsvc.core.config.load import load_service, parse_service
 from vmsvc.core.config.node_file import read_node
 from vmsvc.core.config.schema import Catalog
 
 __all__ = [
     "Catalog",
+    "Claims",
     "create",
     "get_key",
     "load_service",

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 from attrs import define, evolve
 
 from vmsvc.core.config import ini, toml
 from vmsvc.core.config.files import check_name, check_text, read_text
+from vmsvc.core.config.guests import identity
 from vmsvc.core.config.legacy import translate
 from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, section_name, shortened
 from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
@@ -275,10 +275,8 @@ class _Reading:
             if fault := check_name(guest.name):
                 entry = next(iter(section.variants("name")), Entry(key="name", raw="", position=section.position))
                 self._note(section, entry, "name", f"the guest cannot have its name: {fault}", "correct the name")
-            # Two resources for one guest would start it, and stop it, behind each other's back. What a driver adds,
-            # such as where its hypervisor is, may tell two guests of one name apart.
-            identity = repr([getattr(guest, attribute) for attribute in _identifying(type(guest))])
-            other = seen.setdefault(identity, guest.rid)
+            # Two resources for one guest would start it, and stop it, behind each other's back.
+            other = seen.setdefault(identity(guest), guest.rid)
             if other != guest.rid:
                 self.findings.add(
                     section.position,
@@ -291,9 +289,3 @@ class _Reading:
 
     def _note(self, section: Section, entry: Entry, code: str, message: str, hint: str) -> None:
         self.findings.add(entry.position, message, code=code, section=section.name, key=entry.label, hint=hint)
-
-
-def _identifying(owner: type[Guest]) -> list[str]:
-    """The attributes that tell one guest of a type from another: its name, and what its driver adds."""
-    common = {field.name for field in attrs.fields(Guest)} - {"name", "type"}
-    return [field.name for field in attrs.fields(owner) if field.name not in common]
