@@ -46,7 +46,7 @@ class Vmsvc:
         found = str(beside) if beside.exists() else shutil.which("vmsvc")
         if found is None:
             raise DemoError("there is no vmsvc command in this environment: run ./quickstart demo")
-        self._program = found
+        self.program = found
         self._environment = {**os.environ, "VMSVC_ROOT": str(root), "VMSVC_NODENAME": node}
 
     def show(self, *words: str) -> None:
@@ -67,7 +67,7 @@ class Vmsvc:
             raise DemoError(f"the status of {NAME} is {answer!r} where it must be {status!r}")
 
     def _run(self, words: tuple[str, ...], *, capture: bool) -> subprocess.CompletedProcess[str]:
-        argv = [self._program, *words]
+        argv = [self.program, *words]
         try:
             return subprocess.run(
                 argv,
@@ -114,6 +114,7 @@ def demo() -> None:
         if guest.pid is not None:
             raise DemoError(f"{NAME} is said to be down, and its qemu process {guest.pid} runs")
     note("done; nothing is left running")
+    note(f"to go on by yourself: {os.path.relpath(vmsvc.program)}, and README.md tells how to try it without a guest")
 
 
 def note(text: str) -> None:
@@ -136,6 +137,10 @@ def main() -> int:
     signal.signal(signal.SIGHUP, _terminated)
     try:
         demo()
+    except BrokenPipeError:  # whoever reads has read enough, as `head` does
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # so that the interpreter's last flush does not fail either
+        return 128 + signal.SIGPIPE
     except (DemoError, LabError) as error:
         print(f"demo: failed: {error}", file=sys.stderr)
         return 1
