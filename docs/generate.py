@@ -10,13 +10,16 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+
+from attrs import evolve
 
 import vmsvc
 from vmsvc import Session, driver
 from vmsvc.cli import grammar
+from vmsvc.core.config.schema import TYPE
 from vmsvc.core.options import Option, Value, options_of
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
@@ -36,14 +39,17 @@ def _keyword_lines() -> Iterator[str]:
     yield from _section("Every other section", "Whatever its kind.", options_of(Resource))
     for kind, owner in KINDS.items():
         own = [option for option in options_of(owner) if option.key not in common]
-        yield from _section(f"[{kind}]", _first_line(owner), own)
-        if owner is Guest:
-            yield from _types(common | {option.key for option in own})
+        if owner is not Guest:
+            yield from _section(f"[{kind}]", _first_line(owner), own)
+            continue
+        with Session({}) as session:
+            classes = session.catalog.classes
+        chosen_by = evolve(TYPE, required=True, help=f"{TYPE.help} What follows has the keys that each type adds.")
+        yield from _section(f"[{kind}]", _first_line(owner), [chosen_by, *own])
+        yield from _types(classes, common | {option.key for option in own})
 
 
-def _types(known: set[str]) -> Iterator[str]:
-    with Session({}) as session:
-        classes = session.catalog.classes
+def _types(classes: Mapping[tuple[str, str], type[Resource]], known: set[str]) -> Iterator[str]:
     for (kind, type_), owner in sorted(classes.items()):
         own = [option for option in options_of(owner) if option.key not in known]
         yield from _section(f"[{kind}] with type = {type_}", _first_line(owner), own)
