@@ -131,14 +131,14 @@ def _shown(raw: Raw) -> str:
 def _scalar(raw: Raw) -> str:
     """One value as text, whether it was quoted or not."""
     if isinstance(raw, list):
-        raise ValueError("expected one value, not a list")
+        raise ValueError("expected one value, not a list")  # noqa: TRY004 - what `Value.parse` promises
     return str(raw).lower() if isinstance(raw, bool) else str(raw)
 
 
 def _text(raw: Raw) -> str:
     if not isinstance(raw, (str, list)):
         kind = "true or false" if isinstance(raw, bool) else "a number"
-        raise ValueError(f'{_shown(raw)} is {kind}: write it in quotes, "{_scalar(raw)}"')
+        raise ValueError(f'{_shown(raw)} is {kind}: write it in quotes, "{_scalar(raw)}"')  # noqa: TRY004
     return _scalar(raw)
 
 
@@ -277,7 +277,6 @@ def choice(*allowed: str) -> Value[str]:
     >>> choice("acpi", "agent").parse("ACPI")
     'acpi'
     """
-
     return Value("one of " + ", ".join(allowed), lambda raw: _one_of(raw, allowed), allowed)
 
 

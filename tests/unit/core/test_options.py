@@ -90,7 +90,7 @@ def test_bad_values_say_what_is_wrong(value, raw):
 
 
 def test_all_bad_words_of_a_list_are_told_at_once():
-    with pytest.raises(ValueError, match="'n#1' is no host name.*; '-x' cannot be a name"):
+    with pytest.raises(ValueError, match=r"'n#1' is no host name.*; '-x' cannot be a name"):
         options.node_names.parse("n#1 ok -x")
 
 
