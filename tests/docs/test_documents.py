@@ -35,7 +35,7 @@ def test_generated_parts_are_current(page):
 
 @page_test
 def test_every_command_that_is_shown_and_not_run_is_understood(page):
-    known = {"demo", "test", "install"}
+    known = {"demo", "test", "install", "uninstall"}
     helped = subprocess.run([TREE / "quickstart", "help"], capture_output=True, text=True, check=True).stdout
     for line in "".join(fences(page, "sh")).splitlines():
         words = shlex.split(line.partition(" | ")[0], comments=True)
