@@ -19,12 +19,12 @@ NODE = Node(name="n1")
 
 
 def resource(rid: str, **options: Any) -> Resource:
-    """A resource of service ``web``; its kind stands in its rid."""
+    """A resource of service ``web``, if not told otherwise; its kind stands in its rid."""
     kind = rid.partition("#")[0]
     fill: dict[str, Any] = {"type": "fake", "name": rid} if kind == "container" else {}
     fill |= {"ipname": "192.0.2.1", "ipdev": "eth0"} if kind == "ip" else {}
     fill |= {"dev": "/dev/x", "mnt": "/x"} if kind == "fs" else {}
-    return KINDS[kind](service="web", rid=rid, kind=kind, **{**fill, **options})
+    return KINDS[kind](rid=rid, kind=kind, **{"service": "web", **fill, **options})
 
 
 def guest(number: int = 1, **options: Any) -> Guest:

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from tests.support import NODE, resource, seen, service
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.instance import instance_of
-from vmsvc.core.plan import ACTIONS, DOWN, Consent, plan
+from vmsvc.core.plan import ACTIONS, plan
 from vmsvc.core.resource import KINDS
+from vmsvc.core.rules import DOWN, Consent, Ruling, judge
 from vmsvc.core.status import Phase, Status
+from vmsvc.core.verb import Verb
 
 APP = {"start": ("run",), "stop": ("halt",)}
 
@@ -76,8 +78,38 @@ def test_plans_touch_only_what_was_seen(data, action, kill):
     )
     assert told >= set(by_rid)
     assert (found.exit_code is ExitCode.DONE) == (not found.refusals)
-    if not any(each.optional for each in made):
-        starts = [step.rid for step in found.steps if step.verb == "start"]
-        assert action != "start" or all(
-            facts[rid].phase in DOWN | {Phase.STARTING, Phase.DEGRADED, Phase.INAPPLICABLE} for rid in starts
-        )
+    starts = [step.rid for step in found.steps if step.verb is Verb.START]
+    stopped = {step.rid for step in found.steps if step.verb is not Verb.START}
+    assert all(rid in stopped or facts[rid].phase in DOWN | {Phase.STARTING, Phase.INAPPLICABLE} for rid in starts), (
+        found
+    )
+
+
+@given(st.data(), st.sampled_from(ACTIONS), st.booleans())
+def test_a_plan_and_the_rules_before_its_steps_agree(data, action, kill):
+    """Where nothing has changed since, what was planned is done: the first step of a resource is never overtaken."""
+    made = data.draw(resources())
+    facts = data.draw(facts_for(made))
+    agreed = frozenset(data.draw(st.sets(st.sampled_from([each.rid for each in made])))) if made else frozenset()
+    found = plan(action, service(*made), NODE, facts, Consent(kill=kill, despite_unknown=agreed))
+    by_rid = {each.rid: each for each in made}
+    first = {}
+    for step in found.steps:
+        first.setdefault(step.rid, step)
+    for rid, step in first.items():
+        assert judge(step.verb, by_rid[rid], facts.get(rid), agreed).ruling is Ruling.DO
+        assert not step.only_if_needed
+
+
+@given(st.data(), st.sampled_from(["stop", "restart"]))
+def test_a_stop_accounts_for_all_that_may_run(data, action):
+    """A stop that is not refused leaves nothing behind that could be up, optional or not."""
+    made = data.draw(resources())
+    facts = data.draw(facts_for(made))
+    found = plan(action, service(*made), NODE, facts)
+    if found.refusals:
+        return
+    stopped = {step.rid for step in found.steps if step.verb is not Verb.START}
+    for each in made:
+        if not each.disable and Verb.STOP in each.budgets_s and not service(*made).is_inside_guest(each):
+            assert each.rid in stopped or facts[each.rid].phase in DOWN

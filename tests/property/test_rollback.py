@@ -26,9 +26,13 @@ FAILURES = st.dictionaries(
 )
 
 
-def run(before, failures, vetoed):
+def run(before, failures, vetoed, races=()):
     driver, hooks = FakeDriver(), Hooks()
     driver.phases, driver.on = dict(before), dict(failures)
+
+    for rid in races:
+        # Somebody else starts it just before our request comes: it is up, and not by us.
+        driver.on["start", rid] = lambda rid=rid: driver.become(rid, Phase.RUNNING) is not None
 
     def veto(step):
         if str(step) == vetoed:
@@ -46,13 +50,22 @@ def run(before, failures, vetoed):
         return driver, journal.unfinished(), None
 
 
-@given(BEFORE, FAILURES, st.sampled_from(["", *(f"{verb} {rid}" for verb in ("start", "stop") for rid in RIDS)]))
-def test_a_start_is_whole_or_taken_back(before, failures, vetoed):
-    driver, unfinished, error = run(before, failures, vetoed)
+@given(
+    BEFORE,
+    FAILURES,
+    st.sampled_from(["", *(f"{verb} {rid}" for verb in ("start", "stop") for rid in RIDS)]),
+    st.sets(st.sampled_from(RIDS)),
+)
+def test_a_start_is_whole_or_taken_back(before, failures, vetoed, races):
+    driver, unfinished, error = run(before, failures, vetoed, races)
     assert unfinished is None
+    # What others have started is up for good, as what was up before.
+    before |= {rid: Phase.RUNNING for rid in races if f"start {rid}" in driver.calls}
+    asked = [call.split()[1] for call in driver.verbs() if not call.startswith("start")]
+    assert not set(asked) & races
     up_before = {rid for rid, phase in before.items() if phase is Phase.RUNNING}
     up_after = {rid for rid, phase in driver.phases.items() if phase is Phase.RUNNING}
-    assert not any(verb.endswith(tuple(up_before)) for verb in driver.verbs())
+    assert not any(verb.endswith(rid) for verb in driver.verbs() for rid in up_before - races)
     assert up_after >= up_before
     if error is None:
         assert up_after == set(RIDS)
@@ -61,7 +74,10 @@ def test_a_start_is_whole_or_taken_back(before, failures, vetoed):
     assert told[0].startswith("start of web failed at start container#")
     # What is still up although it was down is named, with the reason why it could not be taken back.
     for rid in up_after - up_before:
-        assert any(rid in message and not message.endswith(": done") for message in told[1:]), (rid, told)
+        assert any(rid in message and message.startswith("not rolled back: ") for message in told[1:]), (rid, told)
+        assert any(each.section == rid and each.code == "action.rollback-failed" for each in error.problems)
+    for problem in error.problems[1:]:
+        assert (problem.code == "action.rolled-back") == (problem.section not in up_after), problem
     # And only what this action has started is taken back.
     for message in told[1:]:
         assert any(f"start {rid}" in driver.calls for rid in RIDS if rid in message)

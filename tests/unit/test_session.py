@@ -77,9 +77,80 @@ def test_a_refused_plan_does_not_run(session, web, hypervisor):
     assert hypervisor.log() == ()
 
 
-def test_there_is_no_such_action(session, web):
-    with pytest.raises(vmsvc.UsageError, match="no action 'sotp'"):
-        session.act("sotp", web)
+@pytest.mark.parametrize("action", ["sotp", "kill", "prepare", ""])
+def test_there_is_no_such_action(session, web, hypervisor, action):
+    with pytest.raises(vmsvc.UsageError, match=f"no action '{action}'"):
+        session.act(action, web)
+    assert hypervisor.log() == ()
+
+
+def test_two_services_with_one_name_cannot_be_told_apart(session, make_service, root):
+    make_service(ONE)
+    (root / "web.conf").write_text(textwrap.dedent(ONE.replace("web1", "other")))
+    make_service(ONE.replace("web1", "db1"), name="db")
+    web, other, db = session.load("web"), session.load(root / "web.conf"), session.load("db")
+    for services in ([web, other], [web, db, web]):
+        with pytest.raises(vmsvc.UsageError, match="two services have the same name: web") as error:
+            session.statuses(services)
+        assert error.value.code == "usage.same-name"
+    assert [status.name for status in session.statuses(iter([other, db]))] == ["web", "db"]
+    assert session.statuses([]) == []
+
+
+def test_a_guest_that_is_degraded_or_migrates_is_refused(session, web, hypervisor):
+    hypervisor.set("web1", phase="degraded")
+    with pytest.raises(vmsvc.Refused, match="degraded: neither up nor down") as error:
+        session.start(web)
+    assert (error.value.code, error.value.exit_code) == ("refused.not-to-start", 3)
+    hypervisor.set("web1", phase="migrating")
+    for action, code in (("start", "refused.not-to-start"), ("stop", "refused.not-to-stop")):
+        with pytest.raises(vmsvc.Refused, match="it is migrating") as error:
+            session.act(action, web, consent=vmsvc.Consent(kill=True))
+        assert error.value.code == code
+    assert hypervisor.log() == ()
+
+
+def test_a_start_that_somebody_else_has_won_is_not_taken_back(session, make_service, hypervisor):
+    web = session.load(make_service(TWO + "    fail = start\n"))
+
+    def start_it_by_hand(said):
+        if str(said.step) == "start container#1" and said.duration_s is None:
+            hypervisor.set("web1", phase="running")
+
+    with pytest.raises(vmsvc.ActionFailed, match="at start container#2") as error:
+        session.act("start", web, progress=start_it_by_hand)
+    assert len(error.value.problems) == 1
+    assert hypervisor.machine("web1").phase == "running"
+    assert [(entry.machine, entry.verb, entry.effect) for entry in hypervisor.log()] == [("web1", "start", False)]
+
+
+def test_a_guest_that_begins_to_migrate_when_force_has_its_turn_is_not_killed(session, make_service, hypervisor):
+    web = session.load(make_service(ONE + "    stop_timeout = 300ms\n    ignore_stop = true\n"))
+    hypervisor.set("web1", phase="running")
+
+    def migrate(said):
+        if str(said.step) == "stop container#1" and said.duration_s is not None:
+            hypervisor.set("web1", phase="migrating")
+
+    with pytest.raises(vmsvc.ActionFailed, match="at kill container#1: things have changed: it is migrating") as error:
+        session.act("stop", web, progress=migrate)
+    assert (error.value.code, error.value.exit_code) == ("action.overtaken", 1)
+    assert hypervisor.machine("web1").phase == "migrating"
+    assert "kill" not in [entry.verb for entry in hypervisor.log()]
+
+
+def test_a_rollback_that_nobody_can_see_ends_with_exit_code_4(session, make_service, hypervisor):
+    web = session.load(make_service(TWO + "    fail = start\n"))
+
+    def blind(said):
+        if str(said.step) == "start container#2" and said.duration_s is not None:
+            hypervisor.set(None, fail=["observe"])
+
+    with pytest.raises(vmsvc.Undetermined, match="not rolled back: stop container#1: its status is unknown") as error:
+        session.act("start", web, progress=blind)
+    assert error.value.exit_code == 4
+    assert error.value.problems[-1].code == "action.rollback-failed"
+    assert hypervisor.machine("web1").phase == "running"
 
 
 def test_consent_reaches_the_plan(session, make_service, hypervisor):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vmsvc.core.config import write_atomically
-from vmsvc.core.errors import ActionFailed
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.node import Node
 
@@ -18,15 +17,5 @@ def keep(node: Node, facts: GuestFacts) -> None:
     Raises:
         VmsvcError: The file cannot be written.
     """
-    if not facts.definition:
-        return
-    path = node.definition_file(facts.guest.service, facts.guest.rid)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ActionFailed(
-            f"the guest's definition cannot be kept: {path.parent} cannot be made: {error.strerror}",
-            code="failed.write",
-            hint="become root, or make room for the directory",
-        ) from error
-    write_atomically(path, facts.definition)
+    if facts.definition:
+        write_atomically(node.definition_file(facts.guest.service, facts.guest.rid), facts.definition)

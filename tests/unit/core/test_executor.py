@@ -12,7 +12,8 @@ from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, servic
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
-from vmsvc.core.plan import Consent, plan
+from vmsvc.core.plan import plan
+from vmsvc.core.rules import Consent
 from vmsvc.core.status import Phase
 
 UP, DOWN = Phase.RUNNING, Phase.STOPPED
@@ -50,6 +51,8 @@ class Stage:
     def fails(self, action="start", kind=ActionFailed, **consent):
         with pytest.raises(kind) as caught:
             self.run(action, **consent)
+        self.codes = [problem.code for problem in caught.value.problems]
+        self.places = [problem.section for problem in caught.value.problems]
         return [problem.message for problem in caught.value.problems]
 
 
@@ -120,33 +123,222 @@ def test_what_was_up_before_is_never_taken_back(stage):
     assert "stop container#1" not in it.driver.calls
 
 
-@pytest.mark.parametrize("meanwhile", [UP, Phase.STARTING, Phase.DEGRADED])
-def test_what_somebody_else_starts_between_plan_and_step_is_not_ours(stage, meanwhile):
+# --- whose start it was ----------------------------------------------------------------------------------------------
+
+
+def up_by_somebody_else(it, rid):
+    """A start that comes too late: the guest is up, and this call did not do it."""
+
+    def late():
+        it.driver.become(rid, UP)
+        return False
+
+    return late
+
+
+def test_what_somebody_else_starts_between_plan_and_step_is_not_ours(stage):
     it = stage()
     made = it.plan("start")
-    it.driver.become("container#1", meanwhile)
+    it.driver.become("container#1", UP)
     it.driver.on["start", "container#3"] = DriverError("no")
     with pytest.raises(ActionFailed):
         it.executor.run(made)
-    assert ("start container#1" in it.driver.calls) == (meanwhile is not UP)
+    assert "start container#1" not in it.driver.calls
+    assert it.driver.phases == {"container#1": UP, "container#2": DOWN, "container#3": DOWN}
+
+
+@pytest.mark.parametrize("meanwhile", [DOWN, Phase.STARTING])
+def test_a_start_that_lost_the_race_is_not_taken_back(stage, meanwhile):
+    it = stage()
+    made = it.plan("start")
+    it.driver.become("container#1", meanwhile)
+    it.driver.on["start", "container#1"] = up_by_somebody_else(it, "container#1")
+    it.driver.on["start", "container#3"] = DriverError("no")
+    with pytest.raises(ActionFailed) as caught:
+        it.executor.run(made)
+    assert "start container#1" in it.driver.calls
+    assert "stop container#1" not in it.driver.calls
+    assert it.driver.phases == {"container#1": UP, "container#2": DOWN, "container#3": DOWN}
+    assert "container#1" not in [problem.section for problem in caught.value.problems]
+
+
+def test_what_this_call_has_set_going_is_taken_back_even_where_nobody_could_see_it_before(stage):
+    it = stage({"container#1": Phase.UNKNOWN, "container#2": DOWN})
+    it.driver.on["start", "container#2"] = DriverError("no")
+    it.fails(despite_unknown={"container#1"})
+    assert it.driver.verbs() == ["start container#1", "start container#2", "stop container#1"]
+
+
+@pytest.mark.parametrize(
+    ("before", "is_ours"),
+    [
+        (DOWN, True),
+        (Phase.SAVED, True),
+        (Phase.ABSENT, True),
+        (Phase.INAPPLICABLE, True),
+        (Phase.UNKNOWN, False),
+        (Phase.STARTING, False),
+    ],
+)
+def test_without_an_answer_what_was_seen_before_decides(stage, before, is_ours):
+    it = stage({"app#1": before}, resource("app#1", start=("a",), stop=("b",)))
+
+    def begin_and_break():
+        it.driver.become("app#1", UP)
+        raise Undetermined("the answer was lost")
+
+    it.driver.on["start", "app#1"] = begin_and_break
+    messages = it.fails(kind=Undetermined, despite_unknown={"app#1"})
+    assert ("stop app#1" in it.driver.calls) is is_ours
+    assert messages == [
+        "start of web failed at start app#1: the answer was lost",
+        *(["rolled back: stop app#1: done"] if is_ours else []),
+    ]
+
+
+def test_results_tell_whose_start_it_was(stage):
+    it = stage()
+    it.driver.on["start", "container#2"] = up_by_somebody_else(it, "container#2")
+    assert [result.is_ours for result in it.run().results] == [True, False, True]
+
+
+@pytest.mark.parametrize("where", ["after", "progress"])
+def test_an_interrupt_while_a_result_is_told_does_not_make_it_ours(stage, where):
+    it = stage({"container#1": DOWN})
+    it.driver.on["start", "container#1"] = up_by_somebody_else(it, "container#1")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    if where == "after":
+        it.hooks.after = interrupt
+    else:
+        it.executor = Executor(
+            driver_of=lambda _: it.driver,
+            journal=it.journal,
+            hooks=it.hooks,
+            progress=lambda said: interrupt() if said.duration_s is not None else None,
+        )
+    assert it.fails() == ["start of web failed at start container#1: interrupted"]
+    assert it.driver.verbs() == ["start container#1"]
     assert it.driver.phases["container#1"] is UP
-    assert it.driver.phases["container#2"] is DOWN
+
+
+# --- what the rules say when a step's turn comes ---------------------------------------------------------------------
+
+
+def change_after(it, verb, rid, phase):
+    """Have the world move on once a step has been taken."""
+    it.hooks.after = lambda step: it.driver.become(rid, phase) if str(step) == verb else None
 
 
 def test_a_status_that_becomes_unknown_before_the_step_stops_the_start(stage):
     it = stage()
-    made = it.plan("start")
-    it.hooks.after = lambda step: it.driver.become("container#2", Phase.UNKNOWN)
-    with pytest.raises(Undetermined, match="start container#2: its status has become unknown"):
-        it.executor.run(made)
+    change_after(it, "start container#1", "container#2", Phase.UNKNOWN)
+    messages = it.fails(kind=Undetermined)
+    assert messages[0] == "start of web failed at start container#2: its status is unknown: as told"
+    assert it.codes == ["undetermined.status", "action.rolled-back"]
     assert it.driver.verbs() == ["start container#1", "stop container#1"]
 
 
-def test_despite_unknown_goes_on_and_never_takes_back_what_may_have_run_before(stage):
-    it = stage({"container#1": Phase.UNKNOWN, "container#2": DOWN})
-    it.driver.on["start", "container#2"] = DriverError("no")
-    it.fails(despite_unknown={"container#1"})
-    assert it.driver.verbs() == ["start container#1", "start container#2"]
+@pytest.mark.parametrize(
+    "phase",
+    [Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK, Phase.STOPPING, Phase.DEGRADED, Phase.MIGRATING],
+)
+def test_a_start_is_overtaken(stage, phase):
+    it = stage()
+    change_after(it, "start container#1", "container#2", phase)
+    messages = it.fails()
+    assert messages == [
+        f"start of web failed at start container#2: things have changed: it is {phase.value}: neither up nor down",
+        "rolled back: stop container#1: done",
+    ]
+    assert (it.codes, it.places) == (["action.overtaken", "action.rolled-back"], ["container#2", "container#1"])
+    assert it.driver.verbs() == ["start container#1", "stop container#1"]
+    assert it.driver.phases["container#2"] is phase
+
+
+def test_a_guest_that_begins_to_migrate_between_plan_and_stop_is_left_alone(stage):
+    it = stage({"container#1": UP})
+    made = it.plan("stop")
+    it.driver.become("container#1", Phase.MIGRATING)
+    with pytest.raises(ActionFailed) as caught:
+        it.executor.run(made)
+    assert (caught.value.code, caught.value.hint) == ("action.overtaken", "try again when the migration has ended")
+    assert it.driver.verbs() == []
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_a_guest_that_migrates_or_cannot_be_seen_when_force_has_its_turn_is_not_killed(stage, kill):
+    for phase, kind, code in (
+        (Phase.MIGRATING, ActionFailed, "action.overtaken"),
+        (Phase.UNKNOWN, Undetermined, "undetermined.status"),
+    ):
+        it = stage({"container#1": UP})
+        if kill:
+            made = it.plan("stop", kill=True)
+            it.driver.become("container#1", phase)
+        else:
+            made = it.plan("stop")
+            it.driver.on["stop", "container#1"] = DriverError("it has no agent")
+            change_after(it, "stop container#1", "container#1", phase)
+        with pytest.raises(kind, match="at kill container#1") as caught:
+            it.executor.run(made)
+        assert caught.value.code == code
+        assert it.driver.verbs() == ([] if kill else ["stop container#1"])
+        assert it.driver.phases["container#1"] is phase
+
+
+def test_a_guest_that_is_paused_between_plan_and_stop_is_forced_without_being_asked(stage):
+    # As a plan made now would say: it does not hear, so that only force brings it down.
+    it = stage({"container#1": UP})
+    made = it.plan("stop")
+    it.driver.become("container#1", Phase.PAUSED)
+    report = it.executor.run(made)
+    assert it.driver.verbs() == ["kill container#1"]
+    assert [str(each.step) for each in report.results] == ["kill container#1"]
+
+
+def test_a_guest_that_went_down_meanwhile_needs_no_stop(stage):
+    it = stage(dict.fromkeys(THREE, UP))
+    change_after(it, "stop container#3", "container#2", Phase.ABSENT)
+    it.run("stop")
+    assert it.driver.verbs() == ["stop container#3", "stop container#1"]
+    assert "before stop container#2" not in it.hooks.heard
+
+
+def test_only_what_was_announced_is_concluded(stage):
+    it = stage({"container#1": DOWN, "container#2": DOWN}, guest(1), guest(2, optional=True))
+    change_after(it, "start container#1", "container#2", Phase.MIGRATING)
+    report = it.run()
+    assert [(str(each.step), each.acted, each.error) for each in report.results] == [
+        ("start container#1", True, ""),
+        ("start container#2", False, "things have changed: it is migrating: neither up nor down"),
+    ]
+    assert it.hooks.heard == ["before start container#1", "after start container#1"]
+    assert [str(said.step) for said in it.told] == ["start container#1"] * 2
+    steps = [record["step"] for record in it.journal.records() if record["event"] in ("intend", "done")]
+    assert steps == ["start container#1"] * 2
+
+
+@pytest.mark.parametrize("phase", [Phase.UNKNOWN, Phase.MIGRATING])
+def test_an_optional_resource_that_may_go_on_running_fails_a_stop(stage, phase):
+    it = stage({"container#1": UP, "container#2": UP}, guest(1), guest(2, optional=True))
+    made = it.plan("stop")
+    it.driver.become("container#2", phase)
+    with pytest.raises((ActionFailed, Undetermined), match="at stop container#2"):
+        it.executor.run(made)
+    assert it.driver.verbs() == []
+
+
+def test_an_optional_resource_that_cannot_be_stopped_fails_the_stop(stage):
+    it = stage({"container#1": UP, "container#2": UP}, guest(1), guest(2, optional=True))
+    it.driver.on["stop", "container#2"] = it.driver.on["kill", "container#2"] = DriverError("denied")
+    assert it.fails("stop") == ["stop of web failed at kill container#2: denied"]
+    assert it.driver.phases["container#1"] is UP
+
+
+# --- rollbacks -------------------------------------------------------------------------------------------------------
 
 
 def test_a_guest_that_cannot_be_seen_is_left_alone_by_a_rollback(stage):
@@ -156,11 +348,63 @@ def test_a_guest_that_cannot_be_seen_is_left_alone_by_a_rollback(stage):
         it.driver.on.update({("start", "container#2"): DriverError("no")}),
         it.driver.start(guest(2), budget_s=1),
     )
-    messages = it.fails()
+    messages = it.fails(kind=Undetermined)
     assert "stop container#1" not in it.driver.calls
-    assert messages[1:] == [
-        "rolled back: stop container#1: left alone, since its status is unknown: libvirtd hangs",
+    assert messages == [
+        "start of web failed at start container#2: no",
+        "not rolled back: stop container#1: its status is unknown: libvirtd hangs",
     ]
+    assert (it.codes[1], it.places) == ("action.rollback-failed", ["container#2", "container#1"])
+
+
+def test_a_guest_that_migrates_is_not_taken_back_and_the_next_one_is(stage):
+    it = stage()
+    it.driver.on["start", "container#3"] = lambda: (
+        it.driver.become("container#2", Phase.MIGRATING),
+        it.driver.on.update({("start", "container#3"): DriverError("no")}),
+        it.driver.start(guest(3), budget_s=1),
+    )
+    assert it.fails()[1:] == [
+        "not rolled back: stop container#2: things have changed: it is migrating",
+        "rolled back: stop container#1: done",
+    ]
+    assert it.codes[1:] == ["action.rollback-failed", "action.rolled-back"]
+    assert it.driver.phases == {"container#1": DOWN, "container#2": Phase.MIGRATING, "container#3": DOWN}
+
+
+def test_a_rollback_whose_end_nobody_can_see_is_undetermined(stage):
+    it = stage({"container#1": DOWN, "container#2": DOWN})
+    it.driver.on["start", "container#2"] = DriverError("no")
+    it.driver.on["stop", "container#1"] = DriverError("no agent")
+    it.driver.on["kill", "container#1"] = lambda: it.driver.become("container#1", Phase.UNKNOWN)
+    with pytest.raises(Undetermined) as caught:
+        it.run()
+    assert caught.value.exit_code == 4
+    assert [problem.code for problem in caught.value.problems] == ["driver"] + ["action.rollback-failed"] * 2
+
+
+def test_force_that_helped_makes_up_for_asking_that_was_unclear(stage):
+    it = stage({"container#1": DOWN, "container#2": DOWN}, guest(1, stop_timeout=0.1), guest(2))
+    it.driver.on["start", "container#2"] = DriverError("no")
+    gone = Undetermined("gone for a moment")
+    it.driver.on["stop", "container#1"] = lambda: it.driver.on.update({("observe", "container#1"): gone})
+    it.hooks.after = lambda step: it.driver.on.pop(("observe", "container#1"), None)
+    assert it.fails()[1:] == [
+        "rolled back: stop container#1: its status is unknown: gone for a moment",
+        "rolled back: kill container#1: done",
+    ]
+    assert it.codes[1:] == ["action.rolled-back"] * 2
+    assert it.driver.phases["container#1"] is DOWN
+
+
+def test_an_application_without_a_stop_command_is_left(stage):
+    it = stage(
+        {"app#1": DOWN, "app#2": DOWN}, resource("app#1", start=("a",)), resource("app#2", start=("a",), stop=("b",))
+    )
+    it.driver.on["start", "app#2"] = DriverError("no")
+    assert it.fails()[1:] == ["not rolled back: start app#1: left as it is: it has no command that stops it"]
+    assert it.codes[1:] == ["action.left"]
+    assert it.driver.phases["app#1"] is UP
 
 
 def test_a_rollback_goes_on_to_force(stage):
@@ -178,7 +422,8 @@ def test_a_rollback_that_fails_says_so(stage):
     it = stage()
     it.driver.on["start", "container#2"] = DriverError("no")
     it.driver.on["stop", "container#1"] = it.driver.on["kill", "container#1"] = DriverError("denied")
-    assert it.fails()[1:] == ["rolled back: stop container#1: denied", "rolled back: kill container#1: denied"]
+    assert it.fails()[1:] == ["not rolled back: stop container#1: denied", "not rolled back: kill container#1: denied"]
+    assert it.codes[1:] == ["action.rollback-failed"] * 2
     assert it.driver.phases["container#1"] is UP
 
 
@@ -213,12 +458,39 @@ def test_a_veto_of_asking_is_no_licence_to_force(stage):
     assert it.driver.verbs() == []
 
 
-def test_a_veto_of_a_rollback_is_heeded_and_told(stage):
+def test_nobody_can_veto_the_way_back(stage, caplog):
     it = stage()
     it.driver.on["start", "container#2"] = DriverError("no")
-    it.hooks.before = lambda step: (_ for _ in ()).throw(RuntimeError("not now")) if step.verb == "stop" else None
-    assert it.fails()[1:] == ["rolled back: stop container#1: a plugin vetoed it: not now"]
-    assert it.driver.phases["container#1"] is UP
+    heard = []
+
+    def veto(step):
+        heard.append((str(step), step.takes_back))
+        if step.verb == "stop":
+            raise RuntimeError("not now")
+
+    it.hooks.before = veto
+    assert it.fails()[1:] == ["rolled back: stop container#1: done"]
+    assert it.driver.phases["container#1"] is DOWN
+    assert heard == [("start container#1", False), ("start container#2", False), ("stop container#1", True)]
+    assert "a plugin objects to stop container#1 of web, which takes back a start: not now" in caplog.text
+
+
+def test_a_hook_that_cancels_keeps_the_step_from_being_taken(stage):
+    it = stage()
+    it.hooks.before = lambda step: it.cancelled.set() if step.rid == "container#2" else None
+    assert it.fails() == [
+        "start of web failed at start container#2: interrupted",
+        "rolled back: stop container#1: done",
+    ]
+    assert "start container#2" not in it.driver.calls
+    assert "after start container#2: interrupted" in it.hooks.heard
+
+
+def test_a_hook_that_cancels_the_asking_leads_to_no_force(stage):
+    it = stage({"container#1": UP})
+    it.hooks.before = lambda step: it.cancelled.set()
+    assert it.fails("stop") == ["stop of web failed at stop container#1: interrupted"]
+    assert it.driver.verbs() == []
 
 
 def test_a_listener_that_is_gone_fails_nothing(stage, caplog):

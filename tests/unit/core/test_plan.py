@@ -337,5 +337,7 @@ def test_force_without_asking_first_is_told(action):
 def test_a_node_that_the_file_calls_by_another_name_is_told_so():
     (refusal,) = down_plan(node=Node(name="N1"), nodes=("n0", "n1.example.org")).refusals
 
-    assert refusal.hint == "the file calls it n1.example.org: set VMSVC_NODENAME=n1.example.org, or write N1 in the file"
+    assert (
+        refusal.hint == "the file calls it n1.example.org: set VMSVC_NODENAME=n1.example.org, or write N1 in the file"
+    )
     assert "act on n10" in down_plan(nodes=("n10",)).refusals[0].hint

@@ -89,7 +89,9 @@ def test_reasons_are_the_technologys_own_words():
 
 def test_each_way_out_is_told():
     hints = {
-        phase: judge(START, guest(), seen(phase), ()).hint for phase, rulings in TABLE.items() if rulings[0] is FORBIDDEN
+        phase: judge(START, guest(), seen(phase), ()).hint
+        for phase, rulings in TABLE.items()
+        if rulings[0] is FORBIDDEN
     }
     assert "resume it" in hints[Phase.PAUSED]
     assert "wake it" in hints[Phase.SUSPENDED]

@@ -62,7 +62,14 @@ def test_plan():
     (data,) = whole["plans"]
     assert (data["action"], data["service"], data["node"], data["refusals"]) == ("start", "web", "n1", [])
     assert data["steps"] == [
-        {"rid": "container#1", "verb": "start", "budget_s": 2.0, "why": "stopped", "only_if_needed": False, "takes_back": False}
+        {
+            "rid": "container#1",
+            "verb": "start",
+            "budget_s": 2.0,
+            "why": "stopped",
+            "only_if_needed": False,
+            "takes_back": False,
+        }
     ]
     assert {kept["rid"] for kept in data["kept"]} == {"container#2", "sync#1"}
     assert [(note["code"], note["severity"]) for note in data["notes"]] == [("note.peers-not-asked", "note")]

@@ -14,6 +14,7 @@ from vmsvc.core.errors import ActionFailed, DriverError, Undetermined
 from vmsvc.core.plan import Step
 from vmsvc.core.status import Phase
 from vmsvc.core.steps import StepTaker
+from vmsvc.core.verb import Verb
 
 UP, DOWN = Phase.RUNNING, Phase.STOPPED
 C1 = "container#1"
@@ -36,7 +37,7 @@ def take(driver, verb, *, budget_s=0.5, each=None, cancelled=None):
     began = time.monotonic()
     taker = StepTaker(driver_of=lambda _: driver, cancelled=cancelled or threading.Event())
     each = each or guest()
-    taker.take(Step(rid=each.rid, verb=verb, budget_s=budget_s), each)
+    taker.take(Step(rid=each.rid, verb=Verb(verb), budget_s=budget_s), each)
     return time.monotonic() - began
 
 
@@ -59,6 +60,98 @@ def test_a_guest_that_dies_while_its_start_waits_fails_at_once(driver):
         take(driver, "start", budget_s=60)
     assert time.monotonic() - began < 5
     assert error.value.code == "action.went-down"
+
+
+@pytest.fixture
+def settle(monkeypatch):
+    """How long a technology may take to show a start, in seconds; short, so that tests are."""
+
+    def within(seconds):
+        monkeypatch.setattr(steps, "_SETTLE_S", seconds)
+
+    return within
+
+
+def test_a_start_that_shows_late_is_waited_for(driver):
+    driver.on["start", C1] = lambda: later(0.5, lambda: driver.become(C1, UP))
+    assert 0.5 <= take(driver, "start", budget_s=60) < 2
+
+
+@pytest.mark.parametrize("late", [Phase.UNKNOWN, Phase.ABSENT])
+def test_what_shows_first_may_be_anything_that_is_not_up(driver, late):
+    driver.on["start", C1] = lambda: (driver.become(C1, late), later(0.3, lambda: driver.become(C1, UP)))
+    assert 0.3 <= take(driver, "start", budget_s=60) < 2
+
+
+def test_a_start_that_never_shows_went_down(driver, settle):
+    settle(0.4)
+    driver.on["start", C1] = lambda: None
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="it went down while its start waited for it: stopped") as error:
+        take(driver, "start", budget_s=60)
+    assert 0.4 <= time.monotonic() - began < 2
+    assert error.value.code == "action.went-down"
+
+
+def test_patience_is_two_seconds():
+    # Longer than any technology needs to show a start, and no burden for those who wait for a failure.
+    assert steps._SETTLE_S == 2.0
+
+
+def test_a_guest_that_was_seen_and_is_down_again_needs_no_patience(driver, settle):
+    settle(60)
+    driver.on["start", C1] = lambda: (driver.become(C1, Phase.STARTING), later(0.2, lambda: driver.become(C1, DOWN)))
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="went down"):
+        take(driver, "start", budget_s=60)
+    assert time.monotonic() - began < 2
+
+
+def test_patience_ends_with_the_budget(driver, settle):
+    settle(60)
+    driver.on["start", C1] = lambda: None
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="it is not up: stopped") as error:
+        take(driver, "start", budget_s=0.3)
+    assert time.monotonic() - began < 1.5
+    assert error.value.code == "action.timeout"
+
+
+def test_a_slow_boot_outlasts_the_patience(driver, settle):
+    settle(0.1)
+    driver.on["start", C1] = lambda: (driver.become(C1, Phase.STARTING), later(0.4, lambda: driver.become(C1, UP)))
+    assert 0.4 <= take(driver, "start", budget_s=60) < 2
+
+
+def test_an_application_that_lags_has_its_whole_budget(driver, settle):
+    settle(0.1)
+    driver.on["start", "app#1"] = lambda: later(0.4, lambda: driver.become("app#1", UP))
+    assert 0.4 <= take(driver, "start", each=resource("app#1", start=("a",)), budget_s=60) < 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [(lambda: True, True), (lambda: False, False), (DriverError("no"), None), (Undetermined("lost"), None)],
+)
+def test_what_the_driver_says_of_its_start(driver, answer, told):
+    driver.become(C1, UP)
+    driver.on["start", C1] = answer
+    taker = StepTaker(driver_of=lambda _: driver)
+    assert taker.has_set_going is None
+    try:
+        taker.take(Step(rid=C1, verb=Verb.START, budget_s=0.5), guest())
+    except (DriverError, Undetermined):
+        assert told is None
+    assert taker.has_set_going is told
+
+
+def test_a_start_that_dies_was_this_ones_all_the_same(driver, settle):
+    settle(0.0)
+    driver.on["start", C1] = lambda: True
+    taker = StepTaker(driver_of=lambda _: driver)
+    with pytest.raises(ActionFailed):
+        taker.take(Step(rid=C1, verb=Verb.START, budget_s=0.5), guest())
+    assert taker.has_set_going is True
 
 
 def test_a_start_that_takes_too_long_says_what_it_sees(driver):
@@ -127,6 +220,59 @@ def test_a_driver_that_says_no_is_not_asked_again(driver):
     assert driver.verbs() == ["stop container#1"]
 
 
+def test_a_guest_on_its_way_down_is_not_asked_again(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.1)
+    driver.become(C1, UP)
+    driver.on["stop", C1] = lambda: (
+        driver.become(C1, Phase.STOPPING),
+        later(0.5, lambda: driver.become(C1, DOWN)),
+    )
+    assert 0.5 <= take(driver, "stop", budget_s=5) < 2
+    assert driver.verbs() == ["stop container#1"]
+
+
+def test_a_guest_that_gave_up_shutting_down_is_asked_again(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.1)
+    driver.become(C1, UP)
+    asked = []
+
+    def stop():
+        asked.append(driver.phases[C1])
+        driver.become(C1, Phase.STOPPING if len(asked) == 1 else DOWN)
+        later(0.25, lambda: driver.phases[C1] is Phase.STOPPING and driver.become(C1, UP))
+
+    driver.on["stop", C1] = stop
+    take(driver, "stop", budget_s=5)
+    assert asked == [UP, UP]
+
+
+def test_a_no_to_the_second_request_does_not_end_the_waiting(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.1)
+    driver.become(C1, UP)
+
+    def stop():
+        if driver.verbs().count("stop container#1") > 1:
+            raise DriverError("a shutdown is under way")
+        later(0.5, lambda: driver.become(C1, DOWN))
+
+    driver.on["stop", C1] = stop
+    assert 0.5 <= take(driver, "stop", budget_s=5) < 2
+    assert driver.verbs().count("stop container#1") > 1
+
+
+def test_a_no_after_requests_that_nobody_heard_is_a_no(driver, monkeypatch):
+    monkeypatch.setattr(steps, "_ASK_AGAIN_S", 0.1)
+    driver.become(C1, UP)
+
+    def stop():
+        raise Undetermined("connection refused") if len(driver.verbs()) == 1 else DriverError("no agent")
+
+    driver.on["stop", C1] = stop
+    with pytest.raises(DriverError, match="no agent"):
+        take(driver, "stop", budget_s=5)
+    assert driver.verbs() == ["stop container#1"] * 2
+
+
 def test_an_application_is_asked_once_and_then_waited_for(driver):
     app = resource("app#1", stop=("b",))
     driver.become("app#1", UP)
@@ -165,9 +311,27 @@ def test_a_verb_that_hangs_is_abandoned(driver, verb):
     driver.become(C1, UP if verb == "kill" else DOWN)
     driver.on[verb, C1] = driver.hang
     began = time.monotonic()
-    with pytest.raises(Undetermined, match="fake driver did not answer within"):
+    with pytest.raises(Undetermined, match=f"fake driver, {verb} container#1 of web did not answer within"):
         take(driver, verb, budget_s=0.2)
     assert time.monotonic() - began < 1.5
+
+
+def test_threads_that_one_verb_of_one_guest_has_lost_keep_nobody_else_from_acting(driver):
+    first, second = (guest(number, service="crowded") for number in (1, 2))
+    driver.on["start", first.rid] = driver.hang
+    for _ in range(8):
+        with pytest.raises(Undetermined, match="did not answer within"):
+            take(driver, "start", each=first, budget_s=0.0)
+    with pytest.raises(Undetermined, match="start container#1 of crowded is not answering: 8 earlier calls"):
+        take(driver, "start", each=first)
+    driver.become(first.rid, UP)
+    take(driver, "kill", each=first)
+    take(driver, "start", each=second)
+    driver.on.clear()
+    take(driver, "start", each=guest(service="other"))
+    other = FakeDriver()
+    other.type = "other"
+    take(other, "start", each=first)
 
 
 def test_a_stop_that_hangs_ends_with_its_budget(driver):
