@@ -135,6 +135,17 @@ def test_what_is_odd_is_told_beneath(node):
     assert (done.returncode, tree.returncode) == (4, 4)
 
 
+def test_a_guest_that_is_not_there_is_told_beneath(node):
+    node.add("web", "initial = absent")
+    node.add("db", "initial = stopped")
+
+    assert node.run("status").stdout.splitlines()[1:] == [
+        "db       down   down",
+        "web      down   down",
+        "  container#1  down  absent: look_at_all: web is absent",
+    ]
+
+
 def test_flags_and_reasons_in_the_tree(node):
     path = node.add("web", "optional = true")
     path.write_text(path.read_text() + "[ip#1]\nipname = 10.0.0.1\nipdev = eth0\n[app#1]\ndisable = true\n")
@@ -170,14 +181,32 @@ def test_where_services_would_live(node):
 def test_names_and_patterns(node):
     for name in ("web1", "web2", "db"):
         node.add(name)
-    done = node.run("start", "web*", "web1", "nope", "x*")
+    done = node.run("start", "web*", "web1")
 
-    assert done.returncode == 2
+    assert done.returncode == 0
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == ["web1", "web2"]
-    assert "there is no service 'nope'" in done.stderr
-    assert "no service matches 'x*'" in done.stderr
     assert "there is no service 'nope'" in node.run("status", "nope").stderr
     assert node.run("status", "nope").returncode == 2
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "restart", "start --dry-run", "plan start", "push", "diskupdate"])
+def test_nothing_is_done_where_something_asked_for_is_not_there(node, command):
+    node.add("web1", "disks = /dev/zero")
+    node.hypervisor.set("web1", phase="running" if command == "stop" else "stopped")
+    (node.services_dir / "web2.conf").write_text("[container#1]\ntype = nul\n")
+    named = node.run(*command.split(), "web1", "nope", "x*")
+    matched = node.run(*command.split(), "web*")
+    code, answer = node.json(*command.split(), "web1", "nope")
+
+    assert (named.returncode, matched.returncode, code) == (2, 2, 2)
+    assert named.stdout == matched.stdout == ""
+    assert "there is no service 'nope'" in named.stderr
+    assert "no service matches 'x*'" in named.stderr
+    assert "did you mean `null`?" in matched.stderr
+    assert "nothing was done to web1 either" in matched.stderr
+    assert [error["code"] for error in answer["errors"]] == ["usage.no-such-service", "note.nothing-done"]
+    assert not node.hypervisor.log()
+    assert not (node.root / "var/lib/vmsvc").exists()
 
 
 def test_ten_services_at_once(node):
@@ -195,8 +224,8 @@ def test_the_worst_of_several_counts(node):
     node.add("web")
     node.add("sick", "fail = start")
     node.add("blind", "fail = observe")
-    done = node.run("start", "web", "sick", "blind", "nope")
-    code, answer = node.json("start", "web", "sick", "blind", "nope")
+    done = node.run("start", "web", "sick", "blind")
+    code, answer = node.json("start", "web", "sick", "blind")
 
     assert done.returncode == code == 4
     assert done.stdout.startswith("web: up")
@@ -204,9 +233,69 @@ def test_the_worst_of_several_counts(node):
     assert "--despite-unknown container#1" in done.stderr
     outcomes = {result["service"]: (result["outcome"], result["exit_code"]) for result in answer["results"]}
     assert outcomes == {
-        "web": ("unchanged", 0), "sick": ("failed", 1), "blind": ("undetermined", 4), "nope": ("usage", 2)
+        "web": ("unchanged", 0), "sick": ("failed", 1), "blind": ("undetermined", 4)
     }  # fmt: skip
     assert answer["results"][0]["status"]["avail"] == "up"
+
+
+def test_a_rollback_that_failed_is_an_error(node):
+    path = node.add("web", "fail = stop kill")
+    path.write_text(path.read_text() + "[container#2]\ntype = null\nname = two\nfail = start\n")
+    code, answer = node.json("start", "web")
+    (result,) = answer["results"]
+    node.hypervisor.set("web", phase="stopped")
+    text = node.run("start", "web")
+
+    assert code == text.returncode == 1
+    assert [error["code"] for error in result["errors"]] == ["driver", *["action.rollback-failed"] * 2]
+    assert text.stderr.count("error: web: [container#1]: not rolled back: ") == 2
+    assert node.hypervisor.machine("web").phase == "running"
+
+
+def test_what_is_lost_is_told_before_it_is(node):
+    node.add("web", "initial = paused")
+    planned = node.run("plan", "stop", "web")
+    told, began, *_ = node.run("stop", "web").stderr.splitlines()
+
+    assert told == (
+        "vmsvc: note: web: container#1 is paused: it cannot hear a request, so it is stopped by force; "
+        "what it has in memory is lost"
+    )
+    assert began == "web: kill container#1 …"
+    assert told in planned.stderr
+
+
+def test_who_waits_is_told_for_whom(node):
+    node.add("web", "start_delay = 2s")
+    first = node.begin("start", "web")
+    node.wait_for("web", "starting")
+    second = node.run("stop", "web")
+    first.communicate(timeout=30)
+
+    assert second.returncode == 0
+    assert re.match(rf"web: waiting for: start by pid {first.pid} since [\d:]+\nweb: stop", second.stderr)
+
+
+def test_verbose_tells_what_was_asked(node):
+    node.add("web")
+    looked = node.run("-v", "status", "web").stderr
+    started = node.run("start", "web", "-v").stderr
+
+    assert re.search(r"INFO: looked at container#1 of web: stopped \(look_at_all: web is stopped; \d", looked)
+    assert re.search(r"INFO: null driver, start container#1 of web: it has heard the request \(\d", started)
+    assert "INFO" not in node.run("status", "web").stderr
+
+
+def test_a_hypervisor_that_tells_nothing_of_a_guest(node):
+    node.add("web", "fail = observe")
+    node.add("gone", "initial = absent")
+    blind = node.run("push", "web")
+    gone = node.run("push", "gone")
+
+    assert blind.returncode == 4
+    assert blind.stdout.startswith("web: stored configuration, status, and facts of 0 of 1 guest at")
+    assert gone.returncode == 0
+    assert "facts of 0 of 1 guest at" in gone.stdout
 
 
 def test_consent_must_name_a_resource_that_exists(node):
@@ -253,7 +342,7 @@ def test_an_interrupt_takes_back_what_was_started(node):
     assert process.returncode == 1
     assert out == ""
     assert "interrupted: what is running is broken off" in err
-    assert "note: web: rolled back:" in err
+    assert "note: web: [container#1]: rolled back: stop container#1: done" in err
     assert node.hypervisor.machine("web").phase == "stopped"
     assert "Traceback" not in err
 
@@ -338,6 +427,9 @@ def test_a_terminal_gets_colours_unless_told_otherwise(node):
     node.add("web")
     assert f"{ESCAPE}[31mdown" in _on_terminal(node, "status")[1]
     assert ESCAPE not in _on_terminal(node, "status", NO_COLOR="1")[1]
+    assert ESCAPE not in _on_terminal(node, "start", "web", "nope", NO_COLOR="1")[1]
+    assert ESCAPE not in _on_terminal(node, "start", "web", NO_COLOR="1")[1]
+    assert f"{ESCAPE}[32mup" in _on_terminal(node, "status", "--color", "always", NO_COLOR="1")[1]
     assert ESCAPE not in _on_terminal(node, "status", "--color", "never")[1]
     assert ESCAPE not in _on_terminal(node, "status", TERM="dumb")[1]
 
@@ -392,6 +484,13 @@ def test_the_old_grammar(node):
     assert svcmgr("-s", "web", "validate", "config")[0] == 0
     assert "type = null" in svcmgr("-s", "web", "print", "config")[1]
     assert svcmgr("ls")[1] == "db\nweb\n"
+    for words in ("-s web print status --format json", "--format json -s web print status",
+                  "-s web --format=json print status", "print -s web --format json status"):  # fmt: skip
+        assert json.loads(svcmgr(*words.split())[1])["schema"] == "vmsvc.status/1"
+    assert svcmgr("-s", "web", "stop", "--kill", "--parallel", "2")[1].startswith("web: down (kill")
+    assert svcmgr("start", "web")[2].endswith("start takes its services from -s (say `svcmgr -s web start`)\n")
+    assert "svcmgr -s web,db print status" in svcmgr("-s", "web", "print", "status", "db")[2]
+    assert svcmgr("-s", "web", "start")[0] == 0
     assert svcmgr("-s", "web", "stop")[1].startswith("web: down")
     code, out, err = svcmgr("-s", "web", "start", "--force")
     assert (code, out) == (2, "")
@@ -412,8 +511,35 @@ def test_show_and_drivers(node):
     assert "start_delay" in node.run("keywords", "container", "null").stdout
 
 
+@pytest.mark.parametrize("editor", ["vi '", "  "])
+def test_an_editor_that_is_none(node, editor):
+    node.add("web")
+    done = node.run("edit", "web", EDITOR=editor)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("vmsvc: error: EDITOR is no command: ")
+
+
+@pytest.mark.parametrize("program", [VMSVC, SVCMGR])
+def test_an_interrupt_at_any_time_is_quiet(node, program):
+    node.add("web", "hang = observe")
+    for wait_s in (0.04, 0.06, 0.08, 0.1, 0.13, 0.17, 0.3):
+        process = subprocess.Popen(
+            [*program, "status"], env=node.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        time.sleep(wait_s)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode in (130, -signal.SIGINT), (wait_s, err)
+        # Before vmsvc is loaded, Python itself says what it wants.
+        assert "vmsvc" not in err.replace("vmsvc: interrupted", ""), wait_s
+
+
 MISTAKES = [
     ["frob"],
+    ["stat"],
+    ["startapp", "web"],
+    ["--verson"],
     ["statsu"],
     ["status", "nope"],
     ["status", "--drp"],

@@ -9,10 +9,20 @@ interrupted. A command for several services exits with the highest of their code
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def end_quietly_when_interrupted() -> None:
+    """Let an interrupt end this process at once, without a traceback, until a command can do better.
+
+    For programs' entry points, before anything is imported that takes its time. An ignored interrupt stays ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if argv is None:
+        end_quietly_when_interrupted()
     words = sys.argv[1:] if argv is None else list(argv)
     if words == ["--version"]:
         from vmsvc import __version__  # noqa: PLC0415 - see the module's docstring

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import evolve, frozen
 
@@ -11,19 +11,24 @@ from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
-from vmsvc.cli.progress import shown
+from vmsvc.cli.progress import Silence, shown
 from vmsvc.cli.screen import Line
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
 from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Refused, Severity, Undetermined, VmsvcError
 from vmsvc.core.instance import ServiceStatus
+from vmsvc.core.lock import holder_of
 from vmsvc.core.plan import Plan
 from vmsvc.core.report import Report, StepResult
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
 
-#: Problems that tell what became of things, once something else has failed.
-_NEWS = ("action.rolled-back", "action.left")
+#: Problems that tell what became of things once something has failed; a rollback that failed is an error itself.
+_NEWS = {
+    "action.rolled-back": Severity.NOTE,
+    "action.left": Severity.NOTE,
+    "action.not-recorded": Severity.WARNING,
+}
 
 
 @frozen(kw_only=True)
@@ -35,12 +40,14 @@ class Ending:
         report: What was done; ``None`` where it failed or was refused.
         status: The service's status afterwards; ``None`` where nobody looked.
         error: Why it failed or was refused; ``None`` where it did not.
+        notes: What was told before anything was done.
     """
 
     name: str
     report: Report | None = None
     status: ServiceStatus | None = None
     error: VmsvcError | None = None
+    notes: tuple[Problem, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -49,18 +56,16 @@ class Ending:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What there is to tell beside the result."""
+        """What there is to tell beside the result and the notes."""
         told: list[Problem] = []
         if self.report is not None:
-            told += self.report.plan.notes
             told += [
                 Problem(message=loss, code="warning.not-recorded", severity=Severity.WARNING)
                 for loss in self.report.losses
             ]
         if self.error is not None:
             told += [
-                evolve(problem, severity=Severity.NOTE) if problem.code in _NEWS else problem
-                for problem in self.error.problems
+                evolve(problem, severity=_NEWS.get(problem.code, problem.severity)) for problem in self.error.problems
             ]
         return tuple(told)
 
@@ -77,21 +82,21 @@ def act(call: Call) -> int:
     if call.arguments.dry_run:
         return plan(call)
     arguments, screen = call.arguments, call.screen
-    names, failures = selection.names_of(call.session, arguments.names)
-    tell(call, failures)
+    services = _services(call)
+    names = [service.name for service in services]
     cancelled = threading.Event()
     with (
         shown(screen, arguments.action, names, verbose=arguments.verbose) as progress,
         breaking_off(cancelled),
     ):
 
-        def work(name: str) -> Ending:
-            ending = _act(call, name, progress=progress, cancelled=cancelled)
-            progress.ended(name)
+        def work(service: Service) -> Ending:
+            ending = _act(call, service, progress=progress, cancelled=cancelled)
+            progress.ended(service.name)
             return ending
 
         announce = _Announcement(call, cancelled)
-        results = each(work, names, width=arguments.parallel, meanwhile=announce)
+        results = each(work, services, width=arguments.parallel, meanwhile=announce)
     endings = [
         Ending(name=name, error=result) if isinstance(result, VmsvcError) else result
         for name, result in zip(names, results, strict=True)
@@ -99,8 +104,8 @@ def act(call: Call) -> int:
     for ending in endings:
         for problem in ending.problems:
             screen.tell(problem, of=ending.name)
-    screen.answer(_document(arguments.action, endings, failures), _lines(endings))
-    return selection.worst([item.exit_code for item in endings] + [item.error.exit_code for item in failures])
+    screen.answer(_document(arguments.action, endings), _lines(endings))
+    return selection.worst(item.exit_code for item in endings)
 
 
 def plan(call: Call) -> int:
@@ -112,10 +117,10 @@ def plan(call: Call) -> int:
     Returns:
         The exit code: what the action would be refused with.
     """
-    services, failures = selection.chosen(call.session, call.arguments.names)
+    services = _services(call)
+    failures: list[Failure] = []
 
     def work(service: Service) -> Plan:
-        _check_rids(service, call.arguments.despite_unknown)
         return call.session.plan(call.arguments.action, service, consent=_consent(call))
 
     plans: list[Plan] = []
@@ -154,27 +159,40 @@ def _consent(call: Call) -> Consent:
     return Consent(drp=arguments.drp, kill=arguments.kill, despite_unknown=arguments.despite_unknown)
 
 
-def _check_rids(service: Service, rids: Sequence[str]) -> None:
-    """Refuse a rid that the service does not have: a slip of the pen must not pass for consent."""
-    for rid in rids:
-        service.resource(rid)
+def _services(call: Call) -> list[Service]:
+    """The services to act on. A rid that one does not have is refused: a slip of the pen must not pass for consent."""
+    services = selection.all_of(call.session, call.arguments.names)
+    for service in services:
+        for rid in call.arguments.despite_unknown:
+            service.resource(rid)
+    return services
 
 
-def _act(call: Call, name: str, *, progress: Callable[..., None], cancelled: threading.Event) -> Ending:
+def _act(call: Call, service: Service, *, progress: Silence, cancelled: threading.Event) -> Ending:
     """Act on one service, and look at it afterwards, unless it is left as it was or cannot be seen."""
-    action, session = call.arguments.action, call.session
+    action, session, name = call.arguments.action, call.session, service.name
     if cancelled.is_set():
         raise ActionFailed(f"{action} of {name} was not begun: interrupted", code="action.interrupted")
-    service = session.load(name)
-    _check_rids(service, call.arguments.despite_unknown)
+    if holder := holder_of(session.node, name):
+        progress.waiting(name, holder)
+    notes: list[Problem] = []
+
+    def planned(plan: Plan) -> None:
+        notes.extend(plan.notes)
+        for note in notes:
+            call.screen.tell(note, of=name)
+
     report: Report | None = None
     error: VmsvcError | None = None
     try:
-        report = session.act(action, service, consent=_consent(call), progress=progress, cancelled=cancelled)
+        report = session.act(
+            action, service, consent=_consent(call), planned=planned, progress=progress, cancelled=cancelled
+        )
     except VmsvcError as failure:
         error = failure
     is_worth_a_look = not isinstance(error, (Refused, Undetermined))
-    return Ending(name=name, report=report, status=session.status(service) if is_worth_a_look else None, error=error)
+    status = session.status(service) if is_worth_a_look else None
+    return Ending(name=name, report=report, status=status, error=error, notes=tuple(notes))
 
 
 def _lines(endings: Sequence[Ending]) -> Iterator[Line]:
@@ -192,15 +210,15 @@ def _taken(result: StepResult) -> str:
     return f"{result.step}{' failed' if result.failure else ''}, {result.duration_s:.1f} s"
 
 
-def _document(action: str, endings: Sequence[Ending], failures: Sequence[Failure]) -> schema.Data:
+def _document(action: str, endings: Sequence[Ending]) -> schema.Data:
     results = [
         schema.action_result(
             ending.name,
             exit_code=ending.exit_code,
             report=ending.report,
             status=ending.status,
-            problems=ending.problems,
+            problems=(*ending.notes, *ending.problems),
         )
         for ending in endings
     ]
-    return schema.action(action, results, problems_of(failures))
+    return schema.action(action, results)

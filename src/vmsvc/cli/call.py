@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from vmsvc.cli.grammar import Parser
 from vmsvc.cli.screen import Screen
+from vmsvc.cli.words import Parser
 
 if TYPE_CHECKING:
     from vmsvc.core.errors import VmsvcError
@@ -76,13 +78,28 @@ def run(parser: Parser, words: Sequence[str]) -> int:
         complete(parser)
     screen = Screen.guessed_from(words, prog=parser.prog)
     try:
-        code = _run(parser, words, screen)
+        with _interruptible():
+            code = _run(parser, words, screen)
     except SystemExit as ending:  # argparse has printed its help
         code = ending.code if isinstance(ending.code, int) else 1
     except KeyboardInterrupt:
         screen.say("interrupted")
         code = INTERRUPTED
     return screen.close() or code
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Have an interrupt raise, where it would end the process: a command has things to tell and to take back."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _run(parser: Parser, words: Sequence[str], screen: Screen) -> int:

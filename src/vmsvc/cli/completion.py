@@ -43,6 +43,24 @@ def services(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     return []
 
 
+def service_list(*, prefix: str, **_: Any) -> list[str]:
+    """Services, behind those that stand before the last comma.
+
+    Args:
+        prefix: The beginning of the word.
+    """
+    before, comma, _last = prefix.rpartition(",")
+    named = argparse.Namespace(names=before.split(","))
+    return [f"{before}{comma}{name}" for name in services(parsed_args=named)]
+
+
+def types(**_: Any) -> list[str]:
+    """The types of guests that installed drivers serve."""
+    with contextlib.suppress(VmsvcError):
+        return sorted(type_ for kind, type_ in Session().catalog.classes if kind == "container")
+    return []
+
+
 def files(*, parsed_args: argparse.Namespace, prefix: str, **_: Any) -> list[str]:
     """Services, and files under what looks like a path.
 

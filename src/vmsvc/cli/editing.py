@@ -13,7 +13,7 @@ from vmsvc.cli.files import changed
 from vmsvc.cli.screen import plain
 from vmsvc.core import schema
 from vmsvc.core.config import parse_service, read_text, service_file, write_atomically
-from vmsvc.core.errors import ActionFailed, ConfigError, ExitCode, Problem, Refused, Severity
+from vmsvc.core.errors import ActionFailed, ConfigError, ExitCode, Problem, Refused, Severity, UsageError
 from vmsvc.core.transport.terminal import run_on_terminal
 
 
@@ -28,15 +28,17 @@ def edit(call: Call) -> int:
 
     Raises:
         ConfigError: The copy is not valid; it is kept.
+        UsageError: The editor's variable cannot be understood.
         ActionFailed: The editor failed; the copy is kept.
         Refused: The file has changed meanwhile; the copy is kept.
     """
     session = call.session
     path = service_file(session.node, call.arguments.name)
     before = read_text(path)
+    editor = _editor()
     draft = _copy(path, before)
     while True:
-        after, problems = _edited(call, path, draft)
+        after, problems = _edited(call, path, draft, editor)
         if after == before:
             draft.unlink()
             return _unchanged(call, path)
@@ -59,6 +61,20 @@ def edit(call: Call) -> int:
     return changed(call, path, problems, "changed")
 
 
+def _editor() -> list[str]:
+    """The words of the operator's editor, as a shell would split them."""
+    variable = "VISUAL" if os.environ.get("VISUAL") else "EDITOR"
+    written = os.environ.get(variable) or "vi"
+    try:
+        words = shlex.split(written)
+    except ValueError as error:
+        reason = str(error).lower()
+        raise UsageError(f"{variable} is no command: {reason}: {written}", hint=f"set {variable} anew") from None
+    if not words:
+        raise UsageError(f"{variable} is no command: it is blank", hint=f"set {variable} anew, or unset it")
+    return words
+
+
 def _copy(path: Path, text: str) -> Path:
     """A draft with the file's ending, by which editors choose their colours; for our eyes only."""
     descriptor, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=path.suffix)
@@ -67,12 +83,13 @@ def _copy(path: Path, text: str) -> Path:
     return Path(name)
 
 
-def _edited(call: Call, path: Path, draft: Path) -> tuple[str, tuple[Problem, ...]]:
+def _edited(call: Call, path: Path, draft: Path, editor: list[str]) -> tuple[str, tuple[Problem, ...]]:
     """Run the editor once; tell what the draft holds then, and what is wrong with it."""
-    written = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    code = run_on_terminal([*shlex.split(written), str(draft)])
+    code = run_on_terminal([*editor, str(draft)])
     if code:
-        raise ActionFailed(f"{written} ended with exit code {code}; {path} is unchanged; your draft is {draft}")
+        raise ActionFailed(
+            f"{shlex.join(editor)} ended with exit code {code}; {path} is unchanged; your draft is {draft}"
+        )
     try:
         text = read_text(draft)
     except ConfigError as error:

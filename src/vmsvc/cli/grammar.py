@@ -6,12 +6,11 @@ A command names the function that runs it as text, so that nothing but the one t
 from __future__ import annotations
 
 import argparse
-import difflib
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from vmsvc import __version__
+from vmsvc.cli.words import Parser
 
 _EXIT_CODES = """\
 exit codes:
@@ -21,57 +20,6 @@ exit codes:
   3  refused by a safety rule
   4  could not be determined
 Of several services, the highest code counts. `vmsvc COMMAND --help` has more on each command."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours: with the nearest valid word, and in JSON where that is asked for."""
-
-    def __init__(self, **settings: Any) -> None:
-        # An abbreviation that works today would be an error, or another option, tomorrow.
-        settings = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **settings}
-        super().__init__(**settings)
-
-    def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse words; where a command takes many words, options may stand between them.
-
-        Args:
-            words: The arguments.
-
-        Returns:
-            What they mean.
-
-        Raises:
-            UsageError: They mean nothing.
-        """
-        if not words:
-            self.print_help(sys.stderr)
-            self.exit(2)
-        arguments, rest = self.parse_known_args(words)
-        wrong = [word for word in rest if word.startswith("-")]
-        more = getattr(arguments, "more", "")
-        if wrong or (rest and not more):
-            self.error(f"nobody asked for {' '.join(wrong or rest)!r}")
-        if rest:
-            getattr(arguments, more).extend(rest)
-        return arguments
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the words.
-
-        Args:
-            message: What is wrong with them.
-        """
-        from vmsvc.core.errors import UsageError  # noqa: PLC0415
-
-        raise UsageError(message, hint=f"see `{self.prog} --help`")
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """As argparse does, but with the nearest word instead of all of them."""
-        choices = list(action.choices or ())
-        if choices and value not in choices:
-            near = difflib.get_close_matches(str(value), choices, n=1)
-            known = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(map(str, choices))}"
-            raise argparse.ArgumentError(action, f"there is no {value!r}; {known}")
 
 
 def parser(prog: str = "vmsvc") -> Parser:
@@ -136,16 +84,21 @@ def _names(command: Parser, *, required: bool) -> None:
     """The names of services that a command is for."""
     text = "names of services, or patterns such as 'web*'" + ("" if required else "; all services when not given")
     names = command.add_argument("names", nargs="+" if required else "*", metavar="NAME", help=text)
-    _completed(names, "services")
+    completed(names, "services")
     command.set_defaults(more="names")
 
 
 def _name(command: Parser) -> None:
-    _completed(command.add_argument("name", metavar="NAME", help="the service's name"), "services")
+    completed(command.add_argument("name", metavar="NAME", help="the service's name"), "services")
 
 
-def _completed(action: argparse.Action, by: str) -> None:
-    """Let a shell complete an argument."""
+def completed(action: argparse.Action, by: str) -> None:
+    """Let a shell complete an argument.
+
+    Args:
+        action: The argument.
+        by: The function of :mod:`vmsvc.cli.completion` that knows how.
+    """
 
     def completer(**asked: Any) -> list[str]:
         from vmsvc.cli import completion  # noqa: PLC0415
@@ -237,7 +190,7 @@ def _consents(command: Parser, action: str) -> None:
         metavar="RID",
         help="act on this resource although its status is unknown (repeatable)",
     )
-    _completed(rid, "rids")
+    completed(rid, "rids")
 
 
 def _positive(text: str) -> int:
@@ -255,7 +208,7 @@ def _files(commands: _Commands) -> None:
         examples=("vmsvc validate", "vmsvc validate web", "vmsvc validate ./web.conf"),
         more="names",
     )
-    _completed(validate.add_argument("names", nargs="*", metavar="NAME|FILE", help="a service, or a file"), "files")
+    completed(validate.add_argument("names", nargs="*", metavar="NAME|FILE", help="a service, or a file"), "files")
     create = commands.add(
         "create",
         "files:create",
@@ -268,9 +221,9 @@ def _files(commands: _Commands) -> None:
         more="settings",
     )
     create.add_argument("name", metavar="NAME", help="the service's name")
-    _completed(create.add_argument("settings", nargs="*", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    completed(create.add_argument("settings", nargs="*", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
     create.add_argument("--from", dest="template", metavar="FILE", help="begin with a copy of this file")
-    create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1")
+    completed(create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1"), "types")
     create.add_argument("--toml", action="store_true", help="make a TOML file instead of an INI file")
     edit = commands.add(
         "edit",
@@ -287,7 +240,7 @@ def _files(commands: _Commands) -> None:
         examples=("vmsvc get web container#1.start_timeout", "vmsvc get web nodes --raw"),
     )
     _name(get)
-    _completed(get.add_argument("key", metavar="SECTION.KEY", help="the key; KEY alone is one of [DEFAULT]"), "keys")
+    completed(get.add_argument("key", metavar="SECTION.KEY", help="the key; KEY alone is one of [DEFAULT]"), "keys")
     get.add_argument("--raw", action="store_true", help="as it stands in the file, before references and defaults")
     change = commands.add(
         "set",
@@ -298,7 +251,7 @@ def _files(commands: _Commands) -> None:
         more="settings",
     )
     _name(change)
-    _completed(change.add_argument("settings", nargs="+", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    completed(change.add_argument("settings", nargs="+", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
     unset = commands.add(
         "unset",
         "files:unset_keys",
@@ -307,7 +260,7 @@ def _files(commands: _Commands) -> None:
         more="keys",
     )
     _name(unset)
-    _completed(unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys"), "keys")
+    completed(unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys"), "keys")
 
 
 def _about(commands: _Commands) -> None:

@@ -32,6 +32,14 @@ class Silence:
             progress: The step.
         """
 
+    def waiting(self, name: str, holder: str) -> None:
+        """Tell that the action on a service waits for another one.
+
+        Args:
+            name: The service's name.
+            holder: Who acts.
+        """
+
     def ended(self, name: str) -> None:
         """Tell that the action on a service has ended.
 
@@ -57,6 +65,15 @@ class Lines(Silence):
             progress: The step.
         """
         self._stream.write(plain(f"{progress.service}: {progress.step} …{_ending(progress)}"))
+
+    def waiting(self, name: str, holder: str) -> None:
+        """Write a line.
+
+        Args:
+            name: The service's name.
+            holder: Who acts.
+        """
+        self._stream.write(plain(_wait(name, holder)))
 
 
 class Rows(Silence):
@@ -100,6 +117,15 @@ class Rows(Silence):
         text = f"{progress.service}: {progress.step}{_ending(progress)}"
         self._drawing.update(self._tasks[progress.service], description=text)
 
+    def waiting(self, name: str, holder: str) -> None:
+        """Change the service's row.
+
+        Args:
+            name: The service's name.
+            holder: Who acts.
+        """
+        self._drawing.update(self._tasks[name], description=_wait(name, holder))
+
     def ended(self, name: str) -> None:
         """Stop the row's clock.
 
@@ -123,9 +149,14 @@ def shown(screen: Screen, action: str, names: Sequence[str], *, verbose: bool) -
     """
     if screen.json:
         return Silence()
-    if screen.err.is_terminal and not verbose:
+    # Drawing takes escape codes, and who wants no colours wants none of them.
+    if screen.err.is_terminal and screen.err.is_coloured and not verbose:
         return Rows(action, names, screen.err)
     return Lines(screen.err)
+
+
+def _wait(name: str, holder: str) -> str:
+    return f"{name}: waiting for: {holder}"
 
 
 def _ending(progress: Progress) -> str:

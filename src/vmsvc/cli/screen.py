@@ -124,6 +124,7 @@ class Stream:
                 file=self._file,
                 force_terminal=True,
                 color_system="standard" if self.is_coloured else None,
+                no_color=not self.is_coloured,  # else rich would ask NO_COLOR, which --color always overrules
                 highlight=False,
             )
         return self._console

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from attrs import frozen
 
-from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
+from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.service import Service
 from vmsvc.session import Session
 
@@ -85,6 +85,31 @@ def chosen(session: Session, written: Iterable[str]) -> tuple[list[Service], lis
     names, failures = names_of(session, words) if words else (session.services(), [])
     services, unread = load(session, names)
     return services, [*failures, *unread]
+
+
+def all_of(session: Session, written: Iterable[str]) -> list[Service]:
+    """Read the services that names and patterns mean, every one of them.
+
+    Args:
+        session: The session.
+        written: Names and patterns.
+
+    Returns:
+        The services.
+
+    Raises:
+        UsageError: A name or a pattern means nothing, or a file cannot be read. Nothing is to be done then: who has
+            asked for three services has not asked for two of them.
+    """
+    services, failures = chosen(session, written)
+    if failures:
+        problems = [problem for failure in failures for problem in failure.error.problems]
+        if services:
+            names = ", ".join(service.name for service in services)
+            message = f"nothing was done to {names} either: all that is asked for must be readable"
+            problems.append(Problem(message=message, code="note.nothing-done", severity=Severity.NOTE))
+        raise UsageError(problems=problems)
+    return services
 
 
 def worst(codes: Iterable[int]) -> int:

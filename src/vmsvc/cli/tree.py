@@ -10,16 +10,18 @@ from vmsvc.cli.render import GAP, columns, word
 from vmsvc.cli.screen import Line, Span
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.node import Node
-from vmsvc.core.status import Status
+from vmsvc.core.status import Phase, Status
 
 T = TypeVar("T")
 
+#: What needs no words beside the status: `absent` and `saved` do, though they are down.
+_PLAIN = frozenset({Phase.RUNNING, Phase.STOPPED, Phase.INAPPLICABLE})
 #: An observation older than this is told with its age, in seconds.
 _STALE_S = 3.0
 
 
 def overview(statuses: Sequence[ServiceStatus]) -> Iterator[Line]:
-    """A line for each service, and beneath it what keeps it from being plainly up or down.
+    """A line for each service, and beneath it whatever is not plainly up or down.
 
     Args:
         statuses: The services' statuses.
@@ -42,10 +44,15 @@ def _oddities(instance: Instance) -> Iterator[Line]:
     odd = [
         item
         for item in instance.resources
-        if item.status in (Status.WARN, Status.UNKNOWN) or (mixed and item.status is Status.DOWN)
+        if item.status in (Status.WARN, Status.UNKNOWN)
+        or item.observation.phase not in _PLAIN
+        or item.observation.warnings
+        or (mixed and item.status is Status.DOWN)
     ]
     for item in odd:
         yield (GAP, (item.resource.rid, ""), GAP, word(item.status), GAP, (_told(item), ""))
+        for warning in item.observation.warnings:
+            yield (GAP, (item.resource.rid, ""), GAP, ("warning: ", "yellow"), (warning, ""))
     yield from _notes(instance.notes, GAP)
 
 

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from vmsvc.cli import completion, grammar, svcmgr
+from vmsvc.cli import completion, grammar
 from vmsvc.cli.call import command
+from vmsvc.cli.legacy import Legacy
 from vmsvc.core.errors import UsageError
 
 
@@ -40,6 +41,13 @@ def test_every_example_parses():
     ("words", "said"),
     [
         (["statsu"], "did you mean 'status'?"),
+        (["stat"], "there is no 'stat'; did you mean 'status'?"),
+        (["stats"], "did you mean 'status'?"),
+        (["strat", "web"], "did you mean 'status' or 'start'?"),
+        (["st"], "did you mean 'status' or 'start' or 'stop'?"),
+        (["startapp", "web"], "does not launch or stop applications inside guests yet"),
+        (["--verson"], "did you mean '--version'?"),
+        (["start", "--dryrun", "web"], "did you mean '--dry-run'?"),
         (["start"], "NAME"),
         (["status", "--frob"], "--frob"),
         (["status", "--form", "json"], "--form"),
@@ -66,7 +74,15 @@ def test_options_may_stand_anywhere():
 
 
 def test_after_two_hyphens_all_are_names():
-    assert grammar.parser().parse(["status", "--", "-web"]).names == ["-web"]
+    for words in (
+        ["status", "--", "-web", "--"],
+        ["status", "--format", "json", "--", "-web", "--"],
+        ["print", "status", "--format=json", "--", "-web", "--"],
+        ["print", "--format=json", "status", "--", "-web", "--"],
+    ):
+        assert grammar.parser().parse(words).names in (["-web", "--"], ["-web"]), words
+    assert grammar.parser().parse(["status", "a", "-v", "b", "--", "-c"]).names == ["a", "b", "-c"]
+    assert grammar.parser().parse(["get", "web", "--raw", "--", "key"]).key == "key"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +93,11 @@ def test_after_two_hyphens_all_are_names():
         ("-s web start --drp", "start web --drp"),
         ("start -s web --dry-run", "start web --dry-run"),
         ("-s web stop --local", "stop web"),
+        ("-s web stop --kill", "stop web --kill"),
+        ("-s web restart --parallel 3 --despite-unknown a#1", "restart web --parallel 3 --despite-unknown a#1"),
+        ("print -s web --format json status", "print status web --format json"),
+        ("-s web show", "show web"),
+        ("-s web create", "create web"),
         ("-s web push", "push web"),
         ("-s web validate config", "validate web"),
         ("-s web print config", "show web --config"),
@@ -91,13 +112,14 @@ def test_after_two_hyphens_all_are_names():
 def test_the_old_grammar_says_the_same(old, new):
     expected = vars(grammar.parser().parse(new.split()))
 
-    assert vars(svcmgr._Legacy().parse(old.replace("--value -1", "--value=-1").split())) == expected
+    assert vars(Legacy().parse(old.replace("--value -1", "--value=-1").split())) == expected
 
 
 def test_the_old_grammar_explains_every_refusal():
-    for words in ("-s a start --force", "-s a frob", "-s a", "start", "-s a,b get --param x", "-s a set --param x"):
+    for words in ("-s a start --force", "-s a frob", "-s a", "start", "-s a,b get --param x", "-s a set --param x", "start a",
+                  "-s a start --kill", "-s a push --parallel 3", "-s a startapp", "stat"):  # fmt: skip
         with pytest.raises(UsageError) as caught:
-            svcmgr._Legacy().parse(words.split())
+            Legacy().parse(words.split())
         assert caught.value.hint
 
 
@@ -118,6 +140,13 @@ def test_completion_offers_what_there_is(app):
     assert f"{app}" in completion.files(parsed_args=asked, prefix=f"{app.parent}/")
 
 
+def test_completion_offers_types(app, monkeypatch):
+    assert completion.types() == []
+    monkeypatch.delenv("VMSVC_DISABLE_PLUGINS")
+    pytest.importorskip("vmsvc_null")
+    assert "null" in completion.types()
+
+
 def test_completion_is_silent_where_anything_is_wrong(app):
     app.write_text("nonsense")
 
@@ -125,7 +154,7 @@ def test_completion_is_silent_where_anything_is_wrong(app):
     assert completion.rids(parsed_args=argparse.Namespace(names=["nope"])) == []
 
 
-def _complete(line, tmp_path):
+def _complete(line, tmp_path, program="from vmsvc.cli import main; main()"):
     """What a shell would be told."""
     answer = tmp_path / "answer"
     environment = {
@@ -136,11 +165,14 @@ def _complete(line, tmp_path):
         "COMP_LINE": line,
         "COMP_POINT": str(len(line)),
     }
-    subprocess.run([sys.executable, "-m", "vmsvc"], env=environment, timeout=60, check=False)
+    subprocess.run([sys.executable, "-c", program], env=environment, timeout=60, check=False)
     return answer.read_text().split()
 
 
 def test_a_shell_completes(app, tmp_path):
     assert _complete("vmsvc stat", tmp_path) == ["status"]
+    assert _complete("svcmgr -s j", tmp_path, "from vmsvc.cli.svcmgr import main; main()") == ["job"]
+    assert _complete("svcmgr -s x,j", tmp_path, "from vmsvc.cli.svcmgr import main; main()") == ["x,job"]
+    assert _complete("svcmgr -s job print s", tmp_path, "from vmsvc.cli.svcmgr import main; main()") == ["status"]
     assert _complete("vmsvc start j", tmp_path) == ["job"]
     assert _complete("vmsvc get job app#1.che", tmp_path) == ["app#1.check", "app#1.check_timeout"]

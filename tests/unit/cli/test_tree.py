@@ -81,6 +81,24 @@ def test_a_service_that_is_up_twice_says_where():
     ]
 
 
+def test_whatever_is_not_plain_is_told_beneath():
+    absent = Instance(
+        node="n1",
+        resources=(of(GUEST, seen(Phase.ABSENT, "absent")), of(IP, seen(Phase.INAPPLICABLE, "n/a"))),
+        notes=("cut short",),
+    )
+    warned = Instance(node="n1", resources=(of(GUEST, seen(Phase.RUNNING, "running", warnings=("autostart is on",))),))
+
+    assert text(overview([status(absent), status(warned)]))[1:] == [
+        "web      down   down",
+        "  container#1  down  absent: look: it is absent",
+        "  note: cut short",
+        "web      up     up",
+        "  container#1  up  running: look: it is running",
+        "  container#1  warning: autostart is on",
+    ]
+
+
 def test_a_mixture_tells_what_is_down():
     mixed = Instance(node="n1", resources=(of(GUEST, seen(Phase.RUNNING, "on")), of(APP, seen(Phase.STOPPED, "off"))))
 

@@ -1,0 +1,122 @@
+"""From words to their meaning: argparse, with our errors, and with options between names."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import itertools
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+#: Commands that change what runs; nobody who wanted to look is sent to one of them.
+_ACTING = ("start", "stop", "restart")
+#: Words that others have for what this version does not do.
+_NOT_YET = dict.fromkeys(("startapp", "stopapp"), "this version does not launch or stop applications inside guests yet")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """What may have been meant by a word that is not known.
+
+    Args:
+        word: What was written.
+        known: The words that would have been right.
+
+    Returns:
+        Such as ``did you mean 'status'?``; empty where nothing is near.
+
+    >>> nearest("stat", ["start", "status"])
+    "did you mean 'status'?"
+    >>> nearest("strat", ["start", "status"])
+    "did you mean 'status' or 'start'?"
+    """
+    words = list(known)
+    near = [each for each in words if word and each.startswith(word)]
+    if not near:
+        near = difflib.get_close_matches(word, words)
+        # The nearest will do, unless it acts: then the nearest that only looks is offered, too.
+        near = near[: 1 + next((place for place, each in enumerate(near) if each not in _ACTING), 0)]
+    near.sort(key=lambda each: each in _ACTING)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def not_yet(word: str) -> str:
+    """Why there is no such command yet; empty for any other word.
+
+    Args:
+        word: What was written.
+    """
+    return _NOT_YET.get(word, "")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours: with the nearest valid word, and in JSON where that is asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        # An abbreviation that works today would be an error, or another option, tomorrow.
+        settings = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **settings}
+        super().__init__(**settings)
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parse words; where a command takes many words, options may stand between them.
+
+        Args:
+            words: The arguments.
+
+        Returns:
+            What they mean.
+
+        Raises:
+            UsageError: They mean nothing.
+        """
+        if not words:
+            self.print_help(sys.stderr)
+            self.exit(2)
+        self._check_options(words)
+        arguments, rest = self.parse_known_args(words)
+        # argparse gives back the words that stand behind an option, and the -- among them.
+        end = rest.index("--") if "--" in rest else len(rest)
+        wrong = [word for word in rest[:end] if word.startswith("-")]
+        found = [*rest[:end], *rest[end + 1 :]]
+        more = getattr(arguments, "more", "")
+        if wrong or (found and not more):
+            self.error(f"nobody asked for {' '.join(wrong or found)!r}")
+        if found:
+            getattr(arguments, more).extend(found)
+        return arguments
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the words.
+
+        Args:
+            message: What is wrong with them.
+        """
+        from vmsvc.core.errors import UsageError  # noqa: PLC0415
+
+        raise UsageError(message, hint=f"see `{self.prog} --help`")
+
+    def _check_options(self, words: Sequence[str]) -> None:
+        """Tell of options that do not exist, with the nearest one, before argparse misses anything else."""
+        commands = {name: parser for action in self._actions for name, parser in _parsers(action).items()}
+        every = {option for parser in (self, *commands.values()) for option in _options(parser)}
+        asked = [self, *(commands[word] for word in words if word in commands)]
+        for word in itertools.takewhile(lambda word: word != "--", words):
+            option = word.partition("=")[0]
+            if option.startswith("--") and " " not in option and option not in every:
+                guess = nearest(option, dict.fromkeys(near for parser in asked for near in _options(parser)))
+                self.error(f"there is no option {option!r}" + (f"; {guess}" if guess else ""))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As argparse does, but with the nearest word instead of all of them."""
+        choices = [str(choice) for choice in action.choices or ()]
+        if choices and value not in choices:
+            known = not_yet(value) or nearest(value, choices) or f"choose from {', '.join(choices)}"
+            raise argparse.ArgumentError(action, f"there is no {value!r}; {known}")
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return list(parser._option_string_actions)  # noqa: SLF001 - argparse tells it nowhere else
+
+
+def _parsers(action: argparse.Action) -> dict[str, argparse.ArgumentParser]:
+    return dict(action.choices or {}) if isinstance(action, argparse._SubParsersAction) else {}  # noqa: SLF001
