@@ -7,12 +7,16 @@ import stat
 from pathlib import Path
 
 from vmsvc.core.config.model import did_you_mean
-from vmsvc.core.errors import ConfigError, Problem, UsageError
+from vmsvc.core.errors import ConfigError, Problem, Severity, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.options import name as name_value
 
 #: The endings of service files; the first is what `create` uses for INI.
 SUFFIXES = (".conf", ".env", ".toml")
+
+# Endings of files that somebody may have meant for a service's.
+_LOOKS_LIKE_ONE = (*SUFFIXES, ".cfg", ".ini", "")
+_PATTERN_MARKS = ("*", "?", "[", "]")
 
 _LARGEST_FILE = 1024 * 1024
 # Names become file names, with endings and prefixes added; most file systems allow 255 bytes.
@@ -35,6 +39,29 @@ def check_name(name: str) -> str:
     return f"a name of more than {_LONGEST_NAME} bytes is too long" if len(name.encode()) > _LONGEST_NAME else ""
 
 
+def check_service_name(name: str) -> str:
+    """Say why a service cannot have a name.
+
+    Args:
+        name: The name.
+
+    Returns:
+        What is wrong with it; empty when it may be used.
+    """
+    if any(mark in name for mark in _PATTERN_MARKS):
+        return f"{name!r} has one of {' '.join(_PATTERN_MARKS)} in it, which make a pattern of many names"
+    return check_name(name)
+
+
+def is_toml(path: Path) -> bool:
+    """Whether a file is TOML, by its ending; all others are INI.
+
+    Args:
+        path: The file.
+    """
+    return path.suffix.lower() == ".toml"
+
+
 def service_names(node: Node) -> list[str]:
     """The services that have a file on this node.
 
@@ -49,14 +76,54 @@ def service_names(node: Node) -> list[str]:
     Raises:
         ConfigError: The directory cannot be read.
     """
+    return sorted({file.stem for file in _files(node) if not _why_ignored(file)})
+
+
+def ignored_files(node: Node) -> list[Problem]:
+    """A warning for each file among those of services that looks like one, and is read as none.
+
+    Args:
+        node: The node.
+
+    Raises:
+        ConfigError: The directory cannot be read.
+    """
+    return [
+        Problem(
+            message="the file is not read",
+            code="config.ignored-file",
+            hint=why,
+            file=str(file),
+            severity=Severity.WARNING,
+        )
+        for file in sorted(_files(node))
+        if (why := _why_ignored(file))
+    ]
+
+
+def _files(node: Node) -> list[Path]:
+    """What may be meant for a service's file; neither what is hidden, nor what editors and packagers leave behind."""
     try:
-        files = [file for file in node.services_dir.iterdir() if file.suffix in SUFFIXES and not file.is_dir()]
+        return [
+            file
+            for file in node.services_dir.iterdir()
+            # A name that is not UTF-8 could be neither typed nor printed.
+            if file.name[0] not in ".#" and file.suffix.lower() in _LOOKS_LIKE_ONE and _encodable(file.name)
+            if not (file.name.endswith("~") or file.is_dir())
+        ]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ConfigError(problems=[_unreadable(node.services_dir, error)]) from None
-    # A name that is not UTF-8 could be neither typed nor printed.
-    return sorted({file.stem for file in files if file.name[0] not in ".#" and _encodable(file.name)})
+
+
+def _why_ignored(file: Path) -> str:
+    """Why a file is no service's, and what to do; empty for a file that is."""
+    if file.suffix in SUFFIXES:
+        fault = check_service_name(file.stem)
+        return f"rename it: {fault}" if fault else ""
+    suffix = file.suffix.lower() if file.suffix.lower() in SUFFIXES else SUFFIXES[0]
+    return f"if it is a service's, rename it to {file.stem}{suffix}: service files end in {', '.join(SUFFIXES)}"
 
 
 def service_file(node: Node, name: str) -> Path:
@@ -78,7 +145,11 @@ def service_file(node: Node, name: str) -> Path:
         raise ConfigError(problems=[two_files(*found[:2])])
     if not found:
         names = service_names(node)
+        hints = [
+            f"{file} is not read; {why}" for file in _files(node) if file.stem == name and (why := _why_ignored(file))
+        ]
         hint = did_you_mean(name, names, otherwise=f"`vmsvc create` makes one in {node.services_dir}")
+        hint = next(iter(hints), hint)
         raise UsageError(f"there is no service {name!r}", code="usage.no-such-service", hint=hint)
     return found[0]
 
@@ -90,7 +161,7 @@ def files_of(node: Node, name: str) -> list[Path]:
         node: The node.
         name: The service's name.
     """
-    if check_name(name):
+    if check_service_name(name):
         return []
     return [path for suffix in SUFFIXES if os.path.lexists(path := node.services_dir / f"{name}{suffix}")]
 

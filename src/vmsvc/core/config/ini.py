@@ -10,7 +10,7 @@ import re
 
 from attrs import define, field
 
-from vmsvc.core.config.model import Entry, Findings, Section, section_name, shortened, split_key
+from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, section_name, shortened, split_key
 
 # Lines end as in any text file. str.splitlines() would also break values at form feeds and Unicode separators.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
@@ -87,12 +87,13 @@ def without_comment(body: str) -> str:
     return _COMMENT.split(body, maxsplit=1)[0].rstrip()
 
 
-def read(text: str, findings: Findings) -> tuple[Section, ...]:
+def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section, ...]:
     """Read the INI form.
 
     Args:
         text: The file's text.
         findings: Where what is wrong goes, all of it.
+        home: The section where a key without one belongs, for hints.
 
     Returns:
         The sections in the order of the file; one that stands twice is there twice, so that its keys are checked.
@@ -138,7 +139,7 @@ def read(text: str, findings: Findings) -> tuple[Section, ...]:
                     f"line {number} stands before the first section",
                     code="syntax",
                     key=current.key,
-                    hint="put `[DEFAULT]` above it",
+                    hint=f"put `[{home}]` above it",
                 )
     return tuple(section.closed() for section in sections)
 

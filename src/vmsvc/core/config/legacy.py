@@ -15,6 +15,13 @@ from vmsvc.core.resource import kind_of
 _AUTOSTART = ("autostart_node", "autostart_nodes")
 # Before containers were resources of their own, [DEFAULT] described the only one.
 _CONTAINER_KEYS = {"mode": "type", "vm_name": "name", "guest_os": "guestos"}
+#: The old names and what they are now, for hints.
+OLD_NAMES = {
+    "service_type": "`env`",
+    **dict.fromkeys(_AUTOSTART, "`orchestrate = start`"),
+    "drpnode": "`drpnodes`",
+    **{old: f"`{new}` in [container#1]" for old, new in _CONTAINER_KEYS.items()},
+}
 _UNIX = frozenset({"linux", "sunos", "solaris", "hp-ux", "hpux", "aix", "freebsd", "openbsd", "darwin"})
 _HOSTED = "hosted"
 

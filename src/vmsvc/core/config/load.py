@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, evolve
 
 from vmsvc.core.config import ini, toml
-from vmsvc.core.config.files import check_name, check_text, read_text
+from vmsvc.core.config.files import check_name, check_service_name, check_text, is_toml, read_text
 from vmsvc.core.config.guests import identity
 from vmsvc.core.config.legacy import translate
 from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, section_name, shortened
@@ -82,9 +82,20 @@ def read_sections(path: Path, text: str, findings: Findings) -> tuple[Section, .
         text: Its text.
         findings: Where problems go.
     """
-    if path.suffix.lower() == ".toml":
-        return toml.read(text, findings)
-    return ini.read(text, findings)
+    return toml.read(text, findings) if is_toml(path) else ini.read(text, findings)
+
+
+# What people call things who do not know our words yet.
+_ALIASES = {
+    **dict.fromkeys(("vm", "guest", "domain", "machine", "instance", "lxc", "kvm", "docker", "zone"), "container"),
+    **dict.fromkeys(("address", "addr", "network", "net", "vip"), "ip"),
+    **dict.fromkeys(("application", "script", "command"), "app"),
+    **dict.fromkeys(("filesystem", "mount"), "fs"),
+    **dict.fromkeys(("disks", "device", "lun", "volume"), "disk"),
+    **dict.fromkeys(("vg", "dg", "diskgroup"), "vmdg"),
+    **dict.fromkeys(("rsync", "replication"), "sync"),
+    **dict.fromkeys(("service", "global", "common", "general"), DEFAULT),
+}
 
 
 @define
@@ -98,7 +109,7 @@ class _Reading:
     name: str
 
     def service(self, sections: Sequence[Section]) -> Service | None:
-        if fault := check_name(self.name):
+        if fault := check_service_name(self.name):
             self.findings.add(0, f"the service cannot have its name: {fault}", code="name", hint="rename the file")
         by_name = {section.name: section for section in reversed(sections)}
         values = Values(by_name, self.node, self.name, self.catalog, self.findings)
@@ -111,11 +122,13 @@ class _Reading:
         self._settle_env(default, own)
         resources: list[Resource] = []
         for section in sections:
-            if section.name != DEFAULT and self._is_known(section):
-                resource = self._resource(section, values)
+            if section.name == DEFAULT:
+                if section is not default:
+                    values.section(section, {**inherited, **SERVICE_OPTIONS})
+            elif self._is_known(section):
+                # Of a section that stands twice, the second may well be incomplete: that it is there is the mistake.
+                resource = self._resource(section, values, is_whole=section is by_name[section.name])
                 resources += [resource] if resource else []
-            elif section is not default and section.name == DEFAULT:
-                values.section(section, {**inherited, **SERVICE_OPTIONS})
         bound = self._bind_disk_groups(resources, by_name)
         self._check_guests(bound, by_name)
         if self.findings.errors:
@@ -126,19 +139,26 @@ class _Reading:
         found = _SECTION_NAME.fullmatch(section.name)
         if found and found["kind"] in KINDS:
             return True
-        kind, mark, number = section.name.partition("#")
-        near = section_name(nearest(kind, (*KINDS, DEFAULT)))
-        if kind in KINDS:
+        kind, mark, number = section.name.strip("\"' ").partition("#")
+        near = kind if kind in KINDS else _ALIASES.get(kind.lower()) or nearest(kind, (*KINDS, DEFAULT))
+        meant = DEFAULT if section_name(near) == DEFAULT else f"{near}{mark}{number}"
+        hint = f"did you mean `{meant}`?"
+        if not near:
+            hint = f"valid are: {DEFAULT}, {', '.join(KINDS)}"
+        elif meant != DEFAULT and not _SECTION_NAME.fullmatch(meant):
+            hint = f"write `{near}#` and a number, or a word of letters, digits, `-` and `_`"
+        if not section.name:
+            message = (
+                "a section has no name" if is_toml(self.path) else f"the section on line {section.position} has no name"
+            )
+        elif kind in KINDS:
             message = f"`{shortened(section.name, 60)}` cannot name a resource"
-            hint = f"write `{kind}#` and a number, or a word of letters, digits, `-` and `_`"
         else:
             message = f"there is no section `{shortened(section.name, 60)}`"
-            suffix = "" if near == DEFAULT else f"{mark}{number}"
-            hint = f"did you mean `{near}{suffix}`?" if near else f"valid are: {DEFAULT}, {', '.join(KINDS)}"
         self.findings.add(section.position, message, code="unknown-section", section=section.name, hint=hint)
         return False
 
-    def _resource(self, section: Section, values: Values) -> Resource | None:
+    def _resource(self, section: Section, values: Values, *, is_whole: bool) -> Resource | None:
         kind = kind_of(section.name)
         for entry in section.variants(TYPE.key):
             self._check_type(section, kind, entry, values.value(section.name, entry, TYPE))
@@ -147,7 +167,7 @@ class _Reading:
         type_ = "" if written is WRONG else written.lower()
         options = self.catalog.options(kind, type_)
         served = (kind, type_) in self.catalog.classes
-        if kind == "container" and chosen is None:
+        if kind == "container" and chosen is None and is_whole:
             hint = f"choose among {', '.join(self.catalog.types_of(kind))}"
             self.findings.add(
                 section.position, "the type is missing", code="missing-key", section=section.name, key="type", hint=hint
@@ -155,7 +175,7 @@ class _Reading:
         # Without its driver a container's keys cannot all be known; the common ones are checked all the same.
         given = values.section(section, options, closed=kind != "container" or served)
         missing = [option for option in options.values() if option.required and option.key not in given]
-        for option in missing:
+        for option in missing if is_whole else ():
             self.findings.add(
                 section.position,
                 f"`{option.key}` is missing",
@@ -164,8 +184,17 @@ class _Reading:
                 key=option.key,
                 hint=f"add `{option.key} = …`: {option.help}",
             )
-        if missing or WRONG in given.values():
+        if missing or not is_whole or WRONG in given.values():
             return None
+        if kind == "app" and not any(given.get(verb) for verb in ("start", "stop", "check")):
+            self.findings.add(
+                section.position,
+                "the application has no command: nothing would be done, and its status is not known",
+                code="no-command",
+                section=section.name,
+                hint="add `start`, `stop` and `check`",
+                severity=Severity.WARNING,
+            )
         given["type"] = type_
         if kind == "container":
             given["name"] = given.get("name") or self.name
@@ -188,15 +217,18 @@ class _Reading:
             self._note(
                 section, entry, "refused-driver", f"type `{type_}` has no driver: {reason}", "see `vmsvc drivers`"
             )
-        elif kind != "container":
-            return  # a kind without drivers has no types to be wrong about
-        elif type_ in KNOWN_TYPES:
+        elif kind == "container" and type_ in KNOWN_TYPES:
             package = f"vmsvc-{type_}"
             message = f"type `{type_}` needs the package `{package}`"
-            self._note(section, entry, "no-driver", message, f"pip install {package}")
-        else:
-            hint = did_you_mean(type_, known, otherwise=f"choose among {', '.join(known)}")
-            self._note(section, entry, "unknown-type", f"there is no container type `{shortened(type_, 60)}`", hint)
+            installed = ", ".join(self.catalog.installed(kind)) or "none"
+            hint = f"`pip install {package}` into the environment of vmsvc, once that package exists; "
+            self._note(section, entry, "no-driver", message, f"{hint}installed types: {installed}")
+        elif type_ or kind == "container":
+            otherwise = (
+                f"choose among {', '.join(known)}" if known else "no driver for such a type is installed: remove it"
+            )
+            hint = did_you_mean(type_, known, otherwise=otherwise)
+            self._note(section, entry, "unknown-type", f"there is no {kind} type `{shortened(type_, 60)}`", hint)
 
     def _check_nodes(self, default: Section, own: dict[str, Any], place: str) -> None:
         wrong = False
@@ -206,6 +238,12 @@ class _Reading:
                 if fault := check_name(member):
                     self._note(default, entry, "name", f"{fault}: {shortened(member, 60)!r}", "correct the node's name")
             wrong = wrong or own[key] is WRONG
+        if not wrong:
+            spares = {member.casefold() for member in own["drpnodes"]}
+            both = [member for member in own["nodes"] if member.casefold() in spares]
+            for entry in default.variants("drpnodes") if both else ():
+                message = f"in `nodes` and in `drpnodes`: {', '.join(both)}"
+                self._note(default, entry, "node-twice", message, "a node is one or the other")
         if not place and not wrong:
             entry = next(iter(default.variants("nodes")), Entry(key="nodes", raw="", position=default.position))
             self.findings.add(
@@ -221,8 +259,8 @@ class _Reading:
     def _settle_env(self, default: Section, own: dict[str, Any]) -> None:
         """Give the service its environment: one of the host modes in capitals, or a site's own word as it is.
 
-        An unknown word is a warning and no error, since sites have words of their own; but it may be a slip of the
-        pen in `PRD`, and what a node may run depends on that.
+        A word that looks like one of the modes is a slip of the pen, and what a node may run depends on it; any other
+        word is a warning and no error, since sites have words of their own.
         """
         word = own.get("env") or self.node.mode
         if word is WRONG:
@@ -230,14 +268,15 @@ class _Reading:
         own["env"] = word.upper() if word.upper() in HOST_MODES else word
         if own["env"] not in (*HOST_MODES, self.node.mode):
             entry = next(iter(default.variants("env")), Entry(key="env", raw=""))
+            near = nearest(word, HOST_MODES)
             self.findings.add(
                 entry.position,
                 f"`{shortened(word, 60)}` is none of the known environments",
                 code="unknown-env",
                 section=DEFAULT,
                 key="env",
-                hint=did_you_mean(word, HOST_MODES, otherwise=f"known are: {', '.join(HOST_MODES)}"),
-                severity=Severity.WARNING,
+                hint=f"did you mean `{near}`?" if near else f"known are: {', '.join(HOST_MODES)}",
+                severity=Severity.ERROR if near else Severity.WARNING,
             )
 
     def _bind_disk_groups(self, resources: list[Resource], sections: dict[str, Section]) -> list[Resource]:

@@ -98,17 +98,19 @@ def split_key(written: str) -> tuple[str, str]:
     return key.strip().lower(), scope.strip()
 
 
-def nearest(word: str, candidates: Iterable[str]) -> str:
+def nearest(word: str, candidates: Iterable[str], *, closeness: float = 0.6) -> str:
     """The candidate that somebody who wrote ``word`` probably meant.
 
     Args:
         word: What was written.
         candidates: What would have been right.
+        closeness: How close it must be, from 0 to 1.
 
     Returns:
         The closest candidate; empty when none is close.
     """
-    by_folded = {candidate.casefold(): candidate for candidate in itertools.islice(candidates, _MOST_COMPARED + 1)}
+    others = (candidate for candidate in candidates if candidate != word)
+    by_folded = {candidate.casefold(): candidate for candidate in itertools.islice(others, _MOST_COMPARED + 1)}
     # Comparing takes time; nothing longer can be close to a name, and a hint is no use among thousands of names.
     if len(word) > _LONGEST_COMPARED or len(by_folded) > _MOST_COMPARED:
         return ""
@@ -116,7 +118,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     letters = sorted(word.casefold())
     if swapped := next((one for one in by_folded if sorted(one) == letters), ""):
         return by_folded[swapped]
-    found = difflib.get_close_matches(word.casefold(), by_folded, n=1)
+    found = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=closeness)
     return by_folded[found[0]] if found else ""
 
 

@@ -16,6 +16,7 @@ from vmsvc.core.node import HOST_MODES, Node, node_from
 #: The files that may describe the node; at most one of them is there.
 NODE_FILES = ("node.conf", "node.toml")
 
+_SECTION = "node"
 # `mode` is the word of node.toml; the others are those of older node files.
 _MODE_KEYS = ("mode", "host_mode", "env")
 
@@ -50,9 +51,9 @@ def _read_mode(path: Path) -> str:
     findings = Findings(str(path))
     lines = [ini.without_comment(body) for line in text.splitlines() if (body := line.strip()) and body[0] not in "#;"]
     if path.suffix == ".toml":
-        mode = _mode_in(toml.read(text, findings), findings)
+        mode = _mode_in(toml.read(text, findings, home=_SECTION), findings)
     elif any(line.startswith("[") for line in lines):
-        mode = _mode_in(ini.read(text, findings), findings)
+        mode = _mode_in(ini.read(text, findings, home=_SECTION), findings)
     else:
         words = [word for line in lines for word in line.partition(" #")[0].split()]
         mode = words[0] if len(words) == 1 else ""
@@ -69,7 +70,7 @@ def _read_mode(path: Path) -> str:
 def _mode_in(sections: tuple[Section, ...], findings: Findings) -> str:
     mode = ""
     for section in sections:
-        if section.name != "node":
+        if section.name != _SECTION:
             message, hint = f"there is no section `{shortened(section.name, 60)}`", "the section is `[node]`"
             findings.add(section.position, message, code="unknown-section", section=section.name, hint=hint)
             continue

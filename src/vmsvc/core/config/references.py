@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from vmsvc.core.config.model import DEFAULT, Entry, Section, did_you_mean, nearest, section_name
 from vmsvc.core.options import Raw
@@ -22,7 +22,8 @@ _LONGEST_VALUE = 65536
 _DEEPEST = 32
 
 
-class ReferenceFault(Exception):
+@frozen
+class Fault:
     """A reference that cannot be filled in.
 
     Attributes:
@@ -32,12 +33,22 @@ class ReferenceFault(Exception):
         hint: What to do next.
     """
 
-    def __init__(self, section: str, entry: Entry, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.section = section
-        self.entry = entry
-        self.message = message
-        self.hint = hint
+    section: str
+    entry: Entry
+    message: str
+    hint: str = ""
+
+
+class ReferenceFaults(Exception):
+    """A value cannot be filled in.
+
+    Attributes:
+        faults: All of its references that are wrong, and those of the values that it refers to.
+    """
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(fault.message for fault in faults))
+        self.faults = tuple({(fault.section, fault.entry.label, fault.message): fault for fault in faults}.values())
 
 
 @define
@@ -59,7 +70,7 @@ class References:
     choose: Callable[[tuple[Entry, ...]], Entry | None]
     default: Callable[[str, str], str | None]
     keys: Callable[[str], set[str]]
-    _done: dict[tuple[str, str, str], Raw] = field(factory=dict, init=False)
+    _done: dict[tuple[str, str, str], Raw | ReferenceFaults] = field(factory=dict, init=False)
     _open: list[tuple[str, Entry]] = field(factory=list, init=False)
 
     def expand(self, section: str, entry: Entry) -> Raw:
@@ -73,27 +84,38 @@ class References:
             The value; lists element by element, numbers and booleans as they are.
 
         Raises:
-            ReferenceFault: A reference is unknown, part of a cycle, or grows without bounds.
+            ReferenceFaults: References are unknown, part of a cycle, or grow without bounds.
         """
         place = (section, entry.key, entry.scope)
-        if (known := self._done.get(place)) is not None:
-            return known
+        if place not in self._done:
+            try:
+                self._done[place] = self._expand(section, entry)
+            except ReferenceFaults as faults:
+                self._done[place] = faults  # trying again could take for ever, where values fan out
+        done = self._done[place]
+        if isinstance(done, ReferenceFaults):
+            raise done
+        return done
+
+    def _expand(self, section: str, entry: Entry) -> Raw:
         if any(opened is entry for _, opened in self._open):
             self._raise_cycle(entry)
         if len(self._open) >= _DEEPEST:
-            raise ReferenceFault(section, entry, f"references lead through more than {_DEEPEST} values")
+            raise ReferenceFaults(Fault(section, entry, f"references lead through more than {_DEEPEST} values"))
+        faults: list[Fault] = []
         self._open.append((section, entry))
         try:
             if isinstance(entry.raw, list):
-                value: Raw = [self._fill(part, section, entry) for part in entry.raw]
+                value: Raw = [self._fill(part, section, entry, faults) for part in entry.raw]
             else:
-                value = self._fill(entry.raw, section, entry)
+                value = self._fill(entry.raw, section, entry, faults)
         finally:
             self._open.pop()
-        self._done[place] = value
+        if faults:
+            raise ReferenceFaults(*faults)
         return value
 
-    def _fill(self, raw: Raw, section: str, entry: Entry) -> Raw:
+    def _fill(self, raw: Raw, section: str, entry: Entry, faults: list[Fault]) -> Raw:
         if not isinstance(raw, str) or "{" not in raw:
             return raw
         length = len(raw)
@@ -102,10 +124,14 @@ class References:
             nonlocal length
             if match["literal"] is not None:
                 return f"{{{match['literal']}}}"
-            value = self._look_up(match, section, entry)
+            try:
+                value = self._look_up(match, section, entry)
+            except ReferenceFaults as found:
+                faults.extend(found.faults)
+                return ""
             length += len(value)
             if length > _LONGEST_VALUE:
-                raise ReferenceFault(section, entry, "references make the value longer than 64 KiB")
+                raise ReferenceFaults(Fault(section, entry, "references make the value longer than 64 KiB"))
             return value
 
         return _REFERENCE.sub(value_of, raw)
@@ -126,7 +152,8 @@ class References:
                 default = self.default(place, key)
                 if default is not None:
                     return default
-        raise ReferenceFault(section, entry, f"`{match[0]}` refers to nothing", self._hint(match, section))
+        hint = self._hint(match, section, entry)
+        raise ReferenceFaults(Fault(section, entry, f"`{match[0]}` refers to nothing", hint))
 
     def _words(self, section: str) -> dict[str, str]:
         words = {
@@ -136,15 +163,16 @@ class References:
         }
         return words if section == DEFAULT else {**words, "rid": section}
 
-    def _hint(self, match: re.Match[str], section: str) -> str:
+    def _hint(self, match: re.Match[str], section: str, entry: Entry) -> str:
         literally = f"write `{{{match[0]}}}` if the braces are meant literally"
         if match["section"] is None:
-            candidates = {*self._words(section), *self.keys(section), *self.keys(DEFAULT)}
+            candidates = {*self._words(section), *self.keys(section), *self.keys(DEFAULT)} - {entry.key}
             return did_you_mean(match[0], (f"{{{word}}}" for word in candidates), otherwise=literally)
         place = section_name(match["section"])
         if place not in self.sections and not (place := nearest(place, self.sections)):
             return literally
-        key = nearest(match["key"], self.keys(place))
+        keys = self.keys(place) - ({entry.key} if place == section else set())
+        key = match["key"] if match["key"] in keys else nearest(match["key"], keys)
         return f"did you mean `{{{place}.{key}}}`?" if key else literally
 
     def _raise_cycle(self, entry: Entry) -> None:
@@ -155,7 +183,9 @@ class References:
         cycle = cycle[first:] + cycle[:first]
         names = [one.label if section == DEFAULT else f"{section}.{one.label}" for section, one in cycle]
         path = " -> ".join([*names, names[0]])
-        raise ReferenceFault(*cycle[0], f"references go round in a circle: {path}", "write one of the values out")
+        raise ReferenceFaults(
+            Fault(*cycle[0], f"references go round in a circle: {path}", "write one of the values out")
+        )
 
 
 def _text(raw: Raw) -> str:

@@ -43,8 +43,24 @@ class Catalog:
         Args:
             kind: The kind, such as ``container``.
         """
-        installed = (served for served_kind, served in self.classes if served_kind == kind)
-        return tuple(dict.fromkeys([*(KNOWN_TYPES if kind == "container" else ()), *installed]))
+        return tuple(dict.fromkeys([*self.installed(kind), *(KNOWN_TYPES if kind == "container" else ())]))
+
+    def installed(self, kind: str) -> tuple[str, ...]:
+        """The types of a kind of resource that have a driver here.
+
+        Args:
+            kind: The kind, such as ``container``.
+        """
+        return tuple(sorted(served for served_kind, served in self.classes if served_kind == kind))
+
+    def types_with(self, kind: str, key: str) -> tuple[str, ...]:
+        """The installed types of a kind of resource that have a key.
+
+        Args:
+            kind: The kind, such as ``container``.
+            key: The key.
+        """
+        return tuple(served for served in self.installed(kind) if key in self.options(kind, served))
 
     def options(self, kind: str, type: str) -> dict[str, Option]:
         """The keys of a section, by name.

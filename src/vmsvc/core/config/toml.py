@@ -9,19 +9,41 @@ from typing import Any
 
 import tomli
 
-from vmsvc.core.config.model import Entry, Findings, Section, section_name, split_key
+from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, section_name, split_key
+from vmsvc.core.resource import KINDS, kind_of
 
 _INT64 = 2**63
-_BARE_HASH = re.compile(r"^[ \t]*\[[^\]\"'\n]*#", re.MULTILINE)
-_BARE_AT = re.compile(r"^[ \t]*[\w.-]+@[^\"'=\n]*=", re.MULTILINE)
+_LINE_OF = re.compile(r"at line (\d+)")
+_HEADER = re.compile(r"""\s*\[\s*["']?([^"'\]]*)["']?\s*\]""")
+_KEY = re.compile(r"""\s*["']?([\w.@-]+)["']?\s*=""")
+# The parser's words, and what to do about them.
+_HINTS = {
+    "Cannot overwrite": "the key stands twice: remove one of them",
+    "Cannot declare": "the section stands twice: make one of the two, or give one another number",
+    "Cannot mutate": "the section stands twice: make one of the two, or give one another number",
+    "Unclosed array": "close the list with `]`, and put commas between its elements",
+    "Unterminated": "close the text with the quote that it began with",
+    "Illegal character": "close the text with the quote that it began with",
+    "Expected '=' after a key": "write `key = value`",
+    "Expected ']'": "close the section's name with `]`",
+    "Invalid value": 'text needs quotes: `app = "ERP"`',
+    'Expected "\'"': "close the text with the quote that it began with",
+    "Unescaped": "write text that has backslashes in single quotes",
+    "Invalid statement": "write `key = value`; a comment begins with `#`",
+    "Expected newline": "text needs quotes; what follows a value is on a line of its own",
+}
+_BARE_HASH = re.compile(r"\s*\[[^\]\"']*#")
+_BARE_AT = re.compile(r"\s*[\w.-]+@[^\"'=]*=")
+_NOTHING = re.compile(r"[^=]*=\s*(#.*)?")
 
 
-def read(text: str, findings: Findings) -> tuple[Section, ...]:
+def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section, ...]:
     """Read the TOML form.
 
     Args:
         text: The file's text.
         findings: Where what is wrong goes; broken TOML syntax is one problem, since its parser stops there.
+        home: The section where a key without one belongs, for hints.
 
     Returns:
         The sections in the order of the file.
@@ -29,8 +51,7 @@ def read(text: str, findings: Findings) -> tuple[Section, ...]:
     try:
         tables = tomli.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = "brackets are nested too deeply" if isinstance(error, RecursionError) else str(error)
-        findings.add(0, f"this is not TOML: {reason}", code="syntax", hint=_syntax_hint(text))
+        _add_syntax_error(text, error, findings)
         return ()
     rank = itertools.count(1)
     sections: dict[str, Section] = {}
@@ -42,7 +63,7 @@ def read(text: str, findings: Findings) -> tuple[Section, ...]:
                 "the key stands outside of a section",
                 code="syntax",
                 key=written,
-                hint="a section is one table: `[NAME]`" if isinstance(table, list) else "put `[DEFAULT]` above it",
+                hint=_outside_hint(name, table, home),
             )
             continue
         section = _section(name, table, rank, findings)
@@ -103,10 +124,39 @@ def _fault(value: Any) -> str:
     return ""
 
 
-def _syntax_hint(text: str) -> str:
-    """Two mistakes are made by everybody who comes from INI."""
-    if _BARE_HASH.search(text):
-        return 'quote a section\'s name that has a `#` in it: `["container#1"]`'
-    if _BARE_AT.search(text):
-        return 'quote a key that has an `@` in it: `"key@node" = …`'
-    return 'text needs quotes: `app = "ERP"`'
+def _outside_hint(name: str, value: Any, home: str) -> str:
+    is_tables = isinstance(value, list) and any(isinstance(part, dict) for part in value)
+    if is_tables or name == home or kind_of(name) in KINDS:
+        return f"a section is one table: `[{name}]`, and its keys below" if "#" not in name else f'write `["{name}"]`'
+    return f"put `[{home}]` above it"
+
+
+def _add_syntax_error(text: str, error: Exception, findings: Findings) -> None:
+    """Tell where the parser has stopped, in our words, and what is most likely meant."""
+    if isinstance(error, RecursionError):
+        hint = "the elements of a list are words, not lists"
+        findings.add(0, "this is not TOML: brackets are nested too deeply", code="syntax", hint=hint)
+        return
+    lines = text.split("\n")
+    found = _LINE_OF.search(str(error))
+    number = int(found[1]) if found else len(lines)
+    line = lines[number - 1] if number <= len(lines) else ""
+    before = next((one for one in reversed(lines[:number]) if _HEADER.match(one) or _KEY.match(one)), "")
+    key = _KEY.match(before)  # an earlier line's, where a value of several lines has no end
+    header = next((found for one in reversed(lines[:number]) if (found := _HEADER.match(one))), None)
+    if _BARE_HASH.match(line):
+        hint = 'quote a section\'s name that has a `#` in it: `["container#1"]`'
+    elif _BARE_AT.match(line):
+        hint = 'quote a key that has an `@` in it: `"key@node" = …`'
+    elif key and _NOTHING.fullmatch(line):
+        hint = f'the key has no value; an empty one is written `{key[1]} = ""`'
+    else:
+        hint = next((hint for words, hint in _HINTS.items() if words in str(error)), "")
+    findings.add(
+        0,
+        f"this is not TOML: {error}",
+        code="syntax",
+        section=section_name(header[1]) if header else "",
+        key=key[1] if key else "",
+        hint=hint,
+    )

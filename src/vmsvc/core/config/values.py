@@ -8,17 +8,22 @@ from typing import Any
 
 from attrs import define, field
 
+from vmsvc.core.config.legacy import OLD_NAMES
 from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, shortened
-from vmsvc.core.config.references import ReferenceFault, References
+from vmsvc.core.config.references import ReferenceFaults, References
 from vmsvc.core.config.schema import SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.errors import Severity
 from vmsvc.core.node import Node
-from vmsvc.core.options import Option
+from vmsvc.core.options import Option, Raw, argv
 from vmsvc.core.resource import KINDS, kind_of
 
 #: What stands for a value that is wrong; the problem has been noted.
 WRONG = object()
 
+_QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
+# What is quoted or escaped is no syntax; `&` inside of a word is more often a part of a URL.
+_SHIELDED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.""", re.DOTALL)
+_SHELL = re.compile(r"\|\||&&|[|<>;`]|\$\(|(?:(?<=\s)|^)&(?=\s|$)")
 _KEY_LIKE = re.compile(r"(?P<key>[\w.-]+)(?:@\S+)?\s*[=:]")
 
 
@@ -125,20 +130,21 @@ class Values:
         """
         try:
             raw = self._references.expand(section, entry)
-        except ReferenceFault as fault:
-            self.findings.add(
-                fault.entry.position,
-                fault.message,
-                code="reference",
-                section=fault.section,
-                key=fault.entry.label,
-                hint=fault.hint,
-            )
+        except ReferenceFaults as error:
+            for fault in error.faults:
+                self.findings.add(
+                    fault.entry.position,
+                    fault.message,
+                    code="reference",
+                    section=fault.section,
+                    key=fault.entry.label,
+                    hint=fault.hint,
+                )
             return WRONG
         if raw == "" == option.default:
             return raw  # `name =` says the same as no name at all
         try:
-            return option.value.parse(raw)
+            value = option.value.parse(raw)
         except Exception as error:  # noqa: BLE001 - a driver's own type is foreign code; its bugs must not stop us
             reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             self.findings.add(
@@ -147,9 +153,30 @@ class Values:
                 code="type",
                 section=section,
                 key=entry.label,
-                hint=did_you_mean(str(raw), option.value.choices),
+                hint=did_you_mean(str(raw), option.value.choices, otherwise=_form_hint(entry)),
             )
             return WRONG
+        self._check_form(section, entry, option, value)
+        return value
+
+    def _check_form(self, section: str, entry: Entry, option: Option, value: Any) -> None:
+        """Warn of what is legal, and hardly meant: a shell's syntax without a shell, quotes that count."""
+        if option.value is argv and (shell := _shell_syntax(entry.raw)):
+            message, code = f"`{shell}` is for a shell, and no shell runs this", "shell"
+            hint = "if it is meant so, write `sh -c '…'`"
+        elif isinstance(value, str) and entry.end and _QUOTED.fullmatch(value):
+            message, code, hint = "the quotes are a part of the value", "quotes", "INI needs none: leave them out"
+        else:
+            return
+        self.findings.add(
+            entry.position,
+            message,
+            code=code,
+            section=section,
+            key=entry.label,
+            hint=hint,
+            severity=Severity.WARNING,
+        )
 
     def _inherited(self, option: Option) -> Entry | None:
         default = self.sections.get(DEFAULT)
@@ -195,14 +222,22 @@ class Values:
         if self.findings.full:  # finding a hint takes time, which a file of nothing but mistakes does not deserve
             self._note(section, entry, "unknown-key", f"there is no key `{shortened(entry.key, 60)}`", "")
             return
+        kind = kind_of(section.name)
+        if types := self.catalog.types_with(kind, entry.key):
+            own, having = self.type_of(section) or "without a name", " and ".join(types)
+            message = f"type {own} has no `{entry.key}`"
+            self._note(section, entry, "unknown-key", message, f"type {having} has")
+            return
         if homes := self.catalog.homes_of(entry.key):
             places = " or ".join(f"[{home}]" for home in homes)
             self._note(
                 section, entry, "misplaced-key", f"`{entry.key}` does not belong here", f"it belongs in {places}"
             )
             return
-        otherwise = f"valid here: {', '.join(sorted(options))}"
-        hint = did_you_mean(entry.key, options, otherwise=otherwise)
+        if section.name == DEFAULT and (old := nearest(entry.key, OLD_NAMES, closeness=0.75)):
+            hint = f"did you mean `{old}`? It is now {OLD_NAMES[old]}"
+        else:
+            hint = did_you_mean(entry.key, options, otherwise=f"valid here: {', '.join(sorted(options))}")
         self._note(section, entry, "unknown-key", f"there is no key `{shortened(entry.key, 60)}`", hint)
 
     def _note(self, section: Section, entry: Entry, code: str, message: str, hint: str) -> None:
@@ -214,8 +249,16 @@ class Values:
         kind = kind_of(section)
         if kind not in KINDS:
             return {}
-        type_entry = self.chosen(self.sections[section].variants(TYPE.key))
-        return self.catalog.options(kind, str(type_entry.raw).lower() if type_entry else "")
+        return self.catalog.options(kind, self.type_of(self.sections[section]))
+
+    def type_of(self, section: Section) -> str:
+        """The type that a section gives for this node, as it is written; empty where it gives none.
+
+        Args:
+            section: The section.
+        """
+        entry = self.chosen(section.variants(TYPE.key))
+        return str(entry.raw).lower() if entry else ""
 
     def _keys(self, section: str) -> set[str]:
         return set(self._options(section))
@@ -231,6 +274,27 @@ class Values:
         if kind_of(section) == "container" and key == "name":
             return self.service_name
         return _text(option.default)
+
+
+def _shell_syntax(raw: Raw) -> str:
+    """The first thing in a command that only a shell would understand; of a list, only whole elements count."""
+    found = (
+        next((match for part in raw if (match := _SHELL.fullmatch(str(part)))), None)
+        if isinstance(raw, list)
+        else _SHELL.search(_SHIELDED.sub("x", str(raw)))
+    )
+    return found[0] if found else ""
+
+
+def _form_hint(entry: Entry) -> str:
+    """What to do about a value that is written as in another kind of file."""
+    if not entry.end or not isinstance(entry.raw, str):
+        return ""
+    if re.search(r"\s#", entry.raw):
+        return "a comment begins a line, or stands after ` ;`"
+    if _QUOTED.fullmatch(entry.raw) or re.search(r"""^\[|["']""", entry.raw):
+        return "INI needs neither quotes nor brackets: that is TOML"
+    return ""
 
 
 def _text(value: Any) -> str:

@@ -69,10 +69,18 @@ INI = [
     ("[app#]\n", "unknown-section", "app#", "", "cannot name a resource"),
     ("[app#../../etc]\n", "unknown-section", "app#../../etc", "", "cannot name a resource"),
     ("[app#1 2]\n", "unknown-section", "app#1 2", "", "cannot name a resource"),
+    ('["container#1"]\n', "unknown-section", '"container#1"', "", "did you mean `container#1`?"),
+    ("['app#x y']\n", "unknown-section", "'app#x y'", "", "write `app#` and a number"),
+    ("[vm#1]\n", "unknown-section", "vm#1", "", "did you mean `container#1`?"),
+    ("[Guest#2]\n", "unknown-section", "Guest#2", "", "did you mean `container#2`?"),
+    ("[container#2]\n[]\n", "unknown-section", "", "", "the section on line 2 has no name"),
     ("[vg#1]\n", "unknown-section", "vg#1", "", "vmdg#1"),
     # keys
     ("[DEFAULT]\nnods = a\n", "unknown-key", "DEFAULT", "nods", "did you mean `nodes`"),
     ("[DEFAULT]\ncluster_type = flex\n", "unknown-key", "DEFAULT", "cluster_type", "valid here"),
+    ("[DEFAULT]\nservice_typ = a\n", "unknown-key", "DEFAULT", "service_typ", "`service_type`? It is now `env`"),
+    ("[DEFAULT]\nvm_nam = a\n", "unknown-key", "DEFAULT", "vm_nam", "It is now `name` in [container#1]"),
+    ("[container#1]\ntype = buggy\nuri = a\n", "unknown-key", "container#1", "uri", "type buggy has no `uri`"),
     ("[DEFAULT]\nqqqq = a\n", "unknown-key", "DEFAULT", "qqqq", "valid here: app"),
     ("[DEFAULT]\nfoo bar = a\n", "unknown-key", "DEFAULT", "foo bar", "no key `foo bar`"),
     (KVM + "urii = a\n", "unknown-key", "container#1", "urii", "did you mean `uri`"),
@@ -81,7 +89,7 @@ INI = [
     ("[DEFAULT]\nipdev = lan0\n", "misplaced-key", "DEFAULT", "ipdev", "it belongs in [ip]"),
     ("[DEFAULT]\nuri = x\n", "misplaced-key", "DEFAULT", "uri", "it belongs in [container]"),
     ("[ip#1]\nipname = a\n", "missing-key", "ip#1", "ipdev", "add `ipdev = …`"),
-    ("[container#1]\nname = a\n", "missing-key", "container#1", "type", "choose among kvm, xen"),
+    ("[container#1]\nname = a\n", "missing-key", "container#1", "type", "choose among buggy, kvm, xen"),
     ("[DEFAULT]\nnodes = n1 n2\n[ip#1]\nipname = a\nipdev@n2 = b\n", "missing-key", "ip#1", "ipdev", "missing"),
     # types
     ("[DEFAULT]\nrollback = perhaps\n", "type", "DEFAULT", "rollback", "expected true or false"),
@@ -104,12 +112,18 @@ INI = [
     ("[fs#1]\ndev = sda\nmnt = /a\n", "type", "fs#1", "dev", "expected an absolute path"),
     ("[container#1]\ntype = buggy\nweird = x\n", "type", "container#1", "weird", "KeyError"),
     ("[container#1]\ntype = buggy\n", "type", "container#1", "", "a bug of the driver"),
+    (KVM + "start_timeout = 0\n", "type", "container#1", "start_timeout", "leaves no time"),
+    (KVM + "start_timeout = 5m # long\n", "type", "container#1", "start_timeout", "a comment begins a line"),
+    ("[disk#1]\ndevices = sda\n", "type", "disk#1", "devices", "'sda' is not an absolute path"),
+    ("[sync#1]\ntarget = everywhere\n", "type", "sync#1", "target", "nodes, drpnodes"),
     # container types
+    ("[ip#1]\ntype = zzz\nipname = a\nipdev = b\n", "unknown-type", "ip#1", "type", "there is no ip type `zzz`"),
+    ("[app#1]\ntype = simple\n", "unknown-type", "app#1", "type", "remove it"),
     ("[container#1]\ntype = hpvm\n", "no-driver", "container#1", "type", "pip install vmsvc-hpvm"),
     ("[container#1]\ntype = hpvm\nguestos = dos\n", "type", "container#1", "guestos", "one of unix, windows"),
     ("[container#1]\ntype = xen\n", "refused-driver", "container#1", "type", "no module named xenapi"),
     ("[container#1]\ntype = kmv\n", "unknown-type", "container#1", "type", "did you mean `kvm`"),
-    ("[container#1]\ntype = qqqq\n", "unknown-type", "container#1", "type", "choose among kvm"),
+    ("[container#1]\ntype = qqqq\n", "unknown-type", "container#1", "type", "choose among buggy, kvm"),
     ("[DEFAULT]\nnodes = n1 n2\n" + KVM + "type@n2 = kmv\n", "unknown-type", "container#1", "type@n2", "kvm"),
     # disk groups and guests
     ("[vmdg]\n", "container", "vmdg", "container_id", "no container"),
@@ -136,8 +150,8 @@ INI = [
     ("[DEFAULT]\napp = {svcnam}\n", "reference", "DEFAULT", "app", "did you mean `{svcname}`"),
     ("[DEFAULT]\napp = {qqqq}\n", "reference", "DEFAULT", "app", "write `{{qqqq}}`"),
     ("[DEFAULT]\napp = {app}\n", "reference", "DEFAULT", "app", "app -> app"),
-    (KVM + "name = {container#1.nam}\n", "reference", "container#1", "name", "`{container#1.name}`"),
-    (KVM + "name = {container#2.name}\n", "reference", "container#1", "name", "`{container#1.name}`"),
+    (KVM + "comment = {container#1.nam}\n", "reference", "container#1", "comment", "`{container#1.name}`"),
+    (KVM + "comment = {container#2.name}\n", "reference", "container#1", "comment", "`{container#1.name}`"),
     ("[DEFAULT]\napp = {rid}\n", "reference", "DEFAULT", "app", "refers to nothing"),
     # names
     (KVM + "name = -x\n", "type", "container#1", "name", "expected a name"),
@@ -145,14 +159,31 @@ INI = [
     (KVM + f"name = {'é' * 101}\n", "name", "container#1", "name", "too long"),
     ("[DEFAULT]\nnodes = n1 -x\n", "type", "DEFAULT", "nodes", "'-x'"),
     (f"[DEFAULT]\nnodes = n1 {'n' * 201}\n", "name", "DEFAULT", "nodes", "too long"),
+    ("[DEFAULT]\nnodes = n1 # the main one\n", "type", "DEFAULT", "nodes", "a comment begins a line"),
+    ("[DEFAULT]\nnodes = n1 'n2'\n", "type", "DEFAULT", "nodes", "that is TOML"),
+    ('[DEFAULT]\nnodes = ["n1"]\n', "type", "DEFAULT", "nodes", "that is TOML"),
+    ("[DEFAULT]\nnodes = n1; n2!\n", "type", "DEFAULT", "nodes", "'n1;' is no host name"),
+    ("[DEFAULT]\nnodes = n1 n2\ndrpnodes = N2\n", "node-twice", "DEFAULT", "drpnodes", "n2"),
+    ("[DEFAULT]\nenv = PROD\n", "unknown-env", "DEFAULT", "env", "did you mean `PRD`"),
     ("[DEFAULT]\ndrpnodes = a/b\n", "type", "DEFAULT", "drpnodes", "'a/b'"),
 ]
 
 TOML = [
-    ("[container#1]\n", "syntax", "", "", '`["container#1"]`'),
-    ("[DEFAULT]\napp@n1 = 'x'\n", "syntax", "", "", '"key@node"'),
-    ("[DEFAULT]\napp = ERP\n", "syntax", "", "", "line 2"),
-    ("[DEFAULT]\napp = 'a'\napp = 'b'\n", "syntax", "", "", "line 3"),
+    ("[container#1]\n", "syntax", "container#1", "", '`["container#1"]`'),
+    ("[DEFAULT]\napp@n1 = 'x'\n", "syntax", "DEFAULT", "app@n1", '"key@node"'),
+    ("[DEFAULT]\napp = ERP\n", "syntax", "DEFAULT", "app", "text needs quotes"),
+    ("[DEFAULT]\napp = 'a'\napp = 'b'\n", "syntax", "DEFAULT", "app", "the key stands twice"),
+    ("[DEFAULT]\n[DEFAULT]\n", "syntax", "DEFAULT", "", "the section stands twice"),
+    ("[DEFAULT]\nnodes = ['a'\n", "syntax", "DEFAULT", "nodes", "close the list"),
+    ("[DEFAULT]\nnodes = ['a' 'b']\n", "syntax", "DEFAULT", "nodes", "commas"),
+    ('[DEFAULT]\napp = "a\n', "syntax", "DEFAULT", "app", "close the text"),
+    ("[DEFAULT]\napp =\n", "syntax", "DEFAULT", "app", "no value"),
+    ("; x\n[DEFAULT]\n", "syntax", "", "", "a comment begins with `#`"),
+    ("DEFAULT = 5\n", "syntax", "", "DEFAULT", "a section is one table: `[DEFAULT]`"),
+    ("nodes = ['n1']\n", "syntax", "", "nodes", "put `[DEFAULT]` above it"),
+    ("[DEFAULT]\nenv = true\n", "type", "DEFAULT", "env", 'true is true or false: write it in quotes, "true"'),
+    ("[DEFAULT]\nnodes = ['n1', 2]\n", "type", "DEFAULT", "nodes", "2 is a number"),
+    ("[DEFAULT]\nnodes = ['n1 n2']\n", "type", "DEFAULT", "nodes", "has blanks in it"),
     ("app = 'a'\n", "syntax", "", "app", "outside of a section"),
     ("[[ip]]\n", "syntax", "", "ip", "a section is one table"),
     ("[DEFAULT.x]\n", "type", "DEFAULT", "x", "a table cannot stand inside"),
@@ -160,7 +191,7 @@ TOML = [
     ("[DEFAULT]\nnodes = [['n1']]\n", "type", "DEFAULT", "nodes", "a list cannot be"),
     ("[DEFAULT]\napp = ['a']\n", "type", "DEFAULT", "app", "not a list"),
     (f"[DEFAULT]\napp = 0x{'f' * 5000}\n", "type", "DEFAULT", "app", "64 bits"),
-    ("[DEFAULT]\nnodes = " + "[" * 3000 + "]" * 3000, "syntax", "", "", "not TOML"),
+    ("[DEFAULT]\nnodes = " + "[" * 3000 + "]" * 3000, "syntax", "", "", "words, not lists"),
     ("[DEFAULT]\n[default]\n", "duplicate-section", "DEFAULT", "", "twice"),
     ("[DEFAULT]\napp = 'a'\nApp = 'b'\n", "duplicate-key", "DEFAULT", "app", "twice"),
     ("[DEFAULT]\nrollback = 3\n", "type", "DEFAULT", "rollback", "expected true or false"),
@@ -207,9 +238,66 @@ def test_all_mistakes_come_at_once_and_in_order():
     ]
 
 
-@pytest.mark.parametrize("name", ["-x", "a\nb", "n" * 201])
+def told(text, file="web.conf"):
+    return [
+        (problem.code.removeprefix("config."), problem.section, problem.key)
+        for problem in parse_service(Path(file), NODE, CATALOG, text=text)[1]
+    ]
+
+
+def test_every_reference_of_a_value_is_told():
+    text = "[DEFAULT]\ncomment = {one} {two} {app}\napp = {three} {one}\n"
+    _, problems = parse_service(Path("web.conf"), NODE, CATALOG, text=text)
+
+    assert [(problem.key, problem.message) for problem in problems] == [
+        ("comment", "`{one}` refers to nothing"),
+        ("comment", "`{two}` refers to nothing"),
+        ("app", "`{three}` refers to nothing"),
+        ("app", "`{one}` refers to nothing"),
+    ]
+
+
+def test_a_suggestion_is_no_circle():
+    _, (problem,) = parse_service(Path("web.conf"), NODE, CATALOG, text=KVM + "name = {nme}\n")
+
+    assert "{name}" not in problem.hint
+
+
+def test_a_section_that_stands_twice_misses_nothing():
+    assert told(KVM + "[container#1]\nname = x\nguestos = dos\n") == [
+        ("duplicate-section", "container#1", ""),
+        ("type", "container#1", "guestos"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["a | b", "a && b", "a || b", "a > /x", "a </x", "a;b", "a $(b)", "a `b`", "a &"])
+def test_syntax_of_a_shell_is_a_warning(command):
+    text = f"[app#1]\nstart = {command}\n"
+    service, problems = parse_service(Path("web.conf"), NODE, CATALOG, text=text)
+
+    assert service is not None
+    assert [(problem.code, problem.key, problem.severity) for problem in problems] == [
+        ("config.shell", "start", Severity.WARNING)
+    ]
+
+
+@pytest.mark.parametrize(
+    "command", ["sh -c 'a | b && c'", 'a "b;c"', r"find / -exec a {} \;", "curl http://x/?a=1&b=2", 'sh -c "a\\"|b"']
+)
+def test_no_syntax_of_a_shell(command):
+    assert told(f"[app#1]\nstart = {command}\n") == []
+
+
+def test_what_is_legal_and_hardly_meant():
+    assert told(KVM + 'name = "web 01"\n') == [("quotes", "container#1", "name")]
+    assert told("[app#1]\n") == [("no-command", "app#1", "")]
+    assert told('["app#1"]\nstart = ["a", "|", "b|c"]\n', "web.toml") == [("shell", "app#1", "start")]
+    assert told("[DEFAULT]\ncomment = \"'x'\"\n", "web.toml") == []
+
+
+@pytest.mark.parametrize("name", ["-x", "a\nb", "n" * 201, "a*", "web[1]", "b?"])
 def test_service_names_are_checked(name):
-    service, problems = parse_service(Path("web.conf"), NODE, CATALOG, name=name, text="[app#1]\n")
+    service, problems = parse_service(Path("web.conf"), NODE, CATALOG, name=name, text="[ip]\nipname=a\nipdev=b\n")
 
     assert service is None
     assert [problem.code for problem in problems] == ["config.name"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vmsvc.core.config import read_node, service_file, service_names
+from vmsvc.core.config.files import ignored_files
 from vmsvc.core.errors import ConfigError, UsageError
 from vmsvc.core.node import Node
 
@@ -33,6 +34,27 @@ def test_names(node):
     (node.services_dir / "dir.env").mkdir()
 
     assert service_names(node) == ["a.b", "db", "two", "web"]
+
+
+def test_files_that_look_like_a_service(node):
+    for name in ("UP.CONF", "a.cfg", "b.ini", "c", "d[1].conf", "-x.conf", "ok.conf", ".h", "e~", "f.bak", "#g#"):
+        (node.services_dir / name).touch()
+
+    told = ignored_files(node)
+
+    assert service_names(node) == ["ok"]
+    assert [problem.file.rpartition("/")[2] for problem in told] == [
+        "-x.conf",
+        "UP.CONF",
+        "a.cfg",
+        "b.ini",
+        "c",
+        "d[1].conf",
+    ]
+    assert "rename it to UP.conf" in told[1].hint
+    with pytest.raises(UsageError) as raised:
+        service_file(node, "UP")
+    assert "UP.CONF is not read; if it is a service's, rename it to UP.conf" in raised.value.hint
 
 
 def test_no_directory_is_no_service(tmp_path):
@@ -114,6 +136,7 @@ def test_no_node_file(tmp_path):
         ("node.toml", "[node]\nmode = PRD\n", "syntax", "not TOML"),
         ("node.toml", "[node]\nmode = 3\n", "node", "`3` is no host mode"),
         ("node.toml", '[node]\nmode = ["PRD"]\n', "node", "no host mode"),
+        ("node.toml", 'mode = "DEV"\n', "syntax", "put `[node]` above it"),
         ("node.toml", "[disk]\nx = 1\n", "unknown-section", "[node]"),
     ],
 )
