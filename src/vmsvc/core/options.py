@@ -49,6 +49,7 @@ class Option:
         default: What it is otherwise.
         inherited: Whether ``[DEFAULT]`` may give it for all sections.
         scoped: Whether ``key@node`` forms are allowed.
+        identifies: Whether it tells guests of one type and one name apart.
     """
 
     key: str
@@ -58,12 +59,15 @@ class Option:
     default: Any
     inherited: bool
     scoped: bool
+    identifies: bool = False
 
 
 @overload
-def option(value: Value[T], *, help: str, inherited: bool = ..., scoped: bool = ...) -> T: ...
+def option(value: Value[T], *, help: str, inherited: bool = ..., scoped: bool = ..., identifies: bool = ...) -> T: ...
 @overload
-def option(value: Value[T], *, default: T, help: str, inherited: bool = ..., scoped: bool = ...) -> T: ...
+def option(
+    value: Value[T], *, default: T, help: str, inherited: bool = ..., scoped: bool = ..., identifies: bool = ...
+) -> T: ...
 def option(
     value: Value[Any],
     *,
@@ -71,6 +75,7 @@ def option(
     help: str,  # noqa: A002 - the field's standard name
     inherited: bool = False,
     scoped: bool = True,
+    identifies: bool = False,
 ) -> Any:
     """Declare a key in an attrs class of options.
 
@@ -80,6 +85,8 @@ def option(
         help: What the key is for, in one sentence.
         inherited: Whether the key may stand in ``[DEFAULT]`` for all sections.
         scoped: Whether ``key@node`` forms are allowed.
+        identifies: Whether guests of one type and one name are different guests where this key differs: where their
+            hypervisor is, for instance.
 
     Returns:
         An attrs field; typed as its value, so that a type checker compares it with the annotation.
@@ -91,8 +98,8 @@ def option(
     >>> Example().start_timeout
     240.0
     """
-    metadata = {_METADATA: (value, help, inherited, scoped)}
-    return attrs.field(default=default, metadata=metadata, kw_only=True)
+    declared = {"value": value, "help": help, "inherited": inherited, "scoped": scoped, "identifies": identifies}
+    return attrs.field(default=default, metadata={_METADATA: declared}, kw_only=True)
 
 
 def options_of(owner: type[Any]) -> Iterator[Option]:
@@ -106,17 +113,9 @@ def options_of(owner: type[Any]) -> Iterator[Option]:
     """
     for field in attrs.fields(owner):
         if _METADATA in field.metadata:
-            value, text, inherited, scoped = field.metadata[_METADATA]
             required = field.default is attrs.NOTHING
-            yield Option(
-                key=field.name,
-                value=value,
-                help=text,
-                required=required,
-                default=None if required else field.default,
-                inherited=inherited,
-                scoped=scoped,
-            )
+            default = None if required else field.default
+            yield Option(key=field.name, required=required, default=default, **field.metadata[_METADATA])
 
 
 def _printable(text: str) -> bool:

@@ -32,7 +32,11 @@ class KvmGuest(Guest):
     """A guest that libvirt runs."""
 
     uri: str = option(
-        uri, default="qemu:///system", inherited=True, help="Which libvirt runs the guest; any hypervisor of libvirt's."
+        uri,
+        default="qemu:///system",
+        inherited=True,
+        identifies=True,
+        help="Which libvirt runs the guest; any hypervisor of libvirt's.",
     )
     shutdown: str = option(
         choice("acpi", "agent", "both"),

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import attrs
 from attrs import frozen
 
 from vmsvc.core.config.model import shortened
 from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.options import options_of
 from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 
 
 def identity(guest: Guest) -> str:
-    """What tells a guest from every other: its type, its name, and what its driver adds.
-
-    What a driver adds, such as where its hypervisor is, may tell two guests of one name apart.
+    """What tells a guest from every other: its type, its name, and the options that its driver says identify it.
 
     Args:
         guest: A container resource.
@@ -24,9 +22,8 @@ def identity(guest: Guest) -> str:
     Returns:
         Equal texts for resources that mean the same guest.
     """
-    common = {field.name for field in attrs.fields(Guest)} - {"name", "type"}
-    telling = [field.name for field in attrs.fields(type(guest)) if field.name not in common]
-    return repr([getattr(guest, attribute) for attribute in telling])
+    telling = [option.key for option in options_of(type(guest)) if option.identifies]
+    return repr([guest.type, guest.name, *(getattr(guest, key) for key in telling)])
 
 
 @frozen
