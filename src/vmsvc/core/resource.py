@@ -129,7 +129,9 @@ class App(Resource):
     start: tuple[str, ...] = option(argv, default=(), help="The command that starts the application.")
     stop: tuple[str, ...] = option(argv, default=(), help="The command that stops it.")
     check: tuple[str, ...] = option(
-        argv, default=(), help="The command that tells its status: exit code 0 is up, 1 is down, others are warn."
+        argv,
+        default=(),
+        help="The command that tells its status: exit code 0 is up, 1 is down, 126, 127 and a signal are unknown, others are warn.",
     )
     start_timeout: float = option(
         some_seconds, default=60.0, inherited=True, help="How long the start command may take."
