@@ -145,6 +145,14 @@ def test_what_the_driver_says_of_its_start(driver, answer, told):
     assert taker.has_set_going is told
 
 
+def test_a_driver_that_does_not_say_is_believed_to_have_done_it(driver):
+    driver.become(C1, UP)
+    driver.start = lambda resource, *, budget_s: None
+    taker = StepTaker(driver_of=lambda _: driver)
+    taker.take(Step(rid=C1, verb=Verb.START, budget_s=0.5), guest())
+    assert taker.has_set_going is True
+
+
 def test_a_start_that_dies_was_this_ones_all_the_same(driver, settle):
     settle(0.0)
     driver.on["start", C1] = lambda: True
