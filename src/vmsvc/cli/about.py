@@ -120,7 +120,7 @@ def _set_mode(call: Call) -> int:
     if table.exists():
         raise UsageError(f"{table} has more to say than a word", hint=f'set mode = "{word}" in its [node] table')
     path = this.config_dir / "node.conf"
-    write_atomically(path, f"{word}\n")
+    write_atomically(path, f"{word}\n", mode=0o644)
     document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     call.screen.answer(document, [plain(f"{path}: {word}")])
     return ExitCode.DONE

@@ -54,7 +54,7 @@ def edit(call: Call) -> int:
         raise Refused(
             f"{path} has changed while you edited it; your draft is {draft}",
             code="refused.changed-meanwhile",
-            hint=f"compare the two, then `vmsvc edit {path.stem}` again",
+            hint=f"compare the two, then `vmsvc edit {shlex.quote(path.stem)}` again",
         )
     write_atomically(path, after)
     draft.unlink()

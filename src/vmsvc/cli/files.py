@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
 from vmsvc.core import config, schema
-from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.config.files import SUFFIXES, ignored_files
+from vmsvc.core.config.legacy import today
+from vmsvc.core.config.model import DEFAULT, did_you_mean
 from vmsvc.core.config.node_file import NODE_FILES
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.options import options_of
@@ -63,10 +66,13 @@ def _reports(call: Call) -> Iterator[_Examined]:
         files = [path for name in NODE_FILES if (path := node.config_dir / name).exists()]
         yield from ((path, None, node.problems if path == files[0] else ()) for path in files)
         call.screen.told.update(node.problems)
+        if ignored := ignored_files(node):
+            yield node.services_dir, None, ignored
         written = session.services()
     for word in written:
-        # A service's name has no slash; `validate web.conf` means the file when there is one, not a service so named.
-        if "/" in word or (Path(word).is_file() and word not in session.services()):
+        # `validate web.conf` means a file here, whether it is there or not, unless a service is so named.
+        is_path = "/" in word or Path(word).is_file() or word.endswith(SUFFIXES)
+        if is_path and word not in session.services():
             yield Path(word), *session.examine(Path(word))
             continue
         names, failures = selection.names_of(session, [word])
@@ -117,7 +123,12 @@ def create(call: Call) -> int:
         template=config.read_text(template) if template else "",
         suffix=".toml" if is_toml else ".conf",
     )
-    return changed(call, path, session.load(arguments.name).problems, f"made; `vmsvc edit {arguments.name}` changes it")
+    return changed(
+        call,
+        path,
+        session.load(arguments.name).problems,
+        f"made; `vmsvc edit {shlex.quote(arguments.name)}` changes it",
+    )
 
 
 def get(call: Call) -> int:
@@ -133,27 +144,31 @@ def get(call: Call) -> int:
     if call.arguments.raw:
         found = config.get_key(config.service_file(session.node, name), key)
     else:
-        found = render.value(_effective(session.load(name), key))
+        found = render.value(_effective(call, session.load(name), key))
     document = schema.document("vmsvc.value/1", {"service": name, "key": key, "value": found})
     call.screen.answer(document, found)
     return ExitCode.DONE
 
 
-def _effective(service: Service, written: str) -> object:
-    """The value of a key for this node, references and defaults included."""
+def _effective(call: Call, service: Service, written: str) -> object:
+    """The value of a key for this node, references and defaults included; an old name means the key of today."""
     from vmsvc.core.config.edit import Address  # noqa: PLC0415
 
     address = Address.parse(written)
-    if address.scope:
+    if address.scope and not call.session.node.is_called(address.scope):
         raise UsageError(f"{written} is what the file says for other nodes", hint="use --raw")
-    owner: Service | Resource = service if address.section == "DEFAULT" else service.resource(address.section)
-    if address.key == "type" and isinstance(owner, Resource):
-        return owner.type
-    known = [option.key for option in options_of(type(owner))]
-    if address.key not in known:
-        hint = did_you_mean(address.key, known, otherwise=f"`vmsvc show {service.name}` lists all keys")
-        raise UsageError(f"{address.section} has no key {address.key!r}", code="usage.no-such-key", hint=hint)
-    return getattr(owner, address.key)
+    section, key = address.section, address.key
+    owner: Service | Resource = service if section == DEFAULT else service.resource(section)
+    known = ["type"] * isinstance(owner, Resource) + [option.key for option in options_of(type(owner))]
+    now = today(section, key, [guest.rid for guest in service.guests])
+    if key not in known and now:
+        section, key = now
+        call.screen.say(f"`{written}` is an old name; it is now `{section}.{key}`")
+        owner = service if section == DEFAULT else service.resource(section)
+    elif key not in known:
+        hint = did_you_mean(key, known, otherwise=f"`vmsvc show {shlex.quote(service.name)}` lists all keys")
+        raise UsageError(f"{section} has no key {key!r}", code="usage.no-such-key", hint=hint)
+    return getattr(owner, key)
 
 
 def set_keys(call: Call) -> int:

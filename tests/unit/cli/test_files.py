@@ -125,6 +125,56 @@ def test_a_wrong_node_file(vmsvc, app, services_dir):
     assert vmsvc("start", "job")[0] == 0
 
 
+def test_files_that_are_read_by_nobody(vmsvc, app, services_dir):
+    (services_dir / "UP.CONF").write_text("[DEFAULT]\n")
+    code, out, _ = vmsvc("validate")
+
+    assert code == 0
+    assert f"warning: {services_dir / 'UP.CONF'}: the file is not read" in out
+    assert "rename it to UP.conf" in vmsvc("status", "UP")[2]
+    code, out, _ = vmsvc("validate", "nosuch.conf")
+    assert (code, "nosuch.conf: cannot be read: No such file" in out) == (2, True)
+
+
+def test_a_pattern_never_means_one_service_only(vmsvc, app, services_dir):
+    (services_dir / "jo[b].conf").write_text(app.read_text())
+
+    assert vmsvc("status", "jo[b]")[1].splitlines()[1].split()[0] == "job"
+    assert vmsvc("create", "a*")[0] == 2
+    assert vmsvc("ls")[1] == "job\n"
+
+
+def test_old_names(vmsvc, services_dir):
+    path = services_dir / "old.env"
+    path.write_text("[DEFAULT]\nnodes = n1\nservice_type = DEV\n")
+
+    assert vmsvc("get", "old", "service_type") == (
+        0,
+        "DEV\n",
+        "vmsvc: `service_type` is an old name; it is now `DEFAULT.env`\n",
+    )
+    assert vmsvc("get", "old", "service_type", "--raw")[1] == "DEV\n"
+    code, _, err = vmsvc("set", "old", "env=PRD")
+    assert (code, "was replaced by DEFAULT.env" in err) == (0, True)
+    assert path.read_text() == "[DEFAULT]\nnodes = n1\nenv = PRD\n"
+    code, _, err = vmsvc("set", "old", "env=PROD")
+    assert (code, "did you mean `PRD`?" in err) == (2, True)
+
+
+def test_get_for_this_node(vmsvc, app):
+    app.write_text(app.read_text() + "start_timeout = 1m\nstart_timeout@n1 = 2m\n")
+
+    assert vmsvc("get", "job", "app#1.start_timeout@N1") == (0, "120\n", "")
+    assert vmsvc("get", "job", "app#1.start_timeout@n2")[0] == 2
+
+
+def test_unset_a_section(vmsvc, app):
+    before = app.read_text()
+    assert vmsvc("set", "job", "ip#1.ipname=a", "ip#1.ipdev=b")[0] == 0
+    assert vmsvc("unset", "job", "ip#1")[0] == 0
+    assert app.read_text() == before + "\n"
+
+
 def test_create_set_get_unset(vmsvc, services_dir):
     code, out, _ = vmsvc("create", "job", "nodes=n1 n2", "app#1.start=sleep 1", "--toml")
     path = services_dir / "job.toml"

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
-import tempfile
 from pathlib import Path
 
 from vmsvc.core.errors import UsageError, VmsvcError
 
 
-def write_atomically(path: Path, text: str, *, replace: bool = True, directory_mode: int = 0o755) -> None:
+def write_atomically(
+    path: Path, text: str, *, replace: bool = True, mode: int = 0o600, directory_mode: int = 0o755
+) -> None:
     """Write a file so that a crash or a full disk leaves the old one intact.
 
-    Mode and owner of the old file are kept; a new file is its owner's alone. A symbolic link stays, and the file it
+    Mode and owner of the old file are kept. A symbolic link stays, and the file it
     leads to is replaced. Directories that are missing are made.
 
     Args:
         path: The file.
         text: Its new text.
         replace: Whether a file may be there already.
+        mode: The mode of a new file, before the process's umask; its owner's alone when not given.
         directory_mode: The mode of the file's directory, where it has to be made.
 
     Raises:
@@ -32,7 +35,8 @@ def write_atomically(path: Path, text: str, *, replace: bool = True, directory_m
     try:
         target = Path(os.path.realpath(path)) if replace else path
         # A hidden file in the same directory: a rename there is atomic, and nobody takes it for a service.
-        descriptor, temporary = tempfile.mkstemp(prefix=".vmsvc-", dir=target.parent)
+        temporary = str(target.parent / f".vmsvc-{secrets.token_hex(8)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - an open descriptor, not a path
             if replace:
                 _keep_owner(file.fileno(), target)

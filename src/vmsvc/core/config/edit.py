@@ -5,17 +5,20 @@ A file is replaced only by one that has been validated, and in one step.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import ModuleType
 
 from attrs import frozen
 
 from vmsvc.core.config import ini_edit, toml_edit
 from vmsvc.core.config.atomic import write_atomically
-from vmsvc.core.config.files import SUFFIXES, check_name, files_of, read_text
+from vmsvc.core.config.files import SUFFIXES, check_service_name, files_of, is_toml, read_text
+from vmsvc.core.config.legacy import old_entries
 from vmsvc.core.config.load import parse_service, read_sections
 from vmsvc.core.config.model import DEFAULT, Findings, did_you_mean, section_name, shortened, split_key
-from vmsvc.core.config.schema import Catalog
+from vmsvc.core.config.schema import SERVICE_OPTIONS, Catalog
 from vmsvc.core.errors import ConfigError, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.node import Node
 from vmsvc.core.options import Raw
@@ -86,9 +89,10 @@ def get_key(path: Path, address: str) -> str:
         ConfigError: The file cannot be read.
     """
     wanted = Address.parse(address)
-    contents = _contents(path, read_text(path))
+    text = read_text(path)
+    contents = _contents(path, text)
     if wanted.identity not in contents:
-        raise _no_such_key(path, wanted, contents)
+        raise _no_such_key(path, text, wanted, contents)
     return _text(contents[wanted.identity])
 
 
@@ -110,17 +114,26 @@ def set_keys(path: Path, settings: Mapping[str, str], node: Node, catalog: Catal
         VmsvcError: The file could not be written.
     """
     text = read_text(path)
+    notes: list[Problem] = []
     for written, value in settings.items():
-        text = _set(path, text, Address.parse(written), value)
-    return _install(path, text, node, catalog)
+        address = Address.parse(written)
+        old_names = old_entries(read_sections(path, text, Findings(str(path))), address.section, address.label)
+        text = _set(path, text, address, value)
+        for section, old in old_names:
+            text = _unset(path, text, Address(section, old.key, old.scope))
+            message = f"`{old.label}` is an old name: it was replaced by {address}"
+            notes.append(
+                Problem(message=message, code="config.legacy-replaced", file=str(path), severity=Severity.NOTE)
+            )
+    return (*notes, *_install(path, text, node, catalog))
 
 
 def unset_keys(path: Path, addresses: Iterable[str], node: Node, catalog: Catalog) -> tuple[Problem, ...]:
-    """Remove keys from a service file; comments and order stay.
+    """Remove keys, or whole sections, from a service file; comments and order stay.
 
     Args:
         path: The service file.
-        addresses: The keys' addresses.
+        addresses: The keys' addresses; a resource's section is removed by its name alone, such as ``container#2``.
         node: The node to validate the result for.
         catalog: What the drivers declare.
 
@@ -129,20 +142,31 @@ def unset_keys(path: Path, addresses: Iterable[str], node: Node, catalog: Catalo
 
     Raises:
         ConfigError: The result would be wrong; the file is unchanged.
-        UsageError: The file does not give one of the keys.
+        UsageError: The file has not one of the keys or sections.
         VmsvcError: The file could not be written.
     """
     text = read_text(path)
     for written in addresses:
-        address = Address.parse(written)
-        before = _contents(path, text)
-        if address.identity not in before:
-            raise _no_such_key(path, address, before)
-        editor = toml_edit if _is_toml(path) else ini_edit
-        text = editor.unset_key(text, address.section, address.label)
-        del before[address.identity]
-        _check_rest(path, before, _contents(path, text), address)
+        section = written.strip()
+        sections = {one.name for one in read_sections(path, text, Findings(str(path)))} - {DEFAULT}
+        # `app` is a key of the service: its section is removed by `edit`, so that nobody removes it by mistake.
+        if section in sections and section not in SERVICE_OPTIONS:
+            rest = {place: raw for place, raw in _contents(path, text).items() if place[0] != section}
+            text = _editor(path).unset_section(text, section)
+            _check_rest(path, rest, _contents(path, text), f"[{section}]")
+        else:
+            text = _unset(path, text, Address.parse(written))
     return _install(path, text, node, catalog)
+
+
+def _unset(path: Path, text: str, address: Address) -> str:
+    before = _contents(path, text)
+    if address.identity not in before:
+        raise _no_such_key(path, text, address, before)
+    text = _editor(path).unset_key(text, address.section, address.label)
+    del before[address.identity]
+    _check_rest(path, before, _contents(path, text), address)
+    return text
 
 
 def create(
@@ -172,43 +196,45 @@ def create(
         ConfigError: The file would be wrong; nothing was made.
         VmsvcError: The file could not be written.
     """
-    if fault := check_name(name):
+    if fault := check_service_name(name):
         raise UsageError(f"the service cannot have its name: {fault}", code="usage.name", hint="choose another name")
     if suffix not in SUFFIXES:
         hint = f"use one of {', '.join(SUFFIXES)}"
         raise UsageError(f"a service file cannot end in {suffix!r}", code="usage.suffix", hint=hint)
     if there := files_of(node, name):
-        hint = f"`vmsvc edit {name}` changes it"
+        hint = f"`vmsvc edit {shlex.quote(name)}` changes it"
         raise UsageError(f"the service {name} is there already, in {there[0]}", code="usage.exists", hint=hint)
     path = node.services_dir / f"{name}{suffix}"
     text = template or f"[{DEFAULT}]\n"
     for written, value in (settings or {}).items():
         text = _set(path, text, Address.parse(written), value)
     _validate(path, text, node, catalog)
-    write_atomically(path, text, replace=False)
+    # As files are that were made by hand: they hold no secrets, and whoever may look should see the services.
+    write_atomically(path, text, replace=False, mode=0o644)
     return path
 
 
 def _set(path: Path, text: str, address: Address, value: str) -> str:
     before = _contents(path, text)
-    editor = toml_edit if _is_toml(path) else ini_edit
-    text = editor.set_key(text, address.section, address.label, value)
+    text = _editor(path).set_key(text, address.section, address.label, value)
     after = _contents(path, text)
     if address.identity not in after or _text(after[address.identity]) != value.strip():
-        hint = "a TOML file can hold any text" if not _is_toml(path) else "write lists as words with single blanks"
-        raise UsageError(
-            f"{path.name} cannot hold {shortened(value, 60)!r} for {address}", code="usage.value", hint=hint
-        )
+        if is_toml(path):
+            why, hint = "the words of a list have single blanks between them", "leave the others out"
+        else:
+            why, hint = ini_edit.trouble(value), "a TOML file can hold any text"
+        reason = f"{path.name} cannot hold {shortened(value, 60)!r} for {address}: {why}"
+        raise UsageError(reason, code="usage.value", hint=hint)
     before[address.identity] = after[address.identity]
     _check_rest(path, before, after, address)
     return text
 
 
-def _check_rest(path: Path, expected: _Contents, found: _Contents, address: Address) -> None:
+def _check_rest(path: Path, expected: _Contents, found: _Contents, address: Address | str) -> None:
     """A last line of defence: an edit changes the key that it was asked to change, and no other."""
     if expected != found:
         reason = f"changing {address} would change other keys of {path}, too"
-        raise VmsvcError(reason, code="failed.edit", hint=f"use `vmsvc edit {path.stem}`")
+        raise VmsvcError(reason, code="failed.edit", hint=f"use `vmsvc edit {shlex.quote(path.stem)}`")
 
 
 def _install(path: Path, text: str, node: Node, catalog: Catalog) -> tuple[Problem, ...]:
@@ -233,14 +259,17 @@ def _contents(path: Path, text: str) -> _Contents:
     }
 
 
-def _no_such_key(path: Path, address: Address, contents: _Contents) -> UsageError:
+def _no_such_key(path: Path, text: str, address: Address, contents: _Contents) -> UsageError:
     names = [str(Address(*identity)) for identity in contents]
-    hint = did_you_mean(str(address), names, otherwise=f"`vmsvc show {path.stem}` lists what there is")
+    hint = did_you_mean(str(address), names, otherwise=f"`vmsvc show {shlex.quote(path.stem)}` lists what there is")
+    sections = read_sections(path, text, Findings(str(path)))
+    for section, old in old_entries(sections, address.section, address.label):
+        hint = f"it is there under its old name, {Address(section, old.key, old.scope)}"
     return UsageError(f"{path} does not give {address}", code="usage.no-such-key", hint=hint)
 
 
-def _is_toml(path: Path) -> bool:
-    return path.suffix.lower() == ".toml"
+def _editor(path: Path) -> ModuleType:
+    return toml_edit if is_toml(path) else ini_edit
 
 
 def _text(raw: Raw) -> str:

@@ -7,6 +7,7 @@ import re
 from vmsvc.core.config import ini
 from vmsvc.core.config.model import Entry, Findings, Section
 
+_TIGHT = re.compile(r"[^=:]*[^=:\s]([=:])[^\s]")
 _HEAD = re.compile(r"(?P<head>[^=:]*[=:][ \t]*)(?P<value>.*?)(?P<tail>\s+;.*)?", re.DOTALL)
 
 
@@ -34,15 +35,41 @@ def set_key(text: str, section: str, label: str, value: str) -> str:
         first = lines[entry.position - 1]
         found = _HEAD.fullmatch(first.rstrip("\r\n"))
         assert found is not None  # the reader found a key here
-        head = found["head"] if found["head"][-1].isspace() else f"{found['head']} "
+        head = found["head"]
+        if not found["value"] and head[-2:-1].isspace():
+            head = f"{head} "  # `key =` is to become `key = value`, and `key=` is to become `key=value`
         new = _lines(head, value, found["tail"] or "", _line_end([first]) if first.endswith(("\r", "\n")) else end)
         lines[entry.position - 1 : entry.end] = new
     else:
         last = max((entry.end for entry in there.entries), default=there.position)
         _end_last_line(lines, end)
-        model = there.entries[-1].position if there.entries else there.position
-        lines[last:last] = _lines(f"{_margin(lines[model - 1])}{label} = ", value, "", end)
+        model = lines[(there.entries[-1] if there.entries else there).position - 1]
+        sign = _TIGHT.match(model)
+        lines[last:last] = _lines(f"{_margin(model)}{label}{sign[1] if sign else ' = '}", value, "", end)
     return "".join(lines)
+
+
+def trouble(value: str) -> str:
+    """What keeps a value from being written in INI.
+
+    Args:
+        value: The value.
+
+    Returns:
+        The reason, to complete a sentence.
+    """
+    first, *more = [line.strip() for line in value.split("\n")]
+    if ini.without_comment(f"= {first}") != f"= {first}".rstrip() or any(
+        ini.without_comment(line) != line for line in more
+    ):
+        return "` ;` begins a comment"
+    if "" in more:
+        return "an empty line ends a value"
+    if any(line.startswith(("#", ";")) for line in more):
+        return "a line that begins with `#` or `;` is a comment"
+    if any(line.startswith("[") for line in more):
+        return "a line that begins with `[` is a section"
+    return "blanks and line ends around a line are not kept"
 
 
 def unset_key(text: str, section: str, label: str) -> str:
@@ -61,6 +88,26 @@ def unset_key(text: str, section: str, label: str) -> str:
     lines = ini.lines_of(text)
     if entry:
         del lines[entry.position - 1 : entry.end]
+    return "".join(lines)
+
+
+def unset_section(text: str, section: str) -> str:
+    """Remove a section with its keys; comments after its last key stay.
+
+    Args:
+        text: The file's text.
+        section: The section's name.
+
+    Returns:
+        The new text; the same where there is no such section.
+    """
+    there = _section(text, section)
+    lines = ini.lines_of(text)
+    if there:
+        end = max((entry.end for entry in there.entries), default=there.position)
+        while end < len(lines) and not lines[end].strip():
+            end += 1
+        del lines[there.position - 1 : end]
     return "".join(lines)
 
 

@@ -5,6 +5,8 @@ Only what maps without loss is here. A key that would have no effect is an unkno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import define, evolve
 
 from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, shortened
@@ -15,11 +17,10 @@ from vmsvc.core.resource import kind_of
 _AUTOSTART = ("autostart_node", "autostart_nodes")
 # Before containers were resources of their own, [DEFAULT] described the only one.
 _CONTAINER_KEYS = {"mode": "type", "vm_name": "name", "guest_os": "guestos"}
-#: The old names and what they are now, for hints.
+_DEFAULT_KEYS = {"service_type": "env", **dict.fromkeys(_AUTOSTART, "orchestrate"), "drpnode": "drpnodes"}
+#: The old names of ``[DEFAULT]``, and what they are now, for hints.
 OLD_NAMES = {
-    "service_type": "`env`",
-    **dict.fromkeys(_AUTOSTART, "`orchestrate = start`"),
-    "drpnode": "`drpnodes`",
+    **{old: f"`{new}`" for old, new in _DEFAULT_KEYS.items()},
     **{old: f"`{new}` in [container#1]" for old, new in _CONTAINER_KEYS.items()},
 }
 _UNIX = frozenset({"linux", "sunos", "solaris", "hp-ux", "hpux", "aix", "freebsd", "openbsd", "darwin"})
@@ -65,6 +66,48 @@ def translate(sections: tuple[Section, ...], findings: Findings) -> tuple[Sectio
             for old in _named(table, *_CONTAINER_KEYS):
                 _move(old, _container_entry(old), table, table, findings)
     return tuple(table.closed() for table in tables)
+
+
+def today(section: str, key: str, containers: Sequence[str]) -> tuple[str, str] | None:
+    """What an old name is now.
+
+    Args:
+        section: The section that the old name stands in.
+        key: The key.
+        containers: The file's container sections.
+
+    Returns:
+        The section and the key of today; ``None`` for a key that is no old name, or one that nobody can tell.
+    """
+    if section == DEFAULT and key in _DEFAULT_KEYS:
+        return DEFAULT, _DEFAULT_KEYS[key]
+    if key in _CONTAINER_KEYS:
+        if kind_of(section) == "container":
+            return section, _CONTAINER_KEYS[key]
+        if section == DEFAULT and len(containers) < 2:  # noqa: PLR2004 - which one is meant must be clear
+            return next(iter(containers), "container#1"), _CONTAINER_KEYS[key]
+    return None
+
+
+def old_entries(sections: Sequence[Section], section: str, label: str) -> list[tuple[str, Entry]]:
+    """What a file says about a key under its old names.
+
+    Args:
+        sections: What the file holds, untranslated.
+        section: The section of today.
+        label: The key of today, with its scope if it has one.
+
+    Returns:
+        The entries, each with its section's name.
+    """
+    containers = [each.name for each in sections if kind_of(each.name) == "container"]
+    return [
+        (each.name, entry)
+        for each in sections
+        for entry in each.entries
+        if (now := today(each.name, entry.key, containers)) and now[0] == section
+        if evolve(entry, key=now[1]).label.casefold() == label.casefold()
+    ]
 
 
 def _translate_default(default: _Table, findings: Findings) -> None:

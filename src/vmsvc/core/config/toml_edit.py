@@ -57,6 +57,23 @@ def unset_key(text: str, section: str, label: str) -> str:
     return document.as_string()
 
 
+def unset_section(text: str, section: str) -> str:
+    """Remove a section with its keys.
+
+    Args:
+        text: The file's text.
+        section: The section's name.
+
+    Returns:
+        The new text; the same where there is no such section.
+    """
+    document = _parsed(text)
+    name = _spelling(document, section, section_name)
+    if name in document:
+        del document[name]
+    return document.as_string()
+
+
 def _parsed(text: str) -> TOMLDocument:
     import tomlkit  # noqa: PLC0415 - only editing needs it
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415

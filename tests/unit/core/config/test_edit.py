@@ -159,13 +159,26 @@ def test_what_would_be_wrong_is_refused(tmp_path, settings, name, text):
     assert listing(tmp_path) == [name]
 
 
-@pytest.mark.parametrize("value", ["a ; b", "one\n\ntwo", "one\n# two", "one\n[two]"])
-def test_values_that_ini_cannot_hold_are_refused(tmp_path, value):
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("a ; b", "` ;` begins a comment"),
+        ("; b", "` ;` begins a comment"),
+        ("one\n\ntwo", "an empty line"),
+        ("one\n# two", "is a comment"),
+        ("one\n[two]", "is a section"),
+        ("one\n  two", "blanks"),
+        ("one\rtwo", "blanks and line ends"),
+    ],
+)
+def test_values_that_ini_cannot_hold_are_refused(tmp_path, value, why):
     file = tmp_path / "web.conf"
     file.write_text("[DEFAULT]\ncomment = x\n")
 
-    with pytest.raises(UsageError, match="cannot hold"):
+    with pytest.raises(UsageError, match="cannot hold") as raised:
         set_keys(file, {"comment": value}, NODE, CATALOG)
+
+    assert why in raised.value.message
 
     assert file.read_text() == "[DEFAULT]\ncomment = x\n"
 
@@ -188,6 +201,83 @@ def test_a_key_that_is_not_there(tmp_path):
 
     assert raised.value.code == "usage.no-such-key"
     assert raised.value.hint == "did you mean `DEFAULT.app`?"
+
+
+@pytest.mark.parametrize(
+    ("before", "settings", "after"),
+    [
+        ("[DEFAULT]\napp=a\n", {"app": "b", "comment": "c"}, "[DEFAULT]\napp=b\ncomment=c\n"),
+        ("[DEFAULT]\napp:a\n", {"app": "b", "comment": "c"}, "[DEFAULT]\napp:b\ncomment:c\n"),
+        ("[DEFAULT]\napp =\n", {"app": "b"}, "[DEFAULT]\napp = b\n"),
+        ("[DEFAULT]\napp=\n", {"app": "b"}, "[DEFAULT]\napp=b\n"),
+    ],
+)
+def test_ini_style_stays(tmp_path, before, settings, after):
+    file = tmp_path / "web.conf"
+    file.write_text(before)
+
+    set_keys(file, settings, NODE, CATALOG)
+
+    assert file.read_text() == after
+
+
+OLD = "[DEFAULT]\nnodes = n1.example.com n2\nservice_type = DEV\nmode = kvm\nvm_name = vm1\nvm_name@n2 = vm2\nautostart_node = n1\n"
+
+
+def test_setting_a_key_replaces_its_old_name(tmp_path):
+    file = tmp_path / "old.env"
+    file.write_text(OLD)
+
+    problems = set_keys(file, {"env": "PRD", "container#1.name": "vm3", "orchestrate": "no"}, NODE, CATALOG)
+
+    assert file.read_text() == (
+        "[DEFAULT]\nnodes = n1.example.com n2\nmode = kvm\nvm_name@n2 = vm2\nenv = PRD\norchestrate = no\n\n[container#1]\nname = vm3\n"
+    )
+    assert [problem.message for problem in problems if problem.code == "config.legacy-replaced"] == [
+        "`service_type` is an old name: it was replaced by DEFAULT.env",
+        "`vm_name` is an old name: it was replaced by container#1.name",
+        "`autostart_node` is an old name: it was replaced by DEFAULT.orchestrate",
+    ]
+    with pytest.raises(UsageError) as raised:
+        get_key(file, "container#1.type")
+    assert raised.value.hint == "it is there under its old name, DEFAULT.mode"
+
+
+def test_another_container_does_not_take_over_old_names(tmp_path):
+    file = tmp_path / "old.env"
+    file.write_text(OLD)
+
+    with pytest.raises(ConfigError):
+        set_keys(file, {"container#2.type": "kvm", "container#2.name": "b"}, NODE, CATALOG)
+
+    assert file.read_text() == OLD
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "after"),
+    [
+        ("w.conf", "[DEFAULT]\n[ip]\nipname=a\nipdev=b\n\n# next\n[vmdg]\n[container#1]\ntype=kvm\n",
+         "[DEFAULT]\n# next\n[vmdg]\n[container#1]\ntype=kvm\n"),
+        ("w.toml", "[DEFAULT]\n[ip]\nipname='a'\nipdev='b'\n", "[DEFAULT]\n"),
+    ],
+)  # fmt: skip
+def test_a_section_is_removed_by_its_name(tmp_path, name, text, after):
+    file = tmp_path / name
+    file.write_text(text)
+
+    unset_keys(file, ["ip"], NODE, CATALOG)
+
+    assert file.read_text() == after
+
+
+def test_a_key_of_the_service_is_never_taken_for_a_section(tmp_path):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\n[app]\nstart = a\n")
+
+    with pytest.raises(UsageError, match=r"does not give DEFAULT\.app"):
+        unset_keys(file, ["app"], NODE, CATALOG)
+    with pytest.raises(UsageError, match="does not give"):
+        unset_keys(file, ["DEFAULT"], NODE, CATALOG)
 
 
 WORDS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), max_size=20).map(str.strip)
@@ -284,7 +374,9 @@ def test_create(tmp_path):
 
     assert path == service_file(node, "web")
     assert path.read_text() == "[DEFAULT]\napp = ERP\n\n[container#1]\ntype = kvm\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644 & ~umask
     with pytest.raises(UsageError, match="is there already"):
         create(node, "web", CATALOG, suffix=".toml")
     with pytest.raises(UsageError, match="is there already"):
