@@ -13,6 +13,10 @@ def test_defaults():
     assert (found["uri"], found["shutdown"]) == ("qemu:///system", "both")
 
 
+def test_where_libvirt_is_tells_guests_apart_and_nothing_else_does():
+    assert [option.key for option in options_of(KvmGuest) if option.identifies] == ["uri"]
+
+
 @pytest.mark.parametrize(
     ("text", "driver", "local", "session"),
     [

@@ -41,7 +41,7 @@ class Drivers:
     def __init__(self, node: Node, host: Callable[[], Host], classes: Mapping[tuple[str, str], DriverClass]) -> None:
         self._node = node
         self._host = host
-        self._classes = {**OWN, **classes}
+        self._classes = {**classes, **OWN}
         self._made: dict[tuple[str, str], Driver[Any]] = {}
         self._making = threading.Lock()
 

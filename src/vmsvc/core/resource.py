@@ -131,7 +131,8 @@ class App(Resource):
     check: tuple[str, ...] = option(
         argv,
         default=(),
-        help="The command that tells its status: exit code 0 is up, 1 is down, 126, 127 and a signal are unknown, others are warn.",
+        help="The command that tells its status: exit code 0 is up, 1 is down; a signal, 126 and 127 are unknown; "
+        "others are warn.",
     )
     start_timeout: float = option(
         some_seconds, default=60.0, inherited=True, help="How long the start command may take."
