@@ -13,11 +13,14 @@ Example::
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+# As in the typing module, whose own import would be most of what this one costs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from vmsvc.core.config import Catalog
     from vmsvc.core.contract import GuestDisk, Sizes
     from vmsvc.core.errors import (

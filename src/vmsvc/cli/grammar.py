@@ -52,7 +52,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
         "--color", choices=("auto", "always", "never"), default=suppress, help="colours; auto: on a terminal"
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", default=suppress, help="log what is run to standard error"
+        "-v", "--verbose", action="store_true", default=suppress, help="log what is asked and run to standard error"
     )
 
 
@@ -114,7 +114,7 @@ def _looking(commands: _Commands) -> None:
         "status",
         "looking:status",
         "tell whether services are up",
-        about="One line for each service, and beneath it what keeps it from being plainly up or down.",
+        about="One line for each service, and beneath it whatever is not plainly up or down.",
         examples=("vmsvc status", "vmsvc status web 'db*'", "vmsvc status --format json web"),
     )
     _names(status, required=False)

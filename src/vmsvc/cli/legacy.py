@@ -80,7 +80,7 @@ class Legacy(Parser):
         self.add_argument("--local", action="store_true", help="this node only; so it is in any case")
         self.add_argument("--force", action="store_true", help=argparse.SUPPRESS)
         self.add_argument("--version", action="version", version=f"vmsvc {__version__}")
-        self.add_argument("-v", "--verbose", action="store_true", help="log what is run to standard error")
+        self.add_argument("-v", "--verbose", action="store_true", help="log what is asked and run to standard error")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse words of the old grammar.

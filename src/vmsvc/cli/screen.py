@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
+    import logging
+
     from rich.console import Console
 
     from vmsvc.core.errors import Problem
@@ -195,7 +197,9 @@ class Screen:
         self.json = arguments.format == "json"
         self.out = Stream(sys.stdout, arguments.color)
         self.err = Stream(sys.stderr, arguments.color)
-        logging.basicConfig(format=f"{self.prog}: %(levelname)s: %(message)s", stream=sys.stderr)
+        handler = logging.Handler()
+        handler.emit = self._log  # type: ignore[method-assign]
+        logging.basicConfig(handlers=[handler])
         if arguments.verbose:
             logging.getLogger("vmsvc").setLevel(logging.DEBUG)
 
@@ -238,6 +242,10 @@ class Screen:
         """
         if not self.json:
             self.err.write(plain(f"{self.prog}: {text}"))
+
+    def _log(self, record: logging.LogRecord) -> None:
+        """Write what is logged as all else is written: no guest's word moves the cursor, no reader who left ends it."""
+        self.err.write(plain(f"{self.prog}: {record.levelname.lower()}: {record.getMessage()}"))
 
     def fail(self, problems: Sequence[Problem]) -> None:
         """Tell why the command as a whole has failed.
