@@ -12,7 +12,7 @@ from types import ModuleType
 
 from attrs import frozen
 
-from vmsvc.core.config import ini_edit, toml_edit
+from vmsvc.core.config import ini, toml
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.config.files import SUFFIXES, check_service_name, files_of, is_toml, read_text
 from vmsvc.core.config.legacy import old_entries
@@ -114,12 +114,15 @@ def set_keys(path: Path, settings: Mapping[str, str], node: Node, catalog: Catal
         VmsvcError: The file could not be written.
     """
     text = read_text(path)
+    # What an old name means is told by the file as it was: a container that is being added must not take it over.
+    before = read_sections(path, text, Findings(str(path)))
     notes: list[Problem] = []
     for written, value in settings.items():
         address = Address.parse(written)
-        old_names = old_entries(read_sections(path, text, Findings(str(path))), address.section, address.label)
         text = _set(path, text, address, value)
-        for section, old in old_names:
+        for section, old in old_entries(before, address.section, address.label):
+            if (section, *old.identity) not in _contents(path, text):
+                continue
             text = _unset(path, text, Address(section, old.key, old.scope))
             message = f"`{old.label}` is an old name: it was replaced by {address}"
             notes.append(
@@ -222,7 +225,7 @@ def _set(path: Path, text: str, address: Address, value: str) -> str:
         if is_toml(path):
             why, hint = "the words of a list have single blanks between them", "leave the others out"
         else:
-            why, hint = ini_edit.trouble(value), "a TOML file can hold any text"
+            why, hint = ini.trouble(value), "a TOML file can hold any text"
         reason = f"{path.name} cannot hold {shortened(value, 60)!r} for {address}: {why}"
         raise UsageError(reason, code="usage.value", hint=hint)
     before[address.identity] = after[address.identity]
@@ -269,7 +272,7 @@ def _no_such_key(path: Path, text: str, address: Address, contents: _Contents) -
 
 
 def _editor(path: Path) -> ModuleType:
-    return toml_edit if is_toml(path) else ini_edit
+    return toml if is_toml(path) else ini
 
 
 def _text(raw: Raw) -> str:

@@ -15,7 +15,7 @@ from vmsvc.core.config import (
     Catalog,
     create,
     get_key,
-    ini_edit,
+    ini,
     load_service,
     service_file,
     set_keys,
@@ -288,10 +288,10 @@ def test_setting_then_unsetting_gives_the_text_back(pairs, key, value):
     keys = dict(pairs)
     text = "[DEFAULT]\n# a comment\n" + "".join(f"  {label} = {words}\n" for label, words in keys.items()) + "\n[ip]\n"
 
-    changed = ini_edit.set_key(text, "DEFAULT", "new@x", value)
+    changed = ini.set_key(text, "DEFAULT", "new@x", value)
 
     assert f"new@x = {value}".rstrip() in changed
-    assert ini_edit.unset_key(changed, "DEFAULT", "new@x") == text
+    assert ini.unset_key(changed, "DEFAULT", "new@x") == text
 
 
 # --- writing -----------------------------------------------------------------------------------------------------------
