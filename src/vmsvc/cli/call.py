@@ -53,13 +53,10 @@ class Call:
             return
         self.session.close()
         # Most commands go on without the node's host mode; none of them may hide that it is not known.
-        if "node" in self.session.__dict__ and (problems := set(self.session.node.problems) - self.screen.told):
-            from attrs import evolve  # noqa: PLC0415
-
-            from vmsvc.core.errors import Severity  # noqa: PLC0415
-
-            for problem in problems:
-                self.screen.tell(evolve(problem, severity=Severity.WARNING))
+        if "node" in self.session.__dict__:
+            for problem in self.session.node.problems:
+                if problem not in self.screen.told:
+                    self.screen.tell(problem.as_warning())
 
 
 def run(parser: Parser, words: Sequence[str]) -> int:

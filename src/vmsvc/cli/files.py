@@ -163,8 +163,8 @@ def _effective(call: Call, service: Service, written: str) -> object:
     now = today(section, key, [guest.rid for guest in service.guests])
     if key not in known and now:
         section, key = now
-        call.screen.say(f"`{written}` is an old name; it is now `{section}.{key}`")
         owner = service if section == DEFAULT else service.resource(section)
+        call.screen.say(f"`{written}` is an old name; it is now `{section}.{key}`")
     elif key not in known:
         hint = did_you_mean(key, known, otherwise=f"`vmsvc show {shlex.quote(service.name)}` lists all keys")
         raise UsageError(f"{section} has no key {key!r}", code="usage.no-such-key", hint=hint)

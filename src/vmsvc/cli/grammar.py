@@ -255,12 +255,14 @@ def _files(commands: _Commands) -> None:
     unset = commands.add(
         "unset",
         "files:unset_keys",
-        "remove keys from a service's file",
-        examples=("vmsvc unset web comment",),
+        "remove keys, or whole sections, from a service's file",
+        examples=("vmsvc unset web comment", "vmsvc unset web container#2"),
         more="keys",
     )
     _name(unset)
-    completed(unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys"), "keys")
+    completed(
+        unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys; SECTION alone removes it"), "keys"
+    )
 
 
 def _about(commands: _Commands) -> None:

@@ -60,6 +60,10 @@ class Problem:
     key: str = ""
     severity: Severity = Severity.ERROR
 
+    def as_warning(self) -> Problem:
+        """The same, for a command that can do without what is wrong."""
+        return evolve(self, severity=Severity.WARNING)
+
     def __str__(self) -> str:
         """Read as ``FILE: [SECTION] KEY: message (hint)``, leaving out what is empty."""
         place = " ".join(part for part in (f"[{self.section}]" if self.section else "", self.key) if part)
