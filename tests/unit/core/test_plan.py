@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tests.support import NODE, guest, resource, seen, service
-from vmsvc.core.errors import ExitCode, Refused, Undetermined, UsageError
+from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Undetermined, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.plan import Step, plan, undo
 from vmsvc.core.rules import Consent
@@ -235,6 +235,23 @@ def test_only_production_starts_on_production(mode, env, refused):
     node = Node(name="n1", mode=mode)
     assert codes(down_plan(node=node, env=env)) == (["refused.host-mode"] if refused else [])
     assert codes(down_plan("stop", node=node, env=env)) == []
+
+
+def test_an_unknown_host_mode_refuses_a_start_and_nothing_else():
+    node = Node(name="n1", problems=(Problem(message="`PROD` is no host mode", code="config.node"),))
+    one = guest(1)
+
+    for phase, exit_code, error in (
+        (Phase.STOPPED, ExitCode.USAGE, ConfigError),
+        (Phase.UNKNOWN, ExitCode.USAGE, ConfigError),
+        (Phase.PAUSED, ExitCode.REFUSED, Refused),  # a rule counts more than what is not known
+    ):
+        made = plan("start", service(one), node, {one.rid: seen(phase)})
+        assert "config.node" in codes(made)
+        assert made.exit_code is exit_code
+        with pytest.raises(error):
+            made.raise_if_refused()
+    assert codes(plan("stop", service(one), node, {one.rid: seen(Phase.RUNNING)})) == []
 
 
 @pytest.mark.parametrize("rid", ["container#1", "vmdg", "disk#1"])
