@@ -19,7 +19,7 @@ T = TypeVar("T")
 #: How many services are worked on at once, unless the operator says otherwise.
 WIDTH = 10
 #: How often the waiting thread looks around, in seconds.
-_POLL_S = 0.2
+_POLL_S = 0.05
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -58,6 +58,7 @@ def each(
         with contextlib.suppress(queue.Empty):
             index, result = done.get(timeout=_POLL_S)
             results[index] = result
+    meanwhile()
     return [results[index] for index in range(len(items))]
 
 

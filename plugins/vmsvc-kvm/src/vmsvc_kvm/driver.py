@@ -35,6 +35,8 @@ T = TypeVar("T")
 # How long a guest's agent may take before the power button is tried: it answers at once or not at all, but libvirt
 # then waits for the guest to be off.
 AGENT_PATIENCE_S = 5.0
+# What a request to shut down is to bring about; libvirt refuses one to a guest that goes down by itself.
+GOING_DOWN = AT_REST | {Phase.STOPPING}
 # What a start is to bring about.
 AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
 # How people bring back a guest that somebody has put to sleep.
@@ -151,7 +153,7 @@ class KvmDriver:
 
     def _press(self, guest: KvmGuest, flags: int, deadline: float) -> None:
         def press(connection: Connection) -> None:
-            _bring(connection, guest, AT_REST, lambda: connection.shutdown(guest.name, flags))
+            _bring(connection, guest, GOING_DOWN, lambda: connection.shutdown(guest.name, flags))
 
         ask(self._lane(guest, "stop"), press, budget_s=deadline - time.monotonic())
 
@@ -165,12 +167,12 @@ class KvmDriver:
         left = deadline - time.monotonic()
         # One request at a time, however often the core asks again: libvirt would only queue them.
         way = self._lane(guest, "agent", max_abandoned=1)
+
+        def ask_agent(connection: Connection) -> None:
+            _bring(connection, guest, GOING_DOWN, lambda: connection.shutdown(guest.name, BY_AGENT))
+
         try:
-            ask(
-                way,
-                lambda connection: connection.shutdown(guest.name, BY_AGENT),
-                budget_s=min(left / 2, AGENT_PATIENCE_S) if either else left,
-            )
+            ask(way, ask_agent, budget_s=min(left / 2, AGENT_PATIENCE_S) if either else left)
         except Undetermined as silence:
             if silence.code == "undetermined.timeout":
                 return True  # asked, and not answered yet
