@@ -17,9 +17,7 @@ from vmsvc_null import Hypervisor, NullDriver, NullGuest
 from vmsvc_null.__main__ import main
 from vmsvc_null.driver import PHASES
 
-from vmsvc import hookspecs
-from vmsvc.core.options import options_of
-from vmsvc.core.plugins import load_plugins
+import vmsvc
 from vmsvc.driver import Context, DriverError, Node, Phase, Status, Undetermined
 
 
@@ -41,7 +39,8 @@ def driver(node):
 
 
 def guest(service="web", **options):
-    return NullGuest(service=service, rid="container", kind="container", type="null", **options)
+    named = {"name": service, **options}  # a guest has a name by the time that a driver sees it
+    return NullGuest(service=service, rid="container", kind="container", type="null", **named)
 
 
 def phase(driver, resource, budget_s=5.0):
@@ -53,11 +52,19 @@ def wait_for(driver, resource, wanted, budget_s=10.0):
     assert seen.phase is wanted, seen
 
 
-def test_the_plugin_is_found_and_keeps_the_contract():
-    host = load_plugins(hookspecs, environment={})
-    [report] = [report for report in host.reports if report.distribution == "vmsvc-null"]
-    assert (str(report.state), report.reason) == ("ok", "")
-    assert host.drivers["container", "null"] is NullDriver
+def test_the_plugin_is_found_and_keeps_the_contract(tmp_path):
+    with vmsvc.Session({"VMSVC_ROOT": str(tmp_path)}) as session:
+        [report] = [report for report in session.plugins if report.distribution == "vmsvc-null"]
+        assert (str(report.state), report.reason) == ("ok", "")
+        assert session.catalog.classes["container", "null"] is NullGuest
+
+
+def test_a_guest_is_called_as_its_service_unless_the_file_says_otherwise(tmp_path):
+    services = tmp_path / "etc/vmsvc/services"
+    services.mkdir(parents=True)
+    (services / "web.conf").write_text("[container#1]\ntype = null\n[container#2]\ntype = null\nname = db\n")
+    with vmsvc.Session({"VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n1"}) as session:
+        assert [guest.script.name for guest in session.load("web").guests] == ["web", "db"]
 
 
 def test_making_it_opens_nothing(node, monkeypatch):
@@ -304,11 +311,14 @@ def test_facts_of_a_guest(driver, tmp_path):
     assert json.loads(driver.definition(web, budget_s=5))["name"] == "www"
 
 
-def test_scripted_verbs_are_checked_when_they_are_read():
-    value = {option.key: option for option in options_of(NullGuest)}["fail"]
-    assert value.value.parse("start, kill") == ("start", "kill")
-    with pytest.raises(ValueError, match="no such verb: sing"):
-        value.value.parse("start sing")
+def test_scripted_verbs_are_checked_when_they_are_read(tmp_path):
+    file = tmp_path / "web.conf"
+    with vmsvc.Session({"VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n1"}) as session:
+        file.write_text("[container#1]\ntype = null\nfail = start, kill\n")
+        assert [guest.fail for guest in session.load(file).guests] == [("start", "kill")]
+        file.write_text("[container#1]\ntype = null\nfail = start sing\n")
+        with pytest.raises(vmsvc.ConfigError, match="no such verb: sing"):
+            session.load(file)
 
 
 # --- processes -------------------------------------------------------------------------------------------------------

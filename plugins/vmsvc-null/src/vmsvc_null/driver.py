@@ -86,7 +86,7 @@ class NullGuest(Guest):
     def script(self) -> Machine:
         """The guest as the hypervisor's client library describes it."""
         return Machine(
-            name=self.name or self.service,
+            name=self.name,
             phase=self.initial,
             start_delay=self.start_delay,
             stop_delay=self.stop_delay,
