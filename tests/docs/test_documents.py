@@ -5,10 +5,15 @@ The examples themselves are collected from the documents, by the conftest.py at 
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,11 @@ import pytest
 from docs import examples, generate
 from vmsvc.cli import grammar
 from vmsvc.core.errors import UsageError
+from vmsvc.core.resource import Guest
+from vmsvc.core.rules import Ruling, judge
+from vmsvc.core.status import Evidence, Observation, Phase
+from vmsvc.core.transport.local import LocalHost
+from vmsvc.core.verb import Verb
 
 TREE = Path(__file__).parents[2]
 PAGES = [TREE / "README.md", TREE / "CONTRIBUTING.md", *sorted(TREE.glob("docs/**/*.md"))]
@@ -86,6 +96,51 @@ def test_code_to_copy_is_strictly_typed(tmp_path, name):
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
     assert files
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_the_phases_mean_what_the_table_for_authors_says():
+    starts = {
+        "nothing to do": Ruling.NEEDLESS,
+        "starts": Ruling.DO,
+        "refuses": Ruling.FORBIDDEN,
+        "cannot tell: exit code 4": Ruling.UNKNOWN,
+    }
+    stops = {**starts, "asks, then forces": Ruling.DO, "forces at once": Ruling.UNHEARD}
+    guest = Guest(service="web", rid="container#1", kind="container", type="null", name="web")
+    told, ruled = {}, {}
+    rows = re.findall(
+        r"^\| (`[A-Z` ]+`) \| (\w+) \| ([^|]+) \| ([^|]+) \|$",
+        (TREE / "docs/how-to/write-a-driver.md").read_text(),
+        re.MULTILINE,
+    )
+    for phases, status, start, stop in rows:
+        for phase in re.findall(r"\w+", phases):
+            told[phase] = status, starts[start], stops[stop]
+    for phase in set(Phase) - {Phase.INAPPLICABLE}:  # which no guest has
+        seen = Observation(phase=phase, state="", evidence=Evidence(probe=""))
+        rulings = [judge(verb, guest, seen, ()).ruling for verb in (Verb.START, Verb.STOP)]
+        ruled[phase.name] = str(phase.status), *rulings
+    assert told == ruled
+
+
+def test_what_the_page_launches_outlives_its_command(tmp_path):
+    page = (TREE / "docs/how-to/write-a-driver.md").read_text()
+    [shown] = re.findall(r"`(\[\"setsid\".*?), \"my-hypervisor\"", page)
+    script = "echo $$; echo $$ >$0; exec sleep 60"
+    pid_file = tmp_path / "pid"
+    with contextlib.closing(LocalHost()) as host:
+        launched = host.run([*ast.literal_eval(f"{shown}]"), "sh", "-c", script, str(pid_file)], budget_s=10)
+    assert (launched.code, launched.out) == (0, "")
+    deadline = time.monotonic() + 10
+    while not (pid_file.exists() and pid_file.read_text().endswith("\n")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    pid = int(pid_file.read_text())
+    try:
+        assert os.getsid(pid) == pid
+        assert {str(Path(f"/proc/{pid}/fd/{number}").readlink()) for number in range(3)} == {os.devnull}
+    finally:
+        os.kill(pid, signal.SIGKILL)  # fails where it has not outlived the host
 
 
 def test_the_driver_to_copy_is_small():
