@@ -29,7 +29,7 @@ from vmsvc.core.config import (
 )
 from vmsvc.core.contract import Capability
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import Problem, Refused, Severity, UsageError
+from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
 from vmsvc.core.executor import Executor
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.inventory import GuestFacts, ask, facts_of
@@ -391,11 +391,12 @@ class Session:
             DriverError: A guest is not known on this node, so its disks are not known either.
             Undetermined: A hypervisor did not answer.
         """
-        rows = [
-            row
-            for guest in service.guests
-            for row in schema.disks(guest, ask(guest, self._drivers.of_guest(guest), Capability.DISKS))
-        ]
+        rows: list[schema.Data] = []
+        for guest in service.guests:
+            try:
+                rows += schema.disks(guest, ask(guest, self._drivers.of_guest(guest), Capability.DISKS))
+            except VmsvcError as error:
+                raise type(error)(problems=[error.within(section=guest.rid, file=str(service.file))]) from error
         return self._store.add(service.name, "disks", self.node.name, rows)
 
     def stored(self, service: Service, topic: str) -> Snapshot | None:

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from vmsvc_kvm.processes import stopped_guests
+from vmsvc_kvm.processes import living_guests, stopped_guests
 
 UUID = "0d7c2e6a-1c5f-4b43-9d3d-7f1f6ad9b001"
 
@@ -42,3 +42,17 @@ def test_what_cannot_be_read_changes_nothing(tmp_path):
 
     (tmp_path / "12/cmdline").write_text(f"qemu\0-uuid\0{UUID}\0-uuid")
     assert stopped_guests(tmp_path) == {UUID: (12, "SIGSTOP")}
+
+
+def test_living_guests_are_those_whose_process_is_no_zombie():
+    argv = [sys.executable, "-c", "import time; time.sleep(60)", "-uuid", UUID]
+    with subprocess.Popen(argv) as process:
+        try:
+            deadline = time.monotonic() + 5
+            while UUID not in living_guests() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert UUID in living_guests()
+        finally:
+            process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert UUID not in living_guests()

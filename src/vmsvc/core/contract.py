@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import instance_of, optional
 
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest, Resource
@@ -208,18 +209,18 @@ class GuestDisk:
         persistent: Whether the guest will have it at its next start.
     """
 
-    target: str
-    kind: str
-    source: str
-    bus: str = ""
-    device: str = "disk"
-    serial: str = ""
-    wwn: str = ""
-    size_bytes: int | None = None
-    readonly: bool = False
-    shareable: bool = False
-    live: bool = False
-    persistent: bool = False
+    target: str = field(validator=instance_of(str))
+    kind: str = field(validator=instance_of(str))
+    source: str = field(validator=instance_of(str))
+    bus: str = field(default="", validator=instance_of(str))
+    device: str = field(default="disk", validator=instance_of(str))
+    serial: str = field(default="", validator=instance_of(str))
+    wwn: str = field(default="", validator=instance_of(str))
+    size_bytes: int | None = field(default=None, validator=optional(instance_of(int)))
+    readonly: bool = field(default=False, validator=instance_of(bool))
+    shareable: bool = field(default=False, validator=instance_of(bool))
+    live: bool = field(default=False, validator=instance_of(bool))
+    persistent: bool = field(default=False, validator=instance_of(bool))
 
 
 @runtime_checkable
@@ -278,8 +279,8 @@ class Sizes:
         memory_mib: Memory in MiB.
     """
 
-    vcpus: int
-    memory_mib: int
+    vcpus: int = field(validator=instance_of(int))
+    memory_mib: int = field(validator=instance_of(int))
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from typing import Any
 
 from vmsvc.core.apps import AppDriver
 from vmsvc.core.contract import Context, Driver
-from vmsvc.core.errors import Undetermined
+from vmsvc.core.errors import Undetermined, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
@@ -99,8 +99,7 @@ class Drivers:
                     )
                 except Exception as error:
                     raise Undetermined(
-                        f"there is no working driver for {kind} resources of type {technology}: "
-                        f"{type(error).__name__}: {error}",
+                        f"there is no working driver for {kind} resources of type {technology}: {told(error)}",
                         code="undetermined.driver-defect",
                         hint="see `vmsvc drivers`",
                     ) from error

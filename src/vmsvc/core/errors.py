@@ -71,6 +71,19 @@ class Problem:
         return f"{prefix}{self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+def told(error: BaseException) -> str:
+    """A foreign exception in words: its class and its text, even where the text itself raises.
+
+    Args:
+        error: What was raised.
+    """
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a defect of a defect
+        text = "it has no text"
+    return f"{type(error).__name__}: {text}"
+
+
 class VmsvcError(Exception):
     """Base of all errors that vmsvc raises on purpose.
 

@@ -9,21 +9,38 @@ from typing import Any
 from attrs import frozen
 
 from vmsvc.core.contract import Capability, Driver, GuestDisk, Sizes
-from vmsvc.core.errors import Undetermined, VmsvcError
+from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S
 from vmsvc.core.resource import Guest
 
 #: How long each question about a guest may take, in seconds.
 _BUDGET_S = 10.0
-#: The question that belongs to a capability.
+
+
+@frozen
+class _Question:
+    """What answers a capability: a method, and what it returns."""
+
+    method: str
+    answer: type
+    is_list: bool = False
+
+    def checked(self, answer: Any) -> Any:
+        """The answer, lists as tuples; raises ``TypeError`` for what is none."""
+        items = tuple(answer) if self.is_list else (answer,)
+        for item in items:
+            if not isinstance(item, self.answer):
+                raise TypeError(f"{self.method} answered with a {type(item).__name__}, not a {self.answer.__name__}")
+        return items if self.is_list else answer
+
+
 _QUESTIONS = {
-    Capability.DISKS: "disks",
-    Capability.SIZES: "sizes",
-    Capability.DEFINITION: "definition",
-    Capability.CONFIG_FILES: "config_files",
+    Capability.DISKS: _Question("disks", GuestDisk, is_list=True),
+    Capability.SIZES: _Question("sizes", Sizes),
+    Capability.DEFINITION: _Question("definition", str),
+    Capability.CONFIG_FILES: _Question("config_files", Path, is_list=True),
 }
-_LISTS = (Capability.DISKS, Capability.CONFIG_FILES)
 
 
 @frozen(kw_only=True)
@@ -64,15 +81,17 @@ def ask(guest: Guest, driver: Driver[Any], capability: Capability) -> Any:
     """
     if capability not in driver.capabilities:
         return None
-    question: Callable[..., Any] = getattr(driver, _QUESTIONS[capability])
+    question = _QUESTIONS[capability]
+    method: Callable[..., Any] = getattr(driver, question.method)
     name = f"{driver.type} driver"
     try:
-        answer = call_within(name, lambda: question(guest, budget_s=_BUDGET_S), budget_s=_BUDGET_S + GRACE_S)
-        return tuple(answer) if capability in _LISTS else answer
+        return question.checked(
+            call_within(name, lambda: method(guest, budget_s=_BUDGET_S), budget_s=_BUDGET_S + GRACE_S)
+        )
     except VmsvcError:
         raise
     except Exception as error:
-        raise Undetermined(f"the {name} broke off with {type(error).__name__}: {error}") from error
+        raise Undetermined(f"the {name} broke off with {told(error)}") from error
 
 
 def facts_of(guest: Guest, driver: Driver[Any]) -> GuestFacts:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from vmsvc.core.errors import Undetermined
+from vmsvc.core.errors import Undetermined, told
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class _Worker(Generic[C]):
             except Exception as error:  # noqa: BLE001 - it belongs to the caller, who raises it
                 call.error = error
             except BaseException as error:  # noqa: BLE001 - a client that calls sys.exit() must not end the program
-                call.error = Undetermined(f"{self._name} broke off with {type(error).__name__}: {error}")
+                call.error = Undetermined(f"{self._name} broke off with {told(error)}")
             call.done.set()
             del call
         if connected:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from vmsvc.core.contract import BulkObserver, Capability, Driver
-from vmsvc.core.errors import Undetermined, VmsvcError
+from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation, Phase, inapplicable, unknown
@@ -149,7 +149,7 @@ def _look_of(driver: Any, members: Sequence[Resource], *, is_bulk: bool) -> Look
         except VmsvcError as error:
             reason = str(error)
         except BaseException as error:  # noqa: BLE001 - a driver's defect must not become a status, nor end anything
-            reason = f"{type(error).__name__}: {error}"
+            reason = told(error)
         missing = unknown(probe, reason, duration_s=time.monotonic() - began)
         return {key_of(member): _checked(member, answers.get(key_of(member)), missing) for member in members}
 

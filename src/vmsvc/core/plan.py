@@ -180,7 +180,8 @@ def _stopping(resource: Resource, *, kill_only: bool, why: str) -> list[Step]:
     """Ask, then force; whichever the resource has."""
     budgets_s = resource.budgets_s
     steps = []
-    if Verb.STOP in budgets_s and not (kill_only and Verb.KILL in budgets_s):
+    kill_only = (kill_only or budgets_s.get(Verb.STOP) == 0.0) and Verb.KILL in budgets_s
+    if Verb.STOP in budgets_s and not kill_only:
         steps.append(Step(rid=resource.rid, verb=Verb.STOP, budget_s=budgets_s[Verb.STOP], why=why))
     if Verb.KILL in budgets_s:
         budget_s = budgets_s[Verb.KILL]

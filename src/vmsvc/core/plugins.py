@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -23,6 +23,9 @@ import pluggy
 from attrs import evolve, frozen
 
 from vmsvc.core.contract import ROLES, SUPPORTED_APIS, Capability, Driver
+from vmsvc.core.errors import Undetermined, told
+from vmsvc.core.lane import call_within
+from vmsvc.core.options import options_of
 from vmsvc.core.resource import KINDS
 
 #: The entry-point group of plugins, which is also pluggy's project name.
@@ -33,7 +36,9 @@ DISABLE_VARIABLE = "VMSVC_DISABLE_PLUGINS"
 AnyDriver = type[Driver[Any]]
 
 _log = logging.getLogger(__name__)
-_VERBS = ("observe", "start", "stop", "kill", "close")
+_VERBS = ("observe", "start", "stop", "kill")
+#: How long a plugin may take to be imported, and to name its drivers, in seconds.
+_PATIENCE_S = 3.0
 
 
 class PluginState(str, enum.Enum):
@@ -222,7 +227,7 @@ def _load(
 ) -> list[AnyDriver]:
     """Import a plugin, register its hooks, and ask it for its drivers."""
     with _foreign_code("it cannot be imported"):
-        plugin = entry_point.load()
+        plugin = _in_time(report, entry_point.load)
     if not inspect.ismodule(plugin):
         raise _Quarantined(f"its entry point must name a module, not {type(plugin).__name__}: {entry_point.value}")
     # Two distributions may bring the very same module: its hooks count once, and its types are claimed by both.
@@ -230,8 +235,28 @@ def _load(
         _register(plugin, manager, _registered_name(report))
     others = manager.get_plugins() - {plugin}
     with _foreign_code("its hook vmsvc_drivers failed"):
-        answers = manager.subset_hook_caller("vmsvc_drivers", others)()
+        answers = _in_time(report, manager.subset_hook_caller("vmsvc_drivers", others))
         return [driver for answer in answers for driver in answer]
+
+
+def _in_time(report: PluginReport, work: Callable[[], Any]) -> Any:
+    """Run code of a plugin, and go on without it when it hangs: one bad plugin must not take every command along."""
+
+    def attempt() -> tuple[Any, BaseException | None]:
+        try:
+            return work(), None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised where it can be blamed
+            return None, error
+        except BaseException as error:  # noqa: BLE001 - not the operator's Ctrl-C: that goes to the main thread
+            return None, RuntimeError(told(error))
+
+    try:
+        result, error = call_within(f"plugin {report.name}", attempt, budget_s=_PATIENCE_S)
+    except Undetermined:
+        raise _Quarantined(f"it did not load within {_PATIENCE_S:g} s") from None
+    if error is not None:
+        raise error
+    return result
 
 
 @contextlib.contextmanager
@@ -315,9 +340,24 @@ def _check_shape(driver: type, label: str) -> None:
     record = getattr(driver, "options", None)
     if not (inspect.isclass(record) and issubclass(record, KINDS[kind])):
         raise _Quarantined(f"{label}.options must be a subclass of {KINDS[kind].__name__}, not {record!r}")
-    missing = [verb for verb in _VERBS if not callable(getattr(driver, verb, None))]
+    own_keys = {option.key for option in options_of(KINDS[kind])}
+    declared = vars(record).get("__annotations__", {}) if record is not KINDS[kind] else {}
+    if taken := sorted(own_keys.intersection(declared)):
+        raise _Quarantined(f"{record.__name__} declares keys anew that are vmsvc's own: {', '.join(taken)}")
+    missing = [verb for verb in (*_VERBS, "close") if not callable(getattr(driver, verb, None))]
     if missing:
         raise _Quarantined(f"{label} lacks {', '.join(missing)}")
+    for verb in _VERBS:
+        _check_signature(getattr(driver, verb), f"{label}.{verb}")
+
+
+def _check_signature(method: Callable[..., object], label: str) -> None:
+    if inspect.iscoroutinefunction(method):
+        raise _Quarantined(f"{label} must not be a coroutine: vmsvc calls drivers from threads")
+    try:
+        inspect.signature(method).bind(object(), object(), budget_s=1.0)
+    except TypeError as error:
+        raise _Quarantined(f"{label} must take (self, resource, *, budget_s): {error}") from None
 
 
 def _common_api(driver: type, label: str) -> int:

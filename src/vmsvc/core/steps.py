@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from attrs import define, field
 
 from vmsvc.core.contract import Capability, Driver
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S, DriverFinder, observe
 from vmsvc.core.plan import Step
@@ -78,7 +78,8 @@ class StepTaker:
         return seen
 
     def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
-        self.has_set_going = self._request(driver, Verb.START, resource, budget_s=_left(deadline)) is not False
+        answer = self._request(driver, Verb.START, resource, budget_s=_left(deadline))
+        self.has_set_going = answer if isinstance(answer, bool) else None
         patience = time.monotonic() + _SETTLE_S
         has_come_up = False
 
@@ -95,8 +96,9 @@ class StepTaker:
         if not has_settled(seen):
             seen = self._wait(driver, resource, has_settled, deadline)
         if has_died(seen):
+            what = "went down while its start waited for it" if has_come_up else "did not come up"
             raise ActionFailed(
-                f"it went down while its start waited for it: {seen.state}",
+                f"it {what}: {seen.state}",
                 code="action.went-down",
                 hint="look at its console and at the hypervisor's log",
             )
@@ -115,15 +117,16 @@ class StepTaker:
     def _stop_guest(self, driver: Driver[Any], guest: Guest, deadline: float) -> None:
         """Ask until it is down: a guest that boots, or a daemon that restarts, may miss a request."""
         was_asked = False
+        doubt: Undetermined | None = None
         phase = Phase.RUNNING
         while True:
             # One that is on its way down is left to it: asking again may be refused, or even break it off.
             if phase is not Phase.STOPPING:
                 try:
                     self._request(driver, Verb.STOP, guest, budget_s=min(_left(deadline), _REQUEST_S))
-                    was_asked = True
-                except Undetermined:
-                    pass  # it may have heard; if not, it is asked again
+                    was_asked, doubt = True, None
+                except Undetermined as error:
+                    doubt = error  # it may have heard; if not, it is asked again
                 except DriverError:
                     if not was_asked:
                         raise
@@ -131,7 +134,8 @@ class StepTaker:
             if is_down(seen):
                 return
             if time.monotonic() >= deadline or self.cancelled.is_set():
-                self._too_late(seen, _NOT_STOPPED)
+                words = _NOT_STOPPED if doubt is None else f"is still not down, and may not have heard: {doubt.message}"
+                self._too_late(seen, words)
             phase = seen.phase
 
     def _kill(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
@@ -161,7 +165,7 @@ class StepTaker:
             raise
         except Exception as error:
             raise Undetermined(
-                f"the {name}, broke off with {type(error).__name__}: {error}",
+                f"the {name}, broke off with {told(error)}",
                 code="undetermined.driver-defect",
                 hint="report it to the driver's authors; whether the step was done is not known",
             ) from error
@@ -178,9 +182,10 @@ class StepTaker:
 
         if Capability.WAIT in driver.capabilities:
             seen = _watch(driver, resource, settled, _left(deadline))
-            if settled(seen) or time.monotonic() >= deadline:
+            if not settled(seen) and time.monotonic() >= deadline:
                 return seen
-            # The watch broke off, as when a daemon restarts: look for oneself, and with patience.
+            # What a watch tells is confirmed by a look; and where it broke off, as when a daemon restarts, one looks
+            # for oneself, with patience.
         pauses = iter(_POLL_S)
         while True:
             seen = self.observe(resource)
@@ -198,7 +203,7 @@ def _watch(
     try:
         seen = call_within(probe, lambda: watch(resource, until, budget_s=budget_s), budget_s=budget_s + GRACE_S)
     except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
-        return unknown(probe, error)
+        return unknown(probe, told(error))
     return seen if isinstance(seen, Observation) else unknown(probe, f"it answered with a {type(seen).__name__}")
 
 

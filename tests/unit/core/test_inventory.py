@@ -93,3 +93,25 @@ def test_a_guest_without_answers_in_the_stored_shape():
     row = schema.guest_facts(facts_of(guest(), FakeDriver()))
     assert (row["disks"], row["sizes"]) == (None, None)
     assert schema.disks(guest(), None) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        ("disks", ["/dev/sda"], "disks: the fake driver broke off with TypeError: disks answered with a str"),
+        ("disks", 7, "disks: the fake driver broke off with TypeError"),
+        ("sizes", (1, 2), "sizes: the fake driver broke off with TypeError: sizes answered with a tuple"),
+        ("definition", b"x", "definition: the fake driver broke off with TypeError"),
+        ("config_files", "/etc/passwd", "config-files: the fake driver broke off with TypeError"),
+    ],
+)
+def test_garbage_is_a_gap(method, answer, told):
+    driver = Knowing()
+    setattr(driver, method, lambda guest, *, budget_s: answer)
+    (gap,) = facts_of(guest(), driver).gaps
+    assert gap.startswith(told)
+
+
+def test_a_disk_of_the_wrong_types_cannot_be_made():
+    with pytest.raises(TypeError):
+        GuestDisk(target="vda", kind=b"file", source="/x")

@@ -177,6 +177,7 @@ def test_budgets_and_reasons():
     assert [(step.budget_s, step.only_if_needed) for step in (stop, kill)] == [(8.0, False), (9.0, True)]
     (kill,) = plan_for("stop", each, Phase.RUNNING, kill=True).steps
     assert not kill.only_if_needed
+    assert steps(plan_for("stop", guest(stop_timeout=0.0), Phase.RUNNING)) == ["kill container#1"]
     assert plan_for("restart", each, Phase.RUNNING).steps[-1].why == "it was stopped before"
 
 

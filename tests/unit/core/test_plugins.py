@@ -9,6 +9,7 @@ import textwrap
 import pytest
 
 from vmsvc import hookspecs
+from vmsvc.core import plugins
 from vmsvc.core.plugins import PluginState, load_plugins
 
 DRIVER = """
@@ -193,6 +194,35 @@ def test_a_method_of_a_role_that_is_not_declared_is_the_drivers_own_affair(site)
     lay(site, "fake-one", driver_source("one", "Driver.sizes = lambda *a, **k: None"))
     _, reports = load()
     assert (reports["fake-one"].state, reports["fake-one"].drivers[0].capabilities) == (PluginState.OK, ())
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ("Driver.observe = lambda self, resource: None", "Driver.observe must take (self, resource, *, budget_s)"),
+        ("async def start(self, resource, *, budget_s): pass\nDriver.start = start", "must not be a coroutine"),
+        (
+            "@frozen(kw_only=True)\nclass Shadow(Guest):\n    start_timeout: str = 'soon'\nDriver.options = Shadow",
+            "Shadow declares keys anew that are vmsvc's own: start_timeout",
+        ),
+    ],
+)
+def test_drivers_that_would_break_in_the_middle_of_an_action(site, more, reason):
+    assert reason in refusal_of(driver_source("bad", more), site)[0]
+
+
+@pytest.mark.parametrize("where", ["import time; time.sleep(60)", "def vmsvc_drivers(): import time; time.sleep(60)"])
+def test_a_plugin_that_hangs_is_given_up(site, monkeypatch, where):
+    monkeypatch.setattr(plugins, "_PATIENCE_S", 0.3)
+    source = where if "def" not in where else f"from vmsvc.driver import hookimpl\n@hookimpl\n{where}"
+    # A module of its own name: the thread that hangs holds the lock of its import.
+    module = f"fake_hanging{len(where)}"
+    assert "it did not load within 0.3 s" in refusal_of(source, site, module=module)[0]
+
+
+def test_a_plugin_that_raises_what_is_no_exception(site):
+    source = "import asyncio\nraise asyncio.CancelledError('base')"
+    assert "CancelledError: base" in refusal_of(source, site)[0]
 
 
 def test_a_driver_that_cannot_be_examined_is_refused(site):

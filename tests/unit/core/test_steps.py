@@ -87,7 +87,7 @@ def test_a_start_that_never_shows_went_down(driver, settle):
     settle(0.4)
     driver.on["start", C1] = lambda: None
     began = time.monotonic()
-    with pytest.raises(ActionFailed, match="it went down while its start waited for it: stopped") as error:
+    with pytest.raises(ActionFailed, match="it did not come up: stopped") as error:
         take(driver, "start", budget_s=60)
     assert 0.4 <= time.monotonic() - began < 2
     assert error.value.code == "action.went-down"
@@ -145,12 +145,13 @@ def test_what_the_driver_says_of_its_start(driver, answer, told):
     assert taker.has_set_going is told
 
 
-def test_a_driver_that_does_not_say_is_believed_to_have_done_it(driver):
+@pytest.mark.parametrize("answer", [None, "yes", 1])
+def test_a_driver_that_does_not_say_whether_it_was_this_request_is_not_believed(driver, answer):
     driver.become(C1, UP)
-    driver.start = lambda resource, *, budget_s: None
+    driver.start = lambda resource, *, budget_s: answer
     taker = StepTaker(driver_of=lambda _: driver)
     taker.take(Step(rid=C1, verb=Verb.START, budget_s=0.5), guest())
-    assert taker.has_set_going is True
+    assert taker.has_set_going is None
 
 
 def test_a_start_that_dies_was_this_ones_all_the_same(driver, settle):
@@ -411,7 +412,25 @@ def test_a_driver_that_waits_is_not_polled(watcher):
     watcher.answer = answer
     take(watcher, "start", budget_s=5)
     assert watcher.watches == 1
-    assert "observe container#1" not in watcher.calls
+    assert watcher.calls.count("observe container#1") == 1  # what it tells is confirmed, once
+
+
+def test_a_watch_that_lies_is_not_believed(watcher):
+    watcher.on["start", C1] = lambda: True
+    watcher.answer = lambda *_: seen(UP)
+    with pytest.raises(ActionFailed, match="it did not come up"):
+        take(watcher, "start", budget_s=5)
+
+
+def test_a_request_that_failed_is_told_when_its_time_is_up(driver):
+    driver.become(C1, UP)
+
+    def stop(resource, *, budget_s):
+        raise ZeroDivisionError("boom")
+
+    driver.stop = stop
+    with pytest.raises(ActionFailed, match=r"may not have heard: .*ZeroDivisionError: boom"):
+        take(driver, "stop", budget_s=0.3)
 
 
 def crash(*_):

@@ -25,6 +25,8 @@ ONE_LOOK_S = 0.5
 LOOK_AGAIN_S = 5.0
 LOOK_AGAIN_WHEN_UNKNOWN_S = 1.0
 ASK_CALLER_S = 0.25
+# An answer that took this long may be older than it looks: libvirt was busy with a guest, perhaps with its end.
+STALE_S = 1.0
 
 
 class Observer:
@@ -201,9 +203,11 @@ def _observations(
     """
     standing = [phase_of(seen) for seen in found]
     stopped: Mapping[str, tuple[int, str]] = {}
+    living: Collection[str] | None = None
     uri = guests[0].uri if guests else ""
     if driver_of(uri) == "qemu" and is_local(uri) and any(phase is Phase.RUNNING for phase, _state in standing):
         stopped = processes.stopped_guests()
+        living = processes.living_guests() if evidence.duration_s > STALE_S else None
     observations = []
     for guest, seen, (phase, state) in zip(guests, found, standing, strict=True):
         detail = state
@@ -213,6 +217,11 @@ def _observations(
         elif phase is Phase.RUNNING and seen.uuid in stopped:
             pid, by = stopped[seen.uuid]
             phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901
+        elif phase is Phase.RUNNING and living is not None and seen.uuid not in living:
+            phase, state = Phase.UNKNOWN, "unknown"  # noqa: PLW2901
+            detail = (
+                f"libvirt says running, after {evidence.duration_s:.1f} s; but no qemu process of the guest is there"
+            )
         if seen is not None and seen.autostart:
             disable = virsh(guest, "autostart --disable")
             warnings = (

@@ -92,9 +92,12 @@ def split_key(written: str) -> tuple[str, str]:
         written: A key as it stands in a file.
 
     Returns:
-        The key in lower case, and the scope as written.
+        The key in lower case, and the scope as written. A scope that was begun and not written stays with the key, so
+        that the key is wrong: it must not pass for one that is meant for every node.
     """
-    key, _, scope = written.partition("@")
+    key, mark, scope = written.partition("@")
+    if mark and not scope.strip():
+        return written.strip().lower(), ""
     return key.strip().lower(), scope.strip()
 
 

@@ -193,6 +193,7 @@ TOML = [
     (f"[DEFAULT]\napp = 0x{'f' * 5000}\n", "type", "DEFAULT", "app", "64 bits"),
     ("[DEFAULT]\nnodes = " + "[" * 3000 + "]" * 3000, "syntax", "", "", "words, not lists"),
     ("[DEFAULT]\n[default]\n", "duplicate-section", "DEFAULT", "", "twice"),
+    ("[DEFAULT]\n'app@' = 'a'\n", "unknown-key", "DEFAULT", "app@", "app"),
     ("[DEFAULT]\napp = 'a'\nApp = 'b'\n", "duplicate-key", "DEFAULT", "app", "twice"),
     ("[DEFAULT]\nrollback = 3\n", "type", "DEFAULT", "rollback", "expected true or false"),
     ("[DEFAULT]\nlock_timeout = nan\n", "type", "DEFAULT", "lock_timeout", "expected a duration"),
