@@ -41,13 +41,14 @@ class Host(Protocol):
 
         Args:
             argv: The program and its arguments; no shell is involved.
-            budget_s: How long it may take, in seconds; then its whole process group is killed.
+            budget_s: How long it may take, in seconds; then all processes of its session are killed.
             environment: Variables to set in addition to the host's own.
 
         Returns:
             What the command left behind, whatever its exit code.
 
         Raises:
+            UsageError: The arguments or the environment cannot be given to any command.
             Undetermined: The budget was spent, or the way to the host broke; what the command did is not known.
             ActionFailed: The command could not be started at all: no such program, or no permission.
         """
