@@ -1,0 +1,232 @@
+"""What devices show of reservations, and what can be done to them: plain records. Pure.
+
+A *disk* is one logical unit. It is reached by *paths*: block devices of this node, each with an I_T nexus of its own.
+Registrations belong to a nexus, so each path is registered by itself; a reservation belongs to the disk. What one path
+reads is true of the whole disk (SPC-4, 5.12.1), as long as the path is alive: a dead one must not pass for a disk
+without keys.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import field, frozen
+from attrs.validators import instance_of
+
+
+class ReservationType(enum.IntEnum):
+    """The types of persistent reservation, by their code (SPC-4, table 65)."""
+
+    WRITE_EXCLUSIVE = 1
+    EXCLUSIVE_ACCESS = 3
+    WRITE_EXCLUSIVE_REGISTRANTS_ONLY = 5
+    EXCLUSIVE_ACCESS_REGISTRANTS_ONLY = 6
+    WRITE_EXCLUSIVE_ALL_REGISTRANTS = 7
+    EXCLUSIVE_ACCESS_ALL_REGISTRANTS = 8
+
+    @property
+    def is_held_by_all(self) -> bool:
+        """Whether every registrant holds it; READ RESERVATION then shows key 0 (SPC-4, 5.12.10)."""
+        return self in (self.WRITE_EXCLUSIVE_ALL_REGISTRANTS, self.EXCLUSIVE_ACCESS_ALL_REGISTRANTS)
+
+
+#: The type that vmsvc reserves with: every path of its node may write, nobody else, and others may read.
+OURS = ReservationType.WRITE_EXCLUSIVE_REGISTRANTS_ONLY
+
+
+class Answer(enum.Enum):
+    """How a device answered one request, whatever tool asked it.
+
+    Attributes:
+        DONE: It says that it was done. That is no proof: what counts is what is read back.
+        ATTENTION: Unit attention: the request was *not* carried out, and may be made again (SAM-5, 5.14).
+        CONFLICT: Reservation conflict: another nexus has moved, or an argument is wrong.
+        NOT_READY: The logical unit is not ready.
+        BUSY: Busy, or its task set is full: try later.
+        UNSUPPORTED: It does not know the command or the service action.
+        INVALID: It rejects a field of the request.
+        GONE: There is no such device, it is offline, or its transport is dead.
+        DENIED: The operating system did not let us ask.
+        FOREIGN: It is no SCSI device.
+        SILENT: No answer came in time; whether the request was carried out is not known.
+        GARBLED: An answer that cannot be read; whether the request was carried out is not known.
+    """
+
+    DONE = "done"
+    ATTENTION = "unit attention"
+    CONFLICT = "reservation conflict"
+    NOT_READY = "not ready"
+    BUSY = "busy"
+    UNSUPPORTED = "not supported"
+    INVALID = "invalid request"
+    GONE = "gone"
+    DENIED = "permission denied"
+    FOREIGN = "not a SCSI device"
+    SILENT = "no answer"
+    GARBLED = "unreadable answer"
+
+
+@frozen(kw_only=True)
+class Registration:
+    """One I_T nexus that is registered.
+
+    Attributes:
+        key: Its key; several nexuses of one node bear the same.
+        holds: Whether it holds the reservation; known from READ FULL STATUS only.
+        nexus: Who it is, in the target's words: the initiator's name and the target port; empty where the target did
+            not tell.
+    """
+
+    key: int = field(validator=instance_of(int))
+    holds: bool = False
+    nexus: str = ""
+
+
+@frozen(kw_only=True)
+class Reservation:
+    """The one reservation that a disk may have.
+
+    Attributes:
+        key: The holder's key; 0 where all registrants hold it.
+        type: Its type; one that SPC-4 does not know stays a number.
+    """
+
+    key: int
+    type: int
+
+
+@frozen(kw_only=True)
+class Reading:
+    """What one path showed when it was read.
+
+    Attributes:
+        path: The path, such as ``/dev/sda``.
+        answer: How it answered; only with ``DONE`` the rest means anything.
+        generation: The disk's count of changes (PRGENERATION); a 32-bit counter that wraps, and starts anew when a
+            target without APTPL loses power.
+        registrations: Every registered nexus, in the target's order.
+        reservation: The reservation; ``None`` where the disk is not reserved.
+        detail: What the tool said, in its words; of a failure, the reason.
+        calls: How many commands it took.
+    """
+
+    path: str
+    answer: Answer
+    generation: int = 0
+    registrations: tuple[Registration, ...] = ()
+    reservation: Reservation | None = None
+    detail: str = ""
+    calls: int = 1
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the path answered, so that what it showed is true of the disk."""
+        return self.answer is Answer.DONE
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """The key of every registered nexus; one key may come several times."""
+        return tuple(registration.key for registration in self.registrations)
+
+
+class Act(str, enum.Enum):
+    """What is done to a disk; the service actions of PERSISTENT RESERVE OUT (SPC-4, table 225) that vmsvc uses.
+
+    CLEAR is not among them: it would remove everybody's keys.
+
+    Attributes:
+        REGISTER: Register the path's nexus with our key, whatever key it had (REGISTER AND IGNORE EXISTING KEY).
+        UNREGISTER: Remove the path's registration if it bears our key (REGISTER with a service action key of 0).
+        RESERVE: Reserve the disk through the path's nexus.
+        PREEMPT: Remove every nexus with the victim's key, abort its tasks, and take the reservation if it held it
+            (PREEMPT AND ABORT; PREEMPT where the target does not know the former).
+        RELEASE: Release the reservation, if the path's nexus holds it with this type.
+    """
+
+    REGISTER = "register"
+    UNREGISTER = "unregister"
+    RESERVE = "reserve"
+    PREEMPT = "preempt"
+    RELEASE = "release"
+
+    def __str__(self) -> str:
+        """The word itself, on every Python."""
+        return self.value
+
+
+@frozen(kw_only=True)
+class Operation:
+    """One thing to do to a disk, through one of its paths.
+
+    Attributes:
+        act: What is done.
+        path: The path, such as ``/dev/sda``.
+        key: Our key.
+        victim: Of a preemption, the key that is removed; it may be our own, to be rid of a dead nexus of ours.
+        type: The type of reservation; of a registration, not used.
+    """
+
+    act: Act = field(validator=instance_of(Act))
+    path: str
+    key: int
+    victim: int = 0
+    type: ReservationType = OURS
+
+
+@frozen(kw_only=True)
+class Performed:
+    """How an operation was answered.
+
+    Attributes:
+        operation: The operation.
+        answer: How; not a proof of anything, either way.
+        detail: What the tool said, in its words.
+        calls: How many commands it took.
+    """
+
+    operation: Operation
+    answer: Answer
+    detail: str = ""
+    calls: int = 1
+
+
+@frozen(kw_only=True)
+class ScsiDisk:
+    """A disk that can be asked for reservations: one logical unit and this node's paths to it.
+
+    Attributes:
+        name: The disk as it was named: by the guest's definition, or in the service's file.
+        wwid: The logical unit's World Wide ID, which orders a set of disks and is the same on every node.
+        paths: This node's paths, as block devices, sorted: ``/dev/sda``. Paths that are known to be dead are among
+            them.
+        map: The multipath map that joins them, such as ``/dev/mapper/mpatha``; empty where there is none.
+        vendor: The vendor, as INQUIRY tells it, without the blanks at its end.
+        product: The product, alike.
+        size_bytes: Its capacity in bytes, ``None`` where it could not be read.
+        readonly: Whether the node sees it as write-protected.
+    """
+
+    name: str
+    wwid: str
+    paths: tuple[str, ...]
+    map: str = ""
+    vendor: str = ""
+    product: str = ""
+    size_bytes: int | None = None
+    readonly: bool = False
+
+
+@frozen(kw_only=True)
+class OtherDisk:
+    """A disk that cannot be reserved, and why: a file, a network disk, a loop device …
+
+    Attributes:
+        name: The disk as it was named.
+        why: What it is, for people: ``a file``, ``a virtio-blk device, which passes no reservations on``.
+        is_known: Whether that is certain. A device that is gone, or of which nothing can be read, might be reservable:
+            its status is unknown, and a start that needs it refuses.
+    """
+
+    name: str
+    why: str
+    is_known: bool = True
