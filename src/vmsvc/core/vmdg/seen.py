@@ -218,7 +218,7 @@ class ScsiDisk:
 
 @frozen(kw_only=True)
 class OtherDisk:
-    """A disk that cannot be reserved, and why: a file, a network disk, a loop device …
+    """A disk that cannot be reserved, and why: a file, a network disk, a loop device, say.
 
     Attributes:
         name: The disk as it was named.
