@@ -13,6 +13,8 @@ import enum
 from attrs import field, frozen
 from attrs.validators import instance_of
 
+from vmsvc.core.vmdg.quirks import NONE, Quirks
+
 
 class ReservationType(enum.IntEnum):
     """The types of persistent reservation, by their code (SPC-4, table 65)."""
@@ -160,7 +162,7 @@ class Operation:
 
     Attributes:
         act: What is done.
-        path: The path, such as ``/dev/sda``.
+        path: The path, such as ``/dev/sda``; of a managed disk, its map.
         key: Our key.
         victim: Of a preemption, the key that is removed; it may be our own, to be rid of a dead nexus of ours.
         type: The type of reservation; of a registration, not used.
@@ -199,21 +201,28 @@ class ScsiDisk:
         wwid: The logical unit's World Wide ID, which orders a set of disks and is the same on every node.
         paths: This node's paths, as block devices, sorted: ``/dev/sda``. Paths that are known to be dead are among
             them.
+        hosts: The SCSI host (initiator port) of each path, in the order of ``paths``; empty where it is not known.
         map: The multipath map that joins them, such as ``/dev/mapper/mpatha``; empty where there is none.
+        is_managed: Whether multipathd keeps the registrations of the map's paths (``reservation_key file``): operations
+            then name the map, not a path, and register or unregister all of its paths at once.
         vendor: The vendor, as INQUIRY tells it, without the blanks at its end.
         product: The product, alike.
         size_bytes: Its capacity in bytes, ``None`` where it could not be read.
         readonly: Whether the node sees it as write-protected.
+        quirks: What its make does differently.
     """
 
     name: str
     wwid: str
     paths: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
     map: str = ""
+    is_managed: bool = False
     vendor: str = ""
     product: str = ""
     size_bytes: int | None = None
     readonly: bool = False
+    quirks: Quirks = NONE
 
 
 @frozen(kw_only=True)
