@@ -50,6 +50,13 @@ def lab(session: nox.Session) -> None:
     session.run("pytest", "tests/lab", *session.posargs)
 
 
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """How fast it is, beside what else does the same work; fails where a limit is not kept."""
+    session.install(".[test]", *PLUGINS)
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
 @nox.session(python=PYTHONS)
 def soak(session: nox.Session) -> None:
     """Everything on every Python there is, then what takes long; before an issue is called resolved."""
