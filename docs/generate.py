@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from attrs import evolve
 
@@ -25,6 +27,7 @@ from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
 
 REFERENCE = Path(__file__).parent / "reference"
+SCHEMAS = Path(vmsvc.__file__).parent / "schemas"
 _PART = re.compile(r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
 
 
@@ -120,6 +123,55 @@ def _words(action: argparse.Action) -> str:
     return written.replace("|", "\\|")
 
 
+def documents() -> str:
+    """The JSON documents, from their published schemas: every key of each, then of what they have in common."""
+    return "\n".join(_document_lines())
+
+
+def _document_lines() -> Iterator[str]:
+    for file in sorted(SCHEMAS.glob("*-*.json")):
+        schema = json.loads(file.read_text())
+        yield from (f"### {schema['title']}", "", schema["description"], "", *_key_table(schema))
+    for name, schema in json.loads((SCHEMAS / "common.json").read_text())["$defs"].items():
+        if "properties" in schema:
+            yield from (f"### {name}", "", schema["description"], "", *_key_table(schema))
+
+
+def _key_table(schema: dict[str, Any]) -> Iterator[str]:
+    yield from ("| key | value | what it is |", "|---|---|---|")
+    yield from _key_rows(schema, "")
+    yield ""
+
+
+def _key_rows(schema: dict[str, Any], place: str) -> Iterator[str]:
+    for key, about in schema["properties"].items():
+        if "const" in about:  # the document's own name
+            continue
+        written, mark = f"{place}{key}", "" if key in schema["required"] else " *(not always there)*"
+        yield f"| `{written}` | {_kind_of(about)} | {about['description']}{mark} |"
+        for inner, mark in ((about, ""), (about.get("items", {}), "[]")):
+            if "properties" in inner:
+                yield from _key_rows(inner, f"{written}{mark}.")
+
+
+def _kind_of(schema: dict[str, Any]) -> str:
+    """What a value is, in words: the name of what several documents have in common is a link."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return "status" if name == "status_word" else f"[{name}](#{name})"
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(map(_kind_of, schema["anyOf"]))
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return " or ".join(
+        ("list" if "properties" in schema["items"] else f"list of {_kind_of(schema['items'])}")
+        if kind == "array"
+        else kind
+        for kind in kinds
+    )
+
+
 def session() -> str:
     """What a session can do: the signatures and first lines of its public methods and properties."""
     lines = ["| of a session | what it is |", "|---|---|"]
@@ -161,6 +213,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "keywords": keywords,
     "commands": commands,
     "session": session,
+    "documents": documents,
     "vmsvc": lambda: _names_of(vmsvc),
     "vmsvc-driver": lambda: _names_of(driver),
 }

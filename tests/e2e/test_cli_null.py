@@ -17,61 +17,11 @@ import pytest
 if not any(entry.name == "null" for entry in importlib.metadata.entry_points(group="vmsvc")):
     pytest.skip("vmsvc-null is not installed", allow_module_level=True)
 
-from vmsvc_null import Hypervisor
-
+from tests.e2e.node import VMSVC, Node
 from vmsvc.cli import main
 
-VMSVC = (sys.executable, "-m", "vmsvc")
 SVCMGR = (sys.executable, "-c", "import sys; from vmsvc.cli.svcmgr import main; sys.exit(main())")
 ESCAPE = "\x1b"
-
-
-class Node:
-    """A node of our own, and its command line."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.hypervisor = Hypervisor.of_node(root)
-        self.services_dir = root / "etc/vmsvc/services"
-        self.services_dir.mkdir(parents=True)
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "TERM")},
-            "VMSVC_ROOT": str(root),
-            "VMSVC_NODENAME": "n1",
-            "VMSVC_DISABLE_PLUGINS": "kvm",
-            "TERM": "xterm",
-        }
-
-    def add(self, name: str, *lines: str, default: tuple[str, ...] = ("nodes = n1",)) -> Path:
-        path = self.services_dir / f"{name}.conf"
-        path.write_text("\n".join(["[DEFAULT]", *default, "[container#1]", "type = null", *lines, ""]))
-        return path
-
-    def run(self, *words: str, program: tuple[str, ...] = VMSVC, **environment: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [*program, *words],
-            env={**self.environment, **environment},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-
-    def json(self, *words: str, **environment: str):
-        done = self.run("--format", "json", *words, **environment)
-        return done.returncode, json.loads(done.stdout)
-
-    def begin(self, *words: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [*VMSVC, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-        )
-
-    def wait_for(self, machine: str, phase: str) -> None:
-        deadline = time.monotonic() + 20
-        while self.hypervisor.machine(machine).phase != phase:
-            assert time.monotonic() < deadline, f"{machine} never was {phase}"
-            time.sleep(0.02)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Services on a real libvirtd, from the command line: what people see when things go wrong."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,6 +10,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+
+from tests import documents
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -52,7 +53,7 @@ class Shell:
         """Each service's availability, and the state and evidence of its first resource."""
         done = self.run("status", *names, "--format", "json")
         assert done.returncode == code, done.stderr
-        document = json.loads(done.stdout)
+        document = documents.checked(done.stdout)
         found = {}
         for service in document["services"]:
             resource = service["instances"][0]["resources"][0]
@@ -276,7 +277,7 @@ def test_disks_are_stored(shell, make_guest, tmp_path):
     image.write_bytes(bytes(1 << 20))
     guest = make_guest("disky", disks=[image])
     shell.service("web", guest)
-    document = json.loads(ok(shell.run("diskupdate", "web", "--format", "json")))
+    document = documents.checked(ok(shell.run("diskupdate", "web", "--format", "json")))
     (row,) = document["stored"][0]["content"]
     assert (row["source"], row["size_bytes"], row["kind"]) == (str(image), 1 << 20, "file")
 

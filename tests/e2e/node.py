@@ -1,0 +1,65 @@
+"""A node of its own on the simulated hypervisor, and its command line as processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from vmsvc_null import Hypervisor
+
+from tests import documents
+
+VMSVC = (sys.executable, "-m", "vmsvc")
+
+
+class Node:
+    """A node of our own, and its command line."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.hypervisor = Hypervisor.of_node(root)
+        self.services_dir = root / "etc/vmsvc/services"
+        self.services_dir.mkdir(parents=True)
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "TERM")},
+            "VMSVC_ROOT": str(root),
+            "VMSVC_NODENAME": "n1",
+            "VMSVC_DISABLE_PLUGINS": "kvm",
+            "TERM": "xterm",
+        }
+
+    def add(self, name: str, *lines: str, default: tuple[str, ...] = ("nodes = n1",)) -> Path:
+        path = self.services_dir / f"{name}.conf"
+        path.write_text("\n".join(["[DEFAULT]", *default, "[container#1]", "type = null", *lines, ""]))
+        return path
+
+    def run(self, *words: str, program: tuple[str, ...] = VMSVC, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [*program, *words],
+            env={**self.environment, **environment},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+
+    def json(self, *words: str, **environment: str) -> tuple[int, Any]:
+        """The exit code and the document, which is what its published schema says."""
+        done = self.run("--format", "json", *words, **environment)
+        return done.returncode, documents.checked(done.stdout)
+
+    def begin(self, *words: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [*VMSVC, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        )
+
+    def wait_for(self, machine: str, phase: str) -> None:
+        deadline = time.monotonic() + 20
+        while self.hypervisor.machine(machine).phase != phase:
+            assert time.monotonic() < deadline, f"{machine} never was {phase}"
+            time.sleep(0.02)

@@ -1,0 +1,77 @@
+"""Every command answers, in JSON, with what its published schema says; and no schema is without a command."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+
+import pytest
+
+if not any(entry.name == "null" for entry in importlib.metadata.entry_points(group="vmsvc")):
+    pytest.skip("vmsvc-null is not installed", allow_module_level=True)
+
+from tests import documents
+from tests.e2e.node import Node
+from vmsvc.cli import grammar
+
+#: Calls that bring forth every document, in order. A new command has its line here.
+CALLS = (
+    ("vmsvc.changed/1", "create new --type null"),
+    ("vmsvc.changed/1", "set new comment=x"),
+    ("vmsvc.changed/1", "edit new"),
+    ("vmsvc.changed/1", "unset new comment"),
+    ("vmsvc.changed/1", "node mode TST"),
+    ("vmsvc.value/1", "get web container#1.start_timeout"),
+    ("vmsvc.services/1", "ls"),
+    ("vmsvc.status/1", "status"),
+    ("vmsvc.status/1", "print status web blind"),
+    ("vmsvc.plan/1", "plan start web blind"),
+    ("vmsvc.plan/1", "start web --dry-run"),
+    ("vmsvc.action/1", "start web blind sick"),
+    ("vmsvc.service/1", "show web"),
+    ("vmsvc.service/1", "show blind"),
+    ("vmsvc.file/1", "show web --config"),
+    ("vmsvc.stored/1", "push web blind"),
+    ("vmsvc.stored/1", "diskupdate web"),
+    ("vmsvc.action/1", "restart web"),
+    ("vmsvc.action/1", "stop web --kill"),
+    ("vmsvc.validation/1", "validate"),
+    ("vmsvc.drivers/1", "drivers"),
+    ("vmsvc.keywords/1", "keywords"),
+    ("vmsvc.node/1", "node"),
+    ("vmsvc.completion/1", "completion bash"),
+    ("vmsvc.error/1", "start wbe"),
+    ("vmsvc.error/1", "strat web"),
+)
+
+
+@pytest.fixture
+def node(tmp_path):
+    node = Node(tmp_path / "root")
+    disk = tmp_path / "disk"
+    disk.touch()
+    path = node.add("web", f"disks = {disk} /dev/zero", f"config_files = {disk}")
+    path.write_text(path.read_text() + "[ip#1]\nipname = 10.0.0.1\nipdev = eth0\n[app#1]\ncheck = true\n")
+    node.add("blind", "fail = observe")
+    node.add("sick", "fail = start", default=("nodes = n1 n2", "service_type = TST"))
+    return node
+
+
+def test_every_call_answers_with_its_document(node):
+    for name, words in CALLS:
+        _, answer = node.json(*words.split(), EDITOR="true")
+        assert (words, answer["schema"]) == (words, name)
+
+
+def test_what_goes_wrong_for_one_service_is_told_in_the_document_of_the_others(node):
+    (node.services_dir / "bad.conf").write_text("[container#1]\ntype = nul\n")
+    for words in ("status", "ls", "validate", "status web nope 'x*'"):
+        code, answer = node.json(*words.split())
+        assert code
+        assert answer["schema"] != "vmsvc.error/1"
+
+
+def test_no_command_and_no_schema_is_left_out():
+    [subparsers] = [action for action in grammar.parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    assert {words.split()[0] for _, words in CALLS} >= set(subparsers.choices)
+    assert {name for name, _ in CALLS} == documents.names()
