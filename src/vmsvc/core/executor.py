@@ -13,12 +13,12 @@ from attrs import evolve, field, frozen
 
 from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.journal import Journal
-from vmsvc.core.observe import DriverFinder
+from vmsvc.core.observe import DriverFinder, observe
 from vmsvc.core.plan import Plan, Step, undo
 from vmsvc.core.report import Progress, Report, StepResult, failure_of, interrupted
-from vmsvc.core.rules import DOWN, Consent, Judgement, Ruling, judge
+from vmsvc.core.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase
+from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.steps import StepTaker
 from vmsvc.core.verb import Verb
 
@@ -129,8 +129,18 @@ class Executor:
     def _judge(self, step: Step, service: Service, consent: Consent) -> tuple[Observation, Judgement]:
         """Look again just before a step: the world may have moved on since the plan was made."""
         resource = service.resource(step.rid)
-        seen = self._taker().observe(resource)
-        return seen, judge(step.verb, resource, seen, consent.despite_unknown)
+        needed = [service.resource(need.rid) for need in step.needs]
+        looked_at = needed if resource.proves_itself else [resource, *needed]
+        seen = {rid: found for (_, rid), found in observe(looked_at, self.driver_of).items()}
+        if resource.proves_itself:
+            own = unknown(f"{resource.kind} driver", "it looks for itself")
+            judgement = Judgement(ruling=Ruling.DO, why=step.why)
+        else:
+            own = seen[resource.rid]
+            judgement = judge(step.verb, resource, own, consent.despite_unknown)
+        for need in step.needs if judgement.ruling in (Ruling.DO, Ruling.UNHEARD) else ():
+            judgement = judge_need(need, seen.get(need.rid), consent.despite_unknown) or judgement
+        return own, judgement
 
     def _may_go_on(self, result: StepResult, plan: Plan) -> bool:
         """After a failure: asking did not help and a harder step follows; or a start was optional."""

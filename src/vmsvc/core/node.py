@@ -22,6 +22,8 @@ class Node:
         name: The node's name.
         root: What stands before ``etc/vmsvc``, ``var/lib/vmsvc`` and ``run/vmsvc``; ``/`` except in tests.
         mode: The one-word environment, such as ``PRD``.
+        scsi_hosts: The numbers of the SCSI hosts (``/sys/class/scsi_host/hostN``) whose disks are the node's, where
+            several nodes are one machine; empty for all.
         problems: What is wrong with the node's own file. Its mode is not known then: nothing is started, and all else
             goes on.
     """
@@ -29,6 +31,7 @@ class Node:
     name: str
     root: Path = field(default=Path("/"), converter=Path)
     mode: str = "TST"
+    scsi_hosts: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property

@@ -240,6 +240,16 @@ def _argv(raw: Raw) -> tuple[str, ...]:
     return tuple(parts)
 
 
+_HEXADECIMAL = re.compile(r"0[xX]0*([0-9a-fA-F]{1,16})", re.ASCII)
+
+
+def _hexadecimal(raw: Raw) -> str:
+    found = _HEXADECIMAL.fullmatch(_text(raw).strip())
+    if not found or int(found[1], 16) == 0:
+        raise ValueError(f"{_shown(raw)} is not 0x and up to 16 hexadecimal digits, or is 0")
+    return f"0x{int(found[1], 16):016x}"
+
+
 def _path(raw: Raw) -> str:
     value = _line(raw)
     if value and not value.startswith("/"):
@@ -259,6 +269,7 @@ integer: Value[int] = Value("a whole number", _integer)
 count: Value[int] = Value("a whole number of at least 1", _count)
 seconds: Value[float] = Value("a duration such as 90, 90s, 2m or 1h", _seconds)
 some_seconds: Value[float] = Value("a duration of more than 0, such as 90, 90s, 2m or 1h", _some_seconds)
+hexadecimal: Value[str] = Value("0x and up to 16 hexadecimal digits, not all 0", _hexadecimal)
 argv: Value[tuple[str, ...]] = Value("a command with its arguments; no shell is involved", _argv)
 path: Value[str] = Value("an absolute path", _path)
 paths: Value[tuple[str, ...]] = Value("absolute paths, separated by blanks", lambda raw: _each(raw, _path))

@@ -7,15 +7,15 @@ The rules of safety that need no host are here too: a plan that may not run carr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import evolve, field, frozen
 from attrs.validators import instance_of
 
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Severity, Undetermined, UsageError
 from vmsvc.core.node import Node
-from vmsvc.core.resource import KINDS, Resource
-from vmsvc.core.rules import Consent, Judgement, Ruling, judge
+from vmsvc.core.resource import KINDS, Reserved, Resource, Vmdg
+from vmsvc.core.rules import Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.verb import Verb
@@ -33,6 +33,7 @@ class Step:
         verb: What is done to it.
         budget_s: How long it may take until the resource is where it should be, in seconds.
         why: What was seen that makes it necessary.
+        needs: Where other resources have to be when its turn comes.
         only_if_needed: Whether the step is there for the case that the one before does not do the job.
         takes_back: Whether it takes back what an action that failed had started.
     """
@@ -41,6 +42,7 @@ class Step:
     verb: Verb = field(validator=instance_of(Verb))
     budget_s: float
     why: str = ""
+    needs: tuple[Need, ...] = ()
     only_if_needed: bool = False
     takes_back: bool = False
 
@@ -75,6 +77,7 @@ class Plan:
         refusals: Why the plan may not run; empty when it may.
         notes: What the operator should know before it runs.
         consent: What the operator has agreed to.
+        only: The rids of the resources that the action is limited to; empty for all.
     """
 
     action: str
@@ -85,6 +88,7 @@ class Plan:
     refusals: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
     consent: Consent = field(factory=Consent)
+    only: frozenset[str] = frozenset()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -114,7 +118,13 @@ class Plan:
 
 
 def plan(
-    action: str, service: Service, node: Node, seen: Mapping[str, Observation], consent: Consent | None = None
+    action: str,
+    service: Service,
+    node: Node,
+    seen: Mapping[str, Observation],
+    consent: Consent | None = None,
+    *,
+    only: Collection[str] = (),
 ) -> Plan:
     """Decide what an action would do.
 
@@ -124,6 +134,7 @@ def plan(
         node: The node that would act.
         seen: What was seen of each resource, by rid; a missing one is unknown.
         consent: What the operator has agreed to.
+        only: The rids of the resources to limit the action to; empty for all.
 
     Returns:
         The plan, with its refusals if it may not run.
@@ -135,16 +146,19 @@ def plan(
         raise UsageError(
             f"there is no action {action!r}", code="usage.no-such-action", hint=f"there are: {', '.join(ACTIONS)}"
         )
-    draft = _Draft(service, node, consent or Consent())
+    draft = _Draft(service, node, seen, consent or Consent(), frozenset(only))
+    resources = [resource for resource in _ordered(service) if not only or resource.rid in only]
     draft.rules_of_any_action()
     if action in ("start", "restart"):
         draft.rules_of_start()
     if action in ("stop", "restart"):
-        for resource in reversed(_ordered(service)):
-            draft.stop(resource, seen.get(resource.rid))
+        for resource in reversed(resources):
+            # A restart gives up no disk: another node might take it.
+            if action == "stop" or not isinstance(resource, Reserved):
+                draft.stop(resource, seen.get(resource.rid))
     if action in ("start", "restart"):
         stopped = {step.rid for step in draft.steps}
-        for resource in _ordered(service):
+        for resource in resources:
             draft.start(resource, seen.get(resource.rid), will_be_down=resource.rid in stopped)
     return draft.plan(action)
 
@@ -160,8 +174,39 @@ def undo(step: Step, service: Service) -> tuple[Step, ...]:
         Ask it to stop, then force it to; empty for a resource that cannot be stopped.
     """
     why = f"it was started by the action that failed: {step}"
-    stopping = _stopping(service.resource(step.rid), kill_only=False, why=why)
+    resource = service.resource(step.rid)
+    stopping = _stopping(resource, kill_only=False, why=why, needs=needs_of(Verb.STOP, resource, service))
     return tuple(evolve(undoing, takes_back=True) for undoing in stopping)
+
+
+def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ...]:
+    """Where other resources have to be for a verb: nothing runs without its disks, and no disk is given up under it.
+
+    That a resource is optional changes nothing here: a guest on disks that somebody else may write to is never wanted.
+
+    Args:
+        verb: The verb.
+        resource: The resource to which it is done.
+        service: Its service.
+    """
+    if verb is Verb.START and not isinstance(resource, Reserved):
+        return tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _reserves_for(disks, resource))
+    if verb is not Verb.START and isinstance(resource, Reserved):
+        return tuple(
+            Need(rid=user.rid, up=False)
+            for user in service.resources
+            if _reserves_for(resource, user) and not service.is_inside_guest(user)
+        )
+    return ()
+
+
+def _reserves_for(disks: Resource, user: Resource) -> bool:
+    """Whether a resource reserves disks that another one writes to, as far as a service's file tells."""
+    if not isinstance(disks, Reserved) or not disks.scsireserv or disks.disable or isinstance(user, Reserved):
+        return False
+    if isinstance(disks, Vmdg):
+        return user.rid == disks.container_id
+    return bool(user.budgets_s)
 
 
 def _ordered(service: Service) -> list[Resource]:
@@ -176,16 +221,18 @@ def _ordered(service: Service) -> list[Resource]:
     return sorted(service.resources, key=rank)
 
 
-def _stopping(resource: Resource, *, kill_only: bool, why: str) -> list[Step]:
+def _stopping(resource: Resource, *, kill_only: bool, why: str, needs: tuple[Need, ...]) -> list[Step]:
     """Ask, then force; whichever the resource has."""
     budgets_s = resource.budgets_s
     steps = []
     kill_only = (kill_only or budgets_s.get(Verb.STOP) == 0.0) and Verb.KILL in budgets_s
     if Verb.STOP in budgets_s and not kill_only:
-        steps.append(Step(rid=resource.rid, verb=Verb.STOP, budget_s=budgets_s[Verb.STOP], why=why))
+        steps.append(Step(rid=resource.rid, verb=Verb.STOP, budget_s=budgets_s[Verb.STOP], why=why, needs=needs))
     if Verb.KILL in budgets_s:
         budget_s = budgets_s[Verb.KILL]
-        steps.append(Step(rid=resource.rid, verb=Verb.KILL, budget_s=budget_s, why=why, only_if_needed=bool(steps)))
+        steps.append(
+            Step(rid=resource.rid, verb=Verb.KILL, budget_s=budget_s, why=why, needs=needs, only_if_needed=bool(steps))
+        )
     return steps
 
 
@@ -198,10 +245,14 @@ _STOPPED_BEFORE = Observation(
 class _Draft:
     """A plan in the making."""
 
-    def __init__(self, service: Service, node: Node, consent: Consent) -> None:
+    def __init__(
+        self, service: Service, node: Node, seen: Mapping[str, Observation], consent: Consent, only: frozenset[str]
+    ) -> None:
         self._service = service
         self._node = node
+        self._seen = seen
         self._consent = consent
+        self._only = only
         self.steps: list[Step] = []
         self._kept: list[Kept] = []
         self._refusals: list[Problem] = []
@@ -219,6 +270,7 @@ class _Draft:
             refusals=tuple(dict.fromkeys(self._refusals)),
             notes=tuple(self._notes),
             consent=self._consent,
+            only=self._only,
         )
 
     def rules_of_any_action(self) -> None:
@@ -251,15 +303,6 @@ class _Draft:
                 f"{service.name} is a {service.env} service and {node.name} is a PRD node",
                 hint="only PRD services start on PRD nodes; see `vmsvc node`",
             )
-        for resource in service.resources:
-            if getattr(resource, "scsireserv", False) and not resource.disable:
-                self._refuse(
-                    "refused.no-reservations",
-                    "scsireserv = true asks for disks that only this hypervisor can write to, "
-                    "and this version cannot reserve them yet",
-                    section=resource.rid,
-                    hint="start without it only if you are sure of every other hypervisor: scsireserv = false",
-                )
         peers = service.peers_of(node)
         if peers:
             message = f"the other nodes were not asked whether they run {service.name}: {', '.join(peers)}"
@@ -271,7 +314,10 @@ class _Draft:
             return
         if judgement.ruling is Ruling.DO:
             budget_s = resource.budgets_s[Verb.START]
-            self.steps.append(Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why))
+            needs = needs_of(Verb.START, resource, self._service)
+            self.steps.append(
+                Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
+            )
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why)
         elif resource.optional:
@@ -291,11 +337,21 @@ class _Draft:
                     f"{resource.rid} is {judgement.why}: it cannot hear a request, so it is stopped by force; "
                     "what it has in memory is lost",
                 )
-            self.steps.extend(_stopping(resource, kill_only=kill_only, why=judgement.why))
+            needs = needs_of(Verb.STOP, resource, self._service)
+            self._refuse_unmet(resource, needs)
+            self.steps.extend(_stopping(resource, kill_only=kill_only, why=judgement.why, needs=needs))
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why)
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
+
+    def _refuse_unmet(self, resource: Resource, needs: tuple[Need, ...]) -> None:
+        """Refuse to stop what something else needs, unless the plan brings that down before."""
+        for need in needs:
+            if need.rid in self._seen and not any(step.rid == need.rid for step in self.steps):
+                unmet = judge_need(need, self._seen[need.rid], self._consent.despite_unknown)
+                if unmet is not None:
+                    self._refuse_to("stop", resource, unmet)
 
     def _judgement(self, verb: Verb, resource: Resource, seen: Observation | None) -> Judgement | None:
         """The ruling on a verb; ``None`` for a resource to which it cannot be done, whatever is seen of it."""

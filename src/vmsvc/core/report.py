@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from vmsvc.core.errors import ActionFailed, Problem, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, Problem, Refused, Undetermined, VmsvcError
 from vmsvc.core.plan import Plan, Step
 
 
@@ -92,7 +92,8 @@ def failure_of(
         losses: What could not be recorded, and why.
 
     Returns:
-        An error with a problem for each thing to tell; undetermined where the end state is.
+        An error with a problem for each thing to tell: undetermined where the end state is, refused where a safety
+        rule said no and all is as it was.
     """
     cause = (error if isinstance(error, VmsvcError) else interrupted()).problems[0]
     at = f" at {step}" if step is not None else ""
@@ -113,5 +114,8 @@ def failure_of(
     ]
     problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
     doubts = [error, *(result.failure for result in last_of.values())]
-    kind = Undetermined if any(isinstance(doubt, Undetermined) for doubt in doubts) else ActionFailed
-    return kind(problems=problems)
+    if any(isinstance(doubt, Undetermined) for doubt in doubts):
+        return Undetermined(problems=problems)
+    # Refused is for what changed nothing; an action that has got further than that has failed.
+    is_refusal = isinstance(error, Refused) and not left and all(result.failure is None for result in last_of.values())
+    return (Refused if is_refusal else ActionFailed)(problems=problems)

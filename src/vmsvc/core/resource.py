@@ -19,6 +19,7 @@ from vmsvc.core.options import (
     boolean,
     choice,
     choices,
+    hexadecimal,
     line,
     name,
     option,
@@ -29,6 +30,7 @@ from vmsvc.core.options import (
     text,
     words,
 )
+from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
 
 #: How long a look at one technology may take, in seconds; status answers well within ten.
@@ -85,6 +87,23 @@ class Resource:
         """The verbs that can be done to the resource, and how long each may take, in seconds."""
         return {}
 
+    @property
+    def startable(self) -> frozenset[Phase]:
+        """The phases in which it may be started."""
+        return _STARTABLE
+
+    @property
+    def proves_itself(self) -> bool:
+        """Whether its verbs look before they act and return only what they have read back.
+
+        The core then neither looks again before a step nor waits after it; and a stop may be tried whatever is known,
+        since it takes away nothing but what it finds to be its own.
+        """
+        return False
+
+
+_STARTABLE = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.STARTING})
+
 
 @frozen(kw_only=True)
 class Guest(Resource):
@@ -115,6 +134,11 @@ class Guest(Resource):
     def label(self) -> str:
         """A few words for a person who looks at the resource in a list."""
         return self.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the guest runs on this node, so that its disks are devices of this node."""
+        return True
 
     @property
     def budgets_s(self) -> Mapping[Verb, float]:
@@ -175,13 +199,49 @@ class Ip(Resource):
 
 
 @frozen(kw_only=True)
-class Vmdg(Resource):
-    """The disks of a guest, as its own definition lists them."""
+class Reserved(Resource):
+    """Disks that are reserved for this hypervisor: what ``vmdg`` and ``disk`` have in common."""
 
-    container_id: str = option(line, default="", help="The rid of the container whose disks are meant.")
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
     )
+    prkey: str = option(
+        hexadecimal,
+        default="",
+        inherited=True,
+        help="The key to register with, such as 0x1a2b; the node's own when not given. `prkey@n2` is what n2 uses.",
+    )
+    on_lost_keys: str = option(
+        choice("alarm", "kill"),
+        default="alarm",
+        inherited=True,
+        help="What `vmsvc pr watch` does when keys are lost under a running guest: tell, or stop it by force.",
+    )
+    reserve_timeout: float = option(
+        some_seconds, default=60.0, inherited=True, help="How long reserving the disks, or releasing them, may take."
+    )
+
+    @property
+    def budgets_s(self) -> Mapping[Verb, float]:
+        """To start is to reserve the disks and to stop is to release them, where that is wanted; in seconds."""
+        return {Verb.START: self.reserve_timeout, Verb.STOP: self.reserve_timeout} if self.scsireserv else {}
+
+    @property
+    def startable(self) -> frozenset[Phase]:
+        """Disks that lack a path, or that another node claims, may be reserved again: that decides by itself."""
+        return _STARTABLE | {Phase.DEGRADED, Phase.CONTESTED}
+
+    @property
+    def proves_itself(self) -> bool:
+        """Reserving and releasing read the disks before and after."""
+        return True
+
+
+@frozen(kw_only=True)
+class Vmdg(Reserved):
+    """The disks of a guest, as its own definition lists them."""
+
+    container_id: str = option(line, default="", help="The rid of the container whose disks are meant.")
 
     @property
     def label(self) -> str:
@@ -190,13 +250,10 @@ class Vmdg(Resource):
 
 
 @frozen(kw_only=True)
-class Disk(Resource):
+class Disk(Reserved):
     """Disks that the file lists by itself."""
 
     devices: tuple[str, ...] = option(paths, default=(), help="The disks' device paths.")
-    scsireserv: bool = option(
-        boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
-    )
 
     @property
     def label(self) -> str:

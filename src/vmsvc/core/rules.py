@@ -26,6 +26,7 @@ _NOT_STARTABLE_HINTS = {
     Phase.STUCK: "look at its process, or stop the service first",
     Phase.STOPPING: "try again when it is down",
     Phase.DEGRADED: "look at what is wrong with it, or stop the service first",
+    Phase.CONTESTED: "look at who else claims it, or stop the service first",
     Phase.MIGRATING: _WAIT_FOR_MIGRATION,
 }
 
@@ -38,11 +39,30 @@ class Consent:
         drp: Start on a node of ``drpnodes``.
         despite_unknown: Resources, by rid, to act on although their status is unknown.
         kill: Stop guests by force at once, without asking them first.
+        force: Holders of disks, each a node's name or a key (``0x1a2b``), to take the disks from.
     """
 
     drp: bool = False
     despite_unknown: frozenset[str] = field(default=frozenset(), converter=frozenset)
     kill: bool = False
+    force: frozenset[str] = field(default=frozenset(), converter=frozenset)
+
+
+@frozen(kw_only=True)
+class Need:
+    """Where another resource has to be for a verb to be done.
+
+    Attributes:
+        rid: The other resource.
+        up: Whether it has to be up; else it has to be down.
+    """
+
+    rid: str
+    up: bool
+
+    def __str__(self) -> str:
+        """Read as ``vmdg up``."""
+        return f"{self.rid} {'up' if self.up else 'down'}"
 
 
 class Ruling(enum.Enum):
@@ -86,19 +106,23 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
     Returns:
         The ruling and its reason.
     """
+    if verb is Verb.STOP and resource.proves_itself and (seen is None or seen.phase is Phase.UNKNOWN):
+        return Judgement(ruling=Ruling.DO, why="it looks for itself what there is to give up")
     if seen is None or seen.phase is Phase.UNKNOWN:
         return _judge_unknown(resource, seen, agreed=resource.rid in despite_unknown)
+    if seen.phase is Phase.INAPPLICABLE and resource.proves_itself:
+        return Judgement(ruling=Ruling.NEEDLESS, why=f"nothing to do: {seen.evidence.detail}")
     if seen.phase is Phase.INAPPLICABLE:  # an application without a check: its commands must bear being run again
         return Judgement(ruling=Ruling.DO, why=seen.state)
     if verb is Verb.START:
-        return _judge_start(seen.phase, seen.state)
+        return _judge_start(resource, seen.phase, seen.state)
     return _judge_stop(verb, resource, seen.phase, seen.state)
 
 
-def _judge_start(phase: Phase, state: str) -> Judgement:
+def _judge_start(resource: Resource, phase: Phase, state: str) -> Judgement:
     if phase is Phase.RUNNING:
         return Judgement(ruling=Ruling.NEEDLESS, why="already up")
-    if phase in DOWN or phase is Phase.STARTING:
+    if phase in resource.startable:
         return Judgement(ruling=Ruling.DO, why=state)
     hint = _NOT_STARTABLE_HINTS.get(phase, "")
     return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {state}: neither up nor down", hint=hint)
@@ -112,6 +136,39 @@ def _judge_stop(verb: Verb, resource: Resource, phase: Phase, state: str) -> Jud
     if verb is Verb.STOP and phase in _CANNOT_HEAR and isinstance(resource, Guest):
         return Judgement(ruling=Ruling.UNHEARD, why=state)
     return Judgement(ruling=Ruling.DO, why=state)
+
+
+def judge_need(need: Need, seen: Observation | None, despite_unknown: Collection[str]) -> Judgement | None:
+    """Decide whether another resource is where a verb needs it to be.
+
+    Args:
+        need: What the verb needs.
+        seen: What was seen of that resource; ``None`` where nobody looked.
+        despite_unknown: The rids of resources whose unknown status the operator has taken upon himself.
+
+    Returns:
+        Why the verb may not be done; ``None`` where the need is met.
+    """
+    phase = Phase.UNKNOWN if seen is None else seen.phase
+    state = "nobody looked" if seen is None else seen.state
+    if phase is Phase.UNKNOWN:
+        if need.rid in despite_unknown:
+            return None
+        detail = state if seen is None else seen.evidence.detail
+        return Judgement(
+            ruling=Ruling.UNKNOWN,
+            why=f"it needs {need}, and that is unknown: {detail}",
+            hint=f"repair what keeps {need.rid} from being seen",
+        )
+    if phase in (_MET_BY_UP if need.up else _MET_BY_DOWN):
+        return None
+    hint = f"see `vmsvc print status`; {'start' if need.up else 'stop'} {need.rid} first"
+    return Judgement(ruling=Ruling.FORBIDDEN, why=f"it needs {need}, which is {state}", hint=hint)
+
+
+#: What is degraded does its work; what is contested might be somebody else's.
+_MET_BY_UP = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.INAPPLICABLE})
+_MET_BY_DOWN = DOWN | {Phase.INAPPLICABLE}
 
 
 def _judge_unknown(resource: Resource, seen: Observation | None, *, agreed: bool) -> Judgement:

@@ -124,7 +124,7 @@ def plan(item: Plan) -> Data:
         "action": item.action,
         "service": item.service.name,
         "node": item.node,
-        "steps": [asdict(step) for step in item.steps],
+        "steps": [{**asdict(step), "needs": [asdict(need) for need in step.needs]} for step in item.steps],
         "kept": [asdict(kept) for kept in item.kept],
         "refusals": [problem(refusal) for refusal in item.refusals],
         "notes": [problem(note) for note in item.notes],

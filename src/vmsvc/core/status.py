@@ -66,7 +66,8 @@ def merge(statuses: Iterable[Status]) -> Status:
 class Phase(enum.Enum):
     """Where a resource stands in its life, in words that all technologies share.
 
-    The status of a phase is fixed here: a driver that sees a paused guest cannot call it up.
+    The status of a phase is fixed here: a driver that sees a paused guest cannot call it up. What is *degraded* works,
+    with less than it should have; what is *contested* is claimed by somebody else as well.
     """
 
     RUNNING = "running"
@@ -81,6 +82,7 @@ class Phase(enum.Enum):
     STUCK = "stuck"
     MIGRATING = "migrating"
     DEGRADED = "degraded"
+    CONTESTED = "contested"
     INAPPLICABLE = "n/a"
     UNKNOWN = "unknown"
 

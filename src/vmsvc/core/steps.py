@@ -60,6 +60,7 @@ class StepTaker:
         Raises:
             ActionFailed: The resource did not get there within the step's budget, or died on the way.
             DriverError: The driver said clearly that it cannot.
+            Refused: A safety rule of the resource says no.
             Undetermined: Whether it got there could not be seen.
         """
         deadline = time.monotonic() + step.budget_s
@@ -80,6 +81,8 @@ class StepTaker:
     def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
         answer = self._request(driver, Verb.START, resource, budget_s=_left(deadline))
         self.has_set_going = answer if isinstance(answer, bool) else None
+        if resource.proves_itself:
+            return
         patience = time.monotonic() + _SETTLE_S
         has_come_up = False
 
@@ -110,6 +113,8 @@ class StepTaker:
             self._stop_guest(driver, resource, deadline)
             return
         self._request(driver, Verb.STOP, resource, budget_s=_left(deadline))
+        if resource.proves_itself:
+            return
         seen = self._wait(driver, resource, _is_down_or_silent, deadline)
         if not _is_down_or_silent(seen):
             self._too_late(seen, _NOT_STOPPED)

@@ -8,7 +8,7 @@ from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Undetermined, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.plan import Step, plan, undo
-from vmsvc.core.rules import Consent
+from vmsvc.core.rules import Consent, Need
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
 
@@ -45,10 +45,11 @@ NO_WAY_UP = dict.fromkeys(
         Phase.STUCK,
         Phase.MIGRATING,
         Phase.DEGRADED,
+        Phase.CONTESTED,
     ),
     "refused.not-to-start",
 )
-HEARS = (Phase.RUNNING, Phase.STARTING, Phase.STOPPING, Phase.DEGRADED, Phase.INAPPLICABLE)
+HEARS = (Phase.RUNNING, Phase.STARTING, Phase.STOPPING, Phase.DEGRADED, Phase.CONTESTED, Phase.INAPPLICABLE)
 DEAF = (Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK)
 STOP_GUEST = {
     **dict.fromkeys(DOWN, KEEP),
@@ -255,14 +256,75 @@ def test_an_unknown_host_mode_refuses_a_start_and_nothing_else():
     assert codes(plan("stop", service(one), node, {one.rid: seen(Phase.RUNNING)})) == []
 
 
-@pytest.mark.parametrize("rid", ["container#1", "vmdg", "disk#1"])
-def test_reservations_are_not_pretended(rid):
-    each = resource(rid, scsireserv=True)
-    made = down_plan(each=each)
-    assert codes(made) == ["refused.no-reservations"]
-    assert made.refusals[0].section == rid
-    assert codes(down_plan("stop", each=each)) == []
-    assert codes(down_plan(each=resource(rid, scsireserv=True, disable=True))) == []
+def disks_and_guest(**vmdg):
+    return service(guest(), resource("vmdg", container_id="container#1", **{"scsireserv": True, **vmdg}))
+
+
+def both(vmdg, container):
+    return {"vmdg": seen(vmdg), "container#1": seen(container)}
+
+
+def test_disks_are_reserved_before_the_guest_runs_and_given_up_after_it_has_stopped():
+    one = disks_and_guest()
+    start = plan("start", one, NODE, both(Phase.STOPPED, Phase.STOPPED))
+    assert [str(step) for step in start.steps] == ["start vmdg", "start container#1"]
+    assert [step.needs for step in start.steps] == [(), (Need(rid="vmdg", up=True),)]
+    stop = plan("stop", one, NODE, both(Phase.RUNNING, Phase.RUNNING))
+    assert [str(step) for step in stop.steps] == ["stop container#1", "kill container#1", "stop vmdg"]
+    assert stop.steps[-1].needs == (Need(rid="container#1", up=False),)
+
+
+def test_a_guest_needs_its_disks_even_where_they_are_optional():
+    start = plan("start", disks_and_guest(optional=True), NODE, both(Phase.STOPPED, Phase.STOPPED))
+    assert start.steps[-1].needs == (Need(rid="vmdg", up=True),)
+
+
+@pytest.mark.parametrize("vmdg", [{"scsireserv": False}, {"disable": True}])
+def test_disks_that_are_not_reserved_are_needed_by_nobody(vmdg):
+    one = disks_and_guest(**vmdg)
+    start = plan("start", one, NODE, both(Phase.INAPPLICABLE, Phase.STOPPED))
+    assert [str(step) for step in start.steps] == ["start container#1"]
+    assert start.steps[0].needs == ()
+
+
+def test_a_restart_gives_up_no_disk():
+    restart = plan("restart", disks_and_guest(), NODE, both(Phase.RUNNING, Phase.RUNNING))
+    assert [str(step) for step in restart.steps] == ["stop container#1", "kill container#1", "start container#1"]
+
+
+def test_a_stop_goes_on_though_the_disks_cannot_be_seen():
+    stop = plan("stop", disks_and_guest(), NODE, both(Phase.UNKNOWN, Phase.RUNNING))
+    stop.raise_if_refused()
+    assert [str(step) for step in stop.steps] == ["stop container#1", "kill container#1", "stop vmdg"]
+
+
+@pytest.mark.parametrize(
+    ("container", "code", "exit_code"),
+    [
+        (Phase.RUNNING, "refused.not-to-stop", ExitCode.REFUSED),
+        (Phase.PAUSED, "refused.not-to-stop", ExitCode.REFUSED),
+        (Phase.UNKNOWN, "undetermined.status", ExitCode.UNDETERMINED),
+    ],
+)
+def test_no_disk_is_given_up_under_a_guest(container, code, exit_code):
+    stop = plan("stop", disks_and_guest(), NODE, both(Phase.RUNNING, container), only={"vmdg"})
+    assert codes(stop) == [code]
+    assert stop.exit_code is exit_code
+
+
+def test_an_action_may_be_limited_to_some_resources():
+    down = both(Phase.STOPPED, Phase.STOPPED)
+    assert [str(step) for step in plan("start", disks_and_guest(), NODE, down, only={"vmdg"}).steps] == ["start vmdg"]
+    stop = plan("stop", disks_and_guest(), NODE, both(Phase.RUNNING, Phase.STOPPED), only={"vmdg"})
+    assert [str(step) for step in stop.steps] == ["stop vmdg"]
+
+
+def test_listed_disks_are_needed_by_all_that_may_write_to_them():
+    one = service(resource("disk#1", scsireserv=True), app(start=("run",), stop=("halt",)))
+    seen_up = {"disk#1": seen(Phase.RUNNING), "app#1": seen(Phase.RUNNING)}
+    (*_, release) = plan("stop", one, NODE, seen_up).steps
+    assert release.needs == (Need(rid="app#1", up=False),)
+    assert codes(plan("stop", one, NODE, seen_up, only={"disk#1"})) == ["refused.not-to-stop"]
 
 
 def test_peers_were_not_asked():

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.support import guest, resource, seen
-from vmsvc.core.rules import DOWN, Consent, Ruling, judge
+from vmsvc.core.rules import DOWN, Consent, Need, Ruling, judge, judge_need
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
 
@@ -28,6 +28,7 @@ TABLE = {
     Phase.STUCK: (FORBIDDEN, UNHEARD, DO, DO),
     Phase.MIGRATING: (FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN),
     Phase.DEGRADED: (FORBIDDEN, DO, DO, DO),
+    Phase.CONTESTED: (FORBIDDEN, DO, DO, DO),
     Phase.INAPPLICABLE: (DO, DO, DO, DO),
     Phase.UNKNOWN: (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
 }
@@ -117,3 +118,52 @@ def test_there_are_no_other_verbs():
     assert [str(verb) for verb in Verb] == [f"{verb}" for verb in Verb] == ["start", "stop", "kill"]
     with pytest.raises(ValueError, match="'prepare' is not a valid Verb"):
         Verb("prepare")
+
+
+# Reserving looks for itself before it writes, and releasing takes away nothing but what it finds to be its own.
+RESERVED = {
+    **dict.fromkeys((Phase.STOPPED, Phase.SAVED, Phase.ABSENT), (DO, NEEDLESS)),
+    Phase.RUNNING: (NEEDLESS, DO),
+    Phase.DEGRADED: (DO, DO),
+    Phase.CONTESTED: (DO, DO),
+    Phase.INAPPLICABLE: (NEEDLESS, NEEDLESS),
+    Phase.UNKNOWN: (UNKNOWN, DO),
+}
+
+
+@pytest.mark.parametrize("rid", ["vmdg", "disk#1"])
+@pytest.mark.parametrize("phase", RESERVED)
+def test_disks_that_are_reserved_have_rules_of_their_own(rid, phase):
+    disks = resource(rid, scsireserv=True)
+    assert tuple(judge(verb, disks, seen(phase), ()).ruling for verb in (START, STOP)) == RESERVED[phase]
+
+
+def test_what_cannot_be_seen_is_not_taken_but_may_be_given_up():
+    disks = resource("vmdg", scsireserv=True)
+    assert judge(START, disks, None, ()).ruling is UNKNOWN
+    assert judge(STOP, disks, None, ()).ruling is DO
+
+
+IS_UP = {Phase.RUNNING, Phase.DEGRADED, Phase.INAPPLICABLE}
+IS_DOWN = DOWN | {Phase.INAPPLICABLE}
+
+
+@pytest.mark.parametrize(("up", "phase"), list(itertools.product((True, False), Phase)))
+def test_a_need_is_met_by_evidence_only(up, phase):
+    unmet = judge_need(Need(rid="vmdg", up=up), seen(phase), ())
+    if phase in (IS_UP if up else IS_DOWN):
+        assert unmet is None
+    else:
+        assert unmet is not None
+        assert unmet.ruling is (UNKNOWN if phase is Phase.UNKNOWN else FORBIDDEN)
+        assert "vmdg" in unmet.why
+        assert unmet.hint
+
+
+def test_a_need_that_nobody_looked_at_is_unknown_unless_the_operator_knows():
+    need = Need(rid="container#1", up=False)
+    unmet = judge_need(need, None, ())
+    assert unmet is not None
+    assert unmet.ruling is UNKNOWN
+    assert judge_need(need, None, {"container#1"}) is None
+    assert judge_need(need, seen(Phase.RUNNING), {"container#1"}) is not None

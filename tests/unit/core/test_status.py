@@ -60,6 +60,7 @@ STATUS_OF = {
     Phase.STUCK: Status.WARN,
     Phase.MIGRATING: Status.WARN,
     Phase.DEGRADED: Status.WARN,
+    Phase.CONTESTED: Status.WARN,
     Phase.INAPPLICABLE: Status.NA,
     Phase.UNKNOWN: Status.UNKNOWN,
 }

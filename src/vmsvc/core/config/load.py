@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ class _Reading:
                 # Of a section that stands twice, the second may well be incomplete: that it is there is the mistake.
                 resource = self._resource(section, values, is_whole=section is by_name[section.name])
                 resources += [resource] if resource else []
-        bound = self._bind_disk_groups(resources, by_name)
+        bound = self._with_disk_groups(resources, by_name, values)
         self._check_guests(bound, by_name)
         if self.findings.errors:
             return None
@@ -279,33 +280,81 @@ class _Reading:
                 severity=Severity.ERROR if near else Severity.WARNING,
             )
 
-    def _bind_disk_groups(self, resources: list[Resource], sections: dict[str, Section]) -> list[Resource]:
-        """Give each ``vmdg`` the container whose disks it means."""
+    def _with_disk_groups(
+        self, resources: list[Resource], sections: dict[str, Section], values: Values
+    ) -> list[Resource]:
+        """Give each ``vmdg`` the container whose disks it means, and each container that reserves a ``vmdg``."""
+        bound: list[Resource] = []
+        for resource in resources:
+            group = self._bound(resource, resources, sections) if isinstance(resource, Vmdg) else resource
+            bound += [group] if group else []
+        taken = {resource.container_id for resource in bound if isinstance(resource, Vmdg)}
+        for guest in [resource for resource in bound if isinstance(resource, Guest)]:
+            if guest.scsireserv and guest.rid not in taken:
+                bound += self._implied_group(guest, sections, values)
+        for group in bound:
+            if isinstance(group, Vmdg):
+                self._check_disk_group(group, bound, sections)
+        return bound
+
+    def _bound(self, group: Vmdg, resources: Sequence[Resource], sections: dict[str, Section]) -> Vmdg | None:
         containers = [rid for rid in sections if kind_of(rid) == "container"]
         containers.sort(key=lambda rid: sections[rid].position)
-        bound = []
-        for resource in resources:
-            if not isinstance(resource, Vmdg):
-                bound.append(resource)
-                continue
-            section = sections[resource.rid]
-            wanted = resource.container_id or (containers[0] if len(containers) == 1 else "")
-            if wanted in containers:
-                bound.append(evolve(resource, container_id=wanted))
-                continue
-            listed = ", ".join(containers)
-            if not containers:
-                message, hint = "the file has no container whose disks it could mean", "add a `[container#1]` section"
-            elif wanted:
-                message = f"there is no container `{shortened(wanted, 60)}`"
-                hint = did_you_mean(wanted, containers, otherwise=f"the containers are {listed}")
-            else:
-                message = f"it does not say which container's disks it means: {listed}"
-                hint = f"add `container_id = {containers[0]}`"
+        section = sections[group.rid]
+        wanted = group.container_id or (containers[0] if len(containers) == 1 else "")
+        if wanted in containers:
+            says_itself = bool(section.variants("scsireserv"))
+            guest = next((each for each in resources if isinstance(each, Guest) and each.rid == wanted), None)
+            reserves = group.scsireserv if says_itself or guest is None else guest.scsireserv
+            return evolve(group, container_id=wanted, scsireserv=reserves)
+        listed = ", ".join(containers)
+        if not containers:
+            message, hint = "the file has no container whose disks it could mean", "add a `[container#1]` section"
+        elif wanted:
+            message = f"there is no container `{shortened(wanted, 60)}`"
+            hint = did_you_mean(wanted, containers, otherwise=f"the containers are {listed}")
+        else:
+            message = f"it does not say which container's disks it means: {listed}"
+            hint = f"add `container_id = {containers[0]}`"
+        self.findings.add(
+            section.position, message, code="container", section=section.name, key="container_id", hint=hint
+        )
+        return None
+
+    def _implied_group(self, guest: Guest, sections: dict[str, Section], values: Values) -> list[Resource]:
+        """The disk group of a container that asks for reservations and has no section for them."""
+        rid = guest.rid.replace("container", "vmdg", 1)
+        section = sections[guest.rid]
+        if rid in sections:
+            hint = f"add a section `[vmdg#…]` with `container_id = {guest.rid}`"
             self.findings.add(
-                section.position, message, code="container", section=section.name, key="container_id", hint=hint
+                section.position,
+                f"it asks for reservations, and [{rid}] means another container",
+                code="container",
+                section=guest.rid,
+                key="scsireserv",
+                hint=hint,
             )
-        return bound
+            return []
+        group = self._resource(Section(name=rid, position=section.position), values, is_whole=True)
+        return [evolve(group, container_id=guest.rid, scsireserv=True)] if isinstance(group, Vmdg) else []
+
+    def _check_disk_group(self, group: Vmdg, resources: Sequence[Resource], sections: dict[str, Section]) -> None:
+        guest = next((each for each in resources if isinstance(each, Guest) and each.rid == group.container_id), None)
+        if guest is None:
+            return  # what is wrong with it has been told
+        section = sections.get(group.rid) or sections[guest.rid]
+        say = partial(self.findings.add, section.position, section=section.name, code="disk-group")
+        served = self.catalog.capabilities.get(("container", guest.type))
+        if served is not None and "disks" not in served:
+            message = f"the driver of type `{guest.type}` cannot name a guest's disks"
+            say(message, key="scsireserv" if group.scsireserv else "", hint="remove it; name devices in a `[disk#1]`")
+        elif group.scsireserv and not guest.is_local:
+            message = f"{guest.name} runs on another host, whose disks cannot be reserved from here"
+            say(message, key="scsireserv", hint="set `scsireserv = false`")
+        elif sections[guest.rid].variants("scsireserv") and guest.scsireserv != group.scsireserv:
+            message = f"`scsireserv` says one thing here and another in [{guest.rid}]"
+            say(message, key="scsireserv", hint="remove one of them")
 
     def _check_guests(self, resources: Sequence[Resource], sections: dict[str, Section]) -> None:
         seen: dict[str, str] = {}

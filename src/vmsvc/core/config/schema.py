@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from attrs import field, frozen
 
@@ -32,10 +32,12 @@ class Catalog:
     Attributes:
         classes: The option class of each driver, by kind and type of resource.
         refused: Why a type's plugin was refused, by type.
+        capabilities: What each driver offers, by kind and type.
     """
 
     classes: Mapping[tuple[str, str], type[Resource]]
     refused: Mapping[str, str] = field(factory=dict)
+    capabilities: Mapping[tuple[str, str], Collection[str]] = field(factory=dict)
 
     def types_of(self, kind: str) -> tuple[str, ...]:
         """The types of a kind of resource that a file may name, with or without a driver here.

@@ -6,13 +6,12 @@ The key of a registration belongs to a node: two nodes never share one, and none
 
 from __future__ import annotations
 
-import re
 import secrets
+
+from vmsvc.core.options import hexadecimal
 
 #: The largest key: eight bytes (SPC-4, 6.16.3).
 LARGEST = 0xFFFF_FFFF_FFFF_FFFF
-
-_WRITTEN = re.compile(r"0[xX]([0-9a-fA-F]{1,16})", re.ASCII)
 
 
 def parse_key(text: str) -> int:
@@ -30,13 +29,7 @@ def parse_key(text: str) -> int:
     >>> parse_key("0x0000A1B2") == parse_key("0xa1b2") == 0xA1B2
     True
     """
-    found = _WRITTEN.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"{text!r} is no key: write 0x and up to 16 hexadecimal digits")
-    key = int(found[1], 16)
-    if key == 0:
-        raise ValueError(f"{text!r} cannot be a key: 0 means that there is none")
-    return key
+    return int(hexadecimal.parse(text), 16)
 
 
 def key_text(key: int) -> str:

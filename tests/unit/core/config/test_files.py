@@ -129,7 +129,7 @@ def test_no_node_file(tmp_path):
         ("node.conf", "# PRD\n", "node", "single word"),
         ("node.conf", "mode = PRD\n", "node", "single word"),
         ("node.conf", "", "file", "empty"),
-        ("node.conf", "[nod]\nmode = PRD\n", "unknown-section", "the section is `[node]`"),
+        ("node.conf", "[nod]\nmode = PRD\n", "unknown-section", "`[node]` and `[disks]`"),
         ("node.conf", "[node]\nhostmode = PRD\n", "unknown-key", "did you mean `host_mode`"),
         ("node.conf", "[node]\nenv = PRD\nmode = DEV\n", "node", "given twice"),
         ("node.conf", "[node]\n", "node", "missing"),

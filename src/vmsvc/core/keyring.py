@@ -1,0 +1,136 @@
+"""The keys by which nodes are known on disks: this node's own, made once, and those of its peers.
+
+A key is a node's name on every disk it reserves, so it must outlive reboots, and no other node may have the same. It is
+drawn at random and not derived from an address or a name: those were found to repeat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from attrs import frozen
+
+from vmsvc.core.config import write_atomically
+from vmsvc.core.config.files import check_name
+from vmsvc.core.errors import ConfigError, Refused, UsageError
+from vmsvc.core.node import Node
+from vmsvc.core.vmdg.keys import key_text, new_key, parse_key
+
+
+@frozen
+class Keyring:
+    """The keys that a node knows.
+
+    Args:
+        node: The node.
+    """
+
+    node: Node
+
+    @property
+    def file(self) -> Path:
+        """Where the node's own key is: one line, ``0x`` and 16 hexadecimal digits."""
+        return self.node.state_dir / "prkey"
+
+    def own(self) -> int | None:
+        """This node's key, ``None`` where it has none yet: nothing can be registered for it then.
+
+        Raises:
+            ConfigError: The file holds no key, or cannot be read.
+        """
+        return _read(self.file)
+
+    def own_or_new(self) -> int:
+        """This node's key, made now where it has none. Of two processes that make one, the first one's counts.
+
+        Raises:
+            ConfigError: The file holds no key, or cannot be read.
+            Refused: A peer is known by the same key.
+            VmsvcError: The key could not be written.
+        """
+        key = self.own()
+        if key is None:
+            with contextlib.suppress(UsageError):  # somebody was faster
+                write_atomically(self.file, f"{key_text(new_key())}\n", replace=False, mode=0o644)
+            key = self.own()
+            assert key is not None
+        for peer, theirs in self.peers().items():
+            check_distinct(key, peer, theirs)
+        return key
+
+    def peers(self) -> dict[str, int]:
+        """The keys of the peers that were told to this node, by name.
+
+        Raises:
+            ConfigError: A file holds no key, or cannot be read.
+        """
+        try:
+            files = sorted(self._peers_dir.iterdir())
+        except OSError:
+            return {}
+        found = {file.name: _read(file) for file in files if not file.name.startswith(".")}
+        return {name: key for name, key in found.items() if key is not None}
+
+    def add_peer(self, name: str, key: int) -> Path:
+        """Remember a peer's key.
+
+        Args:
+            name: The peer's name.
+            key: Its key.
+
+        Returns:
+            The file that holds it now.
+
+        Raises:
+            UsageError: It is not a node's name, or is this node's own.
+            Refused: It is this node's key.
+            VmsvcError: The file cannot be written.
+        """
+        if fault := check_name(name):
+            raise UsageError(f"{name!r} cannot be a node: {fault}")
+        if self.node.is_called(name):
+            raise UsageError(f"{name} is this node; its key is in {self.file}")
+        own = self.own()
+        if own is not None:
+            check_distinct(own, name, key)
+        file = self._peers_dir / name.casefold()
+        write_atomically(file, f"{key_text(key)}\n", mode=0o644)
+        return file
+
+    @property
+    def _peers_dir(self) -> Path:
+        return self.node.state_dir / "peers"
+
+
+def check_distinct(own: int, peer: str, theirs: int) -> None:
+    """Refuse to use a key that another node has: the two could not be told apart, and would evict each other.
+
+    Args:
+        own: This node's key.
+        peer: The other node's name.
+        theirs: Its key.
+
+    Raises:
+        Refused: They are the same.
+    """
+    if own == theirs:
+        raise Refused(
+            f"this node and {peer} have the same key, {key_text(own)}",
+            code="refused.same-key",
+            hint="stop the services that reserve disks on one of them, remove its var/lib/vmsvc/prkey, and tell the "
+            "others its new key: `vmsvc node peer add`",
+        )
+
+
+def _read(file: Path) -> int | None:
+    try:
+        return parse_key(file.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{file} holds no key that can be used: {error}",
+            code="config.prkey",
+            hint="a key that was registered must not be lost: look at `vmsvc disks`, and write the node's key there",
+        ) from None
