@@ -1,1 +1,204 @@
-"""What is to be done to a disk, or to a set of disks, from what they show. Pure."""
+"""What is done to one disk: look, make a chain of moves, look again, until it stands. Pure.
+
+No answer is believed but a live path's reading. "Done" may have done nothing, an error may have been carried out, and
+silence may be either: after every chain the disk is read, and what it shows decides.
+
+Each function takes a :class:`Turn` and returns the next one; :mod:`vmsvc.core.vmdg.attempt` moves the turns of a set.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from vmsvc.core.vmdg import laws, moves
+from vmsvc.core.vmdg.moves import Move
+from vmsvc.core.vmdg.seen import Act, Answer, Performed, Reading
+from vmsvc.core.vmdg.turn import Goal, Request, Standing, Turn, told
+
+#: How often a request is made again that was answered with a unit attention or "busy".
+REPEATS = 4
+#: How many chains of moves one disk gets. A race takes two; the rest is for faults.
+ROUNDS = 5
+
+
+# --- what moves a turn --------------------------------------------------------------------------------------------
+
+
+def look(turn: Turn) -> Turn:
+    """Begin a look: through the best path, then through the others, until one is alive.
+
+    Args:
+        turn: The disk's turn.
+    """
+    ordered = sorted(turn.disk.paths, key=lambda path: path != turn.best_path)  # stable: the others keep their order
+    return _next_path(evolve(turn, unread=tuple(ordered), answers=frozenset()))
+
+
+def let_go(turn: Turn) -> Turn:
+    """Begin the first chain: all disks of the set have been looked at, and it may be done.
+
+    Args:
+        turn: The disk's turn; it has been seen.
+    """
+    return _decided(evolve(turn, standing=Standing.OPEN))
+
+
+def give_up(turn: Turn) -> Turn:
+    """Turn round, and remove what is registered of ours.
+
+    Args:
+        turn: The disk's turn, wherever it is.
+    """
+    return _planned(
+        evolve(turn, goal=Goal.LEAVE, standing=Standing.OPEN, why="", rounds=0), moves.to_leave(turn.key, 0)
+    )
+
+
+def answered(turn: Turn, answers: tuple[Reading | Performed, ...]) -> Turn:
+    """Take the answers to what a turn wants.
+
+    Args:
+        turn: The disk's turn.
+        answers: One for each request of :attr:`Turn.wants`, in their order.
+    """
+    asked = turn.wants
+    turn = evolve(turn, todo=turn.todo[len(asked) :])
+    again: tuple[Request, ...] = ()
+    for request, answer in zip(asked, answers, strict=True):
+        if answer.answer in laws.AGAIN and request.tries < REPEATS:
+            again += (evolve(request, tries=request.tries + 1),)
+        elif isinstance(answer, Reading):
+            turn = _read(turn, answer)
+        else:
+            turn = _performed(turn, answer)
+    turn = evolve(turn, todo=turn.todo + again)
+    return turn if turn.todo or turn.standing is not Standing.OPEN else _next_move(turn)
+
+
+# --- looks --------------------------------------------------------------------------------------------------------
+
+
+def _next_path(turn: Turn) -> Turn:
+    if turn.unread:
+        request = Request(disk=turn.disk, path=turn.unread[0])
+        return evolve(turn, todo=(request,), unread=turn.unread[1:])
+    if turn.first is None and turn.answers and turn.answers <= laws.INCAPABLE:
+        return turn.ended(Standing.INCAPABLE, "knows no persistent reservations")
+    return turn.ended(Standing.UNREADABLE, "; ".join(("no path answers", *turn.notes)))
+
+
+def _read(turn: Turn, reading: Reading) -> Turn:
+    if not laws.is_credible(reading, has_counted=turn.has_counted):
+        turn = turn.noted(_trouble(reading.path, "read", reading.answer, reading.detail))
+        return _next_path(evolve(turn, answers=turn.answers | {reading.answer}))
+    kept = evolve(reading, generation=0, detail="", calls=0)
+    turn = evolve(
+        turn,
+        acting=reading.path,
+        first=turn.first or kept,
+        last=kept,
+        has_counted=turn.has_counted or reading.generation != 0,
+    )
+    if turn.has_begun or turn.goal is Goal.LEAVE:
+        return _decided(turn)
+    if laws.is_nameless(kept):
+        return turn.ended(Standing.UNREADABLE, "is reserved with an unknown type, and shows no holder")
+    return evolve(turn, standing=Standing.SEEN)
+
+
+# --- decisions ----------------------------------------------------------------------------------------------------
+
+
+def _decided(turn: Turn) -> Turn:
+    """What the last reading means for the goal: the disk stands, or there is another chain to make."""
+    assert turn.last is not None
+    return _DECIDED[turn.goal](turn, turn.last)
+
+
+def _holding(turn: Turn, reading: Reading) -> Turn:
+    disk, key = turn.disk, turn.key
+    if laws.is_lost(reading, key, turn.authority):
+        return turn.ended(Standing.LOST, f"{told(reading, key)}; another node was faster")
+    if turn.has_begun and laws.is_ours(reading, key, disk, turn.registered):
+        return _with_ghosts(turn, reading) if laws.is_crowded(reading, key, disk) else turn.ended(Standing.HELD)
+    is_registered = laws.is_complete(reading, key, disk, turn.registered) and turn.has_begun and not turn.has_stumbled
+    chain = moves.to_take(reading, turn.first or reading, key, turn.authority, is_registered=is_registered)
+    return _planned(turn, chain)
+
+
+def _with_ghosts(turn: Turn, reading: Reading) -> Turn:
+    """The disk is ours, and more nexuses bear our key than it has paths.
+
+    They are preempted once. If a guest may be writing they stay, since it would be cut off for a moment; if more are
+    left afterwards, the array counts in its own way.
+    """
+    is_worth_it = not turn.in_use and not turn.has_purged and turn.rounds < ROUNDS
+    if is_worth_it and laws.may_drop_own(reading, turn.key):
+        return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(turn.key))
+    count = f"our key is registered {laws.own_count(reading, turn.key)} times, on {len(turn.disk.paths)} paths"
+    return turn.noted(f"{count}: by dead connections of ours, or by another node").ended(Standing.HELD)
+
+
+def _joining(turn: Turn, reading: Reading) -> Turn:
+    if not laws.may_join(reading, turn.key, turn.source):
+        return turn.ended(Standing.LOST, f"{told(reading, turn.key)}; the source does not hold it alone any more")
+    if turn.has_begun and laws.is_complete(reading, turn.key, turn.disk, turn.registered):
+        return turn.ended(Standing.JOINED)
+    return _planned(turn, moves.to_join())
+
+
+def _leaving(turn: Turn, reading: Reading) -> Turn:
+    if laws.is_gone(reading, turn.key):
+        return turn.ended(Standing.LEFT)
+    return _planned(turn, moves.to_leave(turn.key, turn.rounds))
+
+
+_DECIDED = {Goal.HOLD: _holding, Goal.JOIN: _joining, Goal.LEAVE: _leaving}
+
+
+# --- moves --------------------------------------------------------------------------------------------------------
+
+
+def _planned(turn: Turn, chain: tuple[Move, ...]) -> Turn:
+    if turn.rounds >= ROUNDS:
+        return turn.ended(Standing.FAILED, "; ".join(("does not do what it is asked", *turn.notes)))
+    return _next_move(evolve(turn, chain=chain, rounds=turn.rounds + 1, has_stumbled=False))
+
+
+def _next_move(turn: Turn) -> Turn:
+    if turn.has_stumbled or not turn.chain:
+        return look(evolve(turn, chain=()))
+    operations = turn.chain[0].operations(turn.disk, turn.best_path, turn.key)
+    turn = evolve(
+        turn,
+        has_begun=True,
+        chain=turn.chain[1:],
+        todo=tuple(Request(disk=turn.disk, path=operation.path, operation=operation) for operation in operations),
+    )
+    return turn if turn.todo else _next_move(turn)
+
+
+def _performed(turn: Turn, performed: Performed) -> Turn:
+    """What an answer to an operation is good for: who may act next, and whether the chain goes on. It proves nothing.
+
+    Registrations of single paths may fail: the disk is taken through those that are left. Unregistrations may, too: a
+    path that is not registered conflicts. Anything else that was not done ends the chain.
+    """
+    operation, is_done = performed.operation, performed.answer is Answer.DONE
+    if not is_done:
+        turn = turn.noted(_trouble(operation.path, str(operation.act), performed.answer, performed.detail))
+    match operation.act:
+        case Act.REGISTER | Act.UNREGISTER:
+            registered = {path for path in turn.registered if path != operation.path}
+            if operation.act is Act.REGISTER and is_done:
+                registered.add(operation.path)
+            return evolve(turn, registered=tuple(sorted(registered)))
+        case Act.PREEMPT if operation.victim == turn.key:
+            turn = evolve(turn, registered=(operation.path,))
+        case Act.PREEMPT:
+            turn = evolve(turn, asked_out=turn.asked_out | {operation.victim})
+    return evolve(turn, has_stumbled=turn.has_stumbled or not is_done)
+
+
+def _trouble(path: str, what: str, answer: Answer, detail: str) -> str:
+    return f"{path}: {what}: {answer.value}" + (f" ({detail})" if detail else "")

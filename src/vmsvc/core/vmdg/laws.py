@@ -1,0 +1,223 @@
+"""The laws of exclusive disks, one function each, over what a disk shows. Pure.
+
+Everything that decides asks here, by ``laws.NAME(…)``, so that each law stands in one place, has a name, and can be
+broken on purpose by whoever wants to know whether a test would notice. ``docs/explanation/exclusive-disks.md`` tells
+the laws (I1 to I12) in prose.
+
+Keys are compared as integers. *Foreign* is each key that is not ours and not 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vmsvc.core.vmdg.seen import OURS, Answer, Reading, ReservationType, ScsiDisk
+
+#: Answers that say that a request was not carried out, and may be made again at once.
+AGAIN = frozenset({Answer.ATTENTION, Answer.BUSY})
+#: Answers that say that no reservation can be there at all: the device knows none.
+INCAPABLE = frozenset({Answer.UNSUPPORTED, Answer.FOREIGN})
+#: With how many registered paths a disk counts as taken. One: a guest is worth starting on half of its paths, and
+#: status says ``warn`` until the others are registered, too.
+LEAST_PATHS = 1
+
+
+# --- what a reading says ------------------------------------------------------------------------------------------
+
+
+def holder_of(reading: Reading) -> int | None:
+    """The key of the nexus that holds the reservation.
+
+    Args:
+        reading: What a live path showed.
+
+    Returns:
+        ``None`` where nobody holds it, or all registrants do: READ RESERVATION then shows key 0, which is nobody's.
+    """
+    reservation = reading.reservation
+    if reservation is None or not reservation.key or is_held_by_all(reading):
+        return None
+    return reservation.key
+
+
+def is_held_by_all(reading: Reading) -> bool:
+    """Whether every registrant holds the reservation (types 7 and 8)."""
+    return reading.reservation is not None and reading.reservation.type in (
+        ReservationType.WRITE_EXCLUSIVE_ALL_REGISTRANTS,
+        ReservationType.EXCLUSIVE_ACCESS_ALL_REGISTRANTS,
+    )
+
+
+def is_nameless(reading: Reading) -> bool:
+    """Whether a reservation of a type that SPC-4 does not know shows no holder: nothing that can be judged."""
+    return reading.reservation is not None and not is_held_by_all(reading) and holder_of(reading) is None
+
+
+def holds(reading: Reading, key: int) -> bool:
+    """Whether the reservation is held by a nexus with this key, whatever its type."""
+    return holder_of(reading) == key
+
+
+def foreign_keys(reading: Reading, key: int) -> frozenset[int]:
+    """Every key of others that the disk shows: of registrants and of the holder.
+
+    Args:
+        reading: What a live path showed.
+        key: Our key.
+    """
+    return frozenset({*reading.keys, holder_of(reading) or 0} - {key, 0})
+
+
+def own_count(reading: Reading, key: int) -> int:
+    """How many nexuses are registered with our key."""
+    return reading.keys.count(key)
+
+
+def registrations_of(disk: ScsiDisk, paths: Iterable[str]) -> int:
+    """How many registrations these paths make, by the habits of the disk's make.
+
+    Args:
+        disk: The disk.
+        paths: Some of its paths.
+    """
+    paths = tuple(paths)
+    if disk.quirks.per_initiator and disk.hosts:
+        host_of = dict(zip(disk.paths, disk.hosts, strict=True))
+        return len({host_of.get(path, path) for path in paths})
+    return len(paths)
+
+
+# --- the laws -----------------------------------------------------------------------------------------------------
+
+
+def is_credible(reading: Reading, *, has_counted: bool) -> bool:
+    """I6: only what a live path showed may be acted upon.
+
+    Args:
+        reading: What a path showed.
+        has_counted: Whether the disk has shown a generation other than 0 in this attempt. Then "generation 0, no keys,
+            no reservation" is what a dead transport looks like to a tool that does not notice.
+
+    Returns:
+        Whether the reading may be believed; a key of 0 among the registrations is a sign of a truncated list.
+    """
+    is_blank = not reading.generation and not reading.registrations and reading.reservation is None
+    return reading.is_live and 0 not in reading.keys and not (has_counted and is_blank)
+
+
+def is_authorised(first: Reading, key: int, authority: frozenset[int]) -> bool:
+    """I3: whether a disk may be taken, from its first look. Nothing is registered anywhere before all disks may be.
+
+    Authority names the *holder*; others that are registered beside it go with it. Where no foreign nexus holds the
+    reservation (nobody, ourselves, or all registrants), every foreign registrant must be named.
+
+    Args:
+        first: What the disk showed before anything was done.
+        key: Our key.
+        authority: The keys that the operator has named.
+    """
+    holder = holder_of(first)
+    if holder is not None and holder != key:
+        return holder in authority
+    return foreign_keys(first, key) <= authority
+
+
+def may_preempt_holder(holder: int, authority: frozenset[int]) -> bool:
+    """I3: whether the reservation may be taken from this holder, at any time of an attempt: it must have been named."""
+    return holder in authority
+
+
+def may_evict(victim: int, reading: Reading, first: Reading, key: int, authority: frozenset[int]) -> bool:
+    """I5: whether a foreign registration may be removed.
+
+    Args:
+        victim: Its key.
+        reading: What the disk showed last: the victim must have been read there.
+        first: What it showed first, which has been authorised as a whole: who stood there goes.
+        key: Our key. A racer, who came after our first look, goes if *we* hold the reservation.
+        authority: The keys that the operator has named; they go at any time.
+    """
+    if victim not in foreign_keys(reading, key):
+        return False
+    return victim in foreign_keys(first, key) | authority or holds(reading, key)
+
+
+def may_drop_own(reading: Reading, key: int) -> bool:
+    """I5: whether our own key may be preempted, to be rid of nexuses that died with it: only where it has been read."""
+    return own_count(reading, key) > 0
+
+
+def is_lost(reading: Reading, key: int, authority: frozenset[int]) -> bool:
+    """Whether somebody else has won: holds the reservation and was not named."""
+    holder = holder_of(reading)
+    if is_held_by_all(reading):
+        return not foreign_keys(reading, key) <= authority
+    return holder is not None and holder != key and not may_preempt_holder(holder, authority)
+
+
+def is_won(reading: Reading, key: int) -> bool:
+    """Whether the disk is reserved for our key, with our type."""
+    return holds(reading, key) and reading.reservation is not None and reading.reservation.type == OURS
+
+
+def is_alone(reading: Reading, key: int) -> bool:
+    """I12: whether nobody else is registered: with type 5 each registrant may write, holder or not."""
+    return not foreign_keys(reading, key)
+
+
+def is_complete(reading: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
+    """Whether at least the paths that said so are registered.
+
+    Args:
+        reading: What the disk showed.
+        key: Our key.
+        disk: The disk.
+        registered: The paths whose registration was answered with "done".
+    """
+    return own_count(reading, key) >= max(LEAST_PATHS, registrations_of(disk, registered))
+
+
+def is_crowded(reading: Reading, key: int, disk: ScsiDisk) -> bool:
+    """Whether more nexuses bear our key than the disk has paths: nexuses that died, or another node with our key."""
+    return own_count(reading, key) > registrations_of(disk, disk.paths)
+
+
+def is_ours(reading: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
+    """I11: what must have been read back before anything is called a success."""
+    return is_won(reading, key) and is_alone(reading, key) and is_complete(reading, key, disk, registered)
+
+
+def is_gone(reading: Reading, key: int) -> bool:
+    """I11: what must have been read back before anything is called released."""
+    return own_count(reading, key) == 0 and not holds(reading, key)
+
+
+def may_join(reading: Reading, key: int, source: int) -> bool:
+    """Whether the destination of a live migration may register beside the source, which holds the disk alone.
+
+    Args:
+        reading: What the disk showed.
+        key: Our key, of the destination.
+        source: The source's key.
+    """
+    is_shareable = reading.reservation is not None and reading.reservation.type == OURS
+    return is_shareable and holder_of(reading) in (source, key) and foreign_keys(reading, key) <= {source}
+
+
+def must_give_up(first: Reading, last: Reading | None, key: int, *, in_use: bool) -> bool:
+    """I4: whether a failed attempt takes back what it did to a disk; only ever our own registrations.
+
+    A disk that was ours before stays ours: a guest may be running on it. Unless somebody took it from us meanwhile;
+    then what is registered there is what this attempt added.
+
+    Args:
+        first: What the disk showed first.
+        last: What it showed last; ``None`` where it has not been read since.
+        key: Our key.
+        in_use: Whether a guest of ours may be writing; then our registrations are kept even where we held nothing.
+    """
+    was_ours = holds(first, key) or (in_use and own_count(first, key) > 0)
+    if not was_ours:
+        return True
+    holder = holder_of(last or first)
+    return holder not in (key, None, holder_of(first))
