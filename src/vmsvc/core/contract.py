@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
-from attrs.validators import instance_of, optional
+from attrs.validators import deep_iterable, deep_mapping, instance_of, optional
 
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest, Resource
-from vmsvc.core.status import Observation
+from vmsvc.core.status import Observation, Phase
 from vmsvc.core.transport import Host
 
 #: The newest version of this contract, and all that the core can speak.
@@ -41,6 +41,7 @@ class Capability(str, enum.Enum):
     DEFINITION = "definition"
     CONFIG_FILES = "config-files"
     SIZES = "sizes"
+    DISCOVER = "discover"
 
 
 @frozen(kw_only=True)
@@ -296,6 +297,55 @@ class Sizer(Protocol[G_contra]):
         """
 
 
+@frozen(kw_only=True)
+class FoundGuest:
+    """A guest that the technology knows, whether or not a service means it.
+
+    Attributes:
+        name: Its name, exactly as the technology has it.
+        phase: Where it stands.
+        state: The technology's own word for that.
+        options: Keys of the driver's options and their values, as a service file would give them: those that identify
+            the guest where they are not the defaults, and what its definition tells of others.
+        autostart: Whether the technology starts it by itself when the node boots.
+        title: What its definition calls it, in a few words; empty where it has none.
+        disks: Its disks; their sizes need not be known.
+        warnings: Things worth telling whoever makes a service of it, such as an autostart that would fight the
+            service.
+    """
+
+    name: str = field(validator=instance_of(str))
+    phase: Phase = field(validator=instance_of(Phase))
+    state: str = field(validator=instance_of(str))
+    options: Mapping[str, str] = field(factory=dict, validator=deep_mapping(instance_of(str), instance_of(str)))
+    autostart: bool = field(default=False, validator=instance_of(bool))
+    title: str = field(default="", validator=instance_of(str))
+    disks: tuple[GuestDisk, ...] = field(
+        default=(), validator=deep_iterable(instance_of(GuestDisk), instance_of(tuple))
+    )
+    warnings: tuple[str, ...] = field(default=(), validator=deep_iterable(instance_of(str), instance_of(tuple)))
+
+
+@runtime_checkable
+class Discoverer(Protocol[G_contra]):
+    """Capability ``discover``: the driver can name the guests that are there already, so that they can be adopted."""
+
+    def discover(self, where: G_contra, *, budget_s: float) -> Sequence[FoundGuest]:
+        """Name every guest, in whatever phase, and change nothing.
+
+        Args:
+            where: A guest of no service: its options tell where to look, such as another URI. Its name means nothing.
+            budget_s: How long the whole look may take, in seconds.
+
+        Returns:
+            The guests, in any order; none is a positive answer.
+
+        Raises:
+            DriverError: The technology said clearly that it cannot tell.
+            Undetermined: It did not answer: there may be guests that nobody sees.
+        """
+
+
 #: Which protocol proves which capability.
 ROLES: Mapping[Capability, type] = {
     Capability.BULK: BulkObserver,
@@ -304,4 +354,5 @@ ROLES: Mapping[Capability, type] = {
     Capability.DEFINITION: DefinitionKeeper,
     Capability.CONFIG_FILES: ConfigFiles,
     Capability.SIZES: Sizer,
+    Capability.DISCOVER: Discoverer,
 }
