@@ -1,17 +1,22 @@
 """Service files and the node's own file: found, read, checked and edited."""
 
-from vmsvc.core.config.edit import create, get_key, set_keys, unset_keys, write_atomically
+from vmsvc.core.config.edit import Draft, create, draft, get_key, set_keys, unset_keys, write_atomically
 from vmsvc.core.config.files import read_text, service_file, service_names
-from vmsvc.core.config.guests import Claims
+from vmsvc.core.config.guests import Claims, identity
 from vmsvc.core.config.load import load_service, parse_service
 from vmsvc.core.config.node_file import read_node
+from vmsvc.core.config.references import literally
 from vmsvc.core.config.schema import Catalog
 
 __all__ = [
     "Catalog",
     "Claims",
+    "Draft",
     "create",
+    "draft",
     "get_key",
+    "identity",
+    "literally",
     "load_service",
     "parse_service",
     "read_node",

@@ -22,8 +22,9 @@ from vmsvc.core.config.schema import SERVICE_OPTIONS, Catalog
 from vmsvc.core.errors import ConfigError, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.node import Node
 from vmsvc.core.options import Raw
+from vmsvc.core.service import Service
 
-__all__ = ["create", "get_key", "set_keys", "unset_keys", "write_atomically"]
+__all__ = ["Draft", "create", "draft", "get_key", "set_keys", "unset_keys", "write_atomically"]
 
 _Contents = dict[tuple[str, str, str], Raw]
 
@@ -172,6 +173,69 @@ def _unset(path: Path, text: str, address: Address) -> str:
     return text
 
 
+@frozen(kw_only=True)
+class Draft:
+    """A service file that is right, and not written yet.
+
+    Attributes:
+        path: Where it is to be.
+        text: Its text.
+        service: The service that it describes, warnings and notes included.
+    """
+
+    path: Path
+    text: str
+    service: Service
+
+    def write(self) -> None:
+        """Write the file, which must not be there.
+
+        Raises:
+            UsageError: It is there.
+            VmsvcError: It could not be written.
+        """
+        # As files are that were made by hand: they hold no secrets, and whoever may look should see the services.
+        write_atomically(self.path, self.text, replace=False, mode=0o644)
+
+
+def draft(
+    node: Node,
+    name: str,
+    catalog: Catalog,
+    *,
+    settings: Mapping[str, str] | None = None,
+    template: str = "",
+    suffix: str = SUFFIXES[0],
+) -> Draft:
+    """Make up a service file, and write nothing.
+
+    Args:
+        node: The node that it is for.
+        name: The service's name.
+        catalog: What the drivers declare.
+        settings: Values by address, set on top of the template.
+        template: The text to begin with; an empty ``[DEFAULT]`` section when not given.
+        suffix: The file's ending: ``.conf`` or ``.env`` for INI, ``.toml`` for TOML.
+
+    Returns:
+        The file to be.
+
+    Raises:
+        UsageError: The service cannot have its name, or its file one of the values.
+        ConfigError: The file would be wrong.
+    """
+    if fault := check_service_name(name):
+        raise UsageError(f"the service cannot have its name: {fault}", code="usage.name", hint="choose another name")
+    if suffix not in SUFFIXES:
+        hint = f"use one of {', '.join(SUFFIXES)}"
+        raise UsageError(f"a service file cannot end in {suffix!r}", code="usage.suffix", hint=hint)
+    path = node.services_dir / f"{name}{suffix}"
+    text = template or f"[{DEFAULT}]\n"
+    for written, value in (settings or {}).items():
+        text = _set(path, text, Address.parse(written), value)
+    return Draft(path=path, text=text, service=_validate(path, text, node, catalog))
+
+
 def create(
     node: Node,
     name: str,
@@ -199,29 +263,19 @@ def create(
         ConfigError: The file would be wrong; nothing was made.
         VmsvcError: The file could not be written.
     """
-    if fault := check_service_name(name):
-        raise UsageError(f"the service cannot have its name: {fault}", code="usage.name", hint="choose another name")
-    if suffix not in SUFFIXES:
-        hint = f"use one of {', '.join(SUFFIXES)}"
-        raise UsageError(f"a service file cannot end in {suffix!r}", code="usage.suffix", hint=hint)
     if there := files_of(node, name):
         hint = f"`vmsvc edit {shlex.quote(name)}` changes it"
         raise UsageError(f"the service {name} is there already, in {there[0]}", code="usage.exists", hint=hint)
-    path = node.services_dir / f"{name}{suffix}"
-    text = template or f"[{DEFAULT}]\n"
-    for written, value in (settings or {}).items():
-        text = _set(path, text, Address.parse(written), value)
-    _validate(path, text, node, catalog)
-    # As files are that were made by hand: they hold no secrets, and whoever may look should see the services.
-    write_atomically(path, text, replace=False, mode=0o644)
-    return path
+    made = draft(node, name, catalog, settings=settings, template=template, suffix=suffix)
+    made.write()
+    return made.path
 
 
 def _set(path: Path, text: str, address: Address, value: str) -> str:
     before = _contents(path, text)
     text = _editor(path).set_key(text, address.section, address.label, value)
     after = _contents(path, text)
-    if address.identity not in after or _text(after[address.identity]) != value.strip():
+    if address.identity not in after or _text(after[address.identity]) not in (value, value.strip()):
         if is_toml(path):
             why, hint = "the words of a list have single blanks between them", "leave the others out"
         else:
@@ -241,16 +295,16 @@ def _check_rest(path: Path, expected: _Contents, found: _Contents, address: Addr
 
 
 def _install(path: Path, text: str, node: Node, catalog: Catalog) -> tuple[Problem, ...]:
-    problems = _validate(path, text, node, catalog)
+    service = _validate(path, text, node, catalog)
     write_atomically(path, text)
-    return problems
+    return service.problems
 
 
-def _validate(path: Path, text: str, node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+def _validate(path: Path, text: str, node: Node, catalog: Catalog) -> Service:
     service, problems = parse_service(path, node, catalog, text=text)
     if service is None:
         raise ConfigError(problems=[problem for problem in problems if problem.severity is Severity.ERROR])
-    return problems
+    return service
 
 
 def _contents(path: Path, text: str) -> _Contents:

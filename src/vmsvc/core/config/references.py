@@ -22,6 +22,18 @@ _LONGEST_VALUE = 65536
 _DEEPEST = 32
 
 
+def literally(text: str) -> str:
+    """Write a text so that nothing in it refers to anything.
+
+    Args:
+        text: What a reader of the value is to see.
+
+    >>> literally("web {old}, ${HOME}")
+    'web {{old}}, ${HOME}'
+    """
+    return _REFERENCE.sub(lambda found: found[0] if found["literal"] else f"{{{found[0]}}}", text)
+
+
 @frozen
 class Fault:
     """A reference that cannot be filled in.

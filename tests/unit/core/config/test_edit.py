@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import stat
+from pathlib import Path
 
 import pytest
 from attrs import frozen
@@ -14,9 +15,12 @@ from hypothesis import strategies as st
 from vmsvc.core.config import (
     Catalog,
     create,
+    draft,
     get_key,
     ini,
+    literally,
     load_service,
+    parse_service,
     service_file,
     set_keys,
     unset_keys,
@@ -400,3 +404,27 @@ def test_create_makes_nothing_wrong(tmp_path, name, settings):
         create(Node(name="n1", root=tmp_path), name, CATALOG, settings=settings)
 
     assert listing(tmp_path) == []
+
+
+def test_a_draft_writes_nothing_until_it_is_told_to(tmp_path):
+    node = Node(name="n1", root=tmp_path)
+    made = draft(node, "job", CATALOG, settings={"comment": "one"})
+    assert (made.text, made.service.comment) == ("[DEFAULT]\ncomment = one\n", "one")
+    assert list(tmp_path.iterdir()) == []
+    made.write()
+    assert made.path.read_text() == made.text
+    with pytest.raises(UsageError, match="is there already"):
+        made.write()
+
+
+def test_toml_holds_blanks_at_the_ends(tmp_path):
+    made = draft(Node(name="n1", root=tmp_path), "job", CATALOG, settings={"comment": " one "}, suffix=".toml")
+    assert made.service.comment == " one "
+
+
+@given(st.text(st.sampled_from("a{}$#.svc"), max_size=12))
+def test_literally_means_what_it_says(text):
+    made = f"[DEFAULT]\ncomment = x{literally(text)}x\n"
+    service, _ = parse_service(Path("/x/job.conf"), Node(name="n1"), CATALOG, text=made)
+    # The one text that cannot be said: what is written to be literal already.
+    assert (service is not None and service.comment == f"x{text}x") or "{{" in text
