@@ -25,6 +25,20 @@ def test_name_and_uuid():
     assert (found.name, found.uuid, found.disks, found.files) == ("g", "ab-1", (), ())
 
 
+LIBOSINFO = "xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "is_windows"),
+    [("http://microsoft.com/win/10", True), ("http://debian.org/debian/12", False), ("", False)],
+)
+def test_windows_is_told_by_the_metadata(identifier, is_windows):
+    xml = f"<metadata><l:libosinfo {LIBOSINFO}><l:os id='{identifier}'/></l:libosinfo></metadata>"
+    found = read(domain().replace("<os>", f"{xml}<title>\n a  b </title><os>"), origin="here")
+    assert (found.is_windows, found.title) == (is_windows, "a b")
+    assert read(domain(), origin="here").is_windows is False
+
+
 def test_a_disk_with_everything():
     xml = """<disk type='block' device='lun'><source dev='/dev/mapper/a'/><target dev='sda' bus='scsi'/>
         <serial>S-1</serial><wwn>5000c50015ea71ad</wwn><readonly/><shareable/></disk>"""

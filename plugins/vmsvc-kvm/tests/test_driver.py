@@ -16,7 +16,7 @@ from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Sta
 
 GUEST = KvmGuest(service="web", rid="container#1", kind="container", type="kvm", name="test", uri="test:///default")
 KEY = ("web", "container#1")
-CAPABILITIES = ("bulk", "wait", "disks", "definition", "config-files", "sizes")
+CAPABILITIES = ("bulk", "wait", "disks", "definition", "config-files", "sizes", "discover")
 NEW = "<domain type='test'><name>{}</name><memory>2048</memory><os><type>hvm</type></os></domain>"
 
 
@@ -29,9 +29,10 @@ def driver(tmp_path):
     made.close()
     for domain in world.listAllDomains():
         if domain.name() != "test":
+            if domain.isPersistent():
+                domain.undefine()
             if domain.isActive():
                 domain.destroy()
-            domain.undefine()
         else:
             domain.setAutostart(False)
             if domain.hasManagedSaveImage():
@@ -372,3 +373,47 @@ def test_a_session_keeps_its_files_at_home(tmp_path, monkeypatch):
     xml = f"<domain><name>test</name><uuid>u-1</uuid><os><nvram>{nvram}</nvram></os></domain>"
     guest = evolve(GUEST, uri="qemu:///session")
     assert files.belonging_to(guest, read(xml, origin="here")) == [own, nvram]
+
+
+# --- finding guests that are there already ---------------------------------------------------------------------------
+
+
+def test_discovery_tells_all_guests_and_what_their_definitions_say(driver, test_domain):
+    world = test_domain.connect()
+    world.defineXML(
+        """<domain type='test'><name>erp db</name><title>  the ERP's  data base</title><memory>2048</memory><os><type>hvm</type></os>
+        <metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'>
+        <l:os id='http://microsoft.com/win/2k22'/></l:libosinfo></metadata>
+        <devices><disk type='block' device='disk'><source dev='/dev/mapper/erp'/><target dev='vdb'/></disk></devices>
+        </domain>"""
+    ).setAutostart(True)
+    world.createXML(NEW.format("passing"))
+    before = {domain.name(): (domain.ID(), domain.XMLDesc()) for domain in world.listAllDomains()}
+    erp, passing, test = driver.discover(evolve(GUEST, name="adopted"), budget_s=5)
+    assert {domain.name(): (domain.ID(), domain.XMLDesc()) for domain in world.listAllDomains()} == before
+    assert (erp.name, erp.phase, erp.state) == ("erp db", Phase.STOPPED, "shut off (unknown)")
+    assert (erp.title, erp.autostart) == ("the ERP's data base", True)
+    assert erp.options == {"uri": "test:///default", "guestos": "windows"}
+    assert [(disk.target, disk.kind, disk.source) for disk in erp.disks] == [("vdb", "block", "/dev/mapper/erp")]
+    assert "`virsh -c test:///default autostart --disable 'erp db'`" in erp.warnings[0]
+    assert (passing.name, passing.phase) == ("passing", Phase.RUNNING)
+    assert "transient" in passing.warnings[0]
+    assert (test.name, test.warnings, test.options) == ("test", (), {"uri": "test:///default"})
+
+
+def test_discovery_where_libvirt_is_not_to_be_had_is_no_answer(driver):
+    with pytest.raises(Undetermined):
+        driver.discover(evolve(GUEST, uri="qemu:///system?socket=/nowhere"), budget_s=5)
+
+
+def test_a_guest_that_goes_away_during_discovery_is_left_out(driver, test_domain, monkeypatch):
+    passing = test_domain.connect().defineXML(NEW.format("passing"))
+    describe = client.Connection.describe
+
+    def late(connection, name):
+        if name == "passing":
+            passing.undefine()
+        return describe(connection, name)
+
+    monkeypatch.setattr(client.Connection, "describe", late)
+    assert [found.name for found in driver.discover(GUEST, budget_s=5)] == ["test"]

@@ -417,3 +417,36 @@ def test_the_command_refuses_nonsense(node, capsys, arguments, message):
         main([str(node.root), *arguments])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+# --- finding guests that are there already ---------------------------------------------------------------------------
+
+
+def test_discovery_names_every_machine_but_those_that_are_absent(driver, hypervisor):
+    hypervisor.set("web", phase="running", autostart=True, disks=["/dev/sdb", "/srv/web.img"])
+    hypervisor.set("odd", phase="levitating")
+    hypervisor.set("gone", phase="absent")
+    odd, web = driver.discover(guest(), budget_s=5)
+    assert (odd.name, odd.phase, odd.state, odd.options, odd.autostart) == (
+        "odd",
+        Phase.UNKNOWN,
+        "levitating",
+        {},
+        False,
+    )
+    assert (web.name, web.phase, web.autostart, len(web.warnings)) == ("web", Phase.RUNNING, True, 1)
+    assert [(disk.kind, disk.source) for disk in web.disks] == [("block", "/dev/sdb"), ("file", "/srv/web.img")]
+    # A service that is made with these options sees the same disks.
+    assert driver.disks(guest(disks=tuple(web.options["disks"].split())), budget_s=5) == list(web.disks)
+
+
+@pytest.mark.parametrize(("trouble", "code"), [("fail", "undetermined"), ("hang", "undetermined.timeout")])
+def test_discovery_of_a_hypervisor_that_does_not_tell_is_no_answer(driver, hypervisor, trouble, code):
+    hypervisor.set(None, **{trouble: ["observe"]})
+    with pytest.raises(Undetermined) as error:
+        driver.discover(guest(), budget_s=0.3)
+    assert error.value.code == code
+
+
+def test_discovery_where_nobody_has_touched_anything(driver):
+    assert driver.discover(guest(), budget_s=5) == []

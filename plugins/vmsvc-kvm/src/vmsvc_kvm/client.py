@@ -28,6 +28,9 @@ T = TypeVar("T")
 #: ``virDomainShutdownFlagValues``: the hypervisor's own way, ``ACPI_POWER_BTN`` and ``GUEST_AGENT``.
 BY_DEFAULT, BY_ACPI, BY_AGENT = 0, 1, 2
 
+#: The code of an error about a guest that libvirt positively does not know.
+ABSENT = "driver.absent"
+
 # A connection whose daemon says nothing for this long fails by itself, which frees the threads that wait for it. Long
 # enough for a daemon on an overloaded machine; the callers' budgets are what bounds a status call.
 KEEPALIVE_INTERVAL_S = 5
@@ -71,6 +74,21 @@ class Described:
 
     live: Definition | None
     persistent: Definition | None
+
+
+@frozen(kw_only=True)
+class Listed:
+    """A guest with all that one look at its libvirt tells.
+
+    Attributes:
+        name: Its name.
+        seen: Where it stands.
+        described: Its definitions.
+    """
+
+    name: str
+    seen: Seen
+    described: Described
 
 
 class Connection:
@@ -150,6 +168,21 @@ class Connection:
             if error.get_error_code() == self._virt.VIR_ERR_NO_DOMAIN:
                 return None
             raise
+
+    def listed(self) -> list[Listed]:
+        """All guests with their definitions: one survey, and then what libvirt tells of each only by itself."""
+        _probe, seen = self.survey()
+        found = []
+        for name, one in sorted(seen.items()):
+            try:
+                found.append(Listed(name=name, seen=one, described=self.describe(name)))
+            except self._virt.libvirtError as error:
+                if error.get_error_code() != self._virt.VIR_ERR_NO_DOMAIN:
+                    raise
+            except DriverError as error:
+                if error.code != ABSENT:  # it has gone since the survey
+                    raise
+        return found
 
     def names(self) -> set[str]:
         """The names of all guests."""
@@ -348,7 +381,7 @@ def absent(name: str, uri: str) -> DriverError:
     """
     return DriverError(
         f"{uri} has no guest named {name!r}",
-        code="driver.absent",
+        code=ABSENT,
         hint="`virsh list --all` on its node tells which names there are",
     )
 

@@ -15,6 +15,10 @@ from vmsvc.driver import DriverError, GuestDisk
 
 # Firmware below this comes with a package: every node has its own copy.
 _PACKAGED = Path("/usr")
+# Where virt-install and virt-manager note the guest's operating system, and how its identifier begins for Windows:
+# https://gitlab.com/libosinfo/osinfo-db
+_OS = "metadata/{http://libosinfo.org/xmlns/libvirt/domain/1.0}libosinfo/{http://libosinfo.org/xmlns/libvirt/domain/1.0}os"
+_WINDOWS = "://microsoft.com/"
 
 
 @frozen(kw_only=True)
@@ -26,12 +30,16 @@ class Definition:
         uuid: Its UUID; empty where the definition leaves that to libvirt.
         disks: Its disks, in the order of the definition.
         files: Files beside its disks that belong to this guest alone: NVRAM, and firmware of its own.
+        title: What people call it; empty where they have not said.
+        is_windows: Whether its metadata tells of a Windows guest.
     """
 
     name: str
     uuid: str
     disks: tuple[GuestDisk, ...]
     files: tuple[Path, ...]
+    title: str = ""
+    is_windows: bool = False
 
 
 def read(xml: str, *, origin: str) -> Definition:
@@ -61,6 +69,8 @@ def read(xml: str, *, origin: str) -> Definition:
         uuid=root.findtext("uuid", "").strip().lower(),
         disks=tuple(_disk(element) for element in root.iterfind("devices/disk")),
         files=tuple(_own_files(root)),
+        title=" ".join(root.findtext("title", "").split()),
+        is_windows=any(_WINDOWS in element.get("id", "") for element in root.iterfind(_OS)),
     )
 
 

@@ -14,6 +14,7 @@ from vmsvc.driver import (
     Capability,
     Context,
     DriverError,
+    FoundGuest,
     GuestDisk,
     Lane,
     Observation,
@@ -22,7 +23,7 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
 )
-from vmsvc_kvm import definition, hints
+from vmsvc_kvm import definition, discovery, hints
 from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
@@ -62,6 +63,7 @@ class KvmDriver:
             Capability.DEFINITION,
             Capability.CONFIG_FILES,
             Capability.SIZES,
+            Capability.DISCOVER,
         }
     )
 
@@ -84,6 +86,10 @@ class KvmDriver:
     def wait(self, resource: KvmGuest, until: Callable[[Observation], bool], *, budget_s: float) -> Observation:
         """Watch the guest: look at each of libvirt's lifecycle events, and now and then in case one was lost."""
         return self._observer.watch(resource, until, budget_s)
+
+    def discover(self, where: KvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
+        """Name every guest of the libvirt that a URI means."""
+        return discovery.discover(self._lanes, where, budget_s)
 
     # --- changing ----------------------------------------------------------------------------------------------------
 

@@ -194,6 +194,16 @@ def virsh(guest: KvmGuest, verb: str) -> str:
     return f"`virsh -c {shlex.quote(guest.uri)} {verb} {shlex.quote(guest.name)}`"
 
 
+def about_autostart(guest: KvmGuest) -> str:
+    """What to say of a guest that libvirt starts by itself.
+
+    Args:
+        guest: The guest.
+    """
+    disable = virsh(guest, "autostart --disable")
+    return f"libvirt autostart is on for {guest.name}: it would start it behind the service's back; {disable}"
+
+
 def _observations(
     guests: Sequence[KvmGuest], found: Sequence[Seen | None], evidence: Evidence, names: Collection[str] = ()
 ) -> list[Observation]:
@@ -223,10 +233,7 @@ def _observations(
                 f"libvirt says running, after {evidence.duration_s:.1f} s; but no qemu process of the guest is there"
             )
         if seen is not None and seen.autostart:
-            disable = virsh(guest, "autostart --disable")
-            warnings = (
-                f"libvirt autostart is on for {guest.name}: it would start it behind the service's back; {disable}",
-            )
+            warnings = (about_autostart(guest),)
         observations.append(
             Observation(phase=phase, state=state, evidence=evolve(evidence, detail=detail), warnings=warnings)
         )

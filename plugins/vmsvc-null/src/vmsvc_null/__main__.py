@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vmsvc.driver import Value, boolean, line, seconds
+from vmsvc.driver import Value, boolean, line, seconds, words
 from vmsvc_null.driver import verbs
 from vmsvc_null.hypervisor import Hypervisor
 
@@ -20,6 +20,8 @@ _SETTINGS: dict[str, Value[str] | Value[float] | Value[bool] | Value[tuple[str, 
     "ignore_stop": boolean,
     "fail": verbs,
     "hang": verbs,
+    "autostart": boolean,
+    "disks": words,
 }
 _EVERYTHING = "*"
 

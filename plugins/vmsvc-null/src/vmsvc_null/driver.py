@@ -17,6 +17,7 @@ from vmsvc.driver import (
     Context,
     DriverError,
     Evidence,
+    FoundGuest,
     Guest,
     GuestDisk,
     Lane,
@@ -113,6 +114,7 @@ class NullDriver:
             Capability.DEFINITION,
             Capability.CONFIG_FILES,
             Capability.SIZES,
+            Capability.DISCOVER,
         }
     )
 
@@ -203,17 +205,7 @@ class NullDriver:
     def disks(self, guest: NullGuest, *, budget_s: float) -> Sequence[GuestDisk]:
         """The disks of the guest's options, in their order."""
         machine = self._known(guest, budget_s)
-        return [
-            GuestDisk(
-                target=f"disk{number}",
-                kind="block" if source.startswith("/dev/") else "file",
-                source=source,
-                bus="null",
-                live=machine.phase == "running",
-                persistent=True,
-            )
-            for number, source in enumerate(guest.disks)
-        ]
+        return _disks(machine, guest.disks)
 
     def definition(self, guest: NullGuest, *, budget_s: float) -> str:
         """The guest's sizes and disks, as JSON."""
@@ -229,6 +221,21 @@ class NullDriver:
         """The sizes of the guest's options."""
         self._known(guest, budget_s)
         return Sizes(vcpus=guest.vcpus, memory_mib=guest.memory_mib)
+
+    def discover(self, where: NullGuest, *, budget_s: float) -> Sequence[FoundGuest]:  # noqa: ARG002 - a node has one
+        """Every machine of the hypervisor, by one query."""
+        return [
+            FoundGuest(
+                name=machine.name,
+                phase=PHASES.get(machine.phase, Phase.UNKNOWN),
+                state=machine.phase,
+                options={"disks": " ".join(machine.disks)} if machine.disks else {},
+                autostart=machine.autostart,
+                disks=tuple(_disks(machine, machine.disks)),
+                warnings=("the hypervisor starts it with the node",) if machine.autostart else (),
+            )
+            for machine in self._ask(Hypervisor.machines, budget_s)
+        ]
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -249,6 +256,20 @@ class NullDriver:
             if error.code is ErrorCode.REFUSED:
                 raise DriverError(str(error)) from error
             raise Undetermined(str(error)) from error
+
+
+def _disks(machine: Machine, sources: Sequence[str]) -> list[GuestDisk]:
+    return [
+        GuestDisk(
+            target=f"disk{number}",
+            kind="block" if source.startswith("/dev/") else "file",
+            source=source,
+            bus="null",
+            live=machine.phase == "running",
+            persistent=True,
+        )
+        for number, source in enumerate(sources)
+    ]
 
 
 def _observation(probe: str, answer: Machine | HypervisorError, duration_s: float) -> Observation:

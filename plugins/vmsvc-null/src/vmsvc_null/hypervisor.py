@@ -66,6 +66,8 @@ class Machine:
         ignore_stop: Whether it ignores a request to shut down.
         fail: Verbs that fail.
         hang: Verbs that do not return.
+        autostart: Whether it is to start with its node.
+        disks: Paths of the disks that it has, beside those that a caller tells of.
     """
 
     name: str
@@ -76,6 +78,8 @@ class Machine:
     ignore_stop: bool = False
     fail: tuple[str, ...] = field(default=(), converter=_tuple)
     hang: tuple[str, ...] = field(default=(), converter=_tuple)
+    autostart: bool = False
+    disks: tuple[str, ...] = field(default=(), converter=_tuple)
 
 
 @frozen(kw_only=True)
@@ -156,6 +160,17 @@ class Hypervisor:
                 HypervisorError(ErrorCode.UNREACHABLE, f"{script.name} does not answer") if silent else machine
             )
         return answers
+
+    def machines(self) -> tuple[Machine, ...]:
+        """Every machine that somebody has touched, in one query; one that is absent is none.
+
+        Raises:
+            HypervisorError: The hypervisor itself was scripted to fail.
+        """
+        self._obey_script("observe")
+        state = self._read()
+        known = (self._machine(state, Machine(name=name)) for name in sorted(state["machines"]))
+        return tuple(machine for machine in known if machine.phase != "absent")
 
     def define(self, script: Machine) -> None:
         """Make a machine that is absent known here, stopped."""
