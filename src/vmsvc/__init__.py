@@ -21,8 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from vmsvc.core.adoption import Adoption, Proposal
     from vmsvc.core.config import Catalog
-    from vmsvc.core.contract import GuestDisk, Sizes
+    from vmsvc.core.contract import FoundGuest, GuestDisk, Sizes
     from vmsvc.core.errors import (
         ActionFailed,
         Busy,
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
 
 # Names are looked up when first used: `vmsvc --version` and completion must not pay for what they do not touch.
 _HOMES = {
+    "vmsvc.core.adoption": ("Adoption", "Proposal"),
     "vmsvc.core.config": ("Catalog",),
-    "vmsvc.core.contract": ("GuestDisk", "Sizes"),
+    "vmsvc.core.contract": ("FoundGuest", "GuestDisk", "Sizes"),
     "vmsvc.core.errors": (
         "ActionFailed", "Busy", "ConfigError", "DriverError", "ExitCode", "Problem", "Refused", "Severity",
         "Undetermined", "UsageError", "VmsvcError",
@@ -78,6 +80,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ActionFailed",
+    "Adoption",
     "Busy",
     "Catalog",
     "ConfigError",
@@ -86,6 +89,7 @@ __all__ = [
     "DriverReport",
     "Evidence",
     "ExitCode",
+    "FoundGuest",
     "Guest",
     "GuestDisk",
     "GuestFacts",
@@ -99,6 +103,7 @@ __all__ = [
     "PluginState",
     "Problem",
     "Progress",
+    "Proposal",
     "Refused",
     "Report",
     "Resource",

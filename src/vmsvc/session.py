@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,8 @@ from vmsvc.core.transport.local import LocalHost
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from vmsvc.core.adoption import Adoption
 
 _log = logging.getLogger(__name__)
 
@@ -197,6 +199,35 @@ class Session:
             Undetermined: There is no working driver for a guest.
         """
         return tuple(facts_of(guest, self._drivers.of_guest(guest)) for guest in service.guests)
+
+    def adoption(self, guests: Collection[str] = (), *, settings: Mapping[str, str] | None = None) -> Adoption:
+        """Find the guests that are there already, and make up a service file for each that has none. Changes nothing.
+
+        Args:
+            guests: Names and patterns of guests; all guests when not given.
+            settings: What every file is to say beyond that, by address: ``nodes``, ``container#1.uri`` …
+
+        Returns:
+            The files that could be, each with its ``write``; the guests that have a service; and what nobody could see.
+
+        Raises:
+            UsageError: No driver can tell, or a setting is each guest's own.
+            ConfigError: A setting is wrong, or the directory of services cannot be read.
+        """
+        from vmsvc.core import adoption  # noqa: PLC0415 - nothing that is done daily pays for it
+        from vmsvc.core.discovery import discover  # noqa: PLC0415
+
+        drivers = self._plugin_host.drivers
+        types = sorted(type_ for (_, type_), each in drivers.items() if Capability.DISCOVER in each.capabilities)
+        places = adoption.places(self.node, self.catalog, types, settings or {})
+        return adoption.propose(
+            self.node,
+            self.catalog,
+            adoption.Estate.of(self.node, self.catalog),
+            discover(places, self._drivers.of_guest),
+            settings=settings or {},
+            is_wanted=adoption.is_named(guests),
+        )
 
     # --- acting --------------------------------------------------------------------------------------------------
 

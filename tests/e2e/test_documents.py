@@ -22,6 +22,7 @@ CALLS = (
     ("vmsvc.changed/1", "unset new comment"),
     ("vmsvc.changed/1", "node mode TST"),
     ("vmsvc.value/1", "get web container#1.start_timeout"),
+    ("vmsvc.adoption/1", "adopt --dry-run"),
     ("vmsvc.services/1", "ls"),
     ("vmsvc.status/1", "status"),
     ("vmsvc.status/1", "print status web blind"),

@@ -29,10 +29,11 @@ def driver(tmp_path):
     made.close()
     for domain in world.listAllDomains():
         if domain.name() != "test":
-            if domain.isPersistent():
-                domain.undefine()
+            is_persistent = domain.isPersistent()
             if domain.isActive():
                 domain.destroy()
+            if is_persistent:
+                domain.undefine()
         else:
             domain.setAutostart(False)
             if domain.hasManagedSaveImage():

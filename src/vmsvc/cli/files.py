@@ -108,7 +108,7 @@ def create(call: Call) -> int:
         The exit code.
     """
     arguments, session = call.arguments, call.session
-    settings = _settings(arguments.settings)
+    settings = settings_of(arguments.settings)
     if arguments.type:
         settings = {"container#1.type": arguments.type, **settings}
     template = Path(arguments.template) if arguments.template else None
@@ -182,7 +182,7 @@ def set_keys(call: Call) -> int:
     """
     session = call.session
     path = config.service_file(session.node, call.arguments.name)
-    problems = config.set_keys(path, _settings(call.arguments.settings), session.node, session.catalog)
+    problems = config.set_keys(path, settings_of(call.arguments.settings), session.node, session.catalog)
     return changed(call, path, problems, "changed")
 
 
@@ -224,7 +224,18 @@ def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str) -
     return ExitCode.DONE
 
 
-def _settings(written: Iterable[str]) -> dict[str, str]:
+def settings_of(written: Iterable[str]) -> dict[str, str]:
+    """What ``SECTION.KEY=VALUE`` words say.
+
+    Args:
+        written: The words.
+
+    Returns:
+        Values by address.
+
+    Raises:
+        UsageError: A word is no setting, or a key is given twice.
+    """
     settings: dict[str, str] = {}
     for word in written:
         key, equals, content = word.partition("=")

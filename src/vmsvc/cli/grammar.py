@@ -225,6 +225,32 @@ def _files(commands: _Commands) -> None:
     create.add_argument("--from", dest="template", metavar="FILE", help="begin with a copy of this file")
     completed(create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1"), "types")
     create.add_argument("--toml", action="store_true", help="make a TOML file instead of an INI file")
+    adopt = commands.add(
+        "adopt",
+        "adopting:adopt",
+        "make services of the guests that are there already",
+        about="Writes a service file for each guest that has none; changes no guest, and nothing in its hypervisor. "
+        "A file that is there is never changed: run it again for guests that have come since.",
+        examples=(
+            "vmsvc adopt --dry-run",
+            "vmsvc adopt 'erp-*' --set app=ERP --set nodes='n1 n2'",
+            "vmsvc adopt --set container#1.uri=xen:///system",
+        ),
+        more="guests",
+    )
+    adopt.add_argument(
+        "guests", nargs="*", metavar="GUEST", help="names of guests, or patterns such as 'web*'; all when not given"
+    )
+    adopt.add_argument("--dry-run", action="store_true", help="show the files, and write nothing")
+    given = adopt.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="what every file is to say (repeatable); keys such as container#1.uri also tell where to look",
+    )
+    completed(given, "settings")
     edit = commands.add(
         "edit",
         "editing:edit",

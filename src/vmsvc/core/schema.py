@@ -5,13 +5,13 @@ Each document names its schema and version; within a version, keys are only adde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
-from vmsvc.core.contract import GuestDisk
+from vmsvc.core.contract import FoundGuest, GuestDisk
 from vmsvc.core.errors import ExitCode, Problem, Severity
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.inventory import GuestFacts
@@ -22,6 +22,9 @@ from vmsvc.core.report import Report
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.store import Snapshot
+
+if TYPE_CHECKING:
+    from vmsvc.core.adoption import Adoption
 
 Data = dict[str, Any]
 
@@ -228,6 +231,39 @@ def shown(item: Service, facts: Iterable[GuestFacts]) -> Data:
         "problems": [problem(found) for found in item.problems],
     }
     return document("vmsvc.service/1", content)
+
+
+def adoption(item: Adoption, written: Collection[Path], problems: Iterable[Problem], *, dry_run: bool) -> Data:
+    """``vmsvc.adoption/1``: guests that were found, and the service files that they got.
+
+    Args:
+        item: What became of each guest.
+        written: The files that were written.
+        problems: What went wrong.
+        dry_run: Whether nothing was to be written.
+    """
+    content = {
+        "dry_run": dry_run,
+        "proposals": [
+            {
+                **_found(proposal.type, proposal.guest),
+                "service": proposal.draft.service.name,
+                "file": str(proposal.draft.path),
+                "text": proposal.draft.text,
+                "written": proposal.draft.path in written,
+                "warnings": list(proposal.guest.warnings),
+            }
+            for proposal in item.proposals
+        ],
+        "claimed": [{**_found(each.type, each.guest), "service": each.service} for each in item.claimed],
+        "left": [{**_found(each.type, each.guest), "reason": str(each.error)} for each in item.left],
+        "errors": [problem(each) for each in problems],
+    }
+    return document("vmsvc.adoption/1", content)
+
+
+def _found(type: str, guest: FoundGuest) -> Data:
+    return {"guest": guest.name, "type": type, "state": guest.state, "autostart": guest.autostart}
 
 
 def snapshots(items: Iterable[Snapshot], problems: Iterable[Problem] = ()) -> Data:
