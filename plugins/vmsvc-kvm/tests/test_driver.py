@@ -199,6 +199,21 @@ def test_disks_sizes_and_definition(driver):
     assert list(driver.config_files(GUEST, budget_s=5)) == []
 
 
+def test_disks_of_a_guest_that_only_the_service_knows(driver, tmp_path):
+    gone = evolve(GUEST, name="gone")
+    file = Node(name="n1", root=tmp_path).definition_file("web", "container#1")
+    file.parent.mkdir(parents=True)
+    disk = "<devices><disk type='block'><source dev='/dev/sdz'/><target dev='sda' bus='scsi'/></disk></devices>"
+    file.write_text(NEW.format("gone").replace("</domain>", f"{disk}</domain>"))
+    (found,) = driver.disks(gone, budget_s=5)
+    assert (found.kind, found.source, found.live, found.persistent) == ("block", "/dev/sdz", False, True)
+
+
+def test_disks_of_a_guest_of_another_host_are_not_of_this_node():
+    assert GUEST.is_local
+    assert not evolve(GUEST, uri="qemu+ssh://root@n2/system").is_local
+
+
 @pytest.mark.parametrize("question", ["disks", "definition", "sizes", "config_files"])
 def test_questions_about_an_absent_guest(driver, question):
     with pytest.raises(DriverError, match="no guest named 'nosuch'"):

@@ -24,7 +24,7 @@ from vmsvc.driver import (
     Undetermined,
 )
 from vmsvc_kvm import definition, discovery, hints
-from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
+from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
@@ -207,9 +207,12 @@ class KvmDriver:
     # --- what it is made of ------------------------------------------------------------------------------------------
 
     def disks(self, guest: KvmGuest, *, budget_s: float) -> Sequence[GuestDisk]:
-        """The guest's disks. Sizes are asked for last: a guest or storage that hangs costs them, and nothing else."""
+        """The guest's disks, also those of a guest that a start would define.
+
+        Sizes are asked for last: a guest or storage that hangs costs them, and nothing else.
+        """
         deadline = time.monotonic() + budget_s
-        described = self._ask(guest, lambda connection: connection.describe(guest.name), budget_s)
+        described = self._ask(guest, lambda connection: self._described(connection, guest), budget_s)
         disks = definition.merge(described.live, described.persistent)
         sizes: dict[str, int | None] = {}
 
@@ -227,6 +230,16 @@ class KvmDriver:
             evolve(disk, size_bytes=sizes.get(disk.target)) if disk.live or described.live is None else disk
             for disk in disks
         ]
+
+    def _described(self, connection: Connection, guest: KvmGuest) -> Described:
+        """The guest as libvirt knows it; where it does not, as a start would define it."""
+        try:
+            return connection.describe(guest.name)
+        except DriverError as error:
+            if error.code != "driver.absent":
+                raise
+        kept = self._stored_definition(guest, connection)
+        return Described(live=None, persistent=definition.read(kept, origin=f"the stored definition of {guest.name}"))
 
     def definition(self, guest: KvmGuest, *, budget_s: float) -> str:
         """The guest's domain XML, complete with its passwords: keep it where only root reads."""

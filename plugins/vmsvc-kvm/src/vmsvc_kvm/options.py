@@ -46,6 +46,11 @@ class KvmGuest(Guest):
         "and, where that does not answer, by the button (both).",
     )
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its libvirt, and so its disks, are on this machine."""
+        return is_local(self.uri)
+
 
 def driver_of(uri: str) -> str:
     """Which of libvirt's hypervisor drivers a URI means.
