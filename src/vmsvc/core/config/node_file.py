@@ -69,7 +69,7 @@ def _read(path: Path) -> dict[str, Any]:
         findings.add(0, f"`{shortened(mode, 60)}` is no host mode", code="node", hint=hint)
     if problems := findings.errors:
         raise ConfigError(problems=problems)
-    return {**found, "mode": mode.upper()}
+    return {**found, "mode": mode.upper()} if mode else found
 
 
 def _facts_in(sections: tuple[Section, ...], findings: Findings) -> dict[str, Any]:
@@ -84,7 +84,8 @@ def _facts_in(sections: tuple[Section, ...], findings: Findings) -> dict[str, An
             message = f"there is no section `{shortened(section.name, 60)}`"
             hint = f"the sections are `[{_SECTION}]` and `[{_DISKS}]`"
             findings.add(section.position, message, code="unknown-section", section=section.name, hint=hint)
-    if not found.get("mode") and not findings.errors:
+    is_silent = not sections or any(section.name == _SECTION for section in sections)
+    if is_silent and not found.get("mode") and not findings.errors:
         problem = Problem(message="the host mode is missing", code="config.node", file=findings.file, section="node")
         raise ConfigError(problems=[evolve(problem, key="mode", hint="add `mode = PRD`, say")])
     return found

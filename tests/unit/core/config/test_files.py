@@ -117,6 +117,22 @@ def test_node_file(tmp_path, file, text, mode):
     assert node_of(tmp_path) == Node(name="n1", root=tmp_path, mode=mode)
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "hosts"),
+    [
+        ("node.toml", "[disks]\nscsi_hosts = [0, 12]\n", (0, 12)),
+        ("node.toml", '[node]\nmode = "TST"\n[disks]\nscsi_hosts = ["host3"]\n', (3,)),
+        ("node.toml", "[disks]\nscsi_hosts = 4\n", (4,)),
+        ("node.conf", "[disks]\nscsi_hosts = 0, host1\n", (0, 1)),
+    ],
+)
+def test_a_node_may_have_some_of_the_scsi_hosts(tmp_path, file, text, hosts):
+    (tmp_path / "etc/vmsvc").mkdir(parents=True)
+    (tmp_path / "etc/vmsvc" / file).write_text(text)
+
+    assert node_of(tmp_path) == Node(name="n1", root=tmp_path, mode="TST", scsi_hosts=hosts)
+
+
 def test_no_node_file(tmp_path):
     assert node_of(tmp_path).mode == "TST"
 
@@ -137,6 +153,9 @@ def test_no_node_file(tmp_path):
         ("node.toml", "[node]\nmode = 3\n", "node", "`3` is no host mode"),
         ("node.toml", '[node]\nmode = ["PRD"]\n', "node", "no host mode"),
         ("node.toml", 'mode = "DEV"\n', "syntax", "put `[node]` above it"),
+        ("node.toml", "[disks]\nx = 1\n", "unknown-key", "`scsi_hosts`"),
+        ("node.toml", "[disks]\nscsi_hosts = [true]\n", "node", "True is no SCSI host"),
+        ("node.toml", '[disks]\nscsi_hosts = ["sda"]\n', "node", "'sda' is no SCSI host"),
         ("node.toml", "[disk]\nx = 1\n", "unknown-section", "[node]"),
     ],
 )

@@ -352,3 +352,86 @@ def test_env(word, env, codes):
     assert service is not None
     assert service.env == env
     assert [problem.code for problem in problems] == codes
+
+
+# --- disk groups ------------------------------------------------------------------------------------------------------
+
+NAMER = evolve(CATALOG, capabilities={("container", "kvm"): frozenset({"disks"}), ("container", "null"): frozenset()})
+
+
+def groups_of(text, catalog=NAMER):
+    service, problems = parse_service(Path("w.conf"), NODE, catalog, text=text)
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    groups = {each.rid: each for each in service.resources if isinstance(each, Vmdg)} if service else {}
+    return groups, errors
+
+
+KVM = "[container#1]\ntype = kvm\nname = a\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "reserves"),
+    [
+        (KVM, {}),
+        (KVM + "[vmdg]\n", {"vmdg": False}),
+        (KVM + "[vmdg]\nscsireserv = false\n", {"vmdg": False}),
+        (KVM + "[vmdg]\nscsireserv = true\n", {"vmdg": True}),
+        (KVM + "scsireserv = true\n", {"vmdg#1": True}),
+        (KVM + "scsireserv = true\n[vmdg]\n", {"vmdg": True}),
+        ("[DEFAULT]\nscsireserv = true\n" + KVM, {"vmdg#1": True}),
+        ("[DEFAULT]\nscsireserv = true\n" + KVM + "[vmdg]\nscsireserv = false\n", {"vmdg": False}),
+        ("[container]\ntype = kvm\nscsireserv = yes\n", {"vmdg": True}),
+        (
+            "[DEFAULT]\nscsireserv = true\n" + KVM + "[container#2]\ntype = kvm\nname = b\n"
+            "[vmdg#7]\ncontainer_id = container#2\n",
+            {"vmdg#7": True, "vmdg#1": True},
+        ),
+    ],
+)
+def test_where_reservations_may_be_asked_for(text, reserves):
+    groups, errors = groups_of(text)
+    assert not errors
+    assert {rid: group.scsireserv for rid, group in groups.items()} == reserves
+
+
+def test_a_group_that_nobody_wrote_has_what_default_gives():
+    groups, _ = groups_of(
+        "[DEFAULT]\nnodes = n1 n2\nprkey = 0xABC\nprkey@n2 = 0x1\non_lost_keys = kill\n" + KVM + "scsireserv = true\n"
+    )
+    group = groups["vmdg#1"]
+    assert (group.container_id, group.prkey, group.on_lost_keys) == ("container#1", "0x0000000000000abc", "kill")
+
+
+@pytest.mark.parametrize(
+    ("text", "section", "words"),
+    [
+        (KVM + "scsireserv = true\n[vmdg]\nscsireserv = false\n", "vmdg", "one thing here and another"),
+        ("[container#1]\ntype = null\n[vmdg]\n", "vmdg", "cannot name a guest's disks"),
+        ("[container#1]\ntype = null\nscsireserv = true\n", "container#1", "cannot name a guest's disks"),
+        (
+            KVM + "scsireserv = true\n[container#2]\ntype = kvm\nname = b\n[vmdg#1]\ncontainer_id = container#2\n",
+            "container#1",
+            "[vmdg#1] means another container",
+        ),
+        (KVM + "[vmdg]\nscsireserv = true\nprkey = 12\n", "vmdg", "hexadecimal"),
+        (KVM + "[vmdg]\nscsireserv = true\nprkey = 0x0\n", "vmdg", "hexadecimal"),
+        (KVM + "[vmdg]\nscsireserv = true\nprkey = 0x12345678901234567\n", "vmdg", "hexadecimal"),
+    ],
+)
+def test_reservations_that_cannot_be(text, section, words):
+    catalog = evolve(NAMER, classes={**NAMER.classes, ("container", "null"): Guest})
+    _, errors = groups_of(text, catalog)
+    assert [(error.section, words in error.message) for error in errors] == [(section, True)]
+
+
+def test_disks_of_a_guest_on_another_host_cannot_be_reserved_from_here():
+    @frozen(kw_only=True)
+    class Elsewhere(HyperGuest):
+        @property
+        def is_local(self):
+            return False
+
+    catalog = evolve(NAMER, classes={("container", "kvm"): Elsewhere})
+    _, errors = groups_of(KVM + "[vmdg]\nscsireserv = true\n", catalog)
+    assert "another host" in errors[0].message
+    assert groups_of(KVM + "[vmdg]\n", catalog)[1] == []
