@@ -40,6 +40,7 @@ CALLS = (
     ("vmsvc.drivers/1", "drivers"),
     ("vmsvc.keywords/1", "keywords"),
     ("vmsvc.node/1", "node"),
+    ("vmsvc.prkey/1", "node prkey"),
     ("vmsvc.completion/1", "completion bash"),
     ("vmsvc.error/1", "start wbe"),
     ("vmsvc.error/1", "strat web"),

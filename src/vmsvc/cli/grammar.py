@@ -303,12 +303,18 @@ def _about(commands: _Commands) -> None:
     keywords.add_argument("type", nargs="?", default="", metavar="TYPE", help="the type, such as kvm")
     node = commands.add(
         "node",
-        "about:node",
-        "tell about this node, or set its host mode",
-        examples=("vmsvc node", "vmsvc node mode PRD"),
+        "node:node",
+        "tell about this node, set its host mode, or keep the keys of nodes",
+        examples=(
+            "vmsvc node",
+            "vmsvc node mode PRD",
+            "vmsvc node prkey",
+            "vmsvc node peer add n2 --prkey 0x4ac11d08baf7e1b9",
+        ),
     )
-    node.add_argument("what", nargs="?", choices=("mode",), help="what to set")
-    node.add_argument("word", nargs="?", metavar="WORD", help="the host mode: PRD, DEV, TST …")
+    node.add_argument("what", nargs="?", choices=("mode", "prkey", "peer"), help="what to set or print")
+    node.add_argument("words", nargs="*", metavar="WORD", help="the host mode: PRD, DEV, TST …; or `add` and a node")
+    node.add_argument("--prkey", metavar="KEY", help="the key by which a peer registers on disks (SCSI-3)")
     shell = commands.add(
         "completion",
         "about:completion",

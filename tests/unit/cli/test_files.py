@@ -303,6 +303,38 @@ def test_node_and_its_mode(vmsvc, services_dir):
     assert (code, "node.toml" in err) == (2, True)
 
 
+def test_the_keys_of_nodes(vmsvc, services_dir):
+    assert json.loads(vmsvc("node", "--format", "json")[1])["node"]["prkey"] is None  # a look makes no key
+    code, key, _ = vmsvc("node", "prkey")
+    assert code == 0
+    assert vmsvc("node", "peer", "add", "N2", "--prkey", "0xABC")[0] == 0
+    node = json.loads(vmsvc("node", "--format", "json")[1])["node"]
+    assert (node["prkey"], node["peers"]) == (key.strip(), [{"name": "n2", "prkey": "0x0000000000000abc"}])
+    assert key.strip() in vmsvc("node")[1]
+    assert vmsvc("node", "peer", "add", "n3", "--prkey", key.strip())[0] == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("peer",),
+        ("peer", "add"),
+        ("peer", "add", "n2"),
+        ("peer", "add", "n2", "n3", "--prkey", "0x1"),
+        ("peer", "remove", "n2", "--prkey", "0x1"),
+        ("peer", "add", "n2", "--prkey", "12"),
+        ("peer", "add", "n1", "--prkey", "0x1"),
+        ("prkey", "0x1"),
+        ("mode", "PRD", "DEV"),
+        ("mode", "PRD", "--prkey", "0x1"),
+    ],
+)
+def test_what_node_does_not_know(vmsvc, words):
+    code, out, err = vmsvc("node", *words)
+    assert (code, out) == (2, "")
+    assert "`vmsvc node" in err or "hexadecimal" in err or "this node" in err
+
+
 def test_no_driver_is_no_error(vmsvc):
     code, out, err = vmsvc("drivers")
 

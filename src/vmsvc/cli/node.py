@@ -1,0 +1,122 @@
+"""The command that tells about this node, sets its host mode, and knows the keys of nodes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+
+from vmsvc import __version__
+from vmsvc.cli import render
+from vmsvc.cli.call import Call
+from vmsvc.cli.screen import plain
+from vmsvc.core import schema
+from vmsvc.core.config import write_atomically
+from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.errors import ExitCode, UsageError
+from vmsvc.core.keyring import Keyring
+from vmsvc.core.node import HOST_MODES, node_from
+from vmsvc.core.vmdg.keys import key_text, parse_key
+
+
+def node(call: Call) -> int:
+    """Tell about this node, or change something of it.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    arguments = call.arguments
+    if arguments.prkey is not None and arguments.words[:1] != ["add"]:
+        raise UsageError("--prkey is for `vmsvc node peer add NODE`", hint="see `vmsvc node --help`")
+    return _WHAT[arguments.what](call, *arguments.words)
+
+
+def _tell(call: Call, *words: str) -> int:
+    _refuse_more(words)
+    this = call.session.node
+    keyring = Keyring(this)
+    own = keyring.own()
+    peers = [{"name": name, "prkey": key_text(key)} for name, key in keyring.peers().items()]
+    facts: schema.Data = {
+        "name": this.name,
+        "mode": None if this.problems else this.mode,
+        "root": str(this.root),
+        "config_dir": str(this.config_dir),
+        "services_dir": str(this.services_dir),
+        "state_dir": str(this.state_dir),
+        "run_dir": str(this.run_dir),
+        "services": len(call.session.services()),
+        "scsi_hosts": list(this.scsi_hosts),
+        "prkey": None if own is None else key_text(own),
+        "peers": peers,
+        "problems": [schema.problem(problem) for problem in this.problems],
+        "vmsvc": __version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+    }
+    shown = {
+        **facts,
+        "mode": facts["mode"] or "unknown",
+        "scsi_hosts": " ".join(map(str, this.scsi_hosts)) or "all",
+        "prkey": facts["prkey"] or "none yet; made when disks are reserved first",
+        "peers": ", ".join(f"{peer['name']} {peer['prkey']}" for peer in peers) or "none known",
+    }
+    rows = [
+        ((key.replace("_dir", " directory").replace("_", " "), "dim"), (str(fact), ""))
+        for key, fact in shown.items()
+        if key != "problems"
+    ]
+    call.screen.answer(schema.document("vmsvc.node/1", {"node": facts}), render.columns(rows))
+    return ExitCode.DONE
+
+
+def _mode(call: Call, word: str = "", *words: str) -> int:
+    _refuse_more(words)
+    mode = word.upper()
+    if mode not in HOST_MODES:
+        hint = did_you_mean(mode, HOST_MODES, otherwise=f"known are: {', '.join(HOST_MODES)}")
+        raise UsageError(f"{word!r} is no host mode" if word else "which host mode?", hint=hint)
+    this = node_from(os.environ)  # its file need not be right to be replaced
+    table = this.config_dir / "node.toml"
+    if table.exists():
+        raise UsageError(f"{table} has more to say than a word", hint=f'set mode = "{mode}" in its [node] table')
+    path = this.config_dir / "node.conf"
+    write_atomically(path, f"{mode}\n", mode=0o644)
+    document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
+    call.screen.answer(document, [plain(f"{path}: {mode}")])
+    return ExitCode.DONE
+
+
+def _prkey(call: Call, *words: str) -> int:
+    """Print the node's own key, for its peers; make it where there is none."""
+    _refuse_more(words)
+    key = key_text(Keyring(call.session.node).own_or_new())
+    call.screen.answer(schema.document("vmsvc.prkey/1", {"node": call.session.node.name, "prkey": key}), [plain(key)])
+    return ExitCode.DONE
+
+
+def _peer(call: Call, verb: str = "", name: str = "", *words: str) -> int:
+    _refuse_more(words)
+    if verb != "add" or not name or call.arguments.prkey is None:
+        raise UsageError(
+            "what is to be done with a peer?",
+            hint="say `vmsvc node peer add NODE --prkey KEY`; `vmsvc node` lists those that are known",
+        )
+    try:
+        key = parse_key(call.arguments.prkey)
+    except ValueError as error:
+        raise UsageError(f"--prkey: {error}", hint=f"`vmsvc node prkey` on {name} prints its key") from None
+    path = Keyring(call.session.node).add_peer(name, key)
+    document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
+    call.screen.answer(document, [plain(f"{path}: {key_text(key)}")])
+    return ExitCode.DONE
+
+
+def _refuse_more(words: tuple[str, ...]) -> None:
+    if words:
+        raise UsageError(f"that is too much: {' '.join(words)}", hint="see `vmsvc node --help`")
+
+
+_WHAT: Mapping[str | None, Callable[..., int]] = {None: _tell, "mode": _mode, "prkey": _prkey, "peer": _peer}
