@@ -11,8 +11,9 @@ from __future__ import annotations
 import enum
 
 from attrs import field, frozen
-from attrs.validators import instance_of
+from attrs.validators import and_, ge, instance_of, le
 
+from vmsvc.core.vmdg.keys import LARGEST
 from vmsvc.core.vmdg.quirks import NONE, Quirks
 
 
@@ -170,9 +171,14 @@ class Operation:
 
     act: Act = field(validator=instance_of(Act))
     path: str
-    key: int
-    victim: int = 0
+    key: int = field(validator=and_(instance_of(int), ge(1), le(LARGEST)))
+    victim: int = field(default=0, validator=and_(instance_of(int), ge(0), le(LARGEST)))
     type: ReservationType = OURS
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse to preempt key 0, which would remove everybody's keys where all registrants hold the reservation."""
+        if self.act is Act.PREEMPT and not self.victim:
+            raise ValueError("a preemption needs a victim's key")
 
 
 @frozen(kw_only=True)

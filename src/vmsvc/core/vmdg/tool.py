@@ -16,6 +16,8 @@ class Tool(Protocol):
     def read(self, disk: ScsiDisk, path: str) -> Reading:
         """Read registrations and reservation through one path; changes nothing, but for unit attentions.
 
+        A unit attention is an answer here too: it is given once, and reading again is the caller's business.
+
         Args:
             disk: The disk.
             path: One of its paths.
