@@ -9,6 +9,7 @@ Usage, inside of a kernel: python -m lab.scsi.disks --hosts 2 --paths 2 --disks 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from lab.scsi.initiator import DevicePath, Login
 from lab.scsi.target import Disk, PortalGroup
 
 TABLE = Path("/run/scsi-lab")
+LAYOUT = Path("/run/scsi-lab.json")
+# A host that is nobody's, with one path: how tests look at disks without taking a unit attention away from anybody.
+OBSERVER = "observer"
 HEADER = "# host portal-group disk device generic address"
 UDEVD = "/lib/systemd/systemd-udevd"
 
@@ -57,8 +61,9 @@ class Layout:
         return [*known, Disk(self.disks, reservations=False)] if self.plain else known
 
     def group(self, host: str, path: int) -> PortalGroup:
-        """The portal group of a host's path; paths are counted from 1."""
-        return PortalGroup(self.names.index(host) * self.paths + path)
+        """The portal group of a host's path; paths are counted from 1. The last group is the observer's."""
+        index = self.hosts if host == OBSERVER else self.names.index(host)
+        return PortalGroup(index * self.paths + path)
 
     @property
     def options(self) -> list[str]:
@@ -69,11 +74,14 @@ class Layout:
     @property
     def logins(self) -> list[Login]:
         """Who logs in where; every portal group has an address of its own."""
-        return [
-            Login(host, self.group(host, path).tag, f"127.0.{number}.{path}")
-            for number, host in enumerate(self.names, 1)
-            for path in range(1, self.paths + 1)
-        ]
+        paths = [(host, path) for host in self.names for path in range(1, self.paths + 1)]
+        groups = [(host, self.group(host, path).tag) for host, path in [*paths, (OBSERVER, 1)]]
+        return [Login(host, tag, f"127.0.1.{tag}") for host, tag in groups]
+
+    @classmethod
+    def of_this_kernel(cls) -> Layout:
+        """The layout that was made here."""
+        return cls(**json.loads(LAYOUT.read_text()))
 
 
 def make(layout: Layout) -> list[DevicePath]:
@@ -94,6 +102,7 @@ def make(layout: Layout) -> list[DevicePath]:
         subprocess.run(["modprobe", "scsi_debug", "dev_size_mb=8"], check=True)
     if layout.udev:
         subprocess.run(["udevadm", "settle", "--timeout=60"], check=True)
+    LAYOUT.write_text(json.dumps(asdict(layout)))
     TABLE.write_text("\n".join([HEADER, *map(str, paths)]) + "\n")
     return paths
 

@@ -61,6 +61,10 @@ class Disk:
         _write(self.directory / "enable", "1")
         _write(self.directory / "attrib/emulate_pr", str(int(self.reservations)))
 
+    def tell_sessions_apart(self, *, do: bool) -> None:
+        """Whether a nexus is an initiator's session (as it should be), or all of an initiator's sessions."""
+        _write(self.directory / "attrib/enforce_pr_isids", str(int(do)))
+
     def remove(self) -> None:
         """Take it away; its image stays. No portal group may show it any more."""
         self.directory.rmdir()
@@ -96,35 +100,54 @@ class PortalGroup:
 
     def show(self, disk: Disk) -> None:
         """Show a disk to all of its initiators, as the logical unit of the disk's number."""
-        unit = self.directory / "lun" / f"lun_{disk.number}"
+        unit = self._unit(disk)
         unit.mkdir(exist_ok=True)
         (unit / "port").symlink_to(disk.directory)
         for rights in (self.directory / "acls").iterdir():
-            mapped = rights / unit.name
-            mapped.mkdir()
-            (mapped / "port").symlink_to(unit)
-            _write(mapped / "write_protect", "0")
+            self._map(disk, rights)
+
+    def allow(self, initiator: str, disk: Disk) -> None:
+        """Let one more initiator in, to one disk that is shown already."""
+        self._rights(initiator).mkdir(exist_ok=True)
+        if not (self._rights(initiator) / self._unit(disk).name).exists():
+            self._map(disk, self._rights(initiator))
 
     def hide(self, disk: Disk) -> None:
         """Take a disk away from its initiators; their devices stay, and lead nowhere."""
-        unit = self.directory / "lun" / f"lun_{disk.number}"
         for rights in (self.directory / "acls").iterdir():
-            (rights / unit.name / "port").unlink()
-            (rights / unit.name).rmdir()
-        (unit / "port").unlink()
-        unit.rmdir()
+            self._unmap(disk, rights)
+        (self._unit(disk) / "port").unlink()
+        self._unit(disk).rmdir()
+
+    def shows(self, disk: Disk) -> bool:
+        """Whether a disk is shown here."""
+        return self._unit(disk).exists()
 
     def protect(self, disk: Disk, initiator: str, *, readonly: bool) -> None:
         """Make a disk read-only for one initiator, or writable again."""
         _write(self._rights(initiator) / f"lun_{disk.number}" / "write_protect", str(int(readonly)))
 
+    def _unit(self, disk: Disk) -> Path:
+        return self.directory / "lun" / f"lun_{disk.number}"
+
     def _rights(self, initiator: str) -> Path:
         return self.directory / "acls" / initiator
+
+    def _map(self, disk: Disk, rights: Path) -> None:
+        unit = self._unit(disk)
+        (rights / unit.name).mkdir()
+        (rights / unit.name / "port").symlink_to(unit)
+        _write(rights / unit.name / "write_protect", "0")
+
+    def _unmap(self, disk: Disk, rights: Path) -> None:
+        mapped = rights / self._unit(disk).name
+        (mapped / "port").unlink()
+        mapped.rmdir()
 
 
 def forget_keys(disk: Disk, groups: Iterable[PortalGroup]) -> None:
     """What a restart does to a target that keeps no keys (without APTPL): same disk, same data, nothing registered."""
-    shown = [group for group in groups if (group.directory / "lun" / f"lun_{disk.number}").exists()]
+    shown = [group for group in groups if group.shows(disk)]
     for group in shown:
         group.hide(disk)
     disk.remove()

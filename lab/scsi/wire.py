@@ -108,6 +108,11 @@ class Job:
         said = {stream: bytes(data).decode(errors="replace") for stream, data in self._said.items()}
         return Completed(self._argv, self._exit, said["stdout"], said["stderr"])
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and all that it said was told."""
+        return self.over.is_set()
+
     def signal(self, number: int) -> None:
         """Send a signal to the command and to what it has started."""
         self._wire.ask({"id": self._number, "signal": int(number)})
