@@ -231,23 +231,28 @@ class Session:
 
     # --- acting --------------------------------------------------------------------------------------------------
 
-    def plan(self, action: str, service: Service, *, consent: Consent | None = None) -> Plan:
+    def plan(
+        self, action: str, service: Service, *, consent: Consent | None = None, only: Collection[str] = ()
+    ) -> Plan:
         """Look at a service and decide what an action would do. Changes nothing.
 
         Args:
             action: ``start``, ``stop`` or ``restart``.
             service: The service.
             consent: What the operator has agreed to.
+            only: The rids of the resources to limit the action to; empty for all.
 
         Returns:
             The plan; its ``refusals`` say why it may not run, if so.
 
         Raises:
-            UsageError: There is no such action.
+            UsageError: There is no such action, or no such resource.
         """
+        for rid in only:
+            service.resource(rid)
         seen = observe([item for item in service.resources if not item.disable], self._drivers.finder([service]))
         by_rid = {rid: observation for (_, rid), observation in seen.items()}
-        made = plan(action, service, self.node, by_rid, consent)
+        made = plan(action, service, self.node, by_rid, consent, only=only)
         notes = tuple(
             Problem(message=note, code="note.goings-on", severity=Severity.NOTE) for note in self._goings_on(service)
         )
@@ -285,7 +290,9 @@ class Session:
                     hint="make a new plan",
                 )
 
-        return self._act(plan.action, plan.service, plan.consent, check=check, progress=progress, cancelled=cancelled)
+        return self._act(
+            plan.action, plan.service, plan.consent, plan.only, check=check, progress=progress, cancelled=cancelled
+        )
 
     def act(
         self,
@@ -293,6 +300,7 @@ class Session:
         service: Service,
         *,
         consent: Consent | None = None,
+        only: Collection[str] = (),
         planned: Callable[[Plan], None] = lambda _: None,
         progress: Callable[[Progress], None] = lambda _: None,
         cancelled: threading.Event | None = None,
@@ -303,6 +311,7 @@ class Session:
             action: ``start``, ``stop`` or ``restart``.
             service: The service.
             consent: What the operator has agreed to.
+            only: The rids of the resources to limit the action to; empty for all.
             planned: Called with the plan before it runs, unless it is refused.
             progress: Called as each step begins and ends, in the calling thread.
             cancelled: Set it from elsewhere to break off; what was started is then stopped again.
@@ -311,13 +320,13 @@ class Session:
             What was done; nothing, where the service was in the wanted state already.
 
         Raises:
-            UsageError: There is no such action.
+            UsageError: There is no such action, or no such resource.
             Busy: Another action holds the service's lock.
             Refused: A safety rule forbids it.
             Undetermined: A status is unknown, or a step's outcome could not be established.
             ActionFailed: A step failed, and what was started has been stopped again.
         """
-        return self._act(action, service, consent, check=planned, progress=progress, cancelled=cancelled)
+        return self._act(action, service, consent, only, check=planned, progress=progress, cancelled=cancelled)
 
     def start(self, service: Service) -> Report:
         """Start a service; see :meth:`act`.
@@ -366,6 +375,7 @@ class Session:
         action: str,
         service: Service,
         consent: Consent | None,
+        only: Collection[str],
         *,
         check: Callable[[Plan], None],
         progress: Callable[[Progress], None],
@@ -373,7 +383,7 @@ class Session:
     ) -> Report:
         cancelled = cancelled or threading.Event()
         with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout, cancelled=cancelled):
-            made = self.plan(action, service, consent=consent)
+            made = self.plan(action, service, consent=consent, only=only)
             made.raise_if_refused()
             check(made)
             executor = Executor(

@@ -576,3 +576,17 @@ def test_mistakes_in_the_old_grammar(quiet_node):
         assert done.returncode == 2, words
         assert "Traceback" not in done.stderr
         assert done.stderr, words
+
+
+def test_an_action_on_some_resources_only(node):
+    path = node.add("web", "name = web1")
+    path.write_text(path.read_text() + "[container#2]\ntype = null\nname = web2\n")
+    wrong = node.run("start", "web", "--rid", "container#1,ip#7")
+    started = node.run("start", "web", "--rid", "container#2")
+    planned = node.json("plan", "stop", "web", "--rid", "container")
+
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "web has no resource ip#7 (it has: container#1, container#2)" in wrong.stderr
+    assert re.fullmatch(r"web: warn \(start container#2, \d+\.\d s\)\n", started.stdout)
+    assert [entry.machine for entry in node.hypervisor.log()] == ["web2"]
+    assert planned[1]["plans"][0]["only"] == ["container#1", "container#2"]

@@ -97,6 +97,25 @@ def test_two_services_with_one_name_cannot_be_told_apart(session, make_service, 
     assert session.statuses([]) == []
 
 
+def test_an_action_may_be_limited_to_some_resources(session, make_service, hypervisor):
+    two = session.load(make_service(TWO))
+    plan = session.plan("start", two, only={"container#2"})
+    assert ([str(step) for step in plan.steps], plan.only) == (["start container#2"], {"container#2"})
+    assert [str(result.step) for result in session.run(plan).results] == ["start container#2"]
+    assert [str(result.step) for result in session.act("stop", two, only=["container#2"]).results] == [
+        "stop container#2"
+    ]
+    assert hypervisor.starts("web1") == 0
+
+
+def test_an_action_on_a_resource_that_is_not_there_is_no_action_on_all(session, web, hypervisor):
+    for attempt in (session.plan, session.act):
+        with pytest.raises(vmsvc.UsageError, match="web has no resource container#7") as error:
+            attempt("start", web, only={"container#7"})
+        assert error.value.hint == "it has: container#1"
+    assert hypervisor.log() == ()
+
+
 def test_a_guest_that_is_degraded_or_migrates_is_refused(session, web, hypervisor):
     hypervisor.set("web1", phase="degraded")
     with pytest.raises(vmsvc.Refused, match="degraded: neither up nor down") as error:

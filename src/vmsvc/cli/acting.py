@@ -121,7 +121,8 @@ def plan(call: Call) -> int:
     failures: list[Failure] = []
 
     def work(service: Service) -> Plan:
-        return call.session.plan(call.arguments.action, service, consent=_consent(call))
+        only = selection.limits(call.arguments).rids_of(service)
+        return call.session.plan(call.arguments.action, service, consent=_consent(call), only=only)
 
     plans: list[Plan] = []
     for service, result in zip(services, each(work, services), strict=True):
@@ -163,6 +164,7 @@ def _services(call: Call) -> list[Service]:
     """The services to act on. A rid that one does not have is refused: a slip of the pen must not pass for consent."""
     services = selection.all_of(call.session, call.arguments.names)
     for service in services:
+        selection.limits(call.arguments).rids_of(service)
         for rid in call.arguments.despite_unknown:
             service.resource(rid)
     return services
@@ -186,7 +188,13 @@ def _act(call: Call, service: Service, *, progress: Silence, cancelled: threadin
     error: VmsvcError | None = None
     try:
         report = session.act(
-            action, service, consent=_consent(call), planned=planned, progress=progress, cancelled=cancelled
+            action,
+            service,
+            consent=_consent(call),
+            only=selection.limits(call.arguments).rids_of(service),
+            planned=planned,
+            progress=progress,
+            cancelled=cancelled,
         )
     except VmsvcError as failure:
         error = failure

@@ -151,6 +151,7 @@ def _acting(commands: _Commands) -> None:
             action=action,
         )
         _names(command, required=True)
+        _limits(command)
         _consents(command, action)
         command.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
         command.add_argument(
@@ -165,6 +166,7 @@ def _acting(commands: _Commands) -> None:
     )
     plan.add_argument("action", choices=("start", "stop", "restart"), metavar="ACTION", help="start, stop or restart")
     _names(plan, required=True)
+    _limits(plan)
     _consents(plan, "restart")
     for topic, text in (
         ("push", "put configuration, status and guest facts into the node's own store"),
@@ -172,6 +174,18 @@ def _acting(commands: _Commands) -> None:
     ):
         command = commands.add(topic, "storing:store", text, examples=(f"vmsvc {topic} web",), topic=topic)
         _names(command, required=True)
+
+
+def _limits(command: Parser) -> None:
+    """The resources that a command may be limited to."""
+    rid = command.add_argument(
+        "--rid",
+        action="append",
+        default=[],
+        metavar="RID[,RID…]",
+        help="only these resources; a kind, such as container, means all of it (repeatable)",
+    )
+    completed(rid, "rids")
 
 
 def _consents(command: Parser, action: str) -> None:

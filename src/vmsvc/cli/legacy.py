@@ -43,6 +43,7 @@ _OPTIONS = {
     "despite-unknown": _ACTING,
     "dry-run": _ACTING,
     "parallel": _ACTING,
+    "rid": _ACTING,
 }
 
 
@@ -74,6 +75,9 @@ class Legacy(Parser):
             action="append",
             metavar="RID",
             help="act on this resource although its status is unknown (repeatable)",
+        )
+        self.add_argument(
+            "--rid", action="append", metavar="RID[,RID…]", help="only these resources, or kinds of them (repeatable)"
         )
         self.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
         self.add_argument("--parallel", metavar="N", help="act on so many services at once (default: 10)")
@@ -109,6 +113,7 @@ class Legacy(Parser):
         ]
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []
         words += [f"--despite-unknown={rid}" for rid in asked.despite_unknown or ()]
+        words += [f"--rid={rid}" for rid in asked.rid or ()]
         if action not in _NONE:
             words += ["--", *_names(asked)]
         if action == "set":

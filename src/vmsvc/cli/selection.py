@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from attrs import frozen
 
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.limits import Limits
 from vmsvc.core.service import Service
 from vmsvc.session import Session
 
@@ -110,6 +112,20 @@ def all_of(session: Session, written: Iterable[str]) -> list[Service]:
             problems.append(Problem(message=message, code="note.nothing-done", severity=Severity.NOTE))
         raise UsageError(problems=problems)
     return services
+
+
+def limits(arguments: argparse.Namespace) -> Limits:
+    """The resources that a command is limited to.
+
+    Args:
+        arguments: The command's parsed words.
+    """
+    return Limits(rids=_listed(arguments.rid))
+
+
+def _listed(written: Iterable[str]) -> tuple[str, ...]:
+    """The words of an option that may be repeated, and that may have several with commas between them."""
+    return tuple(word for words in written for word in words.split(","))
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -127,6 +127,7 @@ def plan(item: Plan) -> Data:
         "action": item.action,
         "service": item.service.name,
         "node": item.node,
+        "only": sorted(item.only),
         "steps": [{**asdict(step), "needs": [asdict(need) for need in step.needs]} for step in item.steps],
         "kept": [asdict(kept) for kept in item.kept],
         "refusals": [problem(refusal) for refusal in item.refusals],

@@ -95,6 +95,7 @@ def test_after_two_hyphens_all_are_names():
         ("-s web stop --local", "stop web"),
         ("-s web stop --kill", "stop web --kill"),
         ("-s web restart --parallel 3 --despite-unknown a#1", "restart web --parallel 3 --despite-unknown a#1"),
+        ("-s web start --rid container#1,vmdg --rid app", "start web --rid container#1,vmdg --rid app"),
         ("print -s web --format json status", "print status web --format json"),
         ("-s web show", "show web"),
         ("-s web create", "create web"),
