@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 
 from attrs import evolve, frozen
 
-from vmsvc.core.vmdg import decide, laws
+from vmsvc.core.vmdg import decide, laws, words
 from vmsvc.core.vmdg.seen import Performed, Reading, ScsiDisk
-from vmsvc.core.vmdg.turn import Goal, Request, Standing, Turn, told
+from vmsvc.core.vmdg.turn import Goal, Request, Standing, Turn
 
 
 class Outcome(enum.Enum):
@@ -277,7 +277,7 @@ def _may_go(turn: Turn) -> bool:
 
 def _refused(turn: Turn) -> Turn:
     assert turn.first is not None
-    return turn.ended(Standing.REFUSED, told(turn.first, turn.key))
+    return turn.ended(Standing.REFUSED, words.told(turn.first, turn.key))
 
 
 def _followed(attempt: Attempt) -> Attempt:

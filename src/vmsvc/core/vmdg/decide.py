@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from vmsvc.core.vmdg import laws, moves
+from vmsvc.core.vmdg import laws, moves, words
 from vmsvc.core.vmdg.moves import Move
 from vmsvc.core.vmdg.seen import Act, Answer, Performed, Reading
-from vmsvc.core.vmdg.turn import Goal, Request, Standing, Turn, told
+from vmsvc.core.vmdg.turn import Goal, Request, Standing, Turn
 
 #: How often a request is made again that was answered with a unit attention or "busy".
 REPEATS = 4
@@ -118,7 +118,7 @@ def _decided(turn: Turn) -> Turn:
 def _holding(turn: Turn, reading: Reading) -> Turn:
     disk, key = turn.disk, turn.key
     if laws.is_lost(reading, key, turn.authority):
-        return turn.ended(Standing.LOST, f"{told(reading, key)}; another node was faster")
+        return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
     if turn.has_begun and laws.is_ours(reading, key, disk, turn.registered):
         return _with_ghosts(turn, reading) if laws.is_crowded(reading, key, disk) else turn.ended(Standing.HELD)
     is_registered = laws.is_complete(reading, key, disk, turn.registered) and turn.has_begun and not turn.has_stumbled
@@ -135,13 +135,12 @@ def _with_ghosts(turn: Turn, reading: Reading) -> Turn:
     is_worth_it = not turn.in_use and not turn.has_purged and turn.rounds < ROUNDS
     if is_worth_it and laws.may_drop_own(reading, turn.key):
         return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(turn.key))
-    count = f"our key is registered {laws.own_count(reading, turn.key)} times, on {len(turn.disk.paths)} paths"
-    return turn.noted(f"{count}: by dead connections of ours, or by another node").ended(Standing.HELD)
+    return turn.noted(words.crowded(reading, turn.key, turn.disk)).ended(Standing.HELD)
 
 
 def _joining(turn: Turn, reading: Reading) -> Turn:
     if not laws.may_join(reading, turn.key, turn.source):
-        return turn.ended(Standing.LOST, f"{told(reading, turn.key)}; the source does not hold it alone any more")
+        return turn.ended(Standing.LOST, f"{words.told(reading, turn.key)}; the source does not hold it alone any more")
     if turn.has_begun and laws.is_complete(reading, turn.key, turn.disk, turn.registered):
         return turn.ended(Standing.JOINED)
     return _planned(turn, moves.to_join())

@@ -60,8 +60,8 @@ class Move:
         )
 
     def _paths(self, disk: ScsiDisk, acting: str) -> tuple[str, ...]:
-        if disk.is_managed:
-            return (disk.map,)  # multipathd finds the paths itself
+        if disk.is_managed:  # multipathd finds the paths itself; "others" are then registered by doing all once more
+            return () if self.act is Act.UNREGISTER and self.through is Through.OTHERS else (disk.map,)
         if self.through is Through.ALL:
             return disk.paths
         if self.through is Through.ONE:
@@ -126,8 +126,8 @@ def to_leave(key: int, rounds: int) -> tuple[Move, ...]:
         rounds: How often it has been tried. What is left after the first time is registered on nexuses that we do not
             have any more; one that we have preempts them.
     """
-    if rounds == 0:
-        return (Move(act=Act.UNREGISTER, through=Through.ALL),)
+    if rounds == 0:  # the acting path last: it is the likely holder, and to leave first would disturb our other paths
+        return (Move(act=Act.UNREGISTER, through=Through.OTHERS), Move(act=Act.UNREGISTER))
     return (_REGISTER_ONE, _preempt(key), Move(act=Act.UNREGISTER))
 
 

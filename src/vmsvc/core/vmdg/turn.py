@@ -10,7 +10,6 @@ import enum
 from attrs import evolve, frozen
 
 from vmsvc.core.vmdg import laws
-from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.moves import Move
 from vmsvc.core.vmdg.seen import Answer, Operation, Reading, ScsiDisk
 
@@ -166,23 +165,3 @@ class Turn:
             note: For people.
         """
         return self if note in self.notes else evolve(self, notes=(*self.notes, note))
-
-
-def told(reading: Reading, key: int) -> str:
-    """What a disk shows, in words: who holds it, who else is registered.
-
-    Args:
-        reading: What a live path showed.
-        key: Our key.
-    """
-    holder = laws.holder_of(reading)
-    others = sorted(laws.foreign_keys(reading, key) - {holder})
-    if holder is not None:
-        held = "held by our own key" if holder == key else f"held by {key_text(holder)}"
-    elif laws.is_held_by_all(reading):
-        held = "held by all registrants"
-    else:
-        held = "not reserved"
-    if not others:
-        return held
-    return f"{held}; registered: {', '.join(map(key_text, others))}"

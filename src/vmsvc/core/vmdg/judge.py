@@ -1,0 +1,210 @@
+"""What readings of disks mean for a status, in words for somebody who was woken up by it. Pure.
+
+*Up* is: ours alone, through every path. *Down* is: positively nothing of ours. *Contested* is: our keys are there, and
+somebody else may write all the same. *Degraded* is: ours alone, with something missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from attrs import frozen
+
+from vmsvc.core.status import Phase
+from vmsvc.core.vmdg import laws, words
+from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
+
+#: The mending of everything that lacks only a registration or the reservation.
+_RESERVE_AGAIN = "`vmsvc pr start` reserves it again"
+
+
+@frozen(kw_only=True)
+class Judged:
+    """How a disk, or a set of them, stands with this node.
+
+    Attributes:
+        name: The disk, as it was named; empty of a set.
+        phase: Where it stands.
+        state: In a few words.
+        detail: In full: of a set, each disk that is not as it should be.
+        hint: What to do next; empty where there is nothing to do.
+        warnings: What is worth telling, and changes nothing.
+        foreign: Keys of others that it shows, in ascending order.
+        is_lost: Whether it was read and shows nothing of ours: under a running guest, an alarm (I9).
+    """
+
+    name: str = ""
+    phase: Phase
+    state: str
+    detail: str = ""
+    hint: str = ""
+    warnings: tuple[str, ...] = ()
+    foreign: tuple[int, ...] = ()
+    is_lost: bool = False
+
+
+def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[int, str]) -> Judged:
+    """How one disk stands.
+
+    Args:
+        disk: The disk.
+        readings: What its paths showed, one reading each; a path without one did not answer.
+        key: Our key.
+        names: The names of nodes by their keys, for the words.
+    """
+    readings = tuple(readings)
+    live = tuple(reading for reading in readings if laws.is_credible(reading, has_counted=False))
+    if not live:
+        return _unread(disk, readings)
+    dead = _dead(disk, live, readings)
+    if any(_shown(reading) != _shown(live[0]) for reading in live):
+        return Judged(
+            name=disk.name,
+            phase=Phase.UNKNOWN,
+            state="unknown",
+            detail="its paths show different reservations: they are changing right now, or lead to different disks",
+            hint="look again; if it stays so, compare the World Wide IDs of the paths",
+        )
+    reading = live[0]
+    foreign = tuple(sorted(laws.foreign_keys(reading, key)))
+    if disk.readonly:
+        held = ", reserved for this node" if laws.holds(reading, key) else ""
+        state = f"read-only here{held}: its reservation cannot be changed"
+        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=state, detail=state, foreign=foreign)
+    if laws.is_gone(reading, key):
+        state = words.told(reading, key, names)
+        detail = "; ".join((state, *dead))
+        return Judged(name=disk.name, phase=Phase.STOPPED, state=state, detail=detail, foreign=foreign, is_lost=True)
+    return _judge_ours(disk, reading, key, names, dead)
+
+
+def _judge_ours(disk: ScsiDisk, reading: Reading, key: int, names: Mapping[int, str], dead: tuple[str, ...]) -> Judged:
+    """Our key is on it: is it ours alone, and through every path?"""
+    foreign = tuple(sorted(laws.foreign_keys(reading, key)))
+    rivals, faults = _rivals(reading, key, names), (*_faults(disk, reading, key), *dead)
+    is_crowded = laws.is_crowded(reading, key, disk)
+    warnings = (f"{disk.name}: {words.crowded(reading, key, disk)}",) if is_crowded else ()
+    if not rivals and not faults:
+        return Judged(
+            name=disk.name,
+            phase=Phase.RUNNING,
+            state="reserved for this node",
+            detail=f"reserved for this node through {len(disk.paths)} paths",
+            warnings=warnings,
+        )
+    return Judged(
+        name=disk.name,
+        phase=Phase.CONTESTED if rivals else Phase.DEGRADED,
+        state=(rivals + faults)[0],
+        detail="; ".join(rivals + faults),
+        hint="see who it is before anything is started; `--force` names a holder to evict"
+        if foreign
+        else _RESERVE_AGAIN,
+        warnings=warnings,
+        foreign=foreign,
+    )
+
+
+def _rivals(reading: Reading, key: int, names: Mapping[int, str]) -> tuple[str, ...]:
+    """Why somebody else may write although our key is there."""
+    if reading.reservation is None:
+        who = "; ".join(f"{words.named(each, names)} is registered" for each in sorted(laws.foreign_keys(reading, key)))
+        return ("registered for this node, but not reserved: any node can write", *([who] if who else []))
+    holder = laws.holder_of(reading)
+    is_held = holder not in (key, None)
+    held = (f"held by {words.named(holder or 0, names)}, while this node is registered, too",) if is_held else ()
+    others = sorted(laws.foreign_keys(reading, key) - {holder})
+    return (*held, *(f"{words.named(each, names)} is registered, too, and can write" for each in others))
+
+
+def _faults(disk: ScsiDisk, reading: Reading, key: int) -> tuple[str, ...]:
+    """What is missing on a disk that nobody else claims."""
+    own, expected = laws.own_count(reading, key), laws.registrations_of(disk, disk.paths)
+    missing = (f"{own} of {expected} paths registered",) if own < expected else ()
+    if reading.reservation is None or laws.is_won(reading, key) or laws.holder_of(reading) not in (key, None):
+        return missing
+    return (f"reserved as {words.type_words(reading.reservation.type)}, not as registrants only", *missing)
+
+
+def judge_other(disk: OtherDisk) -> Judged:
+    """How a disk stands that cannot be reserved.
+
+    Args:
+        disk: The disk.
+    """
+    if disk.is_known:
+        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=f"not reservable: {disk.why}", detail=disk.why)
+    return Judged(name=disk.name, phase=Phase.UNKNOWN, state="unknown", detail=disk.why)
+
+
+def judge_set(judged: Iterable[Judged]) -> Judged:
+    """How a set of disks stands: up only where each of them is, down only where none is ours.
+
+    Args:
+        judged: How each disk stands; ``n/a`` ones do not count.
+    """
+    judged = tuple(judged)
+    counted = tuple(each for each in judged if each.phase is not Phase.INAPPLICABLE)
+    if not counted:
+        why = "; ".join(f"{each.name}: {each.state}" for each in judged) or "the guest has no disks"
+        return Judged(phase=Phase.INAPPLICABLE, state="no reservable disks", detail=why)
+    phase = _phase_of({each.phase for each in counted})
+    odd = tuple(each for each in counted if each.phase is not Phase.RUNNING)
+    return Judged(
+        phase=phase,
+        state=_state_of(phase, counted, odd),
+        detail="; ".join(f"{each.name}: {each.detail}" for each in odd)
+        or _disks(len(counted), "reserved for this node"),
+        hint=next((each.hint for each in odd if each.hint), ""),
+        warnings=tuple(warning for each in counted for warning in each.warnings),
+        foreign=tuple(sorted({foreign for each in counted for foreign in each.foreign})),
+        is_lost=any(each.is_lost for each in counted),
+    )
+
+
+def _phase_of(phases: set[Phase]) -> Phase:
+    """Some ours and some not is contested: nothing may be started upon it, and nothing taken for stopped."""
+    for phase in (Phase.UNKNOWN, Phase.CONTESTED):
+        if phase in phases:
+            return phase
+    if Phase.STOPPED in phases:
+        return Phase.STOPPED if len(phases) == 1 else Phase.CONTESTED
+    return Phase.DEGRADED if Phase.DEGRADED in phases else Phase.RUNNING
+
+
+def _state_of(phase: Phase, counted: tuple[Judged, ...], odd: tuple[Judged, ...]) -> str:
+    if phase is Phase.RUNNING:
+        return _disks(len(counted), "reserved")
+    states = {each.state for each in odd}
+    if len(odd) == len(counted) and len(states) == 1:
+        return states.pop()
+    return f"{len(odd)} of {len(counted)} disks not reserved as they should be"
+
+
+def _unread(disk: ScsiDisk, readings: tuple[Reading, ...]) -> Judged:
+    if readings and {reading.answer for reading in readings} <= laws.INCAPABLE:
+        state = "knows no persistent reservations"
+        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=state, detail=state)
+    detail = "; ".join(("no path answers", *_dead(disk, (), readings)))
+    return Judged(name=disk.name, phase=Phase.UNKNOWN, state="unknown", detail=detail)
+
+
+def _dead(disk: ScsiDisk, live: tuple[Reading, ...], readings: tuple[Reading, ...]) -> tuple[str, ...]:
+    shown = {reading.path: reading for reading in readings}
+    alive = {reading.path for reading in live}
+    return tuple(f"{path}: {_trouble(shown.get(path))}" for path in disk.paths if path not in alive)
+
+
+def _trouble(reading: Reading | None) -> str:
+    if reading is None:
+        return "was not read in time"
+    words = "shows a key of 0" if reading.is_live else reading.answer.value
+    return f"{words} ({reading.detail})" if reading.detail else words
+
+
+def _shown(reading: Reading) -> tuple[object, ...]:
+    return (tuple(sorted(reading.keys)), reading.reservation)
+
+
+def _disks(count: int, what: str) -> str:
+    return f"{count} {'disk' if count == 1 else 'disks'} {what}"

@@ -1,0 +1,64 @@
+"""What disks show, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from vmsvc.core.vmdg import laws
+from vmsvc.core.vmdg.keys import key_text
+from vmsvc.core.vmdg.seen import Reading, ReservationType, ScsiDisk
+
+
+def told(reading: Reading, key: int, names: Mapping[int, str] = MappingProxyType({})) -> str:
+    """Whose a disk is, in words.
+
+    Args:
+        reading: What a live path showed.
+        key: Our key.
+        names: The names of nodes by their keys.
+    """
+    holder = laws.holder_of(reading)
+    others = [named(each, names) for each in sorted(laws.foreign_keys(reading, key) - {holder})]
+    if holder == key:
+        held = "held by this node"
+    elif holder is not None:
+        held = f"held by {named(holder, names)}"
+    else:
+        held = "held by all registrants" if laws.is_held_by_all(reading) else "not reserved"
+    return f"{held}; registered: {', '.join(others)}" if others else held
+
+
+def crowded(reading: Reading, key: int, disk: ScsiDisk) -> str:
+    """That more nexuses bear our key than the disk has paths, in words.
+
+    Args:
+        reading: What a live path showed.
+        key: Our key.
+        disk: The disk.
+    """
+    count = f"our key is registered {laws.own_count(reading, key)} times, on {len(disk.paths)} paths"
+    return f"{count}: by dead connections of this node, or by another node with the same key"
+
+
+def type_words(type: int) -> str:
+    """A reservation type in words, with its number; one that SPC-4 does not know is only a number.
+
+    Args:
+        type: Its code.
+
+    >>> type_words(7)
+    'write exclusive all registrants (type 7)'
+    """
+    known = {int(each): each.name.replace("_", " ").lower() for each in ReservationType}
+    return f"{known[type]} (type {type})" if type in known else f"type {type}"
+
+
+def named(key: int, names: Mapping[int, str]) -> str:
+    """A node's key, with the node's name where it is known.
+
+    Args:
+        key: The key.
+        names: The names of nodes by their keys.
+    """
+    return f"{names[key]} ({key_text(key)})" if key in names else key_text(key)
