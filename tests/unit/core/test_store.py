@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -91,10 +92,129 @@ def test_a_store_that_is_only_being_made_has_nothing_yet(store):
     assert store.latest("web", "push") is None
 
 
+# --- history ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_says_the_same_is_confirmed_and_not_stored_again(store):
+    first = store.add("web", "push", "n1", {"a": (1, 2), "evidence": {"at": 1.0}})
+    again = store.add("web", "push", "n1", {"a": [1, 2], "evidence": {"at": 2.0}})
+    assert (again.at, again.content) == (first.at, first.content)
+    assert again.confirmed > first.confirmed == first.at
+    assert store.history("web", "push") == (again,)
+    store.add("web", "push", "n1", {"a": [1]})
+    store.add("web", "push", "n1", {"a": [1, 2]})  # what was so once is not the same as what stayed so
+    assert [snapshot.content["a"] for snapshot in store.history("web", "push")] == [[1, 2], [1], [1, 2]]
+
+
+def test_what_another_node_found_confirms_nothing(store):
+    for node in ("n1", "n2"):
+        store.add("web", "push", node, 1)
+    assert [snapshot.node for snapshot in store.history("web", "push")] == ["n2", "n1"]
+
+
+def test_a_clock_that_was_set_back_takes_back_no_confirmation(store, monkeypatch):
+    store.add("web", "push", "n1", 1)
+    late = store.add("web", "push", "n1", 1).confirmed
+    monkeypatch.setattr("vmsvc.core.store.time.time", lambda: 1000.0)
+    assert store.add("web", "push", "n1", 1).confirmed == late
+
+
+def test_the_history_is_bounded_for_each_service_and_topic(store):
+    short = Store(store.path, keep=3)
+    short.add("db", "push", "n1", "the only one")
+    for number in range(10):
+        short.add("web", "push", "n1", number)
+        short.add("web", "disks", "n1", -number)
+    assert [snapshot.content for snapshot in short.history("web", "push")] == [9, 8, 7]
+    assert [snapshot.content for snapshot in short.history("web", "disks", limit=2)] == [-9, -8]
+    assert short.latest("db", "push").content == "the only one"
+
+
+def test_no_store_lets_go_of_the_only_record(store):
+    with pytest.raises(ValueError, match="keep"):
+        Store(store.path, keep=0)
+    for number in range(3):
+        Store(store.path, keep=1).add("web", "push", "n1", number)
+    assert store.latest("web", "push").content == 2
+
+
+# --- an older file ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_store(tmp_path):
+    """A store that version 1 of the tables was used for: written by the code of then, and kept as it was."""
+    path = tmp_path / "store.sqlite"
+    shutil.copy(Path(__file__).parent / "files/store-1.sqlite", path)
+    return Store(path)
+
+
+def comments(store):
+    return [snapshot.content["service"]["settings"]["comment"] for snapshot in store.history("web", "push")]
+
+
+def version(store):
+    with contextlib.closing(sqlite3.connect(store.path)) as database:
+        return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_an_older_file_is_read_and_left_as_it_is(old_store):
+    before = old_store.path.read_bytes()
+    assert comments(old_store) == ["second", "first"]
+    assert old_store.latest("web", "disks").content[0]["source"] == "/dev/sda"
+    assert old_store.latest("db", "push").confirmed == old_store.latest("db", "push").at > 0
+    assert old_store.path.read_bytes() == before
+    assert version(old_store) == 1
+
+
+def test_an_older_file_is_brought_up_to_date_by_the_first_who_writes(old_store):
+    old = old_store.history("web", "push")
+    old_store.add("web", "push", "n1", {"service": {"settings": {"comment": "third"}}})
+    assert version(old_store) == 2
+    assert old_store.history("web", "push")[1:] == old
+    assert comments(old_store) == ["third", "second", "first"]
+
+
+KILLED_AT = """
+import os, signal, sqlite3, sys
+from vmsvc.core import store
+
+connect, left = sqlite3.connect, int(sys.argv[2])
+
+def dying(*words, **more):
+    database = connect(*words, **more)
+    def before(statement):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    database.set_trace_callback(before)
+    return database
+
+store.sqlite3.connect = dying
+store.Store(sys.argv[1]).add("web", "push", "n1", {"service": {"settings": {"comment": "third"}}})
+"""
+
+
+def test_kill_9_before_any_statement_loses_no_earlier_history(old_store):
+    for number in range(1, 100):
+        done = subprocess.run([sys.executable, "-c", KILLED_AT, str(old_store.path), str(number)], check=False)
+        assert comments(old_store)[-2:] == ["second", "first"]
+        assert old_store.latest("db", "push")
+        if done.returncode == 0:
+            break
+        assert done.returncode == -9
+        assert version(old_store) == 1
+    assert number > 8  # it has died often, in the middle of the migration too
+    assert comments(old_store) == ["third", "second", "first"]
+
+
+# --- trouble ----------------------------------------------------------------------------------------------------------
+
 ADDER = """
 import sys
 from vmsvc.core.store import Store
-store = Store(sys.argv[1])
+store = Store(sys.argv[1], keep=1_000_000)
 for number in range(int(sys.argv[3])):
     store.add("web", "push", sys.argv[2], number)
     print(number, flush=True)
@@ -192,6 +312,29 @@ def test_a_full_disk_keeps_what_was_there(small_disk):
     assert store.latest("web", "push").content == "first"
     store.add("web", "push", "n1", "small")
     assert contents(store) == ['"first"', '"small"']
+
+
+def test_a_full_disk_leaves_an_older_file_as_it_is(small_disk, old_store):
+    store = Store(shutil.copy(old_store.path, small_disk / "store.sqlite"))
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"x" * 4096):
+            pass
+    with pytest.raises(ActionFailed, match=r"full.*make room"):
+        store.add("web", "push", "n1", "x" * 5000)
+    assert comments(store) == ["second", "first"]
+    assert version(store) == 1
+    (small_disk / "filler").unlink()
+    store.add("web", "disks", "n1", [])
+    assert version(store) == 2
+    assert comments(store) == ["second", "first"]
+
+
+def test_a_record_that_is_damaged_is_told(store):
+    store.add("web", "push", "n1", 1)
+    with contextlib.closing(sqlite3.connect(store.path)) as database, database:
+        database.execute("UPDATE snapshot SET content = '{'")
+    with pytest.raises(ActionFailed, match="the store cannot be used"):
+        store.latest("web", "push")
 
 
 def test_an_error_that_ended_the_transaction_is_told_and_not_its_consequence(store):

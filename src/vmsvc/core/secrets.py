@@ -1,0 +1,47 @@
+"""Keeping secrets out of what leaves the node. Pure.
+
+Service files are no place for secrets, and definitions, which may hold passwords, are never published. This is the net
+beneath: keys that are named like secrets, passwords in URLs, and words such as ``--password=…``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MASK = "***"
+_NAME = r"[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*"
+_KEY = re.compile(_NAME, re.IGNORECASE)
+#: ``--password=…``, ``PASSWORD=…``, ``?token=…``; up to the next blank or part of a query.
+_SETTING = re.compile(rf"({_NAME})=[^\s&]+", re.IGNORECASE)
+#: An argument whose value is the next one.
+_OPTION = re.compile(rf"-{_NAME}", re.IGNORECASE)
+#: ``scheme://user:password@host``; RFC 3986, section 3.2.1.
+_USER_INFO = re.compile(r"(\w://[^\s/@:]*):[^\s/@]+@")
+
+
+def masked(content: Any) -> Any:
+    """Plain data without its secrets.
+
+    Args:
+        content: Plain data, as in JSON.
+
+    >>> masked({"password": "x", "start": ["run", "--token", "x"], "uri": "esx://root:x@host/"})
+    {'password': '***', 'start': ['run', '--token', '***'], 'uri': 'esx://root:***@host/'}
+    """
+    if isinstance(content, dict):
+        return {key: _masked_setting(key, value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        before = [None, *content]
+        return [MASK if _announces(last) else masked(item) for last, item in zip(before, content, strict=False)]
+    if isinstance(content, str):
+        return _USER_INFO.sub(rf"\1:{MASK}@", _SETTING.sub(rf"\1={MASK}", content))
+    return content
+
+
+def _masked_setting(key: str, value: Any) -> Any:
+    return MASK if _KEY.fullmatch(key) and isinstance(value, str) and value else masked(value)
+
+
+def _announces(word: Any) -> bool:
+    return isinstance(word, str) and _OPTION.fullmatch(word) is not None
