@@ -163,6 +163,8 @@ def _kind_of(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(map(_kind_of, schema["anyOf"]))
+    if "type" not in schema:
+        return "any value"
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return " or ".join(
         ("list" if "properties" in schema["items"] else f"list of {_kind_of(schema['items'])}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmsvc.core.adoption import Adoption, Proposal
+    from vmsvc.core.changes import Change
     from vmsvc.core.config import Catalog
     from vmsvc.core.contract import FoundGuest, GuestDisk, Sizes
     from vmsvc.core.errors import (
@@ -42,12 +43,12 @@ if TYPE_CHECKING:
     from vmsvc.core.node import Node
     from vmsvc.core.plan import Kept, Plan, Step
     from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+    from vmsvc.core.records import Record, Snapshot
     from vmsvc.core.report import Progress, Report, StepResult
     from vmsvc.core.resource import Guest, Resource
     from vmsvc.core.rules import Consent
     from vmsvc.core.service import Service
     from vmsvc.core.status import Evidence, Observation, Phase, Status
-    from vmsvc.core.store import Snapshot
     from vmsvc.core.verb import Verb
     from vmsvc.hookspecs import hookimpl
     from vmsvc.session import Session
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 # Names are looked up when first used: `vmsvc --version` and completion must not pay for what they do not touch.
 _HOMES = {
     "vmsvc.core.adoption": ("Adoption", "Proposal"),
+    "vmsvc.core.changes": ("Change",),
     "vmsvc.core.config": ("Catalog",),
     "vmsvc.core.contract": ("FoundGuest", "GuestDisk", "Sizes"),
     "vmsvc.core.errors": (
@@ -66,12 +68,12 @@ _HOMES = {
     "vmsvc.core.node": ("Node",),
     "vmsvc.core.plan": ("Kept", "Plan", "Step"),
     "vmsvc.core.plugins": ("DriverReport", "PluginReport", "PluginState"),
+    "vmsvc.core.records": ("Record", "Snapshot"),
     "vmsvc.core.report": ("Progress", "Report", "StepResult"),
     "vmsvc.core.resource": ("Guest", "Resource"),
     "vmsvc.core.rules": ("Consent",),
     "vmsvc.core.service": ("Service",),
     "vmsvc.core.status": ("Evidence", "Observation", "Phase", "Status"),
-    "vmsvc.core.store": ("Snapshot",),
     "vmsvc.core.verb": ("Verb",),
     "vmsvc.hookspecs": ("hookimpl",),
     "vmsvc.session": ("Session",),
@@ -83,6 +85,7 @@ __all__ = [
     "Adoption",
     "Busy",
     "Catalog",
+    "Change",
     "ConfigError",
     "Consent",
     "DriverError",
@@ -104,6 +107,7 @@ __all__ = [
     "Problem",
     "Progress",
     "Proposal",
+    "Record",
     "Refused",
     "Report",
     "Resource",

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from vmsvc.core.contract import Driver
+    from vmsvc.core.contract import Driver, Publisher
+    from vmsvc.core.node import Node
     from vmsvc.core.plan import Step
     from vmsvc.core.service import Service
 
@@ -37,6 +38,27 @@ def vmsvc_drivers() -> list[type[Driver[object]]]:  # type: ignore[type-var, emp
         @hookimpl
         def vmsvc_drivers():
             return [BhyveDriver]
+    """
+
+
+@hookspec
+def vmsvc_publishers(node: Node) -> list[Publisher]:  # type: ignore[empty-body]
+    """The publishers that the plugin offers: who else receives what `push` and `diskupdate` collect.
+
+    Called once for each session, when there is first something to publish. A plugin that is not configured on this
+    node offers none.
+
+    Args:
+        node: This node; ``node.config_dir`` is where a plugin's own file belongs.
+
+    Returns:
+        Objects that satisfy :class:`vmsvc.driver.Publisher`.
+
+    Example::
+
+        @hookimpl
+        def vmsvc_publishers(node):
+            return [Inventory("https://inventory.example.org")]
     """
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc import hookspecs
-from vmsvc.core import definitions, schema
+from vmsvc.core import schema
+from vmsvc.core.collecting import Collector
 from vmsvc.core.config import (
     Catalog,
     load_service,
@@ -39,10 +40,12 @@ from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
 from vmsvc.core.plan import Plan, Step, plan
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
+from vmsvc.core.publishing import Publishers
+from vmsvc.core.records import Record, history
 from vmsvc.core.report import Progress, Report
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
-from vmsvc.core.store import Snapshot, Store
+from vmsvc.core.store import Store
 from vmsvc.core.transport.local import LocalHost
 
 if TYPE_CHECKING:
@@ -397,8 +400,8 @@ class Session:
 
     # --- inventory -----------------------------------------------------------------------------------------------
 
-    def push(self, service: Service) -> Snapshot:
-        """Put a service's configuration, status and guest facts into the node's own store.
+    def push(self, service: Service) -> Record:
+        """Put a service's configuration, status and guest facts into the node's own store, and publish them.
 
         Also keeps each guest's definition, so that a start can define a guest that the node has lost.
 
@@ -406,29 +409,20 @@ class Session:
             service: The service.
 
         Returns:
-            What was stored.
-
-        Raises:
-            ActionFailed: The store cannot be written.
+            What was collected, what has changed, and what could not be stored or published.
         """
-        facts = self.facts(service)
-        for fact in facts:
-            definitions.keep(self.node, fact)
-        return self._store.add(
-            service.name, "push", self.node.name, schema.inventory(service, self.status(service), facts)
-        )
+        return self._collector.push(service, self.status(service), self.facts(service))
 
-    def diskupdate(self, service: Service) -> Snapshot:
-        """Put the disks of a service's guests into the node's own store.
+    def diskupdate(self, service: Service) -> Record:
+        """Put the disks of a service's guests into the node's own store, and publish them.
 
         Args:
             service: The service.
 
         Returns:
-            What was stored.
+            What was collected, what has changed, and what could not be stored or published.
 
         Raises:
-            ActionFailed: The store cannot be written.
             DriverError: A guest is not known on this node, so its disks are not known either.
             Undetermined: A hypervisor did not answer.
         """
@@ -438,19 +432,22 @@ class Session:
                 rows += schema.disks(guest, ask(guest, self._drivers.of_guest(guest), Capability.DISKS))
             except VmsvcError as error:
                 raise type(error)(problems=[error.within(section=guest.rid, file=str(service.file))]) from error
-        return self._store.add(service.name, "disks", self.node.name, rows)
+        return self._collector.record(service.name, "disks", rows)
 
-    def stored(self, service: Service, topic: str) -> Snapshot | None:
-        """The newest snapshot of a service in the node's own store.
+    def history(self, service: str, topic: str) -> tuple[Record, ...]:
+        """What the node's own store has of a service; a service that is no more has its history still.
 
         Args:
-            service: The service.
+            service: The service's name.
             topic: ``push`` or ``disks``.
 
         Returns:
-            The snapshot; ``None`` when there is none.
+            The records, the newest first, with what changed at each; one that was confirmed counts once.
+
+        Raises:
+            ActionFailed: The store cannot be read.
         """
-        return self._store.latest(service.name, topic)
+        return history(self._store.history(service, topic))
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
@@ -465,6 +462,11 @@ class Session:
     @cached_property
     def _drivers(self) -> Drivers:
         return Drivers(self.node, lambda: self._host, self._plugin_host.drivers)
+
+    @cached_property
+    def _collector(self) -> Collector:
+        publishers = Publishers(self._plugin_host.hook.vmsvc_publishers, self.node)
+        return Collector(self.node, self._store, publishers.publish)
 
     @cached_property
     def _store(self) -> Store:

@@ -34,7 +34,7 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def test_there_are_plugins():
-    assert {"vmsvc-kvm", "vmsvc-null"} <= {plugin.name for plugin in PLUGINS}
+    assert {"vmsvc-file", "vmsvc-kvm", "vmsvc-null"} <= {plugin.name for plugin in PLUGINS}
 
 
 def test_the_code_knows_its_version():
@@ -68,8 +68,9 @@ def test_plugins_have_one_shape(plugin):
     assert facts["requires-python"] == project(TREE)["requires-python"]
     assert "vmsvc" in facts["keywords"]
     assert facts["entry-points"] == {"vmsvc": {plugin.name.removeprefix("vmsvc-"): module}}
-    for file in ("README.md", f"src/{module}/__init__.py", f"src/{module}/driver.py", f"src/{module}/py.typed"):
+    for file in ("README.md", f"src/{module}/__init__.py", f"src/{module}/py.typed"):
         assert (plugin / file).is_file(), file
+    assert any((plugin / f"src/{module}/{offer}.py").is_file() for offer in ("driver", "publisher"))
     assert list(plugin.glob("tests/**/test_*.py"))
     assert [folder.name for folder in (plugin / "src").iterdir() if (folder / "__init__.py").exists()] == [module]
 

@@ -283,13 +283,14 @@ def test_examine_and_a_file_by_path(session, make_service, root):
 
 def test_push_and_diskupdate(session, make_service, root, hypervisor):
     web = session.load(make_service(ONE + "    disks = /dev/sdz /x.img\n    vcpus = 2\n"))
-    assert session.stored(web, "push") is None
+    assert session.history("web", "push") == ()
     pushed = session.push(web)
-    assert session.stored(web, "push") == pushed
-    assert pushed.content["status"]["avail"] == "down"
-    assert pushed.content["guests"][0]["sizes"]["vcpus"] == 2
-    assert [row["source"] for row in session.diskupdate(web).content] == ["/dev/sdz", "/x.img"]
-    assert session.stored(web, "disks").node == "n1"
+    assert session.history("web", "push") == (pushed,)
+    assert pushed.snapshot.content["status"]["avail"] == "down"
+    assert pushed.snapshot.content["guests"][0]["sizes"]["vcpus"] == 2
+    disks = session.diskupdate(web)
+    assert [row["source"] for row in disks.snapshot.content] == ["/dev/sdz", "/x.img"]
+    assert (disks.snapshot.node, disks.since, disks.changes, disks.losses) == ("n1", None, (), ())
     # The definition was kept, so a node that has lost the guest can define it again.
     hypervisor.set("web1", phase="absent")
     session.start(web)
@@ -297,7 +298,7 @@ def test_push_and_diskupdate(session, make_service, root, hypervisor):
     hypervisor.set("web1", phase="absent")
     with pytest.raises(vmsvc.DriverError, match="web1"):
         session.diskupdate(web)
-    assert [row["source"] for row in session.stored(web, "disks").content] == ["/dev/sdz", "/x.img"]
+    assert session.history("web", "disks") == (disks,)
 
 
 # --- locks and other processes ---------------------------------------------------------------------------------------

@@ -130,10 +130,23 @@ def _looking(commands: _Commands) -> None:
         "show",
         "looking:show",
         "show a service: its settings, defaults included, and its guests",
-        examples=("vmsvc show web", "vmsvc show web --config"),
+        examples=(
+            "vmsvc show web",
+            "vmsvc show web --config",
+            "vmsvc show web --disks",
+            "vmsvc show web --history --limit 5",
+            "vmsvc show web --history --since '2026-01-31 18:00'",
+        ),
     )
     _name(show)
-    show.add_argument("--config", action="store_true", help="print the file as it is; ask no hypervisor")
+    what = show.add_mutually_exclusive_group()
+    what.add_argument("--config", action="store_true", help="print the file as it is; ask no hypervisor")
+    what.add_argument("--disks", action="store_true", help="its disks, as `vmsvc diskupdate` last found them")
+    what.add_argument("--history", action="store_true", help="what push and diskupdate found, and what changed when")
+    show.add_argument("--limit", type=_positive, metavar="N", help="of the history, the newest N only")
+    show.add_argument(
+        "--since", metavar="WHEN", help="of the history, what was so since: a date, or 12h for a duration"
+    )
 
 
 def _acting(commands: _Commands) -> None:

@@ -9,7 +9,7 @@ from vmsvc.cli.call import Call
 from vmsvc.cli.screen import plain
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
-from vmsvc.core.errors import ExitCode, Problem
+from vmsvc.core.errors import ExitCode, Problem, UsageError
 from vmsvc.core.instance import ServiceStatus
 
 
@@ -80,6 +80,12 @@ def show(call: Call) -> int:
         document = schema.document("vmsvc.file/1", {"file": str(path), "text": text})
         call.screen.answer(document, text)
         return ExitCode.DONE
+    if not call.arguments.history and (call.arguments.limit or call.arguments.since):
+        raise UsageError("--limit and --since are about the history", hint=f"say `vmsvc show {name} --history`, too")
+    if call.arguments.disks or call.arguments.history:
+        from vmsvc.cli import storing  # noqa: PLC0415
+
+        return storing.show_disks(call) if call.arguments.disks else storing.show_history(call)
     service = session.load(name)
     facts = session.facts(service)
     for problem in service.problems:

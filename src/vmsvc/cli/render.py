@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from vmsvc.cli.screen import Line, Span, plain
+from vmsvc.core.changes import Change, Kind
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import Option, options_of
@@ -167,7 +169,7 @@ def _facts(fact: GuestFacts) -> Iterator[Line]:
     for disk in fact.disks or ():
         size = "" if disk.size_bytes is None else f", {disk.size_bytes} bytes"
         yield plain(f"; disk {disk.target}: {disk.kind} {disk.source}{size}")
-    for path in fact.config_files:
+    for path in fact.config_files or ():
         yield plain(f"; config file {path}")
     for gap in fact.gaps:
         yield ((f"; not known: {gap}", "yellow"),)
@@ -236,3 +238,50 @@ def disks(rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
         for row in rows
     ]
     return columns(cells, heads=("rid", "target", "kind", "bus", "bytes", "serial", "", "source"))
+
+
+# --- what has changed -----------------------------------------------------------------------------------------------
+
+#: Keys that lead to something, and mean nothing to who reads a change.
+_CONNECTING = frozenset({"settings", "resources", "instances", "guests"})
+_CHANGE_STYLES = {Kind.ADDED: "green", Kind.REMOVED: "red", Kind.CHANGED: "yellow"}
+
+
+def changes(items: Iterable[Change]) -> Iterator[Line]:
+    """A line for each field that is not what it was.
+
+    Args:
+        items: The changes.
+
+    Yields:
+        The lines.
+    """
+    for item in items:
+        place = _place(item.path)
+        if item.kind is Kind.CHANGED:
+            what = f"{_fact(item.before)} → {_fact(item.after)}"
+        else:
+            what = f"{item.kind.value} ({_fact(item.after if item.kind is Kind.ADDED else item.before)})"
+        yield (("  ", ""), (f"{place}: ", _CHANGE_STYLES[item.kind]), (what, ""))
+
+
+def _place(path: Iterable[str]) -> str:
+    """Where a change is, in words: a disk of a guest does not say again which guest it is a disk of."""
+    words: list[str] = []
+    for part in path:
+        if part not in _CONNECTING:
+            words.append(reduce(lambda rest, word: rest.removeprefix(f"{word} "), words, part))
+    return " ".join(words)
+
+
+def _fact(content: Any) -> str:
+    """A value of a snapshot in a few words; of a row, what it says and not what it leaves open."""
+    if content is None:
+        return "not known"
+    if isinstance(content, dict):
+        return ", ".join(
+            f"{key} {_fact(part)}" for key, part in content.items() if part not in (None, "", False, [], {})
+        )
+    if isinstance(content, list):
+        return " ".join(map(_fact, content)) or "none"
+    return value(content) if content != "" else "none"

@@ -1,9 +1,10 @@
-"""Commands that put facts into the node's own store: push, diskupdate."""
+"""Commands that fill the node's own store and show what it has: push, diskupdate, show --disks, show --history."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
@@ -12,13 +13,17 @@ from vmsvc.cli.parallel import each
 from vmsvc.cli.screen import Line
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
-from vmsvc.core.errors import ExitCode, VmsvcError
+from vmsvc.core.config import service_file
+from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
+from vmsvc.core.options import seconds
+from vmsvc.core.records import Record
 from vmsvc.core.status import Status
-from vmsvc.core.store import Snapshot
+
+_TOPICS = {"push": "push", "disks": "diskupdate"}
 
 
 def store(call: Call) -> int:
-    """Collect facts about services, store them, and tell what was stored.
+    """Collect facts about services, store them, and tell what was stored and what has changed.
 
     Args:
         call: The call.
@@ -30,37 +35,108 @@ def store(call: Call) -> int:
     collect = session.push if topic == "push" else session.diskupdate
     services = selection.all_of(session, call.arguments.names)
     failures: list[Failure] = []
-    snapshots: list[Snapshot] = []
+    records: list[Record] = []
     for service, result in zip(services, each(collect, services), strict=True):
         if isinstance(result, VmsvcError):
             failures.append(Failure(service.name, result))
         else:
-            snapshots.append(result)
+            records.append(result)
     tell(call, failures)
-    call.screen.answer(schema.snapshots(snapshots, problems_of(failures)), _lines(snapshots))
-    codes = [ExitCode.DONE if _is_answered(snapshot) else ExitCode.UNDETERMINED for snapshot in snapshots]
-    return selection.worst([*codes, *(failure.error.exit_code for failure in failures)])
+    for record in records:
+        for loss in record.losses:
+            call.screen.tell(loss, of=record.snapshot.service)
+    call.screen.answer(schema.stored(records, problems_of(failures)), _lines(records))
+    codes = [*map(_exit_code, records), *(failure.error.exit_code for failure in failures)]
+    return selection.worst(codes)
 
 
-def _is_answered(snapshot: Snapshot) -> bool:
+def show_disks(call: Call) -> int:
+    """Show a service's disks as `diskupdate` last found them.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    records = call.session.history(call.arguments.name, "disks")[:1]
+    if not records:
+        _say_nothing_stored(call, "diskupdate")
+    call.screen.answer(schema.stored(records), _disks(records))
+    return ExitCode.DONE
+
+
+def show_history(call: Call) -> int:
+    """Show what the store has of a service: the newest first, and what changed each time.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    since = _moment(call.arguments.since) if call.arguments.since else 0.0
+    found = [record for topic in _TOPICS for record in call.session.history(call.arguments.name, topic)]
+    found.sort(key=lambda record: record.snapshot.at, reverse=True)
+    records = [record for record in found if record.snapshot.confirmed >= since][: call.arguments.limit]
+    if not found:
+        _say_nothing_stored(call, "push")
+    call.screen.answer(schema.history(call.arguments.name, records), _history_lines(records))
+    return ExitCode.DONE
+
+
+def _say_nothing_stored(call: Call, command: str) -> None:
+    """Say how to fill the store; a name that means no service, and never did, is a mistake."""
+    name = call.arguments.name
+    service_file(call.session.node, name)
+    call.screen.say(f"nothing is stored of {name} yet: `vmsvc {command} {name}` collects it")
+
+
+def _moment(written: str) -> float:
+    """When something was: a date, a date with a time, or so long ago."""
+    try:
+        return datetime.fromisoformat(written).timestamp()
+    except ValueError:
+        pass
+    try:
+        return time.time() - seconds.parse(written)
+    except ValueError:
+        hint = "write 2026-01-31, '2026-01-31 18:00', or 12h for the last twelve hours"
+        raise UsageError(f"{written!r} is no time", hint=hint) from None
+
+
+def _exit_code(record: Record) -> int:
+    learned = ExitCode.DONE if _is_answered(record) else ExitCode.UNDETERMINED
+    return max(learned, ExitCode.DONE if record.is_stored else ExitCode.FAILED)
+
+
+def _is_answered(record: Record) -> bool:
     """Whether something could be learned of every guest, be it that there is none such."""
-    if snapshot.topic != "push":
+    if record.snapshot.topic != "push":
         return True
-    (instance,) = snapshot.content["status"]["instances"]
+    (instance,) = record.snapshot.content["status"]["instances"]
     down = {resource["rid"] for resource in instance["resources"] if resource["status"] == Status.DOWN}
-    return all(_is_known(guest) or guest["rid"] in down for guest in snapshot.content["guests"])
+    return all(_is_known(guest) or guest["rid"] in down for guest in record.snapshot.content["guests"])
 
 
 def _is_known(guest: schema.Data) -> bool:
     """Whether any fact of a guest is known, or none is missing."""
-    facts = (guest["sizes"], guest["disks"], guest["config_files"] or None)
-    return not guest["gaps"] or any(fact is not None for fact in facts)
+    return not guest["gaps"] or any(guest[fact] is not None for fact in ("sizes", "disks", "config_files"))
 
 
-def _lines(snapshots: Sequence[Snapshot]) -> Iterator[Line]:
-    for snapshot in snapshots:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.at))
-        yield ((f"{snapshot.service}: ", "bold"), (f"stored {_summary(snapshot)} at {at}", ""))
+# --- as text ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(records: Sequence[Record]) -> Iterator[Line]:
+    for record in records:
+        snapshot = record.snapshot
+        verb = "stored" if record.is_stored else "collected"
+        yield (
+            (f"{snapshot.service}: ", "bold"),
+            (f"{verb} {_summary(record)} at {_clock(snapshot.confirmed)}", ""),
+            (_verdict(record), "green" if record.since and not record.changes else ""),
+        )
+        yield from render.changes(record.changes)
         if snapshot.topic == "disks":
             for line in render.disks(snapshot.content):
                 yield (("  ", ""), *line)
@@ -69,11 +145,44 @@ def _lines(snapshots: Sequence[Snapshot]) -> Iterator[Line]:
                 yield (("  not known: ", "yellow"), (f"{guest['rid']}: {gap}", ""))
 
 
-def _summary(snapshot: Snapshot) -> str:
-    if snapshot.topic == "disks":
-        count = len(snapshot.content)
-        return f"{count} disk{'' if count == 1 else 's'}"
-    guests = snapshot.content["guests"]
+def _verdict(record: Record) -> str:
+    if record.since is None:
+        return "; nothing was stored before" if record.is_stored else ""
+    return f"; {'changed' if record.changes else 'nothing has changed'} since {_clock(record.since)}"
+
+
+def _summary(record: Record) -> str:
+    content = record.snapshot.content
+    if record.snapshot.topic == "disks":
+        return f"{len(content)} disk{'' if len(content) == 1 else 's'}"
+    guests = content["guests"]
     known = sum(map(_is_known, guests))
     of_all = f"{known} of " if known < len(guests) else ""
     return f"configuration, status, and facts of {of_all}{len(guests)} guest{'' if len(guests) == 1 else 's'}"
+
+
+def _disks(records: Sequence[Record]) -> Iterator[Line]:
+    for record in records:
+        snapshot = record.snapshot
+        yield (
+            (snapshot.service, "bold"),
+            (f"  {_summary(record)}, as {snapshot.node} found them at {_clock(snapshot.confirmed)}", ""),
+        )
+        for line in render.disks(snapshot.content):
+            yield (("  ", ""), *line)
+
+
+def _history_lines(records: Sequence[Record]) -> Iterator[Line]:
+    for record in records:
+        snapshot = record.snapshot
+        again = f", and so until {_clock(snapshot.confirmed)}" if snapshot.confirmed > snapshot.at else ""
+        first = "" if record.since is not None else ": the first that is known"
+        yield (
+            (_clock(snapshot.at), "bold"),
+            (f"  {_TOPICS[snapshot.topic]} on {snapshot.node}{again}{first}", ""),
+        )
+        yield from render.changes(record.changes)
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

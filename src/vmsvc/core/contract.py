@@ -10,7 +10,7 @@ import builtins
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from attrs import field, frozen
 from attrs.validators import deep_iterable, deep_mapping, instance_of, optional
@@ -343,6 +343,43 @@ class Discoverer(Protocol[G_contra]):
         Raises:
             DriverError: The technology said clearly that it cannot tell.
             Undetermined: It did not answer: there may be guests that nobody sees.
+        """
+
+
+@frozen(kw_only=True)
+class Publication:
+    """What a publisher is given: a service's facts, or its disks, as `push` or `diskupdate` has just collected them.
+
+    Attributes:
+        service: The service's name.
+        topic: ``push`` or ``disks``.
+        node: The node that collected it.
+        document: The JSON document ``vmsvc.snapshot/1``, as plain data and without secrets.
+    """
+
+    service: str
+    topic: str
+    node: str
+    document: Mapping[str, Any]
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """Takes what `push` and `diskupdate` collect to another place; plugins offer them by ``vmsvc_publishers``."""
+
+    @property
+    def name(self) -> str:
+        """What and where it is, for messages that begin with "the publisher"; an attribute will do."""
+
+    def publish(self, publication: Publication, *, budget_s: float) -> None:
+        """Publish; called from several threads at once, for services of their own each.
+
+        Args:
+            publication: What to publish.
+            budget_s: How long it may take, in seconds; nobody waits longer.
+
+        Raises:
+            Exception: It did not work. The operator is told, and that is all.
         """
 
 

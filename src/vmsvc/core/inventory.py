@@ -52,7 +52,7 @@ class GuestFacts:
         disks: Its disks; ``None`` where the driver cannot name any.
         sizes: Its processors and memory; ``None`` where the driver cannot tell.
         definition: Its definition, in the technology's format; empty where the driver cannot give one.
-        config_files: Files that a peer needs to run it.
+        config_files: Files that a peer needs to run it; ``None`` where the driver cannot name any.
         gaps: What could not be learned, and why.
     """
 
@@ -60,7 +60,7 @@ class GuestFacts:
     disks: tuple[GuestDisk, ...] | None = None
     sizes: Sizes | None = None
     definition: str = ""
-    config_files: tuple[Path, ...] = ()
+    config_files: tuple[Path, ...] | None = None
     gaps: tuple[str, ...] = ()
 
 
@@ -116,6 +116,6 @@ def facts_of(guest: Guest, driver: Driver[Any]) -> GuestFacts:
         disks=answers.get(Capability.DISKS),
         sizes=answers.get(Capability.SIZES),
         definition=answers.get(Capability.DEFINITION) or "",
-        config_files=answers.get(Capability.CONFIG_FILES) or (),
+        config_files=answers.get(Capability.CONFIG_FILES),
         gaps=tuple(gaps),
     )

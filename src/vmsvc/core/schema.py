@@ -18,10 +18,10 @@ from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import options_of
 from vmsvc.core.plan import Plan
 from vmsvc.core.plugins import PluginReport
+from vmsvc.core.records import Record
 from vmsvc.core.report import Report
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.store import Snapshot
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
@@ -267,15 +267,42 @@ def _found(type: str, guest: FoundGuest) -> Data:
     return {"guest": guest.name, "type": type, "state": guest.state, "autostart": guest.autostart}
 
 
-def snapshots(items: Iterable[Snapshot], problems: Iterable[Problem] = ()) -> Data:
-    """``vmsvc.stored/1``: what was put into the node's own store.
+def stored(items: Iterable[Record], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.stored/1``: what was put into the node's own store, and what has changed since the time before.
 
     Args:
-        items: What was stored.
-        problems: What kept other services' facts from being stored.
+        items: What was collected.
+        problems: What kept other services' facts from being collected.
     """
-    content = {"stored": [asdict(item) for item in items], "errors": [problem(item) for item in problems]}
-    return document("vmsvc.stored/1", content)
+    rows = [
+        {**_record(item), "stored": item.is_stored, "problems": [problem(loss) for loss in item.losses]}
+        for item in items
+    ]
+    return document("vmsvc.stored/1", {"stored": rows, "errors": [problem(item) for item in problems]})
+
+
+def snapshot(item: Record) -> Data:
+    """``vmsvc.snapshot/1``: what publishers are given.
+
+    Args:
+        item: What was collected.
+    """
+    return document("vmsvc.snapshot/1", _record(item))
+
+
+def history(service: str, items: Iterable[Record]) -> Data:
+    """``vmsvc.history/1``: what the store has of a service.
+
+    Args:
+        service: The service's name.
+        items: The records, the newest first.
+    """
+    return document("vmsvc.history/1", {"service": service, "history": [_record(item) for item in items]})
+
+
+def _record(item: Record) -> Data:
+    changes = [{**asdict(change, recurse=False), "kind": change.kind.value} for change in item.changes]
+    return {**asdict(item.snapshot, recurse=False), "since": item.since, "changes": changes}
 
 
 def drivers(reports: Iterable[PluginReport]) -> Data:
@@ -349,7 +376,7 @@ def guest_facts(item: GuestFacts) -> Data:
         "type": item.guest.type,
         "sizes": None if item.sizes is None else asdict(item.sizes),
         "disks": None if item.disks is None else disks(item.guest, item.disks),
-        "config_files": [str(path) for path in item.config_files],
+        "config_files": None if item.config_files is None else [str(path) for path in item.config_files],
         "gaps": list(item.gaps),
     }
 

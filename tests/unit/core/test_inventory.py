@@ -51,7 +51,7 @@ def test_all_that_a_driver_knows():
 
 def test_a_driver_without_roles_leaves_no_gaps_but_knows_nothing():
     facts = facts_of(guest(), FakeDriver())
-    assert (facts.disks, facts.sizes, facts.definition, facts.config_files, facts.gaps) == (None, None, "", (), ())
+    assert (facts.disks, facts.sizes, facts.definition, facts.config_files, facts.gaps) == (None, None, "", None, ())
 
 
 def test_one_gap_hides_nothing_else():

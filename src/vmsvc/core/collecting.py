@@ -1,0 +1,88 @@
+"""What `push` and `diskupdate` do: collect facts of a service, store them, say what has changed, and publish them.
+
+What goes wrong with one of these costs none of the others: what was collected is told and published although the store
+is full, and stored although nobody can be told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from attrs import evolve, frozen
+
+from vmsvc.core import definitions, schema
+from vmsvc.core.contract import Publication
+from vmsvc.core.errors import Problem, VmsvcError
+from vmsvc.core.instance import ServiceStatus
+from vmsvc.core.inventory import GuestFacts
+from vmsvc.core.node import Node
+from vmsvc.core.records import Record, Snapshot, compared
+from vmsvc.core.secrets import masked
+from vmsvc.core.service import Service
+from vmsvc.core.store import Store
+
+#: Hands a publication to all who want it, and returns what went wrong.
+Publish = Callable[[Publication], Iterable[Problem]]
+
+
+@frozen
+class Collector:
+    """Stores and publishes what is collected on a node.
+
+    Args:
+        node: The node.
+        store: Its store.
+        publish: Hands a publication to all who want it.
+    """
+
+    node: Node
+    store: Store
+    publish: Publish
+
+    def push(self, service: Service, status: ServiceStatus, facts: Iterable[GuestFacts]) -> Record:
+        """Record a service's configuration, status and guest facts; and keep each guest's definition.
+
+        Args:
+            service: The service.
+            status: Its status.
+            facts: What is known of its guests.
+
+        Returns:
+            The record.
+        """
+        known = list(facts)
+        losses = []
+        for fact in known:
+            try:
+                definitions.keep(self.node, fact)
+            except VmsvcError as error:
+                losses.append(error.within(section=fact.guest.rid))
+        return self.record(service.name, "push", schema.inventory(service, status, known), losses)
+
+    def record(self, service: str, topic: str, content: object, losses: Iterable[Problem] = ()) -> Record:
+        """Store what was collected, compare it with what was known, and publish it.
+
+        Args:
+            service: The service's name.
+            topic: ``push`` or ``disks``.
+            content: Plain data, as in JSON.
+            losses: What has been lost already.
+
+        Returns:
+            The record.
+        """
+        now = time.time()
+        snapshot = Snapshot(service=service, topic=topic, node=self.node.name, at=now, content=content, confirmed=now)
+        lost = list(losses)
+        past: tuple[Snapshot, ...] = ()
+        try:
+            past = self.store.history(service, topic)
+            snapshot = self.store.add(service, topic, self.node.name, content)
+        except VmsvcError as error:
+            lost += error.problems
+        made = compared(snapshot, past)
+        publication = Publication(
+            service=service, topic=topic, node=self.node.name, document=masked(schema.snapshot(made))
+        )
+        return evolve(made, losses=(*lost, *self.publish(publication)))
