@@ -184,7 +184,8 @@ def _performed(turn: Turn, performed: Performed) -> Turn:
     path that is not registered conflicts. Anything else that was not done ends the chain.
     """
     operation, is_done = performed.operation, performed.answer is Answer.DONE
-    if not is_done:
+    is_expected = operation.act is Act.UNREGISTER and performed.answer is Answer.CONFLICT
+    if not is_done and not is_expected:
         turn = turn.noted(_trouble(operation.path, str(operation.act), performed.answer, performed.detail))
     match operation.act:
         case Act.REGISTER | Act.UNREGISTER:
@@ -196,6 +197,8 @@ def _performed(turn: Turn, performed: Performed) -> Turn:
             turn = evolve(turn, registered=(operation.path,))
         case Act.PREEMPT:
             turn = evolve(turn, asked_out=turn.asked_out | {operation.victim})
+            if not turn.disk.quirks.abort:
+                turn = turn.noted("its make cannot abort: writes of the evicted that are under way may still land")
     return evolve(turn, has_stumbled=turn.has_stumbled or not is_done)
 
 

@@ -119,7 +119,7 @@ def to_join() -> tuple[Move, ...]:
 
 
 def to_leave(key: int, rounds: int) -> tuple[Move, ...]:
-    """How to remove our registrations, and with the holder's the reservation (SPC-4, 5.12.11: unregistering).
+    """How to remove our registrations, and with the holder's the reservation (SPC-4: unregistering).
 
     Args:
         key: Our key.

@@ -699,3 +699,14 @@ def test_a_hundred_registrants_are_all_evicted():
     assert result.outcome is Outcome.HELD
     assert keys(san) == {"a1": A, "a2": A}
     assert len(result.evicted[0].keys) == 101
+
+
+def test_an_array_that_cannot_abort_is_told_with_the_eviction():
+    san = San("ab")
+    take(san, "b", B)
+    disk = evolve(san.disks("a")[0], quirks=Quirks(abort=False))
+
+    result = run(san, "a", acquire([disk], A, authority=frozenset({B})))
+
+    assert result.outcome is Outcome.HELD
+    assert any("may still land" in str(note) for note in result.notes)
