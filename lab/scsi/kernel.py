@@ -15,7 +15,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 
 from lab import LabError
-from lab.scsi import agent, keeper
+from lab.scsi import agent
+from lab.scsi.keeper import Kept
 from lab.scsi.wire import Completed, Job, Output, Wire
 
 PROGRAM = "linux.uml"
@@ -66,10 +66,9 @@ class Kernel:
         self._writable = [path.resolve() for path in writable]
         self._address = address
         self._budget_s = budget_s
-        self._keeper: subprocess.Popen[bytes] | None = None
+        self._kept: Kept | None = None
         self._wire: Wire | None = None
         self._directory = Path()
-        self._pid = 0
 
     def __str__(self) -> str:
         """For people."""
@@ -90,15 +89,13 @@ class Kernel:
 
     def boot(self, timeout: float = 60) -> None:
         """Boot it, for the first time or after `kill()`, and wait until it takes commands."""
-        if self._keeper is not None:
+        if self._kept is not None:
             raise LabError(f"{self} has been booted already")
-        self._directory = directory = Path(tempfile.mkdtemp(prefix="uml-"))
+        self._directory = Path(tempfile.mkdtemp(prefix="uml-"))
         ours, theirs = socket.socketpair()
         try:
-            self._keeper = self._start(directory, theirs.fileno())
+            self._kept = self._start(theirs.fileno())
             theirs.close()
-            assert self._keeper.stdout is not None
-            self._pid = int(self._keeper.stdout.readline() or 0)
             self._wire = Wire(ours)
             if not self._wire.ready.wait(timeout) or self._wire.is_cut:
                 words = self.console().strip().splitlines()[-8:]
@@ -109,17 +106,11 @@ class Kernel:
 
     def kill(self) -> None:
         """End it at once, like a power cut. Doing it twice is harmless."""
-        if self._keeper is None:
-            return
-        try:
-            self._keeper.communicate(timeout=15)
-        except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.communicate()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._kept is not None:
+            self._kept.end()
         if self._wire is not None:
             self._wire.close()
-        self._keeper, self._wire, self._pid = None, None, 0
+        self._kept, self._wire = None, None
 
     def freeze(self) -> None:
         """Stop it in its tracks, programs and timers and all, as a hypervisor that hangs."""
@@ -137,9 +128,9 @@ class Kernel:
     @property
     def pid(self) -> int:
         """The kernel's process; its programs are others, which it traces."""
-        if not self.is_running:
+        if self._kept is None or not self.is_running:
             raise LabError(f"{self} is not running")
-        return self._pid
+        return self._kept.pid
 
     @property
     def directory(self) -> Path:
@@ -157,7 +148,7 @@ class Kernel:
         argv: Sequence[str | Path],
         *,
         env: Mapping[str, str] | None = None,
-        cwd: Path = TREE,
+        cwd: Path | None = None,
         timeout: float = 60,
         output: Output | None = None,
     ) -> Completed:
@@ -169,7 +160,7 @@ class Kernel:
         argv: Sequence[str | Path],
         *,
         env: Mapping[str, str] | None = None,
-        cwd: Path = TREE,
+        cwd: Path | None = None,
         output: Output | None = None,
     ) -> Job:
         """Start a command inside.
@@ -187,11 +178,12 @@ class Kernel:
             raise LabError(f"{self} is not running")
         words = tuple(map(str, argv))
         environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **(env or {})}
-        return Job(str(self), self._wire, {"argv": words, "env": environment, "cwd": str(cwd)}, output)
+        return Job(str(self), self._wire, {"argv": words, "env": environment, "cwd": str(cwd or TREE)}, output)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
-    def _start(self, directory: Path, line: int) -> subprocess.Popen[bytes]:
+    def _start(self, line: int) -> Kept:
+        directory = self._directory
         settings = {
             "name": self.name,
             "address": self._address,
@@ -201,24 +193,11 @@ class Kernel:
         }
         text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in settings.items())
         (directory / "settings").write_text(text)
-        namespaces = ["unshare", "--pid", "--fork", "--kill-child"]
-        if os.geteuid() != 0:
-            namespaces += ["--user", "--map-root-user"]
-        keep = [sys.executable, "-I", keeper.__file__, str(directory), str(self._budget_s)]
         boot = [PROGRAM, *self._options, "umid=kernel", f"uml_dir={directory}/"]
         boot += ["rootfstype=hostfs", "rootflags=/", "ro", f"init={INIT}", f"lab={directory}"]
         boot += ["con=null", "con0=null,fd:1", f"ssl0=fd:{line}", "loglevel=4"]
-        with (directory / "keeper").open("wb") as complaints:
-            return subprocess.Popen(
-                [*namespaces, *keep, *boot],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                pass_fds=[line],
-                start_new_session=True,
-                cwd="/",
-                env={**os.environ, "PATH": PATH, **_memory_place()},
-            )
+        env = {**os.environ, "PATH": PATH, **_memory_place()}
+        return Kept(directory, boot, budget_s=self._budget_s, descriptors=[line], env=env)
 
 
 def _memory_place() -> dict[str, str]:
