@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -94,8 +94,16 @@ def _command_lines() -> Iterator[str]:
     common = {action.dest for action in top._actions}  # noqa: SLF001
     yield from ("## Options of every command", "", "They may stand before the command or after it.", "")
     yield from _argument_table(action for action in top._actions if action is not subparsers)  # noqa: SLF001
+    yield from _subcommand_lines("vmsvc", subparsers, common)
+
+
+def _subcommand_lines(prog: str, subparsers: argparse._SubParsersAction[Any], common: Collection[str]) -> Iterator[str]:
     for name, command in subparsers.choices.items():
-        yield from (f"## vmsvc {name}", "", str(command.description), "")
+        inner = [action for action in command._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001
+        if inner:
+            yield from _subcommand_lines(f"{prog} {name}", inner[0], common)
+            continue
+        yield from (f"## {prog} {name}", "", str(command.description), "")
         own = [action for action in command._actions if action.dest not in common]  # noqa: SLF001
         if own:
             yield from _argument_table(own)

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -37,12 +37,13 @@ from vmsvc.core.inventory import GuestFacts, ask, facts_of
 from vmsvc.core.journal import Journal
 from vmsvc.core.lock import holder_of, service_lock
 from vmsvc.core.node import Node
-from vmsvc.core.observe import observe
+from vmsvc.core.observe import STATUS_DEADLINE_S, DriverFinder, observe
 from vmsvc.core.plan import Plan, Step, plan
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
 from vmsvc.core.publishing import Publishers
 from vmsvc.core.records import Record, history
 from vmsvc.core.report import Progress, Report
+from vmsvc.core.resource import Reserved
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
 from vmsvc.core.store import Store
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vmsvc.core.adoption import Adoption
+    from vmsvc.core.reservations import DiskReport, ReservationDriver
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +110,9 @@ class Session:
         """The types of resource that installed drivers serve, and the options of each."""
         drivers = self._plugin_host.drivers
         return Catalog(
-            classes={key: driver.options for key, driver in drivers.items()}, refused=self._plugin_host.refused_types
+            classes={key: driver.options for key, driver in drivers.items()},
+            refused=self._plugin_host.refused_types,
+            capabilities={key: {str(each.value) for each in driver.capabilities} for key, driver in drivers.items()},
         )
 
     def services(self) -> list[str]:
@@ -181,7 +185,7 @@ class Session:
         if twice := [name for name, count in Counter(service.name for service in asked).items() if count > 1]:
             raise UsageError(f"two services have the same name: {', '.join(twice)}", code="usage.same-name")
         wanted = [resource for service in asked for resource in service.resources if not resource.disable]
-        seen = observe(wanted, self._drivers.finder(asked))
+        seen = observe(wanted, self._finder(asked))
 
         def instance(service: Service) -> Instance:
             own = {rid: observation for (name, rid), observation in seen.items() if name == service.name}
@@ -232,6 +236,28 @@ class Session:
             is_wanted=adoption.is_named(guests),
         )
 
+    def disks(self, services: Iterable[Service]) -> list[dict[str, DiskReport | VmsvcError]]:
+        """Name the disks of services and read who has reserved them, each path once. Changes nothing.
+
+        Args:
+            services: The services.
+
+        Returns:
+            For each service what was found of its ``vmdg`` and ``disk`` resources, by rid; or why that could not be.
+        """
+        asked = list(services)
+        wanted = [
+            resource
+            for service in asked
+            for resource in service.resources
+            if isinstance(resource, Reserved) and not resource.disable
+        ]
+        reports = self._reserving(asked).examine(wanted, budget_s=STATUS_DEADLINE_S) if wanted else []
+        found: dict[str, dict[str, DiskReport | VmsvcError]] = {service.name: {} for service in asked}
+        for resource, report in zip(wanted, reports, strict=True):
+            found[resource.service][resource.rid] = report
+        return [found[service.name] for service in asked]
+
     # --- acting --------------------------------------------------------------------------------------------------
 
     def plan(
@@ -253,7 +279,7 @@ class Session:
         """
         for rid in only:
             service.resource(rid)
-        seen = observe([item for item in service.resources if not item.disable], self._drivers.finder([service]))
+        seen = observe([item for item in service.resources if not item.disable], self._finder([service]))
         by_rid = {rid: observation for (_, rid), observation in seen.items()}
         made = plan(action, service, self.node, by_rid, consent, only=only)
         notes = tuple(
@@ -389,8 +415,10 @@ class Session:
             made = self.plan(action, service, consent=consent, only=only)
             made.raise_if_refused()
             check(made)
+            told: list[str] = []
             executor = Executor(
-                driver_of=self._drivers.finder([service]),
+                driver_of=self._finder([service], consent, told.append),
+                told=told,
                 journal=self._journal(service),
                 hooks=_PluginHooks(self._plugin_host),
                 progress=progress,
@@ -471,6 +499,32 @@ class Session:
     @cached_property
     def _store(self) -> Store:
         return Store(self.node.state_dir / "store.sqlite")
+
+    def _finder(
+        self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
+    ) -> DriverFinder:
+        """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
+        reserves = any(isinstance(resource, Reserved) for service in services for resource in service.resources)
+        reserving = self._reserving(services, consent, tell) if reserves else None
+        return self._drivers.finder(services, reserving=reserving)
+
+    def _reserving(
+        self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
+    ) -> ReservationDriver:
+        from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
+        from vmsvc.core.surroundings import Surroundings  # noqa: PLC0415
+
+        surroundings = Surroundings(
+            self.node, self.catalog, self._drivers, services, others=self._readable, host=lambda: self._host
+        )
+        return ReservationDriver(surroundings, force=consent.force if consent else (), tell=tell)
+
+    def _readable(self) -> Iterator[Service]:
+        """Every service of the node that can be read."""
+        for name in self.services():
+            service, _ = self.examine(name)
+            if service is not None:
+                yield service
 
     def _journal(self, service: Service) -> Journal:
         return Journal(self.node.state_dir / "journal" / f"{service.name}.jsonl")

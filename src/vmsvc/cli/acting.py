@@ -27,6 +27,7 @@ from vmsvc.core.service import Service
 _NEWS = {
     "action.rolled-back": Severity.NOTE,
     "action.left": Severity.NOTE,
+    "action.told": Severity.NOTE,
     "action.not-recorded": Severity.WARNING,
 }
 
@@ -59,6 +60,7 @@ class Ending:
         """What there is to tell beside the result and the notes."""
         told: list[Problem] = []
         if self.report is not None:
+            told += [Problem(message=each, code="note.told", severity=Severity.NOTE) for each in self.report.told]
             told += [
                 Problem(message=loss, code="warning.not-recorded", severity=Severity.WARNING)
                 for loss in self.report.losses
@@ -157,7 +159,12 @@ class _Announcement:
 
 def _consent(call: Call) -> Consent:
     arguments = call.arguments
-    return Consent(drp=arguments.drp, kill=arguments.kill, despite_unknown=arguments.despite_unknown)
+    return Consent(
+        drp=arguments.drp,
+        kill=arguments.kill,
+        despite_unknown=arguments.despite_unknown,
+        force=arguments.force,
+    )
 
 
 def _services(call: Call) -> list[Service]:

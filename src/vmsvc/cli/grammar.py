@@ -39,6 +39,7 @@ def parser(prog: str = "vmsvc") -> Parser:
     commands = _Commands(top.add_subparsers(metavar="COMMAND", title="commands", required=True))
     _looking(commands)
     _acting(commands)
+    _reserving(commands)
     _files(commands)
     _about(commands)
     return top
@@ -78,6 +79,11 @@ class _Commands:
         command.set_defaults(run=run, **defaults)
         _common(command)
         return command
+
+    def group(self, name: str, help: str) -> _Commands:  # noqa: A002 - argparse's name for it
+        """A command that consists of others."""
+        command: Parser = self._subparsers.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        return _Commands(command.add_subparsers(metavar="COMMAND", title="commands", required=True))
 
 
 def _names(command: Parser, *, required: bool) -> None:
@@ -166,10 +172,7 @@ def _acting(commands: _Commands) -> None:
         _names(command, required=True)
         _limits(command)
         _consents(command, action)
-        command.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
-        command.add_argument(
-            "--parallel", type=_positive, default=10, metavar="N", help="act on so many services at once (default: 10)"
-        )
+        _running(command)
     plan = commands.add(
         "plan",
         "acting:plan",
@@ -201,10 +204,65 @@ def _limits(command: Parser) -> None:
     completed(rid, "rids")
 
 
+def _reserving(commands: _Commands) -> None:
+    disks = commands.add(
+        "disks",
+        "reserving:disks",
+        "show the disks of services: their paths, and who has reserved them",
+        about="A path that does not answer is marked with `!`.",
+        examples=("vmsvc disks web", "vmsvc disks --format json"),
+    )
+    _names(disks, required=False)
+    reservations = commands.group(
+        "pr",
+        "reserve the disks of services, release them, or tell who has them (SCSI-3 persistent reservations)",
+    )
+    status = reservations.add(
+        "status",
+        "reserving:status",
+        "tell how each disk stands with this node",
+        examples=("vmsvc pr status web",),
+    )
+    _names(status, required=False)
+    for action, text, about in (
+        ("start", "reserve the disks of services", "All disks of a resource, or none. Nothing else is started."),
+        ("stop", "release the disks of services", "Only what is this node's. Refused while a guest may use them."),
+    ):
+        command = reservations.add(
+            action,
+            "acting:act",
+            text,
+            about=about,
+            examples=(f"vmsvc pr {action} web", f"vmsvc pr {action} web --dry-run"),
+            action=action,
+            rid=[],
+            reserved=True,
+        )
+        _names(command, required=True)
+        _consents(command, action)
+        command.set_defaults(kill=False)
+        _running(command)
+
+
+def _running(command: Parser) -> None:
+    """How an action is to run."""
+    command.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
+    command.add_argument(
+        "--parallel", type=_positive, default=10, metavar="N", help="act on so many services at once (default: 10)"
+    )
+
+
 def _consents(command: Parser, action: str) -> None:
     """What an operator may agree to."""
-    command.set_defaults(drp=False, kill=False)
+    command.set_defaults(drp=False, kill=False, force=[])
     if action != "stop":
+        command.add_argument(
+            "--force",
+            action="append",
+            default=[],
+            metavar="NODE|KEY",
+            help="take disks that this node, or this key (0x…), holds: it is gone for certain (repeatable)",
+        )
         command.add_argument(
             "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"
         )

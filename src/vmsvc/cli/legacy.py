@@ -18,6 +18,9 @@ _ACTIONS = {
     "start": "start",
     "stop": "stop",
     "restart": "restart",
+    "prstatus": "pr status",
+    "prstart": "pr start",
+    "prstop": "pr stop",
     "push": "push",
     "diskupdate": "diskupdate",
     "validate config": "validate",
@@ -35,10 +38,11 @@ _ACTIONS = {
 _ONE = ("print config", "edit config", "show", "create", "get", "set", "unset")
 #: Actions of no service at all.
 _NONE = ("ls", "list")
-_ACTING = ("start", "stop", "restart")
+_ACTING = ("start", "stop", "restart", "prstart", "prstop")
 #: What an operator may add, and to which actions.
 _OPTIONS = {
-    "drp": ("start", "restart"),
+    "drp": ("start", "restart", "prstart"),
+    "force": ("start", "restart", "prstart"),
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
     "dry-run": _ACTING,
@@ -82,7 +86,14 @@ class Legacy(Parser):
         self.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
         self.add_argument("--parallel", metavar="N", help="act on so many services at once (default: 10)")
         self.add_argument("--local", action="store_true", help="this node only; so it is in any case")
-        self.add_argument("--force", action="store_true", help=argparse.SUPPRESS)
+        self.add_argument(
+            "--force",
+            action="append",
+            nargs="?",
+            const="",
+            metavar="NODE|KEY",
+            help="take disks that this node, or this key (0x…), holds: it is gone for certain (repeatable)",
+        )
         self.add_argument("--version", action="version", version=f"vmsvc {__version__}")
         self.add_argument("-v", "--verbose", action="store_true", help="log what is asked and run to standard error")
 
@@ -113,6 +124,7 @@ class Legacy(Parser):
         ]
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []
         words += [f"--despite-unknown={rid}" for rid in asked.despite_unknown or ()]
+        words += [f"--force={holder}" for holder in asked.force or ()]
         words += [f"--rid={rid}" for rid in asked.rid or ()]
         if action not in _NONE:
             words += ["--", *_names(asked)]
@@ -125,10 +137,10 @@ class Legacy(Parser):
     def _check(self, asked: argparse.Namespace, action: str) -> None:
         """Refuse what the old grammar cannot say, with what to say instead."""
         names = _names(asked)
-        if asked.force:
+        if any(not holder or holder in _ACTIONS for holder in asked.force or ()):
             self._refuse(
                 "--force would hide which safety rule it is meant to break",
-                "say it in words: `vmsvc stop NAME --kill`, or `vmsvc start NAME --despite-unknown RID`",
+                "say it in words: --kill, --despite-unknown RID, or --force NODE for disks that NODE holds",
             )
         if not action:
             self._refuse("which action?", "say `svcmgr -s NAME print status`, for one")

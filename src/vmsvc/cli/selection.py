@@ -120,7 +120,7 @@ def limits(arguments: argparse.Namespace) -> Limits:
     Args:
         arguments: The command's parsed words.
     """
-    return Limits(rids=_listed(arguments.rid))
+    return Limits(rids=_listed(arguments.rid), reserved=getattr(arguments, "reserved", False))
 
 
 def _listed(written: Iterable[str]) -> tuple[str, ...]:

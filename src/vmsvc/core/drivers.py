@@ -14,7 +14,7 @@ from vmsvc.core.errors import Undetermined, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
-from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.resource import Guest, Reserved, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.transport import Host
 
@@ -45,11 +45,12 @@ class Drivers:
         self._made: dict[tuple[str, str], Driver[Any]] = {}
         self._making = threading.Lock()
 
-    def finder(self, services: Iterable[Service]) -> DriverFinder:
+    def finder(self, services: Iterable[Service], *, reserving: Driver[Any] | None = None) -> DriverFinder:
         """A way to find the drivers of some services' resources.
 
         Args:
             services: The services.
+            reserving: The driver of disks that are reserved, made for one action.
 
         Returns:
             A function that takes a resource of theirs. It raises :class:`~vmsvc.core.errors.Undetermined` for a
@@ -60,6 +61,8 @@ class Drivers:
         def driver_of(resource: Resource) -> Driver[Any] | str:
             if by_name[resource.service].is_inside_guest(resource):
                 return f"{resource.kind} resources inside a guest are not handled by this version yet"
+            if isinstance(resource, Reserved) and reserving is not None:
+                return reserving
             if (resource.kind, resource.type) not in self._classes:
                 return f"{resource.kind} resources are not handled by this version yet"
             return self._driver(resource.kind, resource.type)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from attrs import evolve, field, frozen
@@ -47,6 +47,7 @@ class Executor:
         journal: The service's journal.
         hooks: What is called around each step.
         progress: Told of each step as it begins and ends.
+        told: What drivers tell of what they have done beyond what was asked.
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
     """
 
@@ -54,6 +55,7 @@ class Executor:
     journal: Journal
     hooks: StepHooks
     progress: Callable[[Progress], None] = field(default=lambda _: None)
+    told: Sequence[str] = ()
     cancelled: threading.Event = field(factory=threading.Event)
     _losses: list[str] = field(factory=list)
 
@@ -94,13 +96,13 @@ class Executor:
             started = [begun for begun in started if begun not in not_ours]
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
-            failure = failure_of(plan, step, error, taken_back, left, losses=self._losses)
+            failure = failure_of(plan, step, error, taken_back, left, losses=self._losses, told=self.told)
             with self._recording():
                 self.journal.end(str(failure))
             raise failure from error
         with self._recording():
             self.journal.end("done")
-        return Report(plan=plan, results=tuple(results), losses=tuple(self._losses))
+        return Report(plan=plan, results=tuple(results), losses=tuple(self._losses), told=tuple(self.told))
 
     def take_back(self, started: Iterable[Step], service: Service) -> list[StepResult]:
         """Stop what an action has started, in reverse; leave alone what nobody can see.

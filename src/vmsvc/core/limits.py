@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from vmsvc.core.errors import UsageError
+from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
 
 
@@ -13,9 +15,11 @@ class Limits:
 
     Attributes:
         rids: Rids, or kinds for all resources of a kind: ``container#1``, ``container``.
+        reserved: Whether only disks that are to be reserved are meant.
     """
 
     rids: tuple[str, ...] = ()
+    reserved: bool = False
 
     def rids_of(self, service: Service) -> frozenset[str]:
         """The rids of the resources that are meant.
@@ -33,4 +37,13 @@ class Limits:
         for word in self.rids:
             of_word = {resource.rid for resource in service.resources if word in (resource.rid, resource.kind)}
             found |= of_word or {service.resource(word).rid}
-        return frozenset(found)
+        if not self.reserved:
+            return frozenset(found)
+        disks = {each.rid for each in service.resources if isinstance(each, Reserved) and each.scsireserv}
+        if not disks:
+            raise UsageError(
+                f"{service.name} reserves no disks",
+                code="usage.no-disks",
+                hint="`scsireserv = true` in its [vmdg] or [disk#…] section has them reserved",
+            )
+        return frozenset(disks & found if found else disks)

@@ -60,11 +60,13 @@ class Report:
         results: The steps that it took, in order, with how each ended; a step may have failed where another one
             did its job, or where its resource is optional.
         losses: What could not be recorded, and why; the action went on.
+        told: What drivers have done beyond what was asked, such as whose reservations they removed.
     """
 
     plan: Plan
     results: tuple[StepResult, ...] = ()
     losses: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def interrupted() -> ActionFailed:
@@ -80,6 +82,7 @@ def failure_of(
     left: Sequence[Step],
     *,
     losses: Sequence[str],
+    told: Sequence[str] = (),
 ) -> VmsvcError:
     """Say in one error what failed, and what became of the things that had been started.
 
@@ -90,6 +93,7 @@ def failure_of(
         taken_back: What was done to take back what the action had started.
         left: What it had started and left, because the service wants no rollback.
         losses: What could not be recorded, and why.
+        told: What drivers have done beyond what was asked.
 
     Returns:
         An error with a problem for each thing to tell: undetermined where the end state is, refused where a safety
@@ -106,12 +110,13 @@ def failure_of(
         code, words = ("action.rolled-back", "") if last is None else ("action.rollback-failed", "not ")
         if last is not None and last.code == "action.left":
             code = last.code
-        told = f"{words}rolled back: {result.step}: {result.error or 'done'}"
-        problems.append(Problem(message=told, code=code, section=result.step.rid))
+        line = f"{words}rolled back: {result.step}: {result.error or 'done'}"
+        problems.append(Problem(message=line, code=code, section=result.step.rid))
     problems += [
         Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
         for kept in left
     ]
+    problems += [Problem(message=each, code="action.told") for each in told]
     problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
     doubts = [error, *(result.failure for result in last_of.values())]
     if any(isinstance(doubt, Undetermined) for doubt in doubts):

@@ -22,9 +22,15 @@ from vmsvc.core.records import Record
 from vmsvc.core.report import Report
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
+from vmsvc.core.vmdg.keys import key_text
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
+
+if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
+    from vmsvc.core.reservations import DiskReport
+    from vmsvc.core.vmdg.judge import Judged
+    from vmsvc.core.vmdg.seen import Reading, ScsiDisk
 
 Data = dict[str, Any]
 
@@ -378,6 +384,79 @@ def guest_facts(item: GuestFacts) -> Data:
         "disks": None if item.disks is None else disks(item.guest, item.disks),
         "config_files": None if item.config_files is None else [str(path) for path in item.config_files],
         "gaps": list(item.gaps),
+    }
+
+
+def disk_reports(items: Iterable[DiskReport], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.disks/1``: the disks of services, and who has reserved them.
+
+    Args:
+        items: What was found of each resource.
+        problems: What kept other resources from being looked at.
+    """
+    content = {"resources": [_disk_report(item) for item in items], "errors": [problem(item) for item in problems]}
+    return document("vmsvc.disks/1", content)
+
+
+def _disk_report(item: DiskReport) -> Data:
+    found, whole = item.found, item.whole
+    reserved = zip(found.disks, item.readings, item.judged, strict=True)
+    return {
+        "service": found.resource.service,
+        "rid": found.resource.rid,
+        "scsireserv": found.resource.scsireserv,
+        "prkey": None if item.key is None else key_text(item.key),
+        "status": whole.phase.status.value,
+        "state": whole.state,
+        "detail": whole.detail,
+        "hint": whole.hint,
+        "warnings": list(whole.warnings),
+        "disks": [_disk(item, disk, readings, judged) for disk, readings, judged in reserved],
+        "others": [
+            {
+                "name": other.name,
+                "target": found.targets.get(other.name, ""),
+                "status": judged.phase.status.value,
+                "why": other.why,
+            }
+            for other, judged in zip(found.others, item.others, strict=True)
+        ],
+    }
+
+
+def _disk(item: DiskReport, disk: ScsiDisk, readings: Iterable[Reading], judged: Judged) -> Data:
+    return {
+        "name": disk.name,
+        "target": item.found.targets.get(disk.name, ""),
+        "wwid": disk.wwid,
+        "map": disk.map,
+        "vendor": disk.vendor,
+        "product": disk.product,
+        "size_bytes": disk.size_bytes,
+        "readonly": disk.readonly,
+        "status": judged.phase.status.value,
+        "state": judged.state,
+        "detail": judged.detail,
+        "paths": [
+            {
+                "path": reading.path,
+                "answer": reading.answer.value,
+                "detail": reading.detail,
+                "generation": reading.generation,
+                "registrations": [
+                    {"prkey": key_text(each.key), "node": item.names.get(each.key, ""), "nexus": each.nexus}
+                    for each in reading.registrations
+                ],
+                "reservation": None
+                if reading.reservation is None
+                else {
+                    "prkey": key_text(reading.reservation.key),
+                    "node": item.names.get(reading.reservation.key, ""),
+                    "type": reading.reservation.type,
+                },
+            }
+            for reading in readings
+        ],
     }
 
 

@@ -80,6 +80,7 @@ class Result:
         notes: What is worth telling in any case, such as dead paths.
         evicted: Whose keys were removed, whatever the outcome; only disks that lost some.
         standings: Where each disk stands, in the order of their World Wide IDs.
+        was_held: Whether every disk was held by us at the first look, so that nothing was taken.
     """
 
     outcome: Outcome
@@ -87,6 +88,7 @@ class Result:
     notes: tuple[Reason, ...] = ()
     evicted: tuple[Evicted, ...] = ()
     standings: tuple[tuple[str, Standing], ...] = ()
+    was_held: bool = False
 
 
 class Stage(enum.Enum):
@@ -152,6 +154,7 @@ class Attempt:
             notes=tuple(Reason(disk=turn.disk.name, text=note) for turn in self.turns for note in turn.notes),
             evicted=tuple(Evicted(disk=turn.disk.name, keys=turn.evicted) for turn in self.turns if turn.evicted),
             standings=tuple((turn.disk.name, turn.standing) for turn in self.turns),
+            was_held=all(turn.first is not None and laws.holds(turn.first, turn.key) for turn in self.turns),
         )
 
     def advanced(self, answers: tuple[Reading | Performed, ...]) -> Attempt:

@@ -1,0 +1,397 @@
+"""Disks that are reserved for this node, as resources: what ``vmdg`` and ``disk`` sections do.
+
+The driver here names the disks, knows the keys and says in words what came of it. What a device is belongs to
+:mod:`vmsvc.core.vmdg.tools`; what is done to it, to :mod:`vmsvc.core.vmdg.attempt`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
+from attrs import field, frozen
+
+from vmsvc.core.contract import API, Capability, GuestDisk
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, UsageError, VmsvcError
+from vmsvc.core.keyring import check_distinct
+from vmsvc.core.resource import Disk, Reserved, Resource, Vmdg
+from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
+from vmsvc.core.surroundings import Surroundings
+from vmsvc.core.vmdg import attempt, judge
+from vmsvc.core.vmdg.attempt import Outcome, Result
+from vmsvc.core.vmdg.judge import Judged
+from vmsvc.core.vmdg.keys import key_text, parse_key
+from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
+from vmsvc.core.vmdg.sequences import GRACE_S, carry_out
+from vmsvc.core.vmdg.survey import survey
+
+_PROBE = "PERSISTENT RESERVE IN"
+#: How many guests are asked for their disks at once.
+_PARALLEL = 16
+
+
+@frozen(kw_only=True)
+class DiskSet:
+    """The disks of one resource.
+
+    Attributes:
+        resource: The resource.
+        disks: Those that can be reserved.
+        others: Those that cannot, and why.
+        targets: The devices in the guest, by the name of the disk.
+    """
+
+    resource: Reserved
+    disks: tuple[ScsiDisk, ...] = ()
+    others: tuple[OtherDisk, ...] = ()
+    targets: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class DiskReport:
+    """The disks of one resource, and what they show.
+
+    Attributes:
+        found: The disks.
+        key: The key by which this node registers on them; ``None`` where it has none yet.
+        names: The nodes by their keys, as far as they are known.
+        readings: What each path of each disk showed, in the order of ``found.disks``.
+        judged: How each disk stands, alike.
+        others: How each of ``found.others`` stands.
+        whole: How the set stands.
+        duration_s: How long it took to name and read them, in seconds.
+    """
+
+    found: DiskSet
+    key: int | None
+    names: Mapping[int, str]
+    readings: tuple[tuple[Reading, ...], ...]
+    judged: tuple[Judged, ...]
+    others: tuple[Judged, ...]
+    whole: Judged
+    duration_s: float
+
+    @property
+    def every(self) -> tuple[Judged, ...]:
+        """How each disk stands, those that cannot be reserved at the end."""
+        return (*self.judged, *self.others)
+
+    def named(self, key: int) -> str:
+        """A key, with the name of the node that it belongs to, where that is known.
+
+        Args:
+            key: The key.
+        """
+        name = "this node" if key == self.key else self.names.get(key, "")
+        return f"{name} ({key_text(key)})" if name else key_text(key)
+
+
+class ReservationDriver:
+    """Reserves disks and releases them, and tells how they stand.
+
+    A driver of the core's own: it is made for one action, with what its operator has agreed to.
+
+    Args:
+        surroundings: Services, guests and devices.
+        force: Holders whom the operator has named, by node or key: their disks may be taken.
+        tell: Told of what was done beyond what was asked, such as whose keys were removed.
+    """
+
+    type: ClassVar[str] = ""
+    kind: ClassVar[str] = "vmdg"
+    api: ClassVar[frozenset[int]] = frozenset({API})
+    options: ClassVar[builtins.type[Resource]] = Reserved
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.BULK})
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        *,
+        force: Collection[str] = (),
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._around = surroundings
+        self._force = force
+        self._tell = tell
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def observe(self, resource: Reserved, *, budget_s: float) -> Observation:
+        """Read the disks of one resource, through every path.
+
+        Args:
+            resource: The resource.
+            budget_s: How long it may take, in seconds.
+        """
+        return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
+
+    def observe_all(self, resources: Sequence[Reserved], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Read the disks of many resources at once, each path once.
+
+        Args:
+            resources: The resources.
+            budget_s: How long it may take, in seconds.
+        """
+        seen: dict[tuple[str, str], Observation] = {}
+        for resource, report in zip(resources, self.examine(resources, budget_s=budget_s), strict=True):
+            seen[resource.service, resource.rid] = _observation(resource, report)
+        return seen
+
+    def examine(self, resources: Sequence[Reserved], *, budget_s: float) -> list[DiskReport | VmsvcError]:
+        """Name the disks of resources and read them, each path once, whether or not they are to be reserved.
+
+        Args:
+            resources: The resources.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            For each resource what was found, or why its disks could not be named.
+        """
+        began = time.monotonic()
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="vmsvc disks") as threads:
+            found = list(threads.map(self._disk_set_or_error, resources))
+        disks = {disk: None for each in found if isinstance(each, DiskSet) for disk in each.disks}
+        shown: dict[ScsiDisk, tuple[Reading, ...]] = {}
+        if disks:
+            left = max(budget_s - (time.monotonic() - began), 0.1)
+            readings = carry_out(survey(disks), self._around.looking, budget_s=left)
+            shown = dict(zip(disks, readings, strict=True))
+        return [self._report_on(each, shown, began) if isinstance(each, DiskSet) else each for each in found]
+
+    def disk_set(self, resource: Reserved) -> DiskSet:
+        """Name the disks of a resource: those that can be reserved, and the others.
+
+        Args:
+            resource: The resource.
+
+        Raises:
+            VmsvcError: The driver of the guest cannot name them now.
+        """
+        others: list[OtherDisk] = []
+        if isinstance(resource, Disk):
+            targets = dict.fromkeys(resource.devices, "")
+        else:
+            assert isinstance(resource, Vmdg)
+            targets = {}
+            for disk in self._around.guest_disks(resource):
+                if why := _not_a_device(disk):
+                    others.append(OtherDisk(name=disk.source or disk.target, why=why))
+                else:
+                    targets[disk.source] = disk.target
+        found = self._around.devices(list(targets))
+        disks = [each for each in found if isinstance(each, ScsiDisk)]
+        others += [each for each in found if isinstance(each, OtherDisk)]
+        return DiskSet(resource=resource, disks=tuple(disks), others=tuple(others), targets=targets)
+
+    def _disk_set_or_error(self, resource: Reserved) -> DiskSet | VmsvcError:
+        try:
+            return self.disk_set(resource)
+        except VmsvcError as error:
+            return error
+
+    def _report_on(self, found: DiskSet, shown: Mapping[ScsiDisk, tuple[Reading, ...]], began: float) -> DiskReport:
+        key = self._known_key(found.resource) or 0  # 0 is nobody's: all keys are foreign then
+        names = self._names(found.resource)
+        judged = [judge.judge(disk, shown[disk], key, names) for disk in found.disks]
+        others = tuple(map(judge.judge_other, found.others))
+        return DiskReport(
+            found=found,
+            key=key or None,
+            names=names,
+            readings=tuple(shown[disk] for disk in found.disks),
+            judged=tuple(judged),
+            others=others,
+            whole=judge.judge_set([*judged, *others]),
+            duration_s=time.monotonic() - began,
+        )
+
+    # --- acting -------------------------------------------------------------------------------------------------------
+
+    def start(self, resource: Reserved, *, budget_s: float) -> bool:
+        """Reserve the disks: all of them, or none.
+
+        Args:
+            resource: The resource.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Whether any of them was not ours before.
+
+        Raises:
+            Refused: Somebody else has a disk, and was not named; nothing was done. Or somebody was faster.
+            ActionFailed: A disk does not do as it is told; what was done was taken back.
+            Undetermined: A disk could not be read.
+        """
+        found = self.disk_set(resource)
+        self._check_whole(found)
+        self._check_claims(found)
+        if not found.disks:
+            return False
+        key = self._own_key(resource)
+        result = carry_out(
+            attempt.acquire(
+                found.disks, key, authority=self._authority(resource), in_use=self._around.is_in_use(resource)
+            ),
+            self._around.tool,
+            budget_s=_within(budget_s),
+        )
+        self._tell_evicted(resource, result)
+        if result.outcome is not Outcome.HELD:
+            raise self._failure(resource, result)
+        return not result.was_held
+
+    def stop(self, resource: Reserved, *, budget_s: float) -> None:
+        """Release the disks: remove what is ours, and nothing else.
+
+        Args:
+            resource: The resource.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            ActionFailed: A disk does not do as it is told.
+            Undetermined: A disk could not be read; the others have been released.
+        """
+        key = self._known_key(resource)
+        found = self.disk_set(resource)
+        if key is not None and found.disks:
+            result = carry_out(attempt.release(found.disks, key), self._around.tool, budget_s=_within(budget_s))
+            self._tell_evicted(resource, result)
+            if result.outcome is not Outcome.RELEASED:
+                raise self._failure(resource, result)
+        if key is not None:
+            self._check_whole(found)
+
+    def kill(self, resource: Reserved, *, budget_s: float) -> None:  # noqa: ARG002 - there is no force to use
+        """Refuse: what is ours is released, or cannot be.
+
+        Args:
+            resource: The resource.
+            budget_s: Not used.
+
+        Raises:
+            DriverError: Always.
+        """
+        raise DriverError(f"the disks of {resource.rid} cannot be released by force", code="driver.no-force")
+
+    def close(self) -> None:
+        """Do nothing: the host is the session's."""
+
+    # --- rules --------------------------------------------------------------------------------------------------------
+
+    def _check_whole(self, found: DiskSet) -> None:
+        """Refuse to go on where a disk might be one that ought to be reserved."""
+        if doubtful := [disk for disk in found.others if not disk.is_known]:
+            raise Undetermined(
+                "; ".join(f"{disk.name}: {disk.why}" for disk in doubtful),
+                code="undetermined.disk",
+                hint=f"`vmsvc disks {found.resource.service}` shows all of them",
+            )
+
+    def _check_claims(self, found: DiskSet) -> None:
+        """Refuse disks that another service reserves: its release would free ours, since a key belongs to a node."""
+        claims = self._around.claims(found.resource)
+        if clashes := [f"{disk.name} is a disk of {claims[disk.wwid]}" for disk in found.disks if disk.wwid in claims]:
+            raise Refused(
+                "; ".join(clashes),
+                code="refused.same-disk",
+                hint="a disk belongs to one resource: take it out of the other",
+            )
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def _known_key(self, resource: Reserved) -> int | None:
+        return parse_key(resource.prkey) if resource.prkey else self._around.keyring.own()
+
+    def _own_key(self, resource: Reserved) -> int:
+        key = parse_key(resource.prkey) if resource.prkey else self._around.keyring.own_or_new()
+        for peer, theirs in self._around.peer_keys(resource).items():
+            check_distinct(key, peer, theirs)
+        return key
+
+    def _names(self, resource: Reserved) -> Mapping[int, str]:
+        return {key: peer for peer, key in self._around.peer_keys(resource).items()}
+
+    def _authority(self, resource: Reserved) -> frozenset[int]:
+        """The keys of the holders whom the operator has named."""
+        peers = self._around.peer_keys(resource) if self._force else {}
+        return frozenset(_key_named(word, peers) for word in self._force)
+
+    # --- words --------------------------------------------------------------------------------------------------------
+
+    def _tell_evicted(self, resource: Reserved, result: Result) -> None:
+        names = self._names(resource) if result.evicted else {}
+        for evicted in result.evicted:
+            keys = ", ".join(_named(key, names) for key in evicted.keys)
+            self._tell(f"{resource.rid}: {evicted.disk}: removed the registrations of {keys}")
+        for note in result.notes:
+            self._tell(f"{resource.rid}: {note}")
+
+    def _failure(self, resource: Reserved, result: Result) -> VmsvcError:
+        names = self._names(resource)
+        text = "; ".join(map(str, result.reasons)) or result.outcome.value
+        for key, name in names.items():
+            text = text.replace(key_text(key), f"{name} ({key_text(key)})")
+        kind, code, hint = _FAILURES[result.outcome]
+        return kind(text, code=code, hint=hint.format(service=resource.service))
+
+
+def _key_named(word: str, peers: Mapping[str, int]) -> int:
+    if word.casefold() in peers:
+        return peers[word.casefold()]
+    if word[:2].casefold() == "0x":
+        try:
+            return parse_key(word)
+        except ValueError as error:
+            raise UsageError(f"--force: {error}") from None
+    raise UsageError(
+        f"--force {word}: the key of {word} is not known here",
+        hint=f"name the key that `vmsvc disks` shows (--force 0x…), or `vmsvc node peer add {word} --prkey KEY`",
+    )
+
+
+def _named(key: int, names: Mapping[int, str]) -> str:
+    return f"{names[key]} ({key_text(key)})" if key in names else key_text(key)
+
+
+def _not_a_device(disk: GuestDisk) -> str:
+    """Why a guest's disk is no device that could be reserved; empty where it may be one."""
+    if not disk.source:
+        return f"a {disk.device} without a medium"
+    if disk.readonly:
+        return "read-only for the guest"
+    if disk.kind == "block":
+        return ""
+    return _KINDS.get(disk.kind, f"a disk of kind {disk.kind}")
+
+
+_KINDS = {"file": "a file", "network": "a network disk", "dir": "a directory", "volume": "a volume of a storage pool"}
+
+_SEE = "`vmsvc disks {service}` shows who holds what"
+_FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
+    Outcome.REFUSED: (Refused, "refused.disks", f"{_SEE}; if the holder is gone for certain: --force NODE"),
+    Outcome.LOST: (Refused, "refused.disks", f"{_SEE}; another node was faster, and has them"),
+    Outcome.FAILED: (ActionFailed, "action.disks", _SEE),
+    Outcome.UNDETERMINED: (Undetermined, "undetermined.disk", f"{_SEE}, and which paths are dead"),
+}
+
+
+def _within(budget_s: float) -> float:
+    """What may be used of a budget: taking back needs its time, too."""
+    return max(budget_s - GRACE_S, budget_s / 2)
+
+
+def _observation(resource: Reserved, report: DiskReport | VmsvcError) -> Observation:
+    if isinstance(report, DriverError):
+        # The guest is not known on this node, so it has no disks here, and cannot be started either.
+        return inapplicable(_PROBE, f"its disks cannot be named: {report.message}")
+    if isinstance(report, VmsvcError):
+        return unknown(_PROBE, report)
+    whole = report.whole
+    if not resource.scsireserv:
+        return inapplicable(_PROBE, f"not reserved, since scsireserv is false: {whole.detail}")
+    detail = f"{whole.detail} ({whole.hint})" if whole.hint else whole.detail
+    evidence = Evidence(probe=_PROBE, detail=detail, duration_s=report.duration_s)
+    return Observation(phase=whole.phase, state=whole.state, evidence=evidence, warnings=whole.warnings)

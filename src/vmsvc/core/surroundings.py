@@ -1,0 +1,170 @@
+"""What reserving disks has to know of services, guests and peers, put together for one look or action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+from attrs import evolve
+
+from vmsvc.core.config import Catalog, parse_service
+from vmsvc.core.contract import Capability, GuestDisk
+from vmsvc.core.drivers import Drivers
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
+from vmsvc.core.inventory import ask
+from vmsvc.core.keyring import Keyring
+from vmsvc.core.node import Node
+from vmsvc.core.observe import observe
+from vmsvc.core.plan import needs_of
+from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg
+from vmsvc.core.rules import judge_need
+from vmsvc.core.service import Service
+from vmsvc.core.transport import Host
+from vmsvc.core.verb import Verb
+from vmsvc.core.vmdg.keys import parse_key
+from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
+from vmsvc.core.vmdg.tool import Tool
+from vmsvc.core.vmdg.tools.sg_persist import SgPersist
+
+#: How many guests are asked for their disks at once.
+_PARALLEL = 16
+
+#: How long one request to a device may take, in seconds: of an action, and of a look, which has a status' time.
+_ACTING_S, _LOOKING_S = 15.0, 3.0
+
+
+class Surroundings:
+    """Services, guests, peers and devices, as reservations need to know them.
+
+    Args:
+        node: The node.
+        catalog: What the drivers declare, to read services as their peers see them.
+        drivers: The drivers of guests.
+        services: The services that are looked at, or acted on.
+        others: Reads every service of the node; called only where it matters who else names a disk.
+        host: The host whose disks they are, when it is first needed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        catalog: Catalog,
+        drivers: Drivers,
+        services: Iterable[Service],
+        *,
+        others: Callable[[], Iterable[Service]],
+        host: Callable[[], Host],
+    ) -> None:
+        self.keyring = Keyring(node)
+        self._node = node
+        self._catalog = catalog
+        self._drivers = drivers
+        self._services = {service.name: service for service in services}
+        self._others = others
+        self._host = host
+
+    @cached_property
+    def tool(self) -> Tool:
+        """What asks devices, and is waited for: what was asked for must not happen later."""
+        return SgPersist(self._host(), budget_s=_ACTING_S)
+
+    @cached_property
+    def looking(self) -> Tool:
+        """What asks devices for a status, within a status' time."""
+        return SgPersist(self._host(), budget_s=_LOOKING_S)
+
+    def devices(self, names: Sequence[str]) -> Sequence[ScsiDisk | OtherDisk]:
+        """What is behind the names of disks, each logical unit once.
+
+        Args:
+            names: As guests' definitions and service files give them.
+        """
+        return [OtherDisk(name=name, why="devices cannot be found yet", is_known=False) for name in names]
+
+    def guest_disks(self, group: Vmdg) -> Sequence[GuestDisk]:
+        """The disks of a group's guest, as its driver names them.
+
+        Args:
+            group: The group.
+
+        Raises:
+            DriverError: The guest is not known on this node.
+            Undetermined: They could not be named.
+        """
+        return self._disks_of(self._services[group.service], group)
+
+    def peer_keys(self, disks: Reserved) -> Mapping[str, int]:
+        """The keys by which the other nodes are known on a resource's disks, by node.
+
+        What a service's file gives a peer by ``prkey@node`` counts before what the node was told.
+
+        Args:
+            disks: The resource.
+        """
+        service = self._services[disks.service]
+        found = dict(self.keyring.peers())
+        for peer in service.peers_of(self._node):
+            as_seen, _ = parse_service(service.file, evolve(self._node, name=peer), self._catalog, name=service.name)
+            theirs = next((each for each in as_seen.resources if each.rid == disks.rid), None) if as_seen else None
+            if isinstance(theirs, Reserved) and theirs.prkey and theirs.prkey != disks.prkey:
+                found[peer.casefold()] = parse_key(theirs.prkey)
+        return found
+
+    def is_in_use(self, disks: Reserved) -> bool:
+        """Whether something of the service may be writing to a resource's disks: it is not positively down.
+
+        Args:
+            disks: The resource.
+        """
+        service = self._services[disks.service]
+        needs = needs_of(Verb.STOP, disks, service)
+        seen = observe([service.resource(need.rid) for need in needs], self._drivers.finder([service]))
+        return any(judge_need(need, seen[service.name, need.rid], ()) for need in needs)
+
+    def claims(self, disks: Reserved) -> Mapping[str, str]:
+        """The disks that other resources of this node reserve: who does, by World Wide ID.
+
+        Args:
+            disks: The resource that is not among the others.
+
+        Raises:
+            Undetermined: The disks of another service could not be named.
+        """
+        rivals = [
+            (service, each)
+            for service in self._others()
+            for each in service.resources
+            if isinstance(each, Reserved) and each.scsireserv and not each.disable
+            if (each.service, each.rid) != (disks.service, disks.rid)
+        ]
+        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="vmsvc claims") as threads:
+            named = list(threads.map(lambda rival: self._names_of(*rival), rivals))
+        return {
+            found.wwid: f"[{each.rid}] of {each.service}"
+            for (_, each), names in zip(rivals, named, strict=True)
+            for found in self.devices(names)
+            if isinstance(found, ScsiDisk)
+        }
+
+    def _names_of(self, service: Service, disks: Reserved) -> Sequence[str]:
+        if isinstance(disks, Disk):
+            return disks.devices
+        assert isinstance(disks, Vmdg)
+        try:
+            return [disk.source for disk in self._disks_of(service, disks) if disk.kind == "block" and disk.source]
+        except DriverError:
+            return ()  # a guest that is not known here has no disks here
+        except VmsvcError as error:
+            raise Undetermined(
+                f"whether {service.name} names the same disks is not known: {error.message}",
+                hint=f"see `vmsvc disks {service.name}`",
+            ) from error
+
+    def _disks_of(self, service: Service, group: Vmdg) -> Sequence[GuestDisk]:
+        guest = service.resource(group.container_id)
+        assert isinstance(guest, Guest)
+        disks: Sequence[GuestDisk] | None = ask(guest, self._drivers.of_guest(guest), Capability.DISKS)
+        if disks is None:
+            raise Undetermined(f"the driver of type {guest.type} cannot name a guest's disks")
+        return disks

@@ -1,0 +1,293 @@
+"""Disks as resources, over a SAN in memory: who gets them, who is told what, and what nobody may lose."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import resource
+from vmsvc.core.contract import GuestDisk
+from vmsvc.core.errors import DriverError, Refused, Undetermined, UsageError
+from vmsvc.core.keyring import Keyring
+from vmsvc.core.node import Node
+from vmsvc.core.reservations import DiskReport, ReservationDriver
+from vmsvc.core.status import Phase
+from vmsvc.core.vmdg.keys import key_text
+from vmsvc.core.vmdg.seen import OtherDisk
+from vmsvc.testing import Action, Fault, Request, San
+
+KEYS = {"a": 0xA, "b": 0xB, "c": 0xC}
+
+
+class Around:
+    """What a node's services, guests and peers are: as a test says. Devices are those of the SAN."""
+
+    def __init__(self, root, san, name, peers=("a", "b", "c")):
+        node = Node(name=name, root=root / name)
+        self.keyring = Keyring(node)
+        self.keyring.file.parent.mkdir(parents=True)
+        self.keyring.file.write_text(key_text(KEYS[name]))
+        self.tool = self.looking = san.tool(name)
+        self.known = {disk.name: disk for disk in san.disks(name)}
+        self.disks = [GuestDisk(target=f"sd{name}", kind="block", source=name) for name in self.known]
+        self.others = {}
+        self.peers = {peer: KEYS[peer] for peer in peers if peer != name}
+        self.in_use = False
+        self.claimed = {}
+
+    def guest_disks(self, group):
+        if isinstance(self.disks, Exception):
+            raise self.disks
+        return self.disks
+
+    def devices(self, names):
+        return [
+            self.known.get(name) or self.others.get(name) or OtherDisk(name=name, why="gone", is_known=False)
+            for name in names
+        ]
+
+    def peer_keys(self, disks):
+        return self.peers
+
+    def is_in_use(self, disks):
+        return self.in_use
+
+    def claims(self, disks):
+        return self.claimed
+
+
+@pytest.fixture
+def san():
+    return San(nodes="abc", disks=2)
+
+
+@pytest.fixture
+def around(san, tmp_path):
+    return {name: Around(tmp_path, san, name) for name in "abc"}
+
+
+GROUP = resource("vmdg", container_id="container#1", scsireserv=True)
+
+
+def take(around, **options):
+    told = []
+    was_taken = ReservationDriver(around, tell=told.append, **options).start(GROUP, budget_s=60)
+    return was_taken, told
+
+
+def look(around, group=GROUP):
+    return ReservationDriver(around).observe(group, budget_s=5)
+
+
+def give_up(around):
+    ReservationDriver(around).stop(GROUP, budget_s=60)
+
+
+def writers(san):
+    return [san.writers(wwid) for wwid in san.units]
+
+
+def test_a_disk_has_one_node_that_can_write(san, around):
+    assert look(around["a"]).phase is Phase.STOPPED
+    assert take(around["a"]) == (True, [])
+    assert look(around["a"]).phase is Phase.RUNNING
+    assert writers(san) == [{"a"}, {"a"}]
+    seen = look(around["b"])
+    assert seen.phase is Phase.STOPPED
+    assert f"held by a ({key_text(0xA)})" in seen.evidence.detail
+
+
+def test_who_was_not_named_is_not_evicted_and_nothing_was_written(san, around):
+    take(around["a"])
+    before = dict(san.units)
+    with pytest.raises(Refused, match=r"held by a \(0x000000000000000a\)") as refused:
+        take(around["b"])
+    assert "--force" in refused.value.hint
+    assert san.units == before
+    assert not [asked for asked in san.asked if asked.node == "b" and asked.operation]
+
+
+@pytest.mark.parametrize("holder", ["a", "A", "0xa", "0x000000000000000A"])
+def test_a_holder_is_named_by_node_or_key(san, around, holder):
+    take(around["a"])
+    was_taken, told = take(around["b"], force=[holder])
+    assert was_taken
+    assert writers(san) == [{"b"}, {"b"}]
+    assert [f"disk{number}: removed the registrations of a ({key_text(0xA)})" in told[number] for number in (0, 1)]
+    lost = look(around["a"])
+    assert lost.phase is Phase.STOPPED
+    assert "held by b" in lost.evidence.detail
+
+
+@pytest.mark.parametrize(("holder", "words"), [("n9", "not known"), ("0xzz", "hexadecimal"), ("0x0", "hexadecimal")])
+def test_a_holder_that_means_nobody(around, holder, words):
+    take(around["a"])
+    with pytest.raises(UsageError, match=words):
+        take(around["b"], force=[holder])
+
+
+def test_naming_somebody_else_is_no_authority(san, around):
+    take(around["a"])
+    with pytest.raises(Refused):
+        take(around["b"], force=["c"])
+    assert writers(san) == [{"a"}, {"a"}]
+
+
+def test_only_what_is_ours_is_given_up(san, around):
+    take(around["a"])
+    give_up(around["b"])
+    assert writers(san) == [{"a"}, {"a"}]
+    give_up(around["a"])
+    assert look(around["a"]).phase is Phase.STOPPED
+    assert writers(san) == [{"a", "b", "c"}] * 2
+    give_up(around["a"])
+
+
+def test_taking_what_is_ours_already_takes_nothing(around):
+    take(around["a"])
+    assert take(around["a"]) == (False, [])
+
+
+def test_disks_that_are_not_to_be_reserved_are_not_read_as_up(around):
+    take(around["a"])
+    seen = look(around["a"], resource("vmdg", container_id="container#1", scsireserv=False))
+    assert seen.phase is Phase.INAPPLICABLE
+    assert "scsireserv is false" in seen.evidence.detail
+
+
+@pytest.mark.parametrize(
+    ("disk", "words"),
+    [
+        (GuestDisk(target="vda", kind="file", source="/x.img"), "a file"),
+        (GuestDisk(target="vda", kind="network", source="rbd://x"), "a network disk"),
+        (GuestDisk(target="sda", kind="block", source="", device="cdrom"), "a cdrom without a medium"),
+        (GuestDisk(target="sda", kind="block", source="/dev/sr0", readonly=True), "read-only for the guest"),
+        (GuestDisk(target="sda", kind="vhostuser", source="/run/x"), "kind vhostuser"),
+    ],
+)
+def test_what_cannot_be_reserved_is_told_apart(around, disk, words):
+    around["a"].disks = [disk]
+    seen = look(around["a"])
+    assert seen.phase is Phase.INAPPLICABLE
+    assert words in seen.evidence.detail
+    assert take(around["a"]) == (False, [])
+    give_up(around["a"])
+
+
+def test_a_guest_without_disks_is_no_guest_whose_disks_are_released(around):
+    around["a"].disks = []
+    assert look(around["a"]).phase is Phase.INAPPLICABLE
+
+
+def test_a_disk_that_might_be_reservable_is_not_left_out(san, around):
+    around["a"].disks.append(GuestDisk(target="sdz", kind="block", source="/dev/gone"))
+    assert look(around["a"]).phase is Phase.UNKNOWN
+    with pytest.raises(Undetermined, match="/dev/gone: gone"):
+        take(around["a"])
+    assert not [asked for asked in san.asked if asked.operation]
+
+
+def test_a_disk_that_cannot_be_seen_does_not_keep_others_from_being_released(san, around):
+    take(around["a"])
+    around["a"].disks.append(GuestDisk(target="sdz", kind="block", source="/dev/gone"))
+    with pytest.raises(Undetermined, match="/dev/gone"):
+        give_up(around["a"])
+    assert writers(san) == [{"a", "b", "c"}] * 2
+
+
+def test_a_guest_that_is_not_here_has_no_disks_here(around):
+    around["a"].disks = DriverError("there is no such guest")
+    seen = look(around["a"])
+    assert seen.phase is Phase.INAPPLICABLE
+    assert "no such guest" in seen.evidence.detail
+
+
+def test_a_hypervisor_that_does_not_answer_makes_its_disks_unknown(around):
+    around["a"].disks = Undetermined("libvirtd hangs")
+    assert look(around["a"]).phase is Phase.UNKNOWN
+    with pytest.raises(Undetermined, match="libvirtd hangs"):
+        take(around["a"])
+    with pytest.raises(Undetermined, match="libvirtd hangs"):
+        give_up(around["a"])
+
+
+def test_a_dead_path_is_a_warning_and_no_path_is_unknown(san, around):
+    take(around["a"])
+    one, other = san.disks("a")[0].paths
+    san.give(one, Fault.DEAD)
+    assert look(around["a"]).phase is Phase.DEGRADED
+    san.give(other, Fault.DEAD)
+    assert look(around["a"]).phase is Phase.UNKNOWN
+    with pytest.raises(Undetermined):
+        give_up(around["a"])
+
+
+def test_a_disk_of_another_service_is_refused_before_anything_is_written(san, around):
+    (first, _) = san.disks("a")
+    around["a"].claimed = {first.wwid: "[vmdg] of db"}
+    with pytest.raises(Refused, match=r"disk0 is a disk of \[vmdg\] of db"):
+        take(around["a"])
+    assert not [asked for asked in san.asked if asked.operation]
+
+
+def test_a_look_makes_no_key_and_without_one_every_key_is_foreign(san, around):
+    take(around["b"])
+    around["a"].keyring.file.unlink()
+    seen = look(around["a"])
+    assert seen.phase is Phase.STOPPED
+    assert "held by b" in seen.evidence.detail
+    give_up(around["a"])
+    assert not around["a"].keyring.file.exists()
+
+
+def test_a_resource_may_have_a_key_of_its_own(san, around):
+    own = resource("vmdg", container_id="container#1", scsireserv=True, prkey="0x0000000000000abc")
+    ReservationDriver(around["a"]).start(own, budget_s=60)
+    assert look(around["a"], own).phase is Phase.RUNNING
+    assert look(around["a"]).phase is Phase.STOPPED
+
+
+def test_no_disk_is_taken_with_the_key_of_a_peer(san, around):
+    around["a"].peers["d"] = KEYS["a"]
+    with pytest.raises(Refused, match="this node and d have the same key"):
+        take(around["a"])
+    assert not [asked for asked in san.asked if asked.operation]
+
+
+def test_a_stale_registrant_goes_with_the_holder(san, around):
+    take(around["a"])
+    san.ask(san.disks("c")[0].paths[0], Request(Action.REGISTER_AND_IGNORE, action_key=KEYS["c"]))
+    assert look(around["a"]).phase is Phase.CONTESTED
+    _, told = take(around["b"], force=["a"])
+    assert writers(san) == [{"b"}, {"b"}]
+    assert "c (0x000000000000000c)" in "".join(told)
+
+
+def test_listed_disks_use_the_same_machinery(san, around):
+    listed = resource("disk#1", devices=("disk1",), scsireserv=True)
+    ReservationDriver(around["a"]).start(listed, budget_s=60)
+    assert writers(san) == [{"a", "b", "c"}, {"a"}]
+
+
+def test_many_resources_are_read_at_once_and_each_path_once(san, around):
+    one = resource("disk#1", devices=("disk0",), scsireserv=True)
+    two = resource("disk#2", devices=("disk1", "disk0"), scsireserv=True)
+    seen = ReservationDriver(around["a"]).observe_all([one, two], budget_s=5)
+    assert {key for _, key in seen} == {"disk#1", "disk#2"}
+    assert len(san.asked) == 4
+
+
+def test_a_report_has_all_there_is_to_show(san, around):
+    take(around["a"])
+    around["a"].disks.append(GuestDisk(target="vdz", kind="file", source="/x.img"))
+    (report,) = ReservationDriver(around["a"]).examine([GROUP], budget_s=5)
+    assert isinstance(report, DiskReport)
+    assert [each.phase for each in report.every] == [Phase.RUNNING, Phase.RUNNING, Phase.INAPPLICABLE]
+    assert report.found.targets["disk1"] == "sddisk1"
+    assert report.named(0xA) == "this node (0x000000000000000a)"
+    assert report.named(0xB) == "b (0x000000000000000b)"
+    assert report.named(0xF) == "0x000000000000000f"
+
+
+def test_there_is_no_force_to_use(around):
+    with pytest.raises(DriverError):
+        ReservationDriver(around["a"]).kill(GROUP, budget_s=1)
