@@ -241,7 +241,7 @@ def _begun(stage: Stage, disks: Iterable[ScsiDisk], turn_of: Callable[[ScsiDisk]
     ordered = sorted(disks, key=lambda disk: (disk.wwid, disk.name))
     if not ordered:
         raise ValueError("there are no disks to reserve")
-    turns = tuple(decide.look(turn_of(disk)) for disk in ordered)
+    turns = tuple(decide.begin(turn_of(disk)) for disk in ordered)
     return _staged(Attempt(goal=turns[0].goal, turns=turns, stage=stage))
 
 
@@ -264,10 +264,7 @@ def _judged(attempt: Attempt) -> Attempt:
     attempt = evolve(attempt, turns=turns)
     if _bad_turns(attempt):
         return evolve(_stopped(_ended(attempt)), stage=Stage.OVER)
-    if attempt.goal is Goal.HOLD:
-        leader, *others = attempt.turns
-        return evolve(attempt, turns=(decide.let_go(leader), *others), stage=Stage.LEADING)
-    return _followed(attempt)
+    return _led(attempt) if attempt.goal is Goal.HOLD else _followed(attempt)
 
 
 def _may_go(turn: Turn) -> bool:
@@ -283,8 +280,15 @@ def _refused(turn: Turn) -> Turn:
     return turn.ended(Standing.REFUSED, words.told(turn.first, turn.key))
 
 
+def _led(attempt: Attempt) -> Attempt:
+    """The first disk decides for the set (I4)."""
+    leader = next((turn for turn in attempt.turns if turn.standing is Standing.SEEN), None)
+    turns = tuple(decide.let_go(turn) if turn is leader else turn for turn in attempt.turns)
+    return _staged(evolve(attempt, turns=turns, stage=Stage.LEADING))
+
+
 def _followed(attempt: Attempt) -> Attempt:
-    """The first disk has decided for the set: the others are taken (I4)."""
+    """The first disk has decided for the set: the others are taken."""
     turns = tuple(decide.let_go(turn) if turn.standing is Standing.SEEN else turn for turn in attempt.turns)
     return _staged(evolve(attempt, turns=turns, stage=Stage.FOLLOWING))
 

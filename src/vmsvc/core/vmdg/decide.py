@@ -24,6 +24,18 @@ ROUNDS = 5
 # --- what moves a turn --------------------------------------------------------------------------------------------
 
 
+def begin(turn: Turn) -> Turn:
+    """Begin with a look.
+
+    Args:
+        turn: The disk's turn. A disk that this node sees as read-only is left alone: we cannot write to it, and of a
+            replica the reservation could not be dropped again.
+    """
+    if turn.disk.readonly:
+        return turn.noted("is read-only here, and left as it is").ended(Standing.EXEMPT)
+    return look(turn)
+
+
 def look(turn: Turn) -> Turn:
     """Begin a look: through the best path, then through the others, until one is alive.
 

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from tests.unit.core.vmdg.drive import A, B, C, D, answers, asked, holder, keys, register, reserve, run, step, take
-from vmsvc.core.vmdg.attempt import Evicted, Outcome, Stage, acquire
+from vmsvc.core.vmdg.attempt import Evicted, Outcome, Stage, acquire, release
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.core.vmdg.seen import Act, Answer, Performed, Reading, Registration, Reservation, ReservationType, ScsiDisk
 from vmsvc.core.vmdg.turn import Standing
@@ -710,3 +710,25 @@ def test_an_array_that_cannot_abort_is_told_with_the_eviction():
 
     assert result.outcome is Outcome.HELD
     assert any("may still land" in str(note) for note in result.notes)
+
+
+def test_a_read_only_disk_is_left_alone_and_another_one_decides():
+    """A replica on the passive side, say: its reservation could not be dropped."""
+    san = San("a", disks=2)
+    first, second = san.disks("a")
+
+    result = run(san, "a", acquire([evolve(first, readonly=True), second], A))
+
+    assert result.outcome is Outcome.HELD
+    assert result.standings == (("disk0", Standing.EXEMPT), ("disk1", Standing.HELD))
+    assert keys(san, 0) == {}
+    assert "read-only" in str(result.notes[0])
+
+
+def test_only_read_only_disks_ask_for_nothing():
+    san = San("a")
+    disk = evolve(san.disks("a")[0], readonly=True)
+
+    assert acquire([disk], A).result.outcome is Outcome.HELD
+    assert release([disk], A).result.outcome is Outcome.RELEASED
+    assert asked(san) == []
