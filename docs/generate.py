@@ -185,7 +185,8 @@ def _kind_of(schema: dict[str, Any]) -> str:
 def session() -> str:
     """What a session can do: the signatures and first lines of its public methods and properties."""
     lines = ["| of a session | what it is |", "|---|---|"]
-    for name, member in vars(Session).items():
+    members = {name: member for owner in Session.__mro__[:-1] for name, member in vars(owner).items()}
+    for name, member in members.items():
         if not name.startswith("_"):
             called = _signature(member) if inspect.isfunction(member) else ""
             lines.append(f"| `{name}{called}` | {_first_line(member)} |")

@@ -1,0 +1,208 @@
+"""Acting on services: plans, and what runs them, under the service's lock."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Collection
+
+from attrs import evolve
+
+from vmsvc.core.errors import Problem, Refused, Severity
+from vmsvc.core.executor import Executor
+from vmsvc.core.lock import service_lock
+from vmsvc.core.observe import observe
+from vmsvc.core.plan import Plan, Step, plan
+from vmsvc.core.plugins import PluginHost
+from vmsvc.core.report import Progress, Report
+from vmsvc.core.rules import Consent
+from vmsvc.core.service import Service
+from vmsvc.parts import Parts
+
+_log = logging.getLogger(__name__)
+
+
+class Acting(Parts):
+    """What a session does to services."""
+
+    def plan(
+        self, action: str, service: Service, *, consent: Consent | None = None, only: Collection[str] = ()
+    ) -> Plan:
+        """Look at a service and decide what an action would do. Changes nothing.
+
+        Args:
+            action: ``start``, ``stop`` or ``restart``.
+            service: The service.
+            consent: What the operator has agreed to.
+            only: The rids of the resources to limit the action to; empty for all.
+
+        Returns:
+            The plan; its ``refusals`` say why it may not run, if so.
+
+        Raises:
+            UsageError: There is no such action, or no such resource.
+        """
+        for rid in only:
+            service.resource(rid)
+        seen = observe([item for item in service.resources if not item.disable], self._finder([service]))
+        by_rid = {rid: observation for (_, rid), observation in seen.items()}
+        made = plan(action, service, self.node, by_rid, consent, only=only)
+        notes = tuple(
+            Problem(message=note, code="note.goings-on", severity=Severity.NOTE) for note in self._goings_on(service)
+        )
+        return evolve(made, notes=(*made.notes, *notes))
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        progress: Callable[[Progress], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Run a plan, if it still is what would be planned now.
+
+        Args:
+            plan: The plan.
+            progress: Called as each step begins and ends, in the calling thread.
+            cancelled: Set it from elsewhere to break off; what was started is then stopped again.
+
+        Returns:
+            What was done.
+
+        Raises:
+            Busy: Another action holds the service's lock.
+            Refused: A safety rule forbids it, or the plan is out of date.
+            Undetermined: A status is unknown, or a step's outcome could not be established.
+            ActionFailed: A step failed, and what was started has been stopped again.
+        """
+
+        def check(fresh: Plan) -> None:
+            if fresh.steps != plan.steps:
+                raise Refused(
+                    f"the plan to {plan.action} {plan.service.name} is out of date: things have changed since",
+                    code="refused.stale-plan",
+                    hint="make a new plan",
+                )
+
+        return self._act(
+            plan.action, plan.service, plan.consent, plan.only, check=check, progress=progress, cancelled=cancelled
+        )
+
+    def act(
+        self,
+        action: str,
+        service: Service,
+        *,
+        consent: Consent | None = None,
+        only: Collection[str] = (),
+        planned: Callable[[Plan], None] = lambda _: None,
+        progress: Callable[[Progress], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Plan an action and run it, under the service's lock.
+
+        Args:
+            action: ``start``, ``stop`` or ``restart``.
+            service: The service.
+            consent: What the operator has agreed to.
+            only: The rids of the resources to limit the action to; empty for all.
+            planned: Called with the plan before it runs, unless it is refused.
+            progress: Called as each step begins and ends, in the calling thread.
+            cancelled: Set it from elsewhere to break off; what was started is then stopped again.
+
+        Returns:
+            What was done; nothing, where the service was in the wanted state already.
+
+        Raises:
+            UsageError: There is no such action, or no such resource.
+            Busy: Another action holds the service's lock.
+            Refused: A safety rule forbids it.
+            Undetermined: A status is unknown, or a step's outcome could not be established.
+            ActionFailed: A step failed, and what was started has been stopped again.
+        """
+        return self._act(action, service, consent, only, check=planned, progress=progress, cancelled=cancelled)
+
+    def start(self, service: Service) -> Report:
+        """Start a service; see :meth:`act`.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
+        """
+        return self.act("start", service)
+
+    def stop(self, service: Service) -> Report:
+        """Stop a service; see :meth:`act`.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
+        """
+        return self.act("stop", service)
+
+    def restart(self, service: Service) -> Report:
+        """Stop a service and start it again; see :meth:`act`.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
+        """
+        return self.act("restart", service)
+
+    def _act(
+        self,
+        action: str,
+        service: Service,
+        consent: Consent | None,
+        only: Collection[str],
+        *,
+        check: Callable[[Plan], None],
+        progress: Callable[[Progress], None],
+        cancelled: threading.Event | None,
+    ) -> Report:
+        cancelled = cancelled or threading.Event()
+        with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout, cancelled=cancelled):
+            made = self.plan(action, service, consent=consent, only=only)
+            made.raise_if_refused()
+            check(made)
+            told: list[str] = []
+            executor = Executor(
+                driver_of=self._finder([service], consent, told.append),
+                told=told,
+                journal=self._journal(service),
+                hooks=_PluginHooks(self._plugin_host),
+                progress=progress,
+                cancelled=cancelled,
+            )
+            return executor.run(made)
+
+
+class _PluginHooks:
+    """Calls the plugins' hooks around each step."""
+
+    def __init__(self, plugins: PluginHost) -> None:
+        self._hook = plugins.hook
+
+    def before_step(self, step: Step, service: Service) -> None:
+        self._hook.vmsvc_before_step(step=step, service=service)
+
+    def after_step(self, step: Step, service: Service, error: str) -> None:
+        try:
+            self._hook.vmsvc_after_step(step=step, service=service, error=error)
+        except Exception as failure:  # noqa: BLE001 - the step has happened, whatever a plugin thinks of it
+            _log.warning("a plugin failed after %s of %s: %s", step, service.name, failure)

@@ -1,0 +1,185 @@
+"""What a session is made of: its node, plugins, services, drivers and files, each made when it is first needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from vmsvc import hookspecs
+from vmsvc.core.collecting import Collector
+from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
+from vmsvc.core.drivers import Drivers
+from vmsvc.core.errors import Problem
+from vmsvc.core.journal import Journal
+from vmsvc.core.lock import holder_of
+from vmsvc.core.node import Node
+from vmsvc.core.observe import DriverFinder
+from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
+from vmsvc.core.publishing import Publishers
+from vmsvc.core.resource import Reserved
+from vmsvc.core.rules import Consent
+from vmsvc.core.service import Service
+from vmsvc.core.store import Store
+from vmsvc.core.transport.local import LocalHost
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from vmsvc.core.reservations import ReservationDriver
+
+
+class Parts:
+    """The parts of a session, and their end.
+
+    Args:
+        environment: Where ``VMSVC_ROOT``, ``VMSVC_NODENAME`` and the plugins' switches are looked up; the process's
+            own environment when not given.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+
+    def __enter__(self) -> Self:
+        """Use the session in a ``with`` statement, which closes it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+    def close(self) -> None:
+        """Give up connections and the helper process that ran commands. Waits for nobody who hangs."""
+        if "_drivers" in self.__dict__:
+            self._drivers.close()
+        if "_host" in self.__dict__:
+            self._host.close()
+
+    @cached_property
+    def node(self) -> Node:
+        """This node: its name, root, host mode, and the ``problems`` of its own file.
+
+        Raises:
+            ConfigError: The node's name cannot be used.
+        """
+        return read_node(self._environment)
+
+    @property
+    def plugins(self) -> tuple[PluginReport, ...]:
+        """Every plugin that is installed, with what became of it."""
+        return self._plugin_host.reports
+
+    @property
+    def catalog(self) -> Catalog:
+        """The types of resource that installed drivers serve, and the options of each."""
+        drivers = self._plugin_host.drivers
+        return Catalog(
+            classes={key: driver.options for key, driver in drivers.items()},
+            refused=self._plugin_host.refused_types,
+            capabilities={key: {str(each.value) for each in driver.capabilities} for key, driver in drivers.items()},
+        )
+
+    def services(self) -> list[str]:
+        """The names of the node's services, sorted.
+
+        Raises:
+            ConfigError: The directory of services cannot be read.
+        """
+        return service_names(self.node)
+
+    def load(self, service: str | Path) -> Service:
+        """Read a service.
+
+        Args:
+            service: Its name, or the path of a file.
+
+        Returns:
+            The service as this node sees it; warnings and notes are in its ``problems``.
+
+        Raises:
+            UsageError: There is no such service.
+            ConfigError: Its file is wrong; all its problems are in the error.
+        """
+        path = service if isinstance(service, Path) else service_file(self.node, service)
+        return load_service(path, self.node, self.catalog)
+
+    def examine(self, service: str | Path) -> tuple[Service | None, tuple[Problem, ...]]:
+        """Read a service and tell everything that is wrong, odd or worth knowing. Touches no hypervisor.
+
+        Args:
+            service: Its name, or the path of a file.
+
+        Returns:
+            The service, unless its file is wrong; and all problems, in the order of the file.
+
+        Raises:
+            UsageError: There is no such service.
+            ConfigError: Two files claim its name.
+        """
+        path = service if isinstance(service, Path) else service_file(self.node, service)
+        return parse_service(path, self.node, self.catalog)
+
+    # --- what does the work --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _plugin_host(self) -> PluginHost:
+        return load_plugins(hookspecs, environment=self._environment)
+
+    @cached_property
+    def _host(self) -> LocalHost:
+        return LocalHost(self.node.name)
+
+    @cached_property
+    def _drivers(self) -> Drivers:
+        return Drivers(self.node, lambda: self._host, self._plugin_host.drivers)
+
+    @cached_property
+    def _collector(self) -> Collector:
+        publishers = Publishers(self._plugin_host.hook.vmsvc_publishers, self.node)
+        return Collector(self.node, self._store, publishers.publish)
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.node.state_dir / "store.sqlite")
+
+    def _finder(
+        self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
+    ) -> DriverFinder:
+        """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
+        reserves = any(isinstance(resource, Reserved) for service in services for resource in service.resources)
+        reserving = self._reserving(services, consent, tell) if reserves else None
+        return self._drivers.finder(services, reserving=reserving)
+
+    def _reserving(
+        self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
+    ) -> ReservationDriver:
+        from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
+        from vmsvc.core.surroundings import Surroundings  # noqa: PLC0415
+
+        surroundings = Surroundings(
+            self.node, self.catalog, self._drivers, services, others=self._readable, host=lambda: self._host
+        )
+        return ReservationDriver(surroundings, force=consent.force if consent else (), tell=tell)
+
+    def _readable(self) -> Iterator[Service]:
+        """Every service of the node that can be read."""
+        for name in self.services():
+            service, _ = self.examine(name)
+            if service is not None:
+                yield service
+
+    def _journal(self, service: Service) -> Journal:
+        return Journal(self.node.state_dir / "journal" / f"{service.name}.jsonl")
+
+    def _goings_on(self, service: Service) -> tuple[str, ...]:
+        """Another action that is going on, or one that was cut short."""
+        holder = holder_of(self.node, service.name)
+        if holder:
+            return (f"going on: {holder}",)
+        unfinished = self._journal(service).unfinished()
+        return (str(unfinished),) if unfinished and unfinished.pid != os.getpid() else ()
