@@ -7,5 +7,5 @@ from sybil.parsers.doctest import DocTestParser
 
 from docs import examples
 
-docstrings = Sybil(parsers=[DocTestParser()], patterns=["src/**/*.py"], path=".")
+docstrings = Sybil(parsers=[DocTestParser()], patterns=["*.py"], path="src")
 pytest_collect_file = (docstrings + examples.sybil()).pytest()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import conftest
 from docs import examples, generate
 from vmsvc.cli import grammar
 from vmsvc.core.errors import UsageError
@@ -59,6 +60,14 @@ def test_every_command_that_is_shown_and_not_run_is_understood(page):
 def test_that_check_can_fail():
     with pytest.raises(UsageError):
         grammar.parser().parse(["stat", "web"])
+
+
+def test_no_docstring_has_an_example_that_is_not_run():
+    sources = sorted(TREE.glob("src/**/*.py"))
+    with_examples = [file for file in sources if re.search(r"^ +>>> ", file.read_text(), re.MULTILINE)]
+
+    assert with_examples
+    assert [file for file in with_examples if not conftest.docstrings.should_parse(file)] == []
 
 
 @page_test
