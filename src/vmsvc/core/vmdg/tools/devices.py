@@ -1,0 +1,162 @@
+"""Finds the disks that names stand for, and this node's paths to them: from ``/sys``, without a command for a disk.
+
+What the kernel tells in ``/sys`` it has in memory: reading it sends nothing to the disk, and waits for none. A name
+may lead to a file system that does not answer; looking it up is given up then.
+
+Source: Documentation/ABI/testing/sysfs-block, sysfs-block-dm and sysfs-bus-scsi of Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from vmsvc.core.errors import Undetermined
+from vmsvc.core.lane import call_within
+from vmsvc.core.transport import Host
+from vmsvc.core.vmdg.quirks import KNOWN, Quirks
+from vmsvc.core.vmdg.tools.classify import BlockDevice, Circumstances, Disk, Node, classify, without_looking
+from vmsvc.core.vmdg.tools.mpathpersist import managed_maps
+
+_SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's own blocks are
+_KINDS: tuple[tuple[Callable[[int], bool], Node], ...] = (
+    (stat.S_ISREG, Node(why="a file")),
+    (stat.S_ISDIR, Node(why="a directory")),
+    (stat.S_ISSOCK, Node(why="a socket, behind which a program serves the disk")),
+    (stat.S_ISCHR, Node(why="a character device: name the disk by its block device, as /dev/sda", is_known=False)),
+)
+
+
+def _number_of(path: str) -> str | None:
+    found = Path(path).stat()
+    return f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}" if stat.S_ISBLK(found.st_mode) else None
+
+
+@frozen(kw_only=True)
+class System:
+    """Where the kernel tells of its devices.
+
+    Attributes:
+        sys: Where sysfs is mounted.
+        number_of: The ``MAJOR:MINOR`` of the block device that a path leads to; ``None`` where it leads to none.
+    """
+
+    sys: Path = Path("/sys")
+    number_of: Callable[[str], str | None] = _number_of
+
+
+def find_disks(
+    names: Iterable[str],
+    *,
+    host: Host,
+    scsi_hosts: Sequence[str] = (),
+    quirks: Iterable[Quirks] = KNOWN,
+    system: System | None = None,
+    budget_s: float = 10.0,
+) -> tuple[Disk, ...]:
+    """The disks that names stand for.
+
+    Args:
+        names: Disks as a guest's definition or a service's file names them: paths, links, URLs.
+        host: Where multipathd is asked, once, and only where a disk has a multipath map.
+        scsi_hosts: The numbers of the SCSI hosts that belong to this node, or patterns of them, such as ``2`` or
+            ``1?``; all where none is given.
+        quirks: What arrays do differently.
+        system: Where the kernel tells of its devices.
+        budget_s: How long looking names up, and asking multipathd, may take each, in seconds.
+
+    Returns:
+        The disks in the order of their names; one that has several names comes once, under the first.
+    """
+    system = system or System()
+    deadline = time.monotonic() + budget_s
+    named = [(name, without_looking(name) or _look_up(name, system, deadline)) for name in dict.fromkeys(names)]
+    wanted = {node.device for _, node in named if node.device}
+    devices = _block_devices(wanted, system.sys) if wanted else {}
+    circumstances = Circumstances(scsi_hosts=tuple(scsi_hosts), quirks=tuple(quirks))
+    if any(device.is_map for device in devices.values()):
+        circumstances = evolve(circumstances, is_managed=managed_maps(host, budget_s=budget_s))
+    return classify(named, devices, circumstances)
+
+
+def _look_up(name: str, system: System, deadline: float) -> Node:
+    """What is found under a path; only below /dev it is certain that looking does not wait for a dead server."""
+    if name.startswith("/dev/"):
+        return node_at(name, system)
+    try:
+        left_s = max(deadline - time.monotonic(), 0.01)
+        return call_within(f"the file system of {name}", lambda: node_at(name, system), budget_s=left_s)
+    except Undetermined as error:
+        return Node(why=f"not known: {error.message}", is_known=False)
+
+
+def node_at(path: str, system: System) -> Node:
+    """What is found under a path.
+
+    Args:
+        path: An absolute path.
+        system: Where the kernel tells of its devices.
+    """
+    try:
+        if number := system.number_of(path):
+            link = system.sys / "dev/block" / number
+            return Node(device=link.resolve().name if link.exists() else f"with the number {number}")
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return Node(why=f"not to be found here ({reason})", is_known=False)
+    return next((node for is_kind, node in _KINDS if is_kind(mode)), Node(why="of an unknown kind", is_known=False))
+
+
+def _block_devices(named: Iterable[str], sys: Path) -> dict[str, BlockDevice]:
+    """All SCSI disks, those that are named, and what both are made of and part of."""
+    blocks = sys / "class/block"
+    todo = [*named, *(name for name in _entries(blocks) if name.startswith("sd") and not name[-1].isdigit())]
+    devices: dict[str, BlockDevice] = {}
+    while todo:
+        name = todo.pop()
+        if name not in devices and (blocks / name).exists():
+            devices[name] = device = _block_device(blocks / name)
+            todo += [*device.slaves, *device.holders]
+    return devices
+
+
+def _block_device(directory: Path) -> BlockDevice:
+    device = directory / "device"
+    size, partition = _text(directory / "size"), _text(directory / "partition")
+    address = device.readlink().name.split(":") if device.is_symlink() else []
+    return BlockDevice(
+        name=directory.name,
+        wwid=_text(device / "wwid"),
+        address=tuple(address) if len(address) == len("HCTL") else (),
+        vendor=_text(device / "vendor"),
+        product=_text(device / "model"),
+        size_bytes=int(size) * _SECTOR_BYTES if size.isdecimal() else None,
+        is_readonly=_text(directory / "ro") == "1",
+        partition=partition,
+        whole=directory.resolve().parent.name if partition else "",
+        dm_name=_text(directory / "dm/name"),
+        dm_uuid=_text(directory / "dm/uuid"),
+        slaves=_entries(directory / "slaves"),
+        holders=_entries(directory / "holders"),
+    )
+
+
+def _text(file: Path) -> str:
+    """What an attribute holds; empty where there is none, or where the device answers it with an error."""
+    try:
+        return file.read_bytes().decode("utf-8", "replace").strip("\0 \n")
+    except OSError:
+        return ""
+
+
+def _entries(directory: Path) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(entry.name for entry in directory.iterdir()))
+    except OSError:
+        return ()
