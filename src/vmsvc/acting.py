@@ -44,7 +44,7 @@ class Acting(Parts):
         """
         for rid in only:
             service.resource(rid)
-        seen = observe([item for item in service.resources if not item.disable], self._finder([service]))
+        seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
         by_rid = {rid: observation for (_, rid), observation in seen.items()}
         made = plan(action, service, self.node, by_rid, consent, only=only)
         notes = tuple(

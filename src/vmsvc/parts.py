@@ -13,7 +13,7 @@ from vmsvc import hookspecs
 from vmsvc.core.collecting import Collector
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import Problem
+from vmsvc.core.errors import Problem, UsageError
 from vmsvc.core.journal import Journal
 from vmsvc.core.lock import holder_of
 from vmsvc.core.node import Node
@@ -151,8 +151,16 @@ class Parts:
         self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
     ) -> DriverFinder:
         """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
-        reserves = any(isinstance(resource, Reserved) for service in services for resource in service.resources)
-        reserving = self._reserving(services, consent, tell) if reserves else None
+        disks = [each for service in services for each in service.resources if isinstance(each, Reserved)]
+        reserving = self._reserving(services, consent, tell) if disks else None
+        if consent is not None and consent.force:
+            reserved = [each for each in disks if each.scsireserv and not each.disable]
+            if reserving is None or not reserved:
+                raise UsageError(
+                    f"--force: {', '.join(each.name for each in services)} reserves no disks that could be taken"
+                )
+            for each in reserved:
+                reserving.authority(each)  # a slip of the pen must not pass for consent
         return self._drivers.finder(services, reserving=reserving)
 
     def _reserving(

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from vmsvc.acting import Acting
 from vmsvc.core import schema
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import UsageError, VmsvcError
+from vmsvc.core.errors import Problem, UsageError, VmsvcError
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.inventory import GuestFacts, ask, facts_of
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
@@ -138,6 +140,25 @@ class Session(Acting):
         for resource, report in zip(wanted, reports, strict=True):
             found[resource.service][resource.rid] = report
         return [found[service.name] for service in asked]
+
+    def disk_problems(self, service: Service) -> tuple[Problem, ...]:
+        """What is wrong with the disks that a service reserves: another service that names them, above all.
+
+        Asks the drivers of guests for the names of disks, and reads no disk.
+
+        Args:
+            service: The service.
+        """
+        reserved = [each for each in service.resources if isinstance(each, Reserved) and each.scsireserv]
+        if not reserved:
+            return ()
+        driver = self._reserving([service])
+        return tuple(
+            evolve(problem, file=str(service.file))
+            for resource in reserved
+            if not resource.disable
+            for problem in driver.problems_of(resource)
+        )
 
     # --- inventory -----------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity
 
 
 def validate(call: Call) -> int:
-    """Check files, and touch no hypervisor.
+    """Check files. No hypervisor is asked, but for the names of disks that are to be reserved.
 
     Args:
         call: The call.
@@ -43,8 +43,8 @@ def validate(call: Call) -> int:
 
 
 def _with_neighbours(call: Call, examined: Sequence[_Examined]) -> list[tuple[Path, Sequence[Problem]]]:
-    """Each file with its problems, and with what it has to do with the guests of the node's other services."""
-    if not any(service and service.guests for _, service, _ in examined):
+    """Each file with its problems, and what it has to do with guests and disks of the node's other services."""
+    if not any(service and service.resources for _, service, _ in examined):
         return [(path, problems) for path, _, problems in examined]
     session = call.session
     read = {path: service for path, service, _ in examined}
@@ -54,7 +54,10 @@ def _with_neighbours(call: Call, examined: Sequence[_Examined]) -> list[tuple[Pa
             path = config.service_file(session.node, name)
             neighbours.append(read[path] if path in read else session.examine(path)[0])
     claims = config.Claims.of(service for service in neighbours if service)
-    return [(path, (*problems, *(claims.against(service) if service else ()))) for path, service, problems in examined]
+    return [
+        (path, (*problems, *claims.against(service), *session.disk_problems(service)) if service else problems)
+        for path, service, problems in examined
+    ]
 
 
 def _reports(call: Call) -> Iterator[_Examined]:

@@ -288,8 +288,9 @@ def _files(commands: _Commands) -> None:
     validate = commands.add(
         "validate",
         "files:validate",
-        "check service files, and touch no hypervisor",
-        about="Without arguments: all services, and the node's own file.",
+        "check service files",
+        about="Without arguments: all services, and the node's own file. No hypervisor is asked, but for the names of "
+        "disks that are to be reserved: a disk belongs to one service.",
         examples=("vmsvc validate", "vmsvc validate web", "vmsvc validate ./web.conf"),
         more="names",
     )

@@ -12,14 +12,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from vmsvc.core.contract import API, Capability, GuestDisk
-from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import (
+    ActionFailed,
+    DriverError,
+    Problem,
+    Refused,
+    Severity,
+    Undetermined,
+    UsageError,
+    VmsvcError,
+)
 from vmsvc.core.keyring import check_distinct
 from vmsvc.core.resource import Disk, Reserved, Resource, Vmdg
 from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
-from vmsvc.core.surroundings import Surroundings
+from vmsvc.core.surroundings import Surroundings, identity
 from vmsvc.core.vmdg import attempt, judge
 from vmsvc.core.vmdg.attempt import Outcome, Result
 from vmsvc.core.vmdg.judge import Judged
@@ -48,6 +57,11 @@ class DiskSet:
     disks: tuple[ScsiDisk, ...] = ()
     others: tuple[OtherDisk, ...] = ()
     targets: Mapping[str, str] = field(factory=dict)
+
+    @property
+    def doubtful(self) -> tuple[OtherDisk, ...]:
+        """Disks that may be some that ought to be reserved: they are gone, or cannot be read."""
+        return tuple(disk for disk in self.others if not disk.is_known)
 
 
 @frozen(kw_only=True)
@@ -208,6 +222,27 @@ class ReservationDriver:
             duration_s=time.monotonic() - began,
         )
 
+    def problems_of(self, resource: Reserved) -> list[Problem]:
+        """What is wrong with the disks of a resource, as far as can be told without reading them.
+
+        Args:
+            resource: The resource.
+
+        Returns:
+            An error where another resource of this node names a disk of it; a warning where that cannot be told.
+        """
+        try:
+            clashes = self._clashes(self.disk_set(resource))
+        except DriverError:
+            return []  # a guest that is not here has no disks here
+        except VmsvcError as error:
+            problem = error.within(section=resource.rid)
+            message = f"whether its disks belong to it alone is not known: {problem.message}"
+            return [evolve(problem, message=message, severity=Severity.WARNING)]
+        return [
+            Problem(message=clash, code="config.same-disk", hint=_ONE_OWNER, section=resource.rid) for clash in clashes
+        ]
+
     # --- acting -------------------------------------------------------------------------------------------------------
 
     def start(self, resource: Reserved, *, budget_s: float) -> bool:
@@ -233,7 +268,7 @@ class ReservationDriver:
         key = self._own_key(resource)
         result = carry_out(
             attempt.acquire(
-                found.disks, key, authority=self._authority(resource), in_use=self._around.is_in_use(resource)
+                found.disks, key, authority=self.authority(resource), in_use=self._around.is_in_use(resource)
             ),
             self._around.tool,
             budget_s=_within(budget_s),
@@ -283,22 +318,24 @@ class ReservationDriver:
 
     def _check_whole(self, found: DiskSet) -> None:
         """Refuse to go on where a disk might be one that ought to be reserved."""
-        if doubtful := [disk for disk in found.others if not disk.is_known]:
+        if found.doubtful:
             raise Undetermined(
-                "; ".join(f"{disk.name}: {disk.why}" for disk in doubtful),
+                "; ".join(f"{disk.name}: {disk.why}" for disk in found.doubtful),
                 code="undetermined.disk",
                 hint=f"`vmsvc disks {found.resource.service}` shows all of them",
             )
 
     def _check_claims(self, found: DiskSet) -> None:
         """Refuse disks that another service reserves: its release would free ours, since a key belongs to a node."""
+        if clashes := self._clashes(found):
+            raise Refused("; ".join(clashes), code="refused.same-disk", hint=_ONE_OWNER)
+
+    def _clashes(self, found: DiskSet) -> list[str]:
         claims = self._around.claims(found.resource)
-        if clashes := [f"{disk.name} is a disk of {claims[disk.wwid]}" for disk in found.disks if disk.wwid in claims]:
-            raise Refused(
-                "; ".join(clashes),
-                code="refused.same-disk",
-                hint="a disk belongs to one resource: take it out of the other",
-            )
+        candidates: list[ScsiDisk | OtherDisk] = [*found.disks, *found.doubtful]
+        return [
+            f"{disk.name} is a disk of {claims[identity(disk)]}, too" for disk in candidates if identity(disk) in claims
+        ]
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -314,8 +351,15 @@ class ReservationDriver:
     def _names(self, resource: Reserved) -> Mapping[int, str]:
         return {key: peer for peer, key in self._around.peer_keys(resource).items()}
 
-    def _authority(self, resource: Reserved) -> frozenset[int]:
-        """The keys of the holders whom the operator has named."""
+    def authority(self, resource: Reserved) -> frozenset[int]:
+        """The keys of the holders whom the operator has named.
+
+        Args:
+            resource: The resource whose disks they may hold.
+
+        Raises:
+            UsageError: A word means no holder.
+        """
         peers = self._around.peer_keys(resource) if self._force else {}
         return frozenset(_key_named(word, peers) for word in self._force)
 
@@ -369,6 +413,7 @@ def _not_a_device(disk: GuestDisk) -> str:
 
 _KINDS = {"file": "a file", "network": "a network disk", "dir": "a directory", "volume": "a volume of a storage pool"}
 
+_ONE_OWNER = "a disk belongs to one resource: take it out of the other"
 _SEE = "`vmsvc disks {service}` shows who holds what"
 _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
     Outcome.REFUSED: (Refused, "refused.disks", f"{_SEE}; if the holder is gone for certain: --force NODE"),

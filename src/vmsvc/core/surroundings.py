@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -123,7 +124,7 @@ class Surroundings:
         return any(judge_need(need, seen[service.name, need.rid], ()) for need in needs)
 
     def claims(self, disks: Reserved) -> Mapping[str, str]:
-        """The disks that other resources of this node reserve: who does, by World Wide ID.
+        """The disks that other resources of this node reserve: who does, by :func:`identity`.
 
         Args:
             disks: The resource that is not among the others.
@@ -131,9 +132,10 @@ class Surroundings:
         Raises:
             Undetermined: The disks of another service could not be named.
         """
+        services = {service.name: service for service in [*self._others(), *self._services.values()]}
         rivals = [
             (service, each)
-            for service in self._others()
+            for service in services.values()
             for each in service.resources
             if isinstance(each, Reserved) and each.scsireserv and not each.disable
             if (each.service, each.rid) != (disks.service, disks.rid)
@@ -141,10 +143,9 @@ class Surroundings:
         with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="vmsvc claims") as threads:
             named = list(threads.map(lambda rival: self._names_of(*rival), rivals))
         return {
-            found.wwid: f"[{each.rid}] of {each.service}"
+            identity(found): f"[{each.rid}] of {each.service}"
             for (_, each), names in zip(rivals, named, strict=True)
             for found in self.devices(names)
-            if isinstance(found, ScsiDisk)
         }
 
     def _names_of(self, service: Service, disks: Reserved) -> Sequence[str]:
@@ -168,3 +169,12 @@ class Surroundings:
         if disks is None:
             raise Undetermined(f"the driver of type {guest.type} cannot name a guest's disks")
         return disks
+
+
+def identity(disk: ScsiDisk | OtherDisk) -> str:
+    """What two names of one disk have in common: its World Wide ID, or else the file that its name leads to.
+
+    Args:
+        disk: What was found behind a name.
+    """
+    return disk.wwid if isinstance(disk, ScsiDisk) else os.path.realpath(disk.name)

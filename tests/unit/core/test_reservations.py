@@ -224,7 +224,7 @@ def test_a_dead_path_is_a_warning_and_no_path_is_unknown(san, around):
 def test_a_disk_of_another_service_is_refused_before_anything_is_written(san, around):
     (first, _) = san.disks("a")
     around["a"].claimed = {first.wwid: "[vmdg] of db"}
-    with pytest.raises(Refused, match=r"disk0 is a disk of \[vmdg\] of db"):
+    with pytest.raises(Refused, match=r"disk0 is a disk of \[vmdg\] of db, too"):
         take(around["a"])
     assert not [asked for asked in san.asked if asked.operation]
 

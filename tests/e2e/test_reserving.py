@@ -1,0 +1,116 @@
+"""Services that ask for reservations, where there is no SCSI at all: what is refused, and in which words."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.e2e.node import Node
+
+pytest.importorskip("vmsvc_null")
+SVCMGR = (sys.executable, "-c", "from vmsvc.cli.svcmgr import main; raise SystemExit(main())")
+GONE = "disks = /dev/vmsvc-no-such-disk"
+
+
+@pytest.fixture
+def node(tmp_path):
+    return Node(tmp_path)
+
+
+def test_a_guest_does_not_start_on_disks_that_nobody_can_see(node):
+    node.add("web", GONE, "scsireserv = true")
+    done = node.run("start", "web")
+    assert done.returncode == 4
+    assert "/dev/vmsvc-no-such-disk" in done.stderr
+    assert node.hypervisor.machine("web").phase == "stopped"
+
+
+def test_a_guest_whose_disks_cannot_be_reserved_starts_and_they_are_not_applicable(node):
+    node.add("web", f"disks = {node.root}/disk.img", "[vmdg]", "scsireserv = true")
+    assert node.run("start", "web").returncode == 0
+    _, document = node.json("status", "web")
+    states = {each["rid"]: each for each in document["services"][0]["instances"][0]["resources"]}
+    assert states["vmdg"]["status"] == "n/a"
+    assert "a file" in states["vmdg"]["evidence"]["detail"]
+    assert node.run("stop", "web").returncode == 0
+
+
+def test_a_stop_brings_the_guest_down_though_its_disks_cannot_be_seen(node):
+    file = node.add("web", GONE, "[vmdg]", "scsireserv = false")
+    assert node.run("start", "web").returncode == 0
+    file.write_text(file.read_text().replace("false", "true"))
+    assert node.run("node", "prkey").returncode == 0
+    done = node.run("stop", "web")
+    assert done.returncode == 4
+    assert "/dev/vmsvc-no-such-disk" in done.stderr
+    assert node.hypervisor.machine("web").phase == "stopped"
+
+
+def test_no_disk_is_released_under_a_guest(node):
+    node.add(
+        "web",
+        f"disks = {node.root}/disk.img",
+        "[vmdg]",
+        "scsireserv = true",
+        "[disk#1]",
+        "scsireserv = true",
+        "devices = /dev/vmsvc-no-such-disk",
+    )
+    node.hypervisor.set("web", phase="running")
+    done = node.run("pr", "stop", "web")
+    assert done.returncode == 3
+    assert "container#1" in done.stderr
+
+
+@pytest.mark.parametrize("section", ["[vmdg]", "[disk#1]\ndevices = /dev/vmsvc-no-such-disk"])
+def test_a_disk_that_two_services_name_is_an_error(node, section):
+    node.add("web", GONE, "[vmdg]", "scsireserv = true")
+    node.add("db", GONE, section, "scsireserv = true")
+    done = node.run("validate", "web")
+    assert done.returncode == 2
+    assert "/dev/vmsvc-no-such-disk is a disk of [" in done.stdout
+    assert node.run("start", "db").returncode in (3, 4)
+    code, document = node.json("validate", "db")
+    assert code == 2
+    assert [problem["code"] for problem in document["files"][0]["problems"]][-1] == "config.same-disk"
+
+
+def test_a_disk_that_another_service_lists_without_reserving_it_is_none(node):
+    node.add("web", GONE, "[vmdg]", "scsireserv = true")
+    node.add("db", GONE, "[vmdg]", "scsireserv = false")
+    assert node.run("validate").returncode == 0
+
+
+@pytest.mark.parametrize("words", [("pr", "start", "web"), ("pr", "stop", "web"), ("disks", "web")])
+def test_a_service_without_disks_is_told_so(node, words):
+    node.add("web")
+    done = node.run(*words)
+    assert done.returncode == 2
+    assert "[vmdg]" in done.stderr
+    assert node.hypervisor.machine("web").phase == "stopped"
+
+
+def test_disks_and_status_tell_what_cannot_be_told(node):
+    node.add("web", f"{GONE} {node.root}/disk.img", "[vmdg]", "scsireserv = true")
+    for words in (("disks", "web"), ("pr", "status", "web"), ("disks",)):
+        done = node.run(*words)
+        assert done.returncode == 4
+        assert "/dev/vmsvc-no-such-disk" in done.stdout
+        assert "a file" in done.stdout
+    code, document = node.json("disks", "web")
+    assert code == 4
+    assert [each["status"] for each in document["resources"][0]["others"]] == ["n/a", "unknown"]
+
+
+def test_the_words_of_old(node):
+    node.add("web", f"disks = {node.root}/disk.img", "[vmdg]", "scsireserv = true")
+    assert "a file" in node.run("-s", "web", "prstatus", program=SVCMGR).stdout
+    assert node.run("-s", "web", "prstart", program=SVCMGR).returncode == 0
+    assert node.run("-s", "web", "prstop", program=SVCMGR).returncode == 0
+    assert node.hypervisor.machine("web").phase == "stopped"
+    assert node.run("-s", "web", "prstart", "--force=0xabc", program=SVCMGR).returncode == 0
+    unknown = node.run("-s", "web", "prstart", "--force=n2", program=SVCMGR)
+    assert unknown.returncode == 2
+    assert "vmsvc node peer add n2" in unknown.stderr
+    assert node.run("-s", "web", "prstart", "--force", program=SVCMGR).returncode == 2
