@@ -106,6 +106,10 @@ class San:
             for number, wwid in enumerate(self.units)
         )
 
+    def nexus_of(self, path: str) -> tuple[str, str]:
+        """The nexus that a path is, and the World Wide ID of the disk that it leads to."""
+        return self._nexuses[path]
+
     def tool(self, node: str) -> SanTool:
         """A node's tool."""
         return SanTool(self, node)
@@ -144,15 +148,14 @@ class San:
             told, detail = self._answered(asked, Request(Action.READ))
             if told is not Answer.DONE:
                 return Reading(path=asked.path, answer=told, detail=detail)
-            return _reading(
-                asked.path, self.units[self._nexuses[asked.path][1]], tells_full_status=self.tells_full_status
-            )
+            _, wwid = self.nexus_of(asked.path)
+            return reading_of(asked.path, self.units[wwid], tells_full_status=self.tells_full_status)
 
     def perform(self, asked: Asked, operation: Operation) -> Performed:
         """A node does something through a path."""
         self._arrive(asked)
         with self._lock:
-            told, detail = self._answered(asked, _request(operation))
+            told, detail = self._answered(asked, request_of(operation))
             return Performed(operation=operation, answer=told, detail=detail)
 
     def _arrive(self, asked: Asked) -> None:
@@ -213,7 +216,14 @@ def _wwid(number: int) -> str:
     return f"naa.6001405{number:025x}"
 
 
-def _reading(path: str, unit: Unit, *, tells_full_status: bool) -> Reading:
+def reading_of(path: str, unit: Unit, *, tells_full_status: bool = True) -> Reading:
+    """What a path shows of a unit.
+
+    Args:
+        path: The path.
+        unit: The unit.
+        tells_full_status: Whether READ FULL STATUS is known, which tells who bears which key.
+    """
     holder = 0 if unit.is_held_by_all else unit.key_of(unit.holder)
     return Reading(
         path=path,
@@ -229,7 +239,8 @@ def _reading(path: str, unit: Unit, *, tells_full_status: bool) -> Reading:
     )
 
 
-def _request(operation: Operation) -> Request:
+def request_of(operation: Operation) -> Request:
+    """What a target is asked when a tool performs an operation."""
     key, type = operation.key, int(operation.type)
     return {
         Act.REGISTER: Request(Action.REGISTER_AND_IGNORE, action_key=key),
