@@ -77,7 +77,8 @@ def answered(turn: Turn, answers: tuple[Reading | Performed, ...]) -> Turn:
     turn = evolve(turn, todo=turn.todo[len(asked) :])
     again: tuple[Request, ...] = ()
     for request, answer in zip(asked, answers, strict=True):
-        if answer.answer in laws.AGAIN and request.tries < REPEATS:
+        may_repeat = laws.may_repeat(request.operation, answer.answer, in_use=turn.in_use)
+        if may_repeat and request.tries < REPEATS:
             again += (evolve(request, tries=request.tries + 1),)
         elif isinstance(answer, Reading):
             turn = _read(turn, answer)
@@ -131,8 +132,11 @@ def _holding(turn: Turn, reading: Reading) -> Turn:
     disk, key = turn.disk, turn.key
     if laws.is_lost(reading, key, turn.authority):
         return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
-    if turn.has_begun and laws.is_ours(reading, key, disk, turn.registered):
+    is_worth_another_look = turn.in_use and turn.has_stumbled
+    if turn.has_begun and not is_worth_another_look and laws.is_ours(reading, key, disk, turn.registered):
         return _with_ghosts(turn, reading) if laws.is_crowded(reading, key, disk) else turn.ended(Standing.HELD)
+    if turn.in_use and not turn.has_begun and laws.is_kept(reading, key, disk):
+        return turn.ended(Standing.HELD)
     is_registered = laws.is_complete(reading, key, disk, turn.registered) and turn.has_begun and not turn.has_stumbled
     chain = moves.to_take(reading, turn.first or reading, key, turn.authority, is_registered=is_registered)
     return _planned(turn, chain)
@@ -204,7 +208,11 @@ def _performed(turn: Turn, performed: Performed) -> Turn:
             registered = {path for path in turn.registered if path != operation.path}
             if operation.act is Act.REGISTER and is_done:
                 registered.add(operation.path)
-            return evolve(turn, registered=tuple(sorted(registered)))
+            # An attention that was not simply overridden may have told that we were preempted: look.
+            has_stumbled = turn.has_stumbled or (
+                turn.in_use and operation.act is Act.REGISTER and performed.answer is Answer.ATTENTION
+            )
+            return evolve(turn, registered=tuple(sorted(registered)), has_stumbled=has_stumbled)
         case Act.PREEMPT if operation.victim == turn.key:
             turn = evolve(turn, registered=(operation.path,))
         case Act.PREEMPT:

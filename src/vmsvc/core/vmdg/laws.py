@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vmsvc.core.vmdg.seen import OURS, Answer, Reading, ReservationType, ScsiDisk
+from vmsvc.core.vmdg.seen import OURS, Act, Answer, Operation, Reading, ReservationType, ScsiDisk
 
 #: Answers that say that a request was not carried out, and may be made again at once.
 AGAIN = frozenset({Answer.ATTENTION, Answer.BUSY})
@@ -190,6 +190,34 @@ def is_ours(reading: Reading, key: int, disk: ScsiDisk, registered: tuple[str, .
 def is_gone(reading: Reading, key: int) -> bool:
     """I11: what must have been read back before anything is called released."""
     return own_count(reading, key) == 0 and not holds(reading, key)
+
+
+def may_repeat(operation: Operation | None, answer: Answer, *, in_use: bool) -> bool:
+    """I1: whether a request that was not carried out may be made again without another look.
+
+    A registration may not while a guest of ours may be writing: the attention may have told that we were preempted, and
+    a registration would let our guest write beside the new owner's.
+
+    Args:
+        operation: What was asked for; ``None`` to read.
+        answer: The answer.
+        in_use: Whether a guest of ours may be writing.
+    """
+    is_registration = operation is not None and operation.act is Act.REGISTER
+    return answer in AGAIN and not (in_use and is_registration and answer is Answer.ATTENTION)
+
+
+def is_kept(reading: Reading, key: int, disk: ScsiDisk) -> bool:
+    """I1: whether a disk that our guest may be writing to is left alone: it is ours, and each path has a registration.
+
+    To register once more would repair nothing, and would race with whoever is taking the disk from us just now.
+
+    Args:
+        reading: What the disk showed.
+        key: Our key.
+        disk: The disk.
+    """
+    return is_won(reading, key) and is_alone(reading, key) and is_complete(reading, key, disk, disk.paths)
 
 
 def may_join(reading: Reading, key: int, source: int) -> bool:

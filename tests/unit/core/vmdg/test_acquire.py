@@ -732,3 +732,49 @@ def test_only_read_only_disks_ask_for_nothing():
     assert acquire([disk], A).result.outcome is Outcome.HELD
     assert release([disk], A).result.outcome is Outcome.RELEASED
     assert asked(san) == []
+
+
+# --- under a running guest ---
+
+
+def test_a_start_under_a_running_guest_registers_nothing_where_nothing_is_missing():
+    san = San("a", disks=2)
+    take(san, "a", A)
+    asked(san)
+
+    assert take(san, "a", A, in_use=True).outcome is Outcome.HELD
+    assert asked(san) == ["read a1d0", "read a1d1"]
+
+
+def test_a_start_under_a_running_guest_registers_a_path_that_is_missing():
+    san = San("a", disks=2)
+    take(san, "a", A)
+    san.ask("/dev/a2d1", Request(Action.REGISTER, key=A))
+
+    assert take(san, "a", A, in_use=True).outcome is Outcome.HELD
+    assert keys(san, 1) == {"a1": A, "a2": A}
+
+
+def test_a_guest_does_not_get_back_what_was_taken_over_while_it_was_started_again():
+    """An attention that was overridden would let it write beside the new owner's guest."""
+    san = San("ab")
+    take(san, "a", A)
+    san.ask("/dev/a2d0", Request(Action.REGISTER, key=A))
+    attempt = step(san, "a", acquire(san.disks("a"), A, in_use=True))
+    assert take(san, "b", B, A).outcome is Outcome.HELD
+    asked(san)
+
+    assert run(san, "a", attempt).outcome is Outcome.LOST
+
+    assert asked(san)[:3] == ["register a1d0", "register a2d0", "read a2d0"]
+    assert keys(san) == {"b1": B, "b2": B}
+
+
+def test_an_attention_with_another_cause_costs_a_start_under_a_running_guest_one_more_look():
+    san = San("a")
+    take(san, "a", A)
+    san.ask("/dev/a2d0", Request(Action.REGISTER, key=A))
+    san.give("/dev/a2d0", Fault.ATTENTION)
+
+    assert take(san, "a", A, in_use=True).outcome is Outcome.HELD
+    assert keys(san) == {"a1": A, "a2": A}
