@@ -1,0 +1,443 @@
+"""Nodes that run vmsvc's own attempts against the target in memory: every transition of a state, and what it violates.
+
+Nothing of the protocol is modelled: a node *is* an `Attempt` of `vmsvc.core.vmdg`, and a disk *is* a `Unit` of
+`vmsvc.testing`, whose answers are those of a real target. A transition carries out one request, in any order among the
+requests that are under way, of any node; so a pause of any length, between any two requests, is among them.
+
+States are made small without losing any:
+
+* Attempts, units and readings are kept once, and a state holds their numbers; what follows from what is computed once.
+* Generations count up to 1: attempts only ask whether one is 0. The order of registrations is forgotten: attempts see a
+  set, and the target uses it only where all registrants hold the reservation, which nothing here asks for.
+* What an attempt decides after the last answer of a batch is no transition of its own: nobody else sees it, and a crash
+  just before it is a crash just before its next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from attrs import evolve
+
+from tests.model import laws
+from tests.model.explore import Explored, Step, explore
+from tests.model.records import FAULTS, NONE, Node, Pool, Sight, State
+from tests.model.scenarios import KEYS, Acquire, Action, Arrive, Join, Release, Scenario
+from vmsvc.core.vmdg import attempt as attempts
+from vmsvc.core.vmdg.attempt import Attempt, Outcome
+from vmsvc.core.vmdg.seen import Answer, Performed, Reading
+from vmsvc.core.vmdg.turn import Request as Wanted
+from vmsvc.testing.san import San, reading_of, request_of
+from vmsvc.testing.target import Action as Asked
+from vmsvc.testing.target import Request as Command
+from vmsvc.testing.target import Unit, answer, may_write
+
+_T = TypeVar("_T")
+
+
+class World:
+    """The transitions of a scenario.
+
+    Attributes:
+        scenario: The scenario.
+        pool: Every record.
+        checked: The laws that are checked, by name.
+    """
+
+    def __init__(self, scenario: Scenario, checked: frozenset[str] = laws.NAMES) -> None:
+        self.scenario, self.checked, self.pool = scenario, checked, Pool()
+        self.names = tuple(scenario.scripts)
+        self.san = San("".join(self.names), disks=scenario.disks, paths=scenario.paths)
+        self.disks = {name: self.san.disks(name) for name in self.names}
+        self._wwids = list(self.san.units)
+        self._results: dict[tuple[object, ...], object] = {}
+
+    # --- states ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> State:
+        """The first state: who holds the disks does, who is stale is registered."""
+        units = tuple(self._begun_unit(wwid) for wwid in self._wwids)
+        nodes = tuple(Node(guest=name == self.scenario.holding) for name in self.names)
+        scenario = self.scenario
+        state = State(units, nodes, scenario.faults, scenario.crashes, scenario.deaths)
+        for index, node in enumerate(nodes):
+            state = self._writing(state, index) if node.guest else state
+        return state
+
+    def _begun_unit(self, wwid: str) -> int:
+        unit = Unit()
+        for name in (*self.scenario.holding, *self.scenario.stale):
+            for nexus in self._nexuses(name, wwid):
+                unit, _ = answer(unit, nexus, Command(Asked.REGISTER_AND_IGNORE, action_key=KEYS[name]))
+        if self.scenario.holding:
+            key, type = KEYS[self.scenario.holding], self.scenario.reserved_as
+            holder = self._nexuses(self.scenario.holding, wwid)[0]
+            unit, _ = answer(unit, holder, Command(Asked.RESERVE, key=key, type=type))
+        return self.pool.number(_small(unit))
+
+    def _nexuses(self, name: str, wwid: str) -> list[str]:
+        disk = next(disk for disk in self.disks[name] if disk.wwid == wwid)
+        return [self.san.nexus_of(path)[0] for path in disk.paths]
+
+    def unit(self, state: State, disk: int) -> Unit:
+        """A disk's unit."""
+        return self.pool[state.units[disk]]
+
+    def attempt(self, node: Node) -> Attempt | None:
+        """The attempt that a node is at."""
+        return None if node.attempt == NONE else self.pool[node.attempt]
+
+    def action(self, index: int, node: Node) -> Action | None:
+        """What a node does now, or next."""
+        script = self.scenario.scripts[self.names[index]]
+        return script[node.step] if node.step < len(script) else None
+
+    def is_rivalled(self, index: int) -> bool:
+        """Whether a node's disks may be taken from it: another one names it as a holder to evict."""
+        name = self.names[index]
+        return any(
+            isinstance(action, Acquire) and name in action.over
+            for script in self.scenario.scripts.values()
+            for action in script
+        )
+
+    def has_gone_wrong(self, state: State) -> bool:
+        """Whether a fault, a crash or the death of a path has happened on the way."""
+        scenario = self.scenario
+        left = state.faults, state.crashes, state.deaths
+        return left != (scenario.faults, scenario.crashes, scenario.deaths)
+
+    def explored(self, **limits: object) -> Explored:
+        """Visit every state of the scenario."""
+        return explore(self.start(), self.steps, at_end=self._final_laws, **limits)
+
+    def migrating(self, state: State) -> frozenset[str]:
+        """The two nodes of a migration, while its window is open."""
+        joins = [(name, action) for name, script in self.scenario.scripts.items() for action in script]
+        pairs = (frozenset({name, action.source}) for name, action in joins if isinstance(action, Join))
+        return next(pairs) if state.is_migrating else frozenset()
+
+    # --- transitions ----------------------------------------------------------------------------------------------
+
+    def steps(self, state: State) -> Iterator[Step]:
+        """Everything that may happen next."""
+        for index, node in enumerate(state.nodes):
+            if node.attempt == NONE:
+                yield from self._beginnings(state, index)
+            else:
+                for place, number in enumerate(node.answers):
+                    if number == NONE:
+                        yield from self._deliveries(state, index, place)
+            if state.crashes:
+                yield from self._crashes(state, index)
+        yield from self._deaths(state)
+
+    def _beginnings(self, state: State, index: int) -> Iterator[Step]:
+        node, name = state.nodes[index], self.names[index]
+        match self.action(index, node):
+            case Acquire(over=over, in_use=in_use) if not in_use or node.guest:
+                authority = frozenset(KEYS[other] for other in over)
+                made = attempts.acquire(self.disks[name], KEYS[name], authority=authority, in_use=in_use)
+            case Release() if not state.is_migrating or not node.guest:
+                made = attempts.release(self.disks[name], KEYS[name])
+                state = self._with_node(state, index, node._replace(guest=False))
+            case Join(source=source) if state.nodes[self.names.index(source)].guest:
+                made = attempts.join(self.disks[name], KEYS[name], source=KEYS[source])
+                state = state._replace(is_migrating=True)
+            case Arrive(source=source) if state.nodes[self.names.index(source)].guest:
+                there = self.names.index(source)
+                state = self._with_node(state, there, state.nodes[there]._replace(guest=False))
+                state = self._with_node(state, index, node._replace(guest=True, step=node.step + 1))
+                state = self._writing(self._silent(state, there), index)
+                yield self._step((index, "the guest arrives"), state)
+                return
+            case _:
+                return
+        if not state.nodes[index].guest:
+            state = self._silent(state, index)
+        begun = self._sent(state, index, self.pool.number(made))
+        yield self._step((index, "begins"), begun)
+
+    def _sent(self, state: State, index: int, number: int) -> State:
+        """A node has begun an attempt."""
+        had = tuple(
+            any(self.unit(state, disk).key_of(nexus) for nexus in self._nexuses(self.names[index], wwid))
+            for disk, wwid in enumerate(self._wwids)
+        )
+        sights = (self.pool.number(Sight()),) * self.scenario.disks
+        answers = (NONE,) * len(self.pool[number].wants)
+        node = state.nodes[index]._replace(attempt=number, answers=answers, sights=sights, had=had)
+        return self._with_node(state, index, node)
+
+    def _deliveries(self, state: State, index: int, place: int) -> Iterator[Step]:
+        """A request arrives, and its answer does, or something goes wrong."""
+        wanted = self.pool[state.nodes[index].attempt].wants[place]
+        if wanted.path in state.dead:
+            yield self._delivered(state, index, place, "dead path", is_carried_out=False, told=Answer.GONE)
+            return
+        yield self._delivered(state, index, place, "", is_carried_out=True, told=None)
+        if state.faults:
+            spent = state._replace(faults=state.faults - 1)
+            for name, (is_carried_out, told) in FAULTS.items():
+                if wanted.operation is None and (is_carried_out or told is Answer.DONE):
+                    continue  # a reading changes nothing, and one that is not live is never told as one that is
+                yield self._delivered(spent, index, place, name, is_carried_out=is_carried_out, told=told)
+
+    def _delivered(
+        self, state: State, index: int, place: int, fault: str, *, is_carried_out: bool, told: Answer | None
+    ) -> Step:
+        before, node = state, state.nodes[index]
+        disk = self._disk_of(node.attempt, place)
+        unit, given = self._arrived(state.units[disk], node.attempt, place, is_carried_out, told)
+        state = state._replace(units=_with(state.units, disk, unit))
+        node = node._replace(
+            answers=_with(node.answers, place, given),
+            sights=_with(node.sights, disk, self._seen(node.sights[disk], given)),
+        )
+        violated = self._operation_laws(before, state, index, place, disk)
+        state = self._with_node(state, index, node)
+        label = (index, place, fault, before.nodes[index].attempt, given)
+        if NONE in node.answers:
+            return self._step(label, state, violated)
+        return self._answered(label, state, index, violated)
+
+    def _answered(self, label: tuple[object, ...], state: State, index: int, violated: tuple[str, ...]) -> Step:
+        """The last answer of a batch has come: the attempt goes on, or ends."""
+        node = state.nodes[index]
+        return self._moved_on(label, state, index, self._advanced(node.attempt, node.answers), violated)
+
+    def _moved_on(
+        self, label: tuple[object, ...], state: State, index: int, number: int, violated: tuple[str, ...]
+    ) -> Step:
+        node = state.nodes[index]
+        attempt: Attempt = self.pool[number]
+        if attempt.result is None:
+            node = node._replace(attempt=number, answers=(NONE,) * len(attempt.wants))
+            return self._step(label, self._with_node(state, index, node), violated)
+        outcome = attempt.result.outcome
+        violated += self._end_laws(state, index, outcome)
+        state = self._ended(state, index, outcome)
+        return self._step((*label, outcome), state, violated)
+
+    def _ended(self, state: State, index: int, outcome: Outcome) -> State:
+        node = state.nodes[index]
+        action = self.action(index, node)
+        is_well = outcome in (Outcome.HELD, Outcome.JOINED, Outcome.RELEASED)
+        step = node.step + 1 if is_well else len(self.scenario.scripts[self.names[index]])
+        node = Node(step=step, guest=node.guest)
+        if isinstance(action, Acquire):
+            if action.in_use and state.is_migrating:
+                # The window ends. If the disks are not ours now, the policy for lost keys kills the guest.
+                node = node._replace(guest=node.guest and is_well)
+                state = state._replace(is_migrating=False)
+            elif is_well:
+                node = node._replace(guest=True)
+        elif isinstance(action, Join) and not is_well:
+            state = state._replace(is_migrating=False)
+        state = self._with_node(state, index, node)
+        return self._writing(state, index) if node.guest else self._silent(state, index)
+
+    def _crashes(self, state: State, index: int) -> Iterator[Step]:
+        """An action is interrupted; its process is killed, and the node runs on; the node dies with its guest, and boots."""
+        node = state.nodes[index]
+        spent = state._replace(crashes=state.crashes - 1)
+        if node.attempt != NONE:
+            killed = self._with_node(spent, index, Node(step=node.step, guest=node.guest))
+            yield self._step((index, "is killed"), killed, self._crash_laws(killed, index))
+            if set(node.answers) == {NONE}:
+                yield self._interrupted(spent, index)
+        if node.attempt != NONE or node.guest:
+            died = self._with_node(spent, index, Node())
+            yield self._step((index, "dies"), died, self._crash_laws(died, index))
+
+    def _interrupted(self, state: State, index: int) -> Step:
+        """Out of time, or told to stop: before the next batch, the attempt is given up."""
+        node = state.nodes[index]
+        number = self._remembered(
+            ("given up", node.attempt), lambda: self.pool.number(self.pool[node.attempt].given_up("out of time"))
+        )
+        return self._moved_on((index, "is interrupted"), state, index, number, ())
+
+    def _deaths(self, state: State) -> Iterator[Step]:
+        for path in sorted(state.dead):
+            yield self._step((NONE, "path comes back", path), state._replace(dead=state.dead - {path}))
+        if state.deaths:
+            for index, node in enumerate(state.nodes):
+                if node.attempt == NONE:
+                    continue  # who asks nothing does not notice
+                for path in sorted(
+                    {path for disk in self.disks[self.names[index]] for path in disk.paths} - state.dead
+                ):
+                    died = state._replace(deaths=state.deaths - 1, dead=state.dead | {path})
+                    yield self._step((NONE, "path dies", path), died)
+
+    # --- parts of transitions -------------------------------------------------------------------------------------
+
+    def _remembered(self, about: tuple[object, ...], compute: Callable[[], _T]) -> _T:
+        """What follows from a few numbers, computed once."""
+        if about not in self._results:
+            self._results[about] = compute()
+        return self._results[about]
+
+    def _disk_of(self, attempt: int, place: int) -> int:
+        """Which disk a request is for."""
+        path = self.pool[attempt].wants[place].path
+        return self._remembered(("disk", path), lambda: self._wwids.index(self.san.nexus_of(path)[1]))
+
+    def _advanced(self, attempt: int, answers: tuple[int, ...]) -> int:
+        return self._remembered(
+            ("advanced", attempt, answers),
+            lambda: self.pool.number(self.pool[attempt].advanced(tuple(self.pool[number] for number in answers))),
+        )
+
+    def _arrived(
+        self, unit: int, attempt: int, place: int, is_carried_out: bool, told: Answer | None
+    ) -> tuple[int, int]:
+        """The unit after a request, and what the node is given; both by number."""
+        return self._remembered(
+            ("arrived", unit, attempt, place, is_carried_out, told),
+            lambda: self._carry_out(unit, self.pool[attempt].wants[place], is_carried_out, told),
+        )
+
+    def _carry_out(self, number: int, wanted: Wanted, is_carried_out: bool, told: Answer | None) -> tuple[int, int]:
+        unit, said = self.pool[number], Answer.SILENT
+        if is_carried_out:
+            command = Command(Asked.READ) if wanted.operation is None else request_of(wanted.operation)
+            unit, said = answer(unit, self.san.nexus_of(wanted.path)[0], command)
+        said = told or said
+        if wanted.operation is not None:
+            given = Performed(operation=wanted.operation, answer=said)
+        elif said is Answer.DONE:
+            given = reading_of(wanted.path, unit)
+        else:
+            given = Reading(path=wanted.path, answer=said)
+        return self.pool.number(_small(unit)), self.pool.number(given)
+
+    def _seen(self, sight: int, given: int) -> int:
+        return self._remembered(
+            ("seen", sight, given), lambda: self.pool.number(self.pool[sight].after(self.pool[given]))
+        )
+
+    @staticmethod
+    def _with_node(state: State, index: int, node: Node) -> State:
+        return state._replace(nodes=_with(state.nodes, index, node))
+
+    def _writing(self, state: State, index: int) -> State:
+        """A guest writes without end: on each path that lets it, a write is under way."""
+        return self._with_tasks(state, index, is_writing=True)
+
+    def _silent(self, state: State, index: int) -> State:
+        return self._with_tasks(state, index, is_writing=False)
+
+    def _with_tasks(self, state: State, index: int, *, is_writing: bool) -> State:
+        units = []
+        for disk, wwid in enumerate(self._wwids):
+            unit, ours = self.unit(state, disk), frozenset(self._nexuses(self.names[index], wwid))
+            able = frozenset(nexus for nexus in ours if is_writing and may_write(unit, nexus))
+            units.append(self.pool.number(evolve(unit, tasks=(unit.tasks - ours) | able)))
+        return state._replace(units=tuple(units))
+
+    # --- laws -----------------------------------------------------------------------------------------------------
+
+    def _step(self, label: tuple[object, ...], state: State, violated: tuple[str, ...] = ()) -> Step:
+        guests = tuple(node.guest for node in state.nodes)
+        violated += self._remembered(
+            ("state", state.units, guests, state.is_migrating), lambda: laws.of_state(self, state)
+        )
+        return Step(label, state, tuple(law for law in violated if law in self.checked))
+
+    def _operation_laws(self, before: State, after: State, index: int, place: int, disk: int) -> tuple[str, ...]:
+        node = before.nodes[index]
+        operation = self.pool[node.attempt].wants[place].operation
+        if operation is None:
+            return ()
+        about = "operation", node.attempt, place, node.step, node.sights, before.units[disk], after.units[disk]
+        return self._remembered(
+            about,
+            lambda: laws.of_operation(
+                laws.Done(
+                    name=self.names[index],
+                    action=self.action(index, node),
+                    operation=operation,
+                    disk=disk,
+                    sights=tuple(self.pool[number] for number in node.sights),
+                    before=self.unit(before, disk),
+                    after=self.unit(after, disk),
+                )
+            ),
+        )
+
+    def _end_laws(self, state: State, index: int, outcome: Outcome) -> tuple[str, ...]:
+        node = state.nodes[index]
+        return self._remembered(
+            ("end", index, node.sights, node.had, state.units, outcome),
+            lambda: laws.of_end(
+                laws.Ended(
+                    name=self.names[index],
+                    outcome=outcome,
+                    sights=tuple(self.pool[number] for number in node.sights),
+                    had=node.had,
+                    units=tuple(self.unit(state, disk) for disk in range(self.scenario.disks)),
+                )
+            ),
+        )
+
+    def _final_laws(self, state: State) -> tuple[str, ...]:
+        return tuple(law for law in laws.of_final(self, state) if law in self.checked)
+
+    def _crash_laws(self, state: State, index: int) -> tuple[str, ...]:
+        return self._remembered(
+            ("crash", index, state.nodes[index], state.units), lambda: laws.of_crash(self, state, index)
+        )
+
+    def alone(self, state: State, index: int, made: Attempt) -> tuple[tuple[Unit, ...], Outcome]:
+        """Carry out an attempt while all others pause and nothing goes wrong.
+
+        Args:
+            state: The state.
+            index: The node.
+            made: The attempt.
+
+        Returns:
+            The units afterwards, and how it ended.
+        """
+        units, number = state.units, self.pool.number(made)
+        while (attempt := self.pool[number]).result is None:
+            answers = []
+            for place in range(len(attempt.wants)):
+                disk = self._disk_of(number, place)
+                unit, given = self._arrived(units[disk], number, place, True, None)
+                units, answers = _with(units, disk, unit), [*answers, given]
+            number = self._advanced(number, tuple(answers))
+        return tuple(self.pool[unit] for unit in units), attempt.result.outcome
+
+    # --- words ----------------------------------------------------------------------------------------------------
+
+    def told(self, way: list[tuple[object, ...]]) -> str:
+        """A way in words, one line for each step."""
+        return "\n".join(self._told(label) for label in way)
+
+    def _told(self, label: tuple[object, ...]) -> str:
+        index, what, *rest = label
+        if index == NONE:
+            return f"   {what}: {rest[0]}"
+        if isinstance(what, str):
+            return f"{self.names[index]}  {what}"
+        fault, number, given, *outcome = rest
+        told = self.pool[given].answer
+        wanted: Wanted = self.pool[number].wants[what]
+        operation = wanted.operation
+        asked = "read" if operation is None else str(operation.act)
+        if operation is not None and operation.victim:
+            asked += f" {operation.victim:#x}"
+        ended = f" => {outcome[0].value}" if outcome else ""
+        return f"{self.names[index]}  {wanted.path} {asked}: {told.value}{f' ({fault})' if fault else ''}{ended}"
+
+
+def _small(unit: Unit) -> Unit:
+    return evolve(unit, generation=min(unit.generation, 1), registrations=tuple(sorted(unit.registrations)))
+
+
+def _with(values: tuple, place: int, value) -> tuple:
+    return (*values[:place], value, *values[place + 1 :])
