@@ -10,6 +10,7 @@ from attrs import evolve
 
 from vmsvc.core.errors import Problem, Refused, Severity
 from vmsvc.core.executor import Executor
+from vmsvc.core.freezer import Freeze, freeze, freeze_of, thaw
 from vmsvc.core.lock import service_lock
 from vmsvc.core.observe import observe
 from vmsvc.core.plan import Plan, Step, plan
@@ -46,7 +47,10 @@ class Acting(Parts):
             service.resource(rid)
         seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
         by_rid = {rid: observation for (_, rid), observation in seen.items()}
-        made = plan(action, service, self.node, by_rid, consent, only=only)
+        frozen = freeze_of(self.node, service.name)
+        made = plan(
+            action, service, self.node, by_rid, consent, only=only, freeze="" if frozen is None else str(frozen)
+        )
         notes = tuple(
             Problem(message=note, code="note.goings-on", severity=Severity.NOTE) for note in self._goings_on(service)
         )
@@ -163,6 +167,46 @@ class Acting(Parts):
             VmsvcError: As :meth:`act` does.
         """
         return self.act("restart", service)
+
+    def freeze(self, service: Service, reason: str = "") -> bool:
+        """Let nothing start a service on this node, until it is thawed; what runs goes on, and may be stopped.
+
+        Args:
+            service: The service.
+            reason: Why, for those who find it frozen.
+
+        Returns:
+            Whether that is new; a freeze that was there stays as it was, its reason too.
+
+        Raises:
+            VmsvcError: It cannot be recorded; the service is not frozen.
+        """
+        return freeze(self.node, service.name, reason) is not None
+
+    def thaw(self, service: Service) -> bool:
+        """Let a service that is frozen start again.
+
+        Args:
+            service: The service.
+
+        Returns:
+            Whether it was frozen.
+
+        Raises:
+            ActionFailed: The record of it cannot be removed; the service is still frozen.
+        """
+        return thaw(self.node, service.name)
+
+    def frozen(self, service: Service) -> Freeze | None:
+        """Whether a service is frozen on this node.
+
+        Args:
+            service: The service.
+
+        Returns:
+            Since when and why; ``None`` where it is not frozen.
+        """
+        return freeze_of(self.node, service.name)
 
     def _act(
         self,

@@ -17,6 +17,7 @@ from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Problem, UsageError, VmsvcError
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.inventory import GuestFacts, ask, facts_of
+from vmsvc.core.limits import Limits
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.records import Record, history
 from vmsvc.core.resource import Reserved
@@ -52,27 +53,42 @@ class Session(Acting):
         (status,) = self.statuses([service])
         return status
 
-    def statuses(self, services: Iterable[Service]) -> list[ServiceStatus]:
+    def statuses(self, services: Iterable[Service], *, limits: Limits | None = None) -> list[ServiceStatus]:
         """Look at many services, with one query for each technology.
 
         Args:
             services: The services.
+            limits: Which of their resources to look at; all when not given. The statuses are then of these alone.
 
         Returns:
             Their statuses, in the same order.
 
         Raises:
-            UsageError: Two of them have the same name.
+            UsageError: Two of them have the same name, or one has no resource within the limits.
         """
         asked = list(services)
         if twice := [name for name, count in Counter(service.name for service in asked).items() if count > 1]:
             raise UsageError(f"two services have the same name: {', '.join(twice)}", code="usage.same-name")
-        wanted = [resource for service in asked for resource in service.resources if not resource.disable]
+        only = {service.name: limits.rids_of(service) if limits else frozenset() for service in asked}
+        wanted = [
+            resource
+            for service in asked
+            for resource in service.resources
+            if not resource.disable and (not limits or resource.rid in only[service.name])
+        ]
         seen = observe(wanted, self._finder(asked))
 
         def instance(service: Service) -> Instance:
             own = {rid: observation for (name, rid), observation in seen.items() if name == service.name}
-            return instance_of(service, self.node.name, own, notes=self._goings_on(service))
+            frozen = self.frozen(service)
+            return instance_of(
+                service,
+                self.node.name,
+                own,
+                notes=self._goings_on(service),
+                freeze="" if frozen is None else str(frozen),
+                only=only[service.name],
+            )
 
         return [ServiceStatus(service=service, instances=(instance(service),)) for service in asked]
 

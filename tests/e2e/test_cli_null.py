@@ -590,3 +590,56 @@ def test_an_action_on_some_resources_only(node):
     assert re.fullmatch(r"web: warn \(start container#2, \d+\.\d s\)\n", started.stdout)
     assert [entry.machine for entry in node.hypervisor.log()] == ["web2"]
     assert planned[1]["plans"][0]["only"] == ["container#1", "container#2"]
+
+
+def test_freezing_and_thawing(node):
+    node.add("web")
+    dry = node.run("freeze", "web", "--dry-run")
+    not_yet = node.json("status", "web")[1]["services"][0]["instances"][0]["frozen"]
+    frozen = node.run("freeze", "web", "--reason", "storage is moved")
+    again = node.run("freeze", "web")
+    refused = node.run("start", "web")
+    shown = node.run("status", "web")
+    code, document = node.json("print", "status", "web")
+    tree = node.run("print", "status", "web")
+    thawed = node.run("thaw", "web")
+    started = node.run("start", "web")
+
+    assert (dry.stdout, not_yet) == ("web: would be frozen\n", False)
+    assert re.fullmatch(r"web: frozen since [-0-9]+ [:0-9]+: storage is moved\n", frozen.stdout)
+    assert again.stdout == frozen.stdout.replace("frozen", "already frozen")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert "--despite-frozen" in refused.stderr
+    assert "note: frozen since" in shown.stdout
+    assert "note: frozen since" in tree.stdout
+    assert document["services"][0]["instances"][0]["frozen"]
+    assert thawed.stdout == "web: thawed\n"
+    assert started.returncode == code == 0
+    assert node.run("thaw", "web").stdout == "web: not frozen: nothing to do\n"
+    assert node.run("freeze", "nope").returncode == 2
+
+
+def test_the_old_grammar_freezes_and_thaws(node):
+    node.add("web")
+    frozen = node.run("-s", "web", "freeze", program=SVCMGR)
+    refused = node.run("-s", "web", "start", program=SVCMGR)
+    agreed = node.run("-s", "web", "start", "--despite-frozen", "--rid", "container#1", program=SVCMGR)
+
+    assert frozen.stdout.startswith("web: frozen since")
+    assert (refused.returncode, agreed.returncode) == (3, 0)
+    assert node.run("-s", "web", "thaw", program=SVCMGR).stdout == "web: thawed\n"
+
+
+def test_looks_limited_by_rid_tags_and_subset(node):
+    path = node.add("web", "name = web1", "tags = front")
+    path.write_text(path.read_text() + "[container#2]\ntype = null\nname = web2\nsubset = late\n")
+    node.hypervisor.set("web2", phase="running")
+    front = node.run("status", "web", "--tags", "front")
+    late = node.json("print", "status", "web", "--subset", "late")
+    none = node.json("status", "web", "--tags", "back")
+
+    assert front.stdout.splitlines()[1].split() == ["web", "down", "down"]
+    assert "nothing but container#1 was looked at" in front.stdout
+    assert [item["rid"] for item in late[1]["services"][0]["instances"][0]["resources"]] == ["container#2"]
+    assert (none[0], none[1]["services"]) == (2, [])
+    assert none[1]["errors"][0]["hint"] == "its tags: front"

@@ -39,6 +39,8 @@ CALLS = (
     ("vmsvc.history/1", "show web --history"),
     ("vmsvc.action/1", "restart web"),
     ("vmsvc.action/1", "stop web --kill"),
+    ("vmsvc.frozen/1", "freeze web blind --reason why"),
+    ("vmsvc.frozen/1", "thaw web"),
     ("vmsvc.validation/1", "validate"),
     ("vmsvc.drivers/1", "drivers"),
     ("vmsvc.keywords/1", "keywords"),

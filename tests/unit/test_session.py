@@ -13,6 +13,7 @@ import pytest
 
 import vmsvc
 from tests.support import lay_plugin
+from vmsvc.core.limits import Limits
 
 ONE = """
     [DEFAULT]
@@ -476,3 +477,40 @@ def test_plugins_are_listed(session):
 
 def test_the_node(session, root):
     assert (session.node.name, session.node.root, session.node.mode) == ("n1", Path(root), "TST")
+
+
+def test_a_frozen_service_is_started_by_nobody_until_it_is_thawed(session, web, hypervisor):
+    hypervisor.set("web1", phase="running")
+    assert session.freeze(web, "storage is moved")
+    assert not session.freeze(web)
+    (instance,) = session.status(web).instances
+    assert instance.freeze.endswith("storage is moved")
+    for action in ("restart", "start"):
+        with pytest.raises(vmsvc.Refused, match=r"web is frozen since .*: storage is moved") as error:
+            session.act(action, web)
+        assert error.value.code == "refused.frozen"
+    session.stop(web)
+    with vmsvc.Session(session._environment) as after_a_reboot, pytest.raises(vmsvc.Refused, match="frozen"):
+        after_a_reboot.start(web)
+    assert hypervisor.starts("web1") == 0
+    session.act("start", web, consent=vmsvc.Consent(despite_frozen=True))
+    assert session.frozen(web) is not None
+    assert session.thaw(web)
+    session.restart(web)
+    assert hypervisor.starts("web1") == 2
+
+
+def test_a_plan_made_before_a_freeze_does_not_run_after_it(session, web, hypervisor):
+    plan = session.plan("start", web)
+    session.freeze(web)
+    with pytest.raises(vmsvc.Refused, match="frozen"):
+        session.run(plan)
+    assert hypervisor.log() == ()
+
+
+def test_a_look_limited_by_tags(session, make_service, hypervisor):
+    two = session.load(make_service(TWO + "    tags = front\n"))
+    hypervisor.set("web2", phase="running")
+    (status,) = session.statuses([two], limits=Limits(tags=("front",)))
+    assert status.avail is vmsvc.Status.UP
+    assert session.status(two).avail is vmsvc.Status.WARN

@@ -161,6 +161,7 @@ def _consent(call: Call) -> Consent:
     arguments = call.arguments
     return Consent(
         drp=arguments.drp,
+        despite_frozen=arguments.despite_frozen,
         kill=arguments.kill,
         despite_unknown=arguments.despite_unknown,
         force=arguments.force,

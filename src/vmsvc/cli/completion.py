@@ -85,6 +85,24 @@ def rids(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     return sorted({item.rid for service in _named(parsed_args) for item in service.resources})
 
 
+def tags(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The tags of the services that are named.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    return sorted({tag for service in _named(parsed_args) for item in service.resources for tag in item.tags})
+
+
+def subsets(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The subsets of the services that are named.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    return sorted({item.subset for service in _named(parsed_args) for item in service.resources} - {""})
+
+
 def keys(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The keys of the service that is named.
 

@@ -124,12 +124,14 @@ def _looking(commands: _Commands) -> None:
         examples=("vmsvc status", "vmsvc status web 'db*'", "vmsvc status --format json web"),
     )
     _names(status, required=False)
+    _limits(status)
     printing = commands.add(
         "print", "looking:print_status", "print the status of services in full", examples=("vmsvc print status web",)
     )
     # Not a sub-command of its own: there is only one thing to print.
     printing.add_argument("what", choices=("status",), help="the one thing to print")
     _names(printing, required=False)
+    _limits(printing)
     listing = commands.add("ls", "looking:ls", "list the services of this node")
     listing.add_argument("-l", "--long", action="store_true", help="with their types, nodes and files")
     show = commands.add(
@@ -184,6 +186,23 @@ def _acting(commands: _Commands) -> None:
     _names(plan, required=True)
     _limits(plan)
     _consents(plan, "restart")
+    for verb, text, about in (
+        ("freeze", "let nothing start services", "What runs goes on and may be stopped. Reboots change nothing."),
+        ("thaw", "let services that are frozen start again", "It starts nothing by itself."),
+    ):
+        command = commands.add(
+            verb,
+            f"freezing:{verb}",
+            text,
+            about=about,
+            examples=(f"vmsvc {verb} web", f"vmsvc {verb} 'web*' --dry-run"),
+        )
+        _names(command, required=True)
+        if verb == "freeze":
+            command.add_argument(
+                "--reason", default="", metavar="TEXT", help="why, for those who find the services frozen"
+            )
+        command.add_argument("--dry-run", action="store_true", help="show what would change, and do nothing")
     for topic, text in (
         ("push", "put configuration, status and guest facts into the node's own store"),
         ("diskupdate", "put the disks of the guests into the node's own store"),
@@ -202,6 +221,22 @@ def _limits(command: Parser) -> None:
         help="only these resources; a kind, such as container, means all of it (repeatable)",
     )
     completed(rid, "rids")
+    tags = command.add_argument(
+        "--tags",
+        action="append",
+        default=[],
+        metavar="TAG[,TAG…]",
+        help="only resources with one of these tags; TAG+TAG means both (repeatable)",
+    )
+    completed(tags, "tags")
+    subset = command.add_argument(
+        "--subset",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME…]",
+        help="only resources of these subsets (repeatable)",
+    )
+    completed(subset, "subsets")
 
 
 def _reserving(commands: _Commands) -> None:
@@ -224,6 +259,7 @@ def _reserving(commands: _Commands) -> None:
         examples=("vmsvc pr status web",),
     )
     _names(status, required=False)
+    _limits(status)
     for action, text, about in (
         ("start", "reserve the disks of services", "All disks of a resource, or none. Nothing else is started."),
         ("stop", "release the disks of services", "Only what is this node's. Refused while a guest may use them."),
@@ -235,10 +271,10 @@ def _reserving(commands: _Commands) -> None:
             about=about,
             examples=(f"vmsvc pr {action} web", f"vmsvc pr {action} web --dry-run"),
             action=action,
-            rid=[],
             reserved=True,
         )
         _names(command, required=True)
+        _limits(command)
         _consents(command, action)
         command.set_defaults(kill=False)
         _running(command)
@@ -254,8 +290,9 @@ def _running(command: Parser) -> None:
 
 def _consents(command: Parser, action: str) -> None:
     """What an operator may agree to."""
-    command.set_defaults(drp=False, kill=False, force=[])
+    command.set_defaults(drp=False, despite_frozen=False, kill=False, force=[])
     if action != "stop":
+        command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         command.add_argument(
             "--force",
             action="append",

@@ -18,6 +18,8 @@ _ACTIONS = {
     "start": "start",
     "stop": "stop",
     "restart": "restart",
+    "freeze": "freeze",
+    "thaw": "thaw",
     "prstatus": "pr status",
     "prstart": "pr start",
     "prstop": "pr stop",
@@ -45,9 +47,10 @@ _OPTIONS = {
     "force": ("start", "restart", "prstart"),
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
-    "dry-run": _ACTING,
+    "despite-frozen": ("start", "restart"),
+    "dry-run": (*_ACTING, "freeze", "thaw"),
     "parallel": _ACTING,
-    "rid": _ACTING,
+    **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status")),
 }
 
 
@@ -73,6 +76,7 @@ class Legacy(Parser):
         self.add_argument("--format", choices=("text", "json"), help="print text (default) or JSON")
         self.add_argument("--color", choices=("auto", "always", "never"), help="colours")
         self.add_argument("--drp", action="store_true", help="this is the disaster, or its rehearsal")
+        self.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         self.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
         self.add_argument(
             "--despite-unknown",
@@ -82,6 +86,10 @@ class Legacy(Parser):
         )
         self.add_argument(
             "--rid", action="append", metavar="RID[,RID…]", help="only these resources, or kinds of them (repeatable)"
+        )
+        self.add_argument("--tags", action="append", metavar="TAG[,TAG…]", help="only resources with one of these tags")
+        self.add_argument(
+            "--subsets", "--subset", action="append", metavar="NAME[,NAME…]", help="only resources of these subsets"
         )
         self.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
         self.add_argument("--parallel", metavar="N", help="act on so many services at once (default: 10)")
@@ -120,12 +128,15 @@ class Legacy(Parser):
         words += [f"--format={asked.format}"] if asked.format else []
         words += [f"--color={asked.color}"] if asked.color else []
         words += [
-            f"--{flag}" for flag in ("verbose", "drp", "kill", "dry-run") if getattr(asked, flag.replace("-", "_"))
+            f"--{flag}"
+            for flag in ("verbose", "drp", "despite-frozen", "kill", "dry-run")
+            if getattr(asked, flag.replace("-", "_"))
         ]
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []
         words += [f"--despite-unknown={rid}" for rid in asked.despite_unknown or ()]
         words += [f"--force={holder}" for holder in asked.force or ()]
-        words += [f"--rid={rid}" for rid in asked.rid or ()]
+        for option, written in (("rid", asked.rid), ("tags", asked.tags), ("subset", asked.subsets)):
+            words += [f"--{option}={word}" for word in written or ()]
         if action not in _NONE:
             words += ["--", *_names(asked)]
         if action == "set":

@@ -120,7 +120,12 @@ def limits(arguments: argparse.Namespace) -> Limits:
     Args:
         arguments: The command's parsed words.
     """
-    return Limits(rids=_listed(arguments.rid), reserved=getattr(arguments, "reserved", False))
+    return Limits(
+        rids=_listed(arguments.rid),
+        tags=_listed(arguments.tags),
+        subsets=_listed(arguments.subset),
+        reserved=getattr(arguments, "reserved", False),
+    )
 
 
 def _listed(written: Iterable[str]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def _oddities(instance: Instance) -> Iterator[Line]:
         yield (GAP, (item.resource.rid, ""), GAP, word(item.status), GAP, (_told(item), ""))
         for warning in item.observation.warnings:
             yield (GAP, (item.resource.rid, ""), GAP, ("warning: ", "yellow"), (warning, ""))
-    yield from _notes(instance.notes, GAP)
+    yield from _notes(instance.told, GAP)
 
 
 def _told(item: ResourceStatus) -> str:
@@ -89,7 +89,7 @@ def _resources(instance: Instance, margin: str) -> Iterator[Line]:
         below = margin + ("   " if last else "│  ")
         for severity, text in _log(item):
             yield ((below, "dim"), (f"{severity}: ", "yellow"), (text, ""))
-    yield from _notes(instance.notes, (margin, "dim"))
+    yield from _notes(instance.told, (margin, "dim"))
 
 
 def _notes(notes: Iterable[str], margin: Span) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from attrs import frozen
 
@@ -83,11 +83,18 @@ class Instance:
         node: The node's name.
         resources: The status of each resource, in the order of the service's file.
         notes: What else there is to tell, such as an action that was cut short.
+        freeze: Where the service is frozen on the node: since when and why.
     """
 
     node: str
     resources: tuple[ResourceStatus, ...]
     notes: tuple[str, ...] = ()
+    freeze: str = ""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What there is to tell beside the resources."""
+        return (self.freeze, *self.notes) if self.freeze else self.notes
 
     @property
     def avail(self) -> Status:
@@ -146,7 +153,13 @@ class ServiceStatus:
 
 
 def instance_of(
-    service: Service, node: str, seen: Mapping[str, Observation], *, notes: tuple[str, ...] = ()
+    service: Service,
+    node: str,
+    seen: Mapping[str, Observation],
+    *,
+    notes: tuple[str, ...] = (),
+    freeze: str = "",
+    only: Collection[str] = (),
 ) -> Instance:
     """Put what was seen beside the resources it was seen of.
 
@@ -155,15 +168,21 @@ def instance_of(
         node: The node's name.
         seen: Observations by rid; a resource that nobody looked at is unknown, unless it is disabled.
         notes: What else there is to tell.
+        freeze: Where the service is frozen on the node: since when and why.
+        only: The rids of the resources that the look was limited to; empty for all.
 
     Returns:
         The service's instance on the node.
     """
+    looked_at = [resource for resource in service.resources if not only or resource.rid in only]
 
     def of(resource: Resource) -> Observation:
         if resource.disable:
             return inapplicable("configuration", "disabled")
         return seen.get(resource.rid) or unknown(f"{resource.type or resource.kind} driver", "it gave no answer")
 
-    statuses = tuple(ResourceStatus(resource=resource, observation=of(resource)) for resource in service.resources)
-    return Instance(node=node, resources=statuses, notes=notes)
+    statuses = tuple(ResourceStatus(resource=resource, observation=of(resource)) for resource in looked_at)
+    if len(looked_at) < len(service.resources):
+        names = ", ".join(resource.rid for resource in looked_at)
+        notes = (*notes, f"nothing but {names} was looked at: the status is of that alone")
+    return Instance(node=node, resources=statuses, notes=notes, freeze=freeze)

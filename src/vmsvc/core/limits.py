@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 from vmsvc.core.errors import UsageError
-from vmsvc.core.resource import Reserved
+from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.service import Service
 
 
 @frozen(kw_only=True)
 class Limits:
-    """Which resources are meant. No words at all mean every one.
+    """Which resources are meant: those that satisfy each sort of words that is given. No words at all mean every one.
 
     Attributes:
-        rids: Rids, or kinds for all resources of a kind: ``container#1``, ``container``.
+        rids: Rids, or kinds for all resources of a kind: ``container#1``, ``container``. One of them must fit.
+        tags: Tags, or several joined by ``+`` that must all be there: ``web+front``. One of them must fit.
+        subsets: Names of subsets. One of them must fit.
         reserved: Whether only disks that are to be reserved are meant.
     """
 
     rids: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
     reserved: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return bool(self.rids or self.tags or self.subsets or self.reserved)
 
     def rids_of(self, service: Service) -> frozenset[str]:
         """The rids of the resources that are meant.
@@ -31,19 +41,63 @@ class Limits:
             Their rids; empty where nothing is limited, which means all.
 
         Raises:
-            UsageError: A word means no resource of the service: a slip of the pen must not look like work done.
+            UsageError: A word means no resource of the service, or no resource satisfies all of them: a slip of the pen
+                must not look like work done.
         """
-        found: set[str] = set()
-        for word in self.rids:
-            of_word = {resource.rid for resource in service.resources if word in (resource.rid, resource.kind)}
-            found |= of_word or {service.resource(word).rid}
-        if not self.reserved:
-            return frozenset(found)
-        disks = {each.rid for each in service.resources if isinstance(each, Reserved) and each.scsireserv}
-        if not disks:
+        if not self:
+            return frozenset()
+        found = {resource.rid for resource in service.resources}
+        for sort, words in (("rid", self.rids), ("tag", self.tags), ("subset", self.subsets)):
+            if words:
+                found &= {rid for word in words for rid in _meant(sort, word, service)}
+        if self.reserved:
+            found &= _reserved(service)
+        if not found:
             raise UsageError(
-                f"{service.name} reserves no disks",
-                code="usage.no-disks",
-                hint="`scsireserv = true` in its [vmdg] or [disk#…] section has them reserved",
+                f"no resource of {service.name} is all of this: {self}",
+                code="usage.no-such-resource",
+                hint="each of --rid, --tags and --subset narrows what the others leave",
             )
-        return frozenset(disks & found if found else disks)
+        return frozenset(found)
+
+    def __str__(self) -> str:
+        """Read as on the command line: ``--rid container --tags front``."""
+        sorts = (("--rid", self.rids), ("--tags", self.tags), ("--subset", self.subsets))
+        written = [f"{option} {','.join(words)}" for option, words in sorts if words]
+        return " ".join([*written, "reserved disks"] if self.reserved else written)
+
+
+def _reserved(service: Service) -> set[str]:
+    disks = {each.rid for each in service.resources if isinstance(each, Reserved) and each.scsireserv}
+    if not disks:
+        raise UsageError(
+            f"{service.name} reserves no disks",
+            code="usage.no-disks",
+            hint="`scsireserv = true` in its [vmdg] or [disk#…] section has them reserved",
+        )
+    return disks
+
+
+def _meant(sort: str, word: str, service: Service) -> set[str]:
+    """The rids of the resources that one word means; at least one."""
+    if found := {resource.rid for resource in service.resources if _fits(sort, word, resource)}:
+        return found
+    if sort == "rid":
+        return {service.resource(word).rid}  # which tells what there is
+    known = {name for resource in service.resources for name in _names(sort, resource)}
+    raise UsageError(
+        f"{service.name} has no resource of {sort} {word}",
+        code="usage.no-such-resource",
+        hint=f"its {sort}s: {', '.join(sorted(known)) or 'none'}",
+    )
+
+
+def _fits(sort: str, word: str, resource: Resource) -> bool:
+    wanted = word.split("+") if sort == "tag" else [word]
+    return set(wanted) <= set(_names(sort, resource))
+
+
+def _names(sort: str, resource: Resource) -> Iterable[str]:
+    if sort == "rid":
+        return (resource.rid, resource.kind)
+    return resource.tags if sort == "tag" else filter(None, [resource.subset])

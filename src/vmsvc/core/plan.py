@@ -14,7 +14,7 @@ from attrs.validators import instance_of
 
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Severity, Undetermined, UsageError
 from vmsvc.core.node import Node
-from vmsvc.core.resource import KINDS, Reserved, Resource, Vmdg
+from vmsvc.core.resource import KINDS, NO_ACTION, Reserved, Resource, Vmdg
 from vmsvc.core.rules import Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
@@ -125,6 +125,7 @@ def plan(
     consent: Consent | None = None,
     *,
     only: Collection[str] = (),
+    freeze: str = "",
 ) -> Plan:
     """Decide what an action would do.
 
@@ -135,6 +136,7 @@ def plan(
         seen: What was seen of each resource, by rid; a missing one is unknown.
         consent: What the operator has agreed to.
         only: The rids of the resources to limit the action to; empty for all.
+        freeze: Of a service that is frozen: since when and why. It is not started then.
 
     Returns:
         The plan, with its refusals if it may not run.
@@ -150,7 +152,7 @@ def plan(
     resources = [resource for resource in _ordered(service) if not only or resource.rid in only]
     draft.rules_of_any_action()
     if action in ("start", "restart"):
-        draft.rules_of_start()
+        draft.rules_of_start(freeze)
     if action in ("stop", "restart"):
         for resource in reversed(resources):
             # A restart gives up no disk: another node might take it.
@@ -210,13 +212,13 @@ def _reserves_for(disks: Resource, user: Resource) -> bool:
 
 
 def _ordered(service: Service) -> list[Resource]:
-    """The resources in the order of a start: by kind, then by number."""
+    """The resources in the order of a start: by kind, then by subset, then by number."""
     order = list(KINDS)
 
-    def rank(resource: Resource) -> tuple[int, list[tuple[int, int, str]]]:
+    def rank(resource: Resource) -> tuple[int, str, list[tuple[int, int, str]]]:
         parts = re.findall(r"\d+|\D+", resource.rid)
         natural = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-        return order.index(resource.kind), natural
+        return order.index(resource.kind), resource.subset, natural
 
     return sorted(service.resources, key=rank)
 
@@ -288,8 +290,14 @@ class _Draft:
                 return f"the file calls it {listed}: set VMSVC_NODENAME={listed}, or write {name} in the file"
         return f"act on {' or '.join(service.nodes) or 'a node of the list'}, or add this node to nodes"
 
-    def rules_of_start(self) -> None:
+    def rules_of_start(self, freeze: str) -> None:
         service, node = self._service, self._node
+        if freeze and not self._consent.despite_frozen:
+            self._refuse(
+                "refused.frozen",
+                f"{service.name} is {freeze}",
+                hint=f"`vmsvc thaw {service.name}` lets it start; for this once, say so: --despite-frozen",
+            )
         if service.place_of(node) == "drpnodes" and not self._consent.drp:
             self._refuse(
                 "refused.drp",
@@ -357,6 +365,8 @@ class _Draft:
         """The ruling on a verb; ``None`` for a resource to which it cannot be done, whatever is seen of it."""
         if resource.disable:
             self._keep(resource, "disabled")
+        elif NO_ACTION in resource.tags:
+            self._keep(resource, f"tagged {NO_ACTION}")
         elif self._service.is_inside_guest(resource) or not resource.budgets_s:
             self._keep(resource, "nothing to do here" if seen is None else f"{seen.status}: {seen.evidence.detail}")
         elif verb not in resource.budgets_s:

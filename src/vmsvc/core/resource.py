@@ -36,6 +36,8 @@ from vmsvc.core.verb import Verb
 #: How long a look at one technology may take, in seconds; status answers well within ten.
 OBSERVE_BUDGET_S = 5.0
 _LONGEST_CHECK_S = 8.0
+#: The tag of resources that no action touches.
+NO_ACTION = "noaction"
 
 
 def _check_seconds(raw: Raw) -> float:
@@ -70,6 +72,18 @@ class Resource:
         boolean, default=False, help="Count in the overall status only; its failure does not fail an action."
     )
     disable: bool = option(boolean, default=False, help="Leave the resource out of every action; its status is n/a.")
+    tags: tuple[str, ...] = option(
+        words,
+        default=(),
+        help=f"Words by which `--tags` finds the resource. `{NO_ACTION}` is one with a meaning: no action touches it, "
+        "and its status still counts.",
+    )
+    subset: str = option(
+        line,
+        default="",
+        help="A group within the resources of one kind, for `--subset`. Groups start in the order of their names, "
+        "after what is in none.",
+    )
     comment: str = option(text, default="", help="Free text.")
 
     @property

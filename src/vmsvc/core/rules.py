@@ -38,11 +38,13 @@ class Consent:
     Attributes:
         drp: Start on a node of ``drpnodes``.
         despite_unknown: Resources, by rid, to act on although their status is unknown.
+        despite_frozen: Start a service although it is frozen.
         kill: Stop guests by force at once, without asking them first.
         force: Holders of disks, each a node's name or a key (``0x1a2b``), to take the disks from.
     """
 
     drp: bool = False
+    despite_frozen: bool = False
     despite_unknown: frozenset[str] = field(default=frozenset(), converter=frozenset)
     kill: bool = False
     force: frozenset[str] = field(default=frozenset(), converter=frozenset)

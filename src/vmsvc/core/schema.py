@@ -13,6 +13,7 @@ from attrs import asdict
 
 from vmsvc.core.contract import FoundGuest, GuestDisk
 from vmsvc.core.errors import ExitCode, Problem, Severity
+from vmsvc.core.freezer import Freeze
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import options_of
@@ -91,7 +92,8 @@ def _instance(item: Instance) -> Data:
         "node": item.node,
         "avail": item.avail.value,
         "overall": item.overall.value,
-        "notes": list(item.notes),
+        "frozen": bool(item.freeze),
+        "notes": list(item.told),
         "resources": [_resource_status(resource) for resource in item.resources],
     }
 
@@ -184,6 +186,33 @@ def action_result(
         "status": None if status is None else service_status(status),
         "errors": [problem(item) for item in told if item.severity is Severity.ERROR],
         "notes": [problem(item) for item in told if item.severity is not Severity.ERROR],
+    }
+
+
+def frozen(rows: Iterable[Data], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.frozen/1``: services that were frozen or thawed.
+
+    Args:
+        rows: A :func:`frozen_service` for each.
+        problems: What kept the command from others.
+    """
+    return document("vmsvc.frozen/1", {"services": list(rows), "errors": [problem(item) for item in problems]})
+
+
+def frozen_service(name: str, found: Freeze | None, *, changed: bool) -> Data:
+    """Whether a service is frozen.
+
+    Args:
+        name: The service's name.
+        found: Since when and why; ``None`` where it is not frozen.
+        changed: Whether the command has changed that, or would.
+    """
+    return {
+        "service": name,
+        "frozen": found is not None,
+        "changed": changed,
+        "since": None if found is None or not found.at else found.at,
+        "reason": "" if found is None else found.reason,
     }
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
-from tests.support import resource, seen, service
+from tests.support import guest, resource, seen, service
 from vmsvc.core.instance import ServiceStatus, instance_of, over_nodes, projected
 from vmsvc.core.resource import KINDS
 from vmsvc.core.status import Phase, Status
@@ -111,3 +111,19 @@ def test_notes_of_an_instance():
 def test_is_determined(phase, determined):
     found = look((resource("container#1"), phase))
     assert ServiceStatus(service=service(), instances=(found,)).is_determined is determined
+
+
+def test_a_look_at_some_resources_tells_of_these_alone_and_says_so():
+    web = service(guest(1), guest(2), resource("sync#1"))
+    facts = {"container#2": seen(Phase.RUNNING)}
+    instance = instance_of(web, "n1", facts, only={"container#2"})
+    assert [item.resource.rid for item in instance.resources] == ["container#2"]
+    assert (instance.avail, instance.overall) == (Status.UP, Status.UP)
+    assert instance.notes == ("nothing but container#2 was looked at: the status is of that alone",)
+    everything = instance_of(web, "n1", facts, only={resource.rid for resource in web.resources})
+    assert (len(everything.resources), everything.notes) == (3, ())
+
+
+def test_that_it_is_frozen_is_told_first():
+    instance = instance_of(service(), "n1", {}, notes=("a note",), freeze="frozen")
+    assert instance.told == ("frozen", "a note")

@@ -421,3 +421,43 @@ def test_a_node_that_the_file_calls_by_another_name_is_told_so():
         refusal.hint == "the file calls it n1.example.org: set VMSVC_NODENAME=n1.example.org, or write N1 in the file"
     )
     assert "act on n10" in down_plan(nodes=("n10",)).refusals[0].hint
+
+
+FROZEN = "frozen since 2026-01-31 21:03:12: storage is moved"
+
+
+@pytest.mark.parametrize("action", ["start", "restart"])
+@pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.RUNNING])
+def test_what_is_frozen_does_not_start_not_even_by_a_restart(action, phase):
+    made = plan(action, service(guest()), NODE, {"container#1": seen(phase)}, freeze=FROZEN)
+    assert codes(made) == ["refused.frozen"]
+    assert made.refusals[0].message == f"web is {FROZEN}"
+    assert "vmsvc thaw web" in made.refusals[0].hint
+    assert "--despite-frozen" in made.refusals[0].hint
+    assert made.exit_code is ExitCode.REFUSED
+
+
+def test_what_is_frozen_stops_and_starts_when_told_so_in_words():
+    facts = {"container#1": seen(Phase.RUNNING)}
+    assert steps(plan("stop", service(guest()), NODE, facts, freeze=FROZEN)) == ["stop container#1", "kill container#1"]
+    agreed = plan("restart", service(guest()), NODE, facts, Consent(despite_frozen=True), freeze=FROZEN)
+    assert (agreed.refusals, len(agreed.steps)) == ((), 3)
+
+
+def test_subsets_start_in_the_order_of_their_names_after_what_is_in_none_and_stop_the_other_way():
+    web = service(
+        guest(1, subset="late"), guest(2), guest(3, subset="early"), app(1, subset="a"), resource("vmdg", subset="z")
+    )
+    facts = {each.rid: seen(Phase.STOPPED) for each in web.resources}
+    assert steps(plan("start", web, NODE, facts)) == ["start container#2", "start container#3", "start container#1"]
+    facts = {each.rid: seen(Phase.RUNNING) for each in web.resources}
+    stopping = steps(plan("stop", web, NODE, facts, Consent(kill=True)))
+    assert stopping == ["kill container#1", "kill container#3", "kill container#2"]
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart"])
+@pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.RUNNING, Phase.UNKNOWN])
+def test_no_action_touches_what_is_tagged_noaction(action, phase):
+    made = plan_for(action, guest(tags=("front", "noaction")), phase)
+    assert (made.steps, made.refusals) == ((), ())
+    assert [(kept.rid, kept.why) for kept in made.kept] == [("container#1", "tagged noaction")]
