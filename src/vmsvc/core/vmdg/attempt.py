@@ -151,11 +151,16 @@ class Attempt:
         return Result(
             outcome=self.outcome,
             reasons=self.reasons,
-            notes=tuple(Reason(disk=turn.disk.name, text=note) for turn in self.turns for note in turn.notes),
+            notes=tuple(note for turn in self.turns for note in self._notes(turn)),
             evicted=tuple(Evicted(disk=turn.disk.name, keys=turn.evicted) for turn in self.turns if turn.evicted),
             standings=tuple((turn.disk.name, turn.standing) for turn in self.turns),
-            was_held=all(turn.first is not None and laws.holds(turn.first, turn.key) for turn in self.turns),
+            was_held=all(turn.was_held for turn in self.turns if turn.standing is not Standing.EXEMPT),
         )
+
+    def _notes(self, turn: Turn) -> tuple[Reason, ...]:
+        """What is worth telling of a disk, and has not been told as the reason."""
+        told = "".join(reason.text for reason in self.reasons if reason.disk == turn.disk.name)
+        return tuple(Reason(disk=turn.disk.name, text=note) for note in turn.notes if note not in told)
 
     def advanced(self, answers: tuple[Reading | Performed, ...]) -> Attempt:
         """The attempt after its requests have been answered.

@@ -134,7 +134,7 @@ def _holding(turn: Turn, reading: Reading) -> Turn:
         return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
     is_worth_another_look = turn.in_use and turn.has_stumbled
     if turn.has_begun and not is_worth_another_look and laws.is_ours(reading, key, disk, turn.registered):
-        return _with_ghosts(turn, reading) if laws.is_crowded(reading, key, disk) else turn.ended(Standing.HELD)
+        return _with_ghosts(turn, reading) if laws.is_crowded(reading, key, disk) else _held(turn, reading)
     if turn.in_use and not turn.has_begun and laws.is_kept(reading, key, disk):
         return turn.ended(Standing.HELD)
     is_registered = laws.is_complete(reading, key, disk, turn.registered) and turn.has_begun and not turn.has_stumbled
@@ -152,6 +152,13 @@ def _with_ghosts(turn: Turn, reading: Reading) -> Turn:
     if is_worth_it and laws.may_drop_own(reading, turn.key):
         return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(turn.key))
     return turn.noted(words.crowded(reading, turn.key, turn.disk)).ended(Standing.HELD)
+
+
+def _held(turn: Turn, reading: Reading) -> Turn:
+    """The disk is ours; if not through every path, that is told, and status will warn of it."""
+    own, expected = laws.own_count(reading, turn.key), laws.registrations_of(turn.disk, turn.disk.paths)
+    turn = turn if own == expected else turn.noted(f"{own} of {expected} paths registered")
+    return turn.ended(Standing.HELD)
 
 
 def _joining(turn: Turn, reading: Reading) -> Turn:

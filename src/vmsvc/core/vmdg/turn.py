@@ -145,6 +145,11 @@ class Turn:
         return tuple(sorted(self.asked_out - there))
 
     @property
+    def was_held(self) -> bool:
+        """Whether it was held by us at the first look."""
+        return self.first is not None and laws.holds(self.first, self.key)
+
+    @property
     def best_path(self) -> str:
         """A path that is registered, if any is; better one that was alive when it was read last."""
         if self.acting in self.registered or not self.registered:

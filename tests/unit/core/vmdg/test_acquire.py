@@ -230,6 +230,7 @@ def test_a_disk_that_no_path_can_read_leaves_all_of_them_alone():
     assert result.outcome is Outcome.UNDETERMINED
     assert not any("register" in word for word in asked(san))
     assert "DID_NO_CONNECT" in str(result.reasons[0])
+    assert result.notes == ()  # what is the reason is not told twice
 
 
 def test_a_refusal_is_certain_even_if_another_disk_cannot_be_read():
@@ -261,6 +262,7 @@ def test_a_disk_is_taken_through_the_paths_that_live_and_the_dead_ones_are_told(
     assert result.outcome is Outcome.HELD
     assert keys(san) == {"a2": A}
     assert any("/dev/a1d0" in str(note) and "gone" in str(note) for note in result.notes)
+    assert "disk0: 1 of 2 paths registered" in map(str, result.notes)
 
 
 def test_the_acting_path_is_one_that_is_registered():
@@ -729,7 +731,9 @@ def test_only_read_only_disks_ask_for_nothing():
     san = San("a")
     disk = evolve(san.disks("a")[0], readonly=True)
 
-    assert acquire([disk], A).result.outcome is Outcome.HELD
+    result = acquire([disk], A).result
+    assert result.outcome is Outcome.HELD
+    assert result.was_held  # nothing of it is to be rolled back
     assert release([disk], A).result.outcome is Outcome.RELEASED
     assert asked(san) == []
 
@@ -778,3 +782,11 @@ def test_an_attention_with_another_cause_costs_a_start_under_a_running_guest_one
 
     assert take(san, "a", A, in_use=True).outcome is Outcome.HELD
     assert keys(san) == {"a1": A, "a2": A}
+
+
+def test_what_was_held_before_and_what_was_taken_are_told_apart():
+    san = San("a", disks=2)
+    run(san, "a", acquire(san.disks("a")[:1], A))
+
+    assert not take(san, "a", A).was_held
+    assert take(san, "a", A).was_held
