@@ -133,7 +133,7 @@ class TestUnregistering:
 
 class TestReserving:
     @pytest.mark.parametrize("act", [Act.RESERVE, Act.PREEMPT])
-    def test_takes_one_path_and_never_mpathpersist_which_refuses_or_conflicts_with_itself(self, act):
+    def test_takes_one_path_and_never_mpathpersist_which_may_refuse_or_conflict_with_itself(self, act):
         host = host_of()
 
         performed = perform(host, act, victim=B)

@@ -5,7 +5,7 @@ and no more, is what ``mpathpersist`` is used for. All else goes through the pat
 versions before 0.13 (Debian 12 has 0.9.4)
 
 * register some paths only, and exit with 0;
-* refuse ``--preempt-abort`` where the key is in a file;
+* refuse ``--preempt-abort`` where the key stands in the section ``multipaths``;
 * reserve through one path, and conflict with themselves once that path is down;
 * release by removing everybody's keys, and registering others' anew, where the holding path is down;
 * roll back a removal that one path conflicts with: all others are registered again;
