@@ -96,7 +96,7 @@ def make(layout: Layout) -> list[DevicePath]:
         group = PortalGroup(login.group)
         group.create(login.address, [initiator.initiator_name(login.host)])
         for disk in disks:
-            group.show(disk)
+            group.show(disk, group.initiators)
     paths = initiator.log_in(layout.logins, len(disks))
     if layout.debug:
         subprocess.run(["modprobe", "scsi_debug", "dev_size_mb=8"], check=True)

@@ -17,6 +17,7 @@ from lab.scsi.witness import Seen, look
 SYS_BLOCK = Path("/sys/block")
 PATIENCE_S = 30
 WIPING_KEY = 0x77697065
+REGISTRANTS_ONLY = 5  # a type of reservation: all may read, registrants may write (SPC-4, table 65)
 
 
 class ScsiLab:
@@ -83,6 +84,21 @@ class ScsiLab:
             yield
         finally:
             state.write_text("running\n")
+
+    @contextmanager
+    def not_ready(self, disk: int = 0) -> Iterator[None]:
+        """A disk that answers NOT READY to nearly everything, through every path."""
+        self._access(disk, target.UNAVAILABLE)
+        try:
+            yield
+        finally:
+            self._access(disk, target.OPTIMIZED)
+
+    def _access(self, disk: int, state: int) -> None:
+        Disk(disk).access(state)
+        for path in self._table.values():
+            while path.disk == disk and passthrough.test(path.generic).is_attention:
+                pass  # each path is told of the change
 
     @contextmanager
     def gone(self, host: str, path: int, disk: int = 0) -> Iterator[None]:
@@ -186,6 +202,11 @@ def register(generic: str, key: int) -> None:
     while passthrough.test(generic).is_attention:
         pass
     passthrough.reserve_out(generic, passthrough.REGISTER_AND_IGNORE_EXISTING_KEY, new_key=key).check()
+
+
+def reserve(generic: str, key: int) -> None:
+    """Reserve for the registrants only, through a nexus that is registered, without any tool."""
+    passthrough.reserve_out(generic, passthrough.RESERVE, key=key, kind=REGISTRANTS_ONLY).check()
 
 
 def sg_persist(*words: str) -> subprocess.CompletedProcess[str]:

@@ -38,7 +38,7 @@ def serve(hosts: Sequence[str], addresses: Sequence[str], disks: int) -> None:
         group = PortalGroup(tag)
         group.create(address, map(initiator.initiator_name, hosts))
         for number in range(disks):
-            group.show(Disk(number))
+            group.show(Disk(number), group.initiators)
 
 
 def attach(host: str, addresses: Sequence[str], disks: int, *, multipath: bool) -> None:

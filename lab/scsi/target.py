@@ -19,6 +19,7 @@ STORAGE = CONFIG / "core" / "fileio_0"
 IMAGES = Path("/run/scsi-images")
 IQN = "iqn.2003-01.org.linux-iscsi.lab:disks"
 PORT = 3260
+OPTIMIZED, UNAVAILABLE = 0, 3
 # LIO keeps reservations here, and answers NOT READY to a REGISTER that it carries out where the directory is missing.
 STATE = ("/etc/target/pr", "/etc/target/alua", "/var/target/pr", "/var/target/alua")
 
@@ -65,6 +66,10 @@ class Disk:
         """Whether a nexus is an initiator's session (as it should be), or all of an initiator's sessions."""
         _write(self.directory / "attrib/enforce_pr_isids", str(int(do)))
 
+    def access(self, state: int) -> None:
+        """Set the access state of all of its ports (ALUA; SPC-4, 5.15.2): `OPTIMIZED`, say."""
+        _write(self.directory / "alua/default_tg_pt_gp/alua_access_state", str(state))
+
     def remove(self) -> None:
         """Take it away; its image stays. No portal group may show it any more."""
         self.directory.rmdir()
@@ -98,34 +103,37 @@ class PortalGroup:
         """Throw initiators out, and let none in: what they send has no answer any more."""
         _write(self.directory / "enable", "0")
 
-    def show(self, disk: Disk) -> None:
-        """Show a disk to all of its initiators, as the logical unit of the disk's number."""
-        unit = self._unit(disk)
-        unit.mkdir(exist_ok=True)
-        (unit / "port").symlink_to(disk.directory)
-        for rights in (self.directory / "acls").iterdir():
-            self._map(disk, rights)
+    @property
+    def initiators(self) -> list[str]:
+        """Who may log in, by their iSCSI names."""
+        return sorted(rights.name for rights in (self.directory / "acls").iterdir())
+
+    def show(self, disk: Disk, initiators: Iterable[str]) -> None:
+        """Show a disk to initiators that may log in, as the logical unit of the disk's number."""
+        self._unit(disk).mkdir(exist_ok=True)
+        (self._unit(disk) / "port").symlink_to(disk.directory)
+        for initiator in initiators:
+            self._map(disk, initiator)
 
     def allow(self, initiator: str, disk: Disk) -> None:
         """Let one more initiator in, to one disk that is shown already."""
         self._rights(initiator).mkdir(exist_ok=True)
-        if not (self._rights(initiator) / self._unit(disk).name).exists():
-            self._map(disk, self._rights(initiator))
+        if not self._mapped(disk, initiator).exists():
+            self._map(disk, initiator)
 
-    def hide(self, disk: Disk) -> None:
-        """Take a disk away from its initiators; their devices stay, and lead nowhere."""
-        for rights in (self.directory / "acls").iterdir():
-            self._unmap(disk, rights)
+    def hide(self, disk: Disk) -> list[str]:
+        """Take a disk away from its initiators, and return them; their devices stay, and lead nowhere."""
+        initiators = [name for name in self.initiators if self._mapped(disk, name).exists()]
+        for initiator in initiators:
+            (self._mapped(disk, initiator) / "port").unlink()
+            self._mapped(disk, initiator).rmdir()
         (self._unit(disk) / "port").unlink()
         self._unit(disk).rmdir()
-
-    def shows(self, disk: Disk) -> bool:
-        """Whether a disk is shown here."""
-        return self._unit(disk).exists()
+        return initiators
 
     def protect(self, disk: Disk, initiator: str, *, readonly: bool) -> None:
         """Make a disk read-only for one initiator, or writable again."""
-        _write(self._rights(initiator) / f"lun_{disk.number}" / "write_protect", str(int(readonly)))
+        _write(self._mapped(disk, initiator) / "write_protect", str(int(readonly)))
 
     def _unit(self, disk: Disk) -> Path:
         return self.directory / "lun" / f"lun_{disk.number}"
@@ -133,27 +141,23 @@ class PortalGroup:
     def _rights(self, initiator: str) -> Path:
         return self.directory / "acls" / initiator
 
-    def _map(self, disk: Disk, rights: Path) -> None:
-        unit = self._unit(disk)
-        (rights / unit.name).mkdir()
-        (rights / unit.name / "port").symlink_to(unit)
-        _write(rights / unit.name / "write_protect", "0")
+    def _mapped(self, disk: Disk, initiator: str) -> Path:
+        return self._rights(initiator) / f"lun_{disk.number}"
 
-    def _unmap(self, disk: Disk, rights: Path) -> None:
-        mapped = rights / self._unit(disk).name
-        (mapped / "port").unlink()
-        mapped.rmdir()
+    def _map(self, disk: Disk, initiator: str) -> None:
+        mapped = self._mapped(disk, initiator)
+        mapped.mkdir()
+        (mapped / "port").symlink_to(self._unit(disk))
+        _write(mapped / "write_protect", "0")
 
 
 def forget_keys(disk: Disk, groups: Iterable[PortalGroup]) -> None:
     """What a restart does to a target that keeps no keys (without APTPL): same disk, same data, nothing registered."""
-    shown = [group for group in groups if group.shows(disk)]
-    for group in shown:
-        group.hide(disk)
+    shown = [(group, group.hide(disk)) for group in groups]
     disk.remove()
     disk.create()
-    for group in shown:
-        group.show(disk)
+    for group, initiators in shown:
+        group.show(disk, initiators)
 
 
 def _write(attribute: Path, value: str) -> None:

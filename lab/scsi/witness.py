@@ -113,6 +113,23 @@ def can_write(device: str, *, buffered: bool = False) -> bool:
     return True
 
 
+def can_read(device: str) -> bool:
+    """Whether a block can be read through a path; ``False`` is a reservation conflict and nothing else.
+
+    Raises:
+        OSError: It failed for another reason.
+    """
+    descriptor = os.open(device, os.O_RDONLY | os.O_DIRECT)
+    try:
+        return os.preadv(descriptor, [mmap.mmap(-1, BLOCK)], 0) == BLOCK
+    except OSError as error:
+        if error.errno == errno.EBADE:
+            return False
+        raise
+    finally:
+        os.close(descriptor)
+
+
 def _read(generic: str, action: int, attempts: int = 4) -> bytes:
     """The valid bytes of a PERSISTENT RESERVE IN."""
     reply = Reply(0, 0, 0, 0)

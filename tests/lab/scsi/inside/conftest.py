@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from lab.scsi.inside import ScsiLab
 from lab.scsi.mirror import Mirror, is_inside
+from lab.scsi.witness import can_write
+from vmsvc.core.transport import Outcome
+from vmsvc.core.vmdg.attempt import acquire, release
+from vmsvc.core.vmdg.seen import ScsiDisk
+from vmsvc.core.vmdg.sequences import carry_out
+from vmsvc.core.vmdg.survey import survey
+from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
 
 def pytest_configure(config):
@@ -25,3 +35,68 @@ def scsi(whole_lab):
     """The disks, without keys, reservations and unit attentions."""
     whole_lab.wipe()
     return whole_lab
+
+
+class QuickHost:
+    """Runs commands without the helper process, whose forks take long in a kernel that is a process itself."""
+
+    name = "quick"
+
+    def run(self, argv, *, budget_s, environment=None):
+        started = time.monotonic()
+        env = {**os.environ, **(environment or {})}
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=budget_s, check=False)
+        return Outcome(
+            argv=tuple(argv),
+            code=done.returncode,
+            out=done.stdout,
+            err=done.stderr,
+            duration_s=time.monotonic() - started,
+        )
+
+
+@pytest.fixture(scope="session")
+def tool():
+    return SgPersist(QuickHost())
+
+
+KEYS = {"a": 0xA1A1000000000001, "b": 0xB2B2000000000002, "c": 0xC3C3000000000003}
+
+
+class Node:
+    """A hypervisor, and what it does to disks."""
+
+    def __init__(self, scsi, tool, name):
+        self._scsi, self._tool, self.name = scsi, tool, name
+        self.key = KEYS[name]
+
+    def disks(self, *numbers):
+        """Disks, as this node sees them now."""
+        return [
+            ScsiDisk(name=f"disk{each}", wwid=f"naa.{each}", paths=tuple(self._scsi.devices(self.name, each)))
+            for each in numbers
+        ]
+
+    def acquire(self, *disks, over=()):
+        """Take disks (or such as have these numbers), over these keys."""
+        return carry_out(acquire(self._known(disks), self.key, authority=frozenset(over)), self._tool, budget_s=60)
+
+    def release(self, *disks):
+        return carry_out(release(self._known(disks), self.key), self._tool, budget_s=60)
+
+    def look(self, *disks):
+        return carry_out(survey(self._known(disks)), self._tool, budget_s=60)
+
+    def writes(self, number=0):
+        """Where it can write: through each path, directly and through the page cache."""
+        devices = self._scsi.devices(self.name, number)
+        return [can_write(device, buffered=buffered) for device in devices for buffered in (False, True)]
+
+    def _known(self, disks):
+        return [disk for each in disks for disk in ([each] if isinstance(each, ScsiDisk) else self.disks(each))]
+
+
+@pytest.fixture
+def nodes(scsi, tool):
+    """Three nodes with two paths each to every disk."""
+    return [Node(scsi, tool, name) for name in "abc"]
