@@ -16,10 +16,14 @@ from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.vmdg.quirks import NONE, Quirks
 from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.tools.classify import BlockDevice, Circumstances, Node, classify, without_looking
-from vmsvc.core.vmdg.tools.devices import System, find_disks, node_at
+from vmsvc.core.vmdg.tools.devices import DiskFinder, System, node_at
 
 NAA = "naa.60014055ca1ab{:02}00004000800000000"
 ALL = ("0", "1", "2", "3")
+
+
+def find_disks(names, *, host, **more):
+    return DiskFinder(host, **more).find(names)
 
 
 def nothing_to_run():
@@ -182,6 +186,13 @@ class TestRealMachine:
 
         assert find("/dev/sda", quirks=[row])[0].quirks == row
         assert find("/dev/sda")[0].quirks == NONE
+
+    def test_multipathd_is_asked_once_however_often_disks_are_looked_for(self, recorded_system):
+        host = multipathd()
+        finder = DiskFinder(host, system=recorded_system)
+
+        assert all(finder.find(["/dev/dm-0", f"/dev/sd{letter}"])[0].is_managed for letter in "abc")
+        assert len(host.ran) == 1
 
     def test_files_and_urls_cost_no_look_at_devices_and_no_command(self, find, tmp_path):
         file = tmp_path / "disk.img"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -50,38 +51,73 @@ class System:
     number_of: Callable[[str], str | None] = _number_of
 
 
-def find_disks(
-    names: Iterable[str],
-    *,
-    host: Host,
-    scsi_hosts: Sequence[str] = (),
-    quirks: Iterable[Quirks] = KNOWN,
-    system: System | None = None,
-    budget_s: float = 10.0,
-) -> tuple[Disk, ...]:
-    """The disks that names stand for.
+class DiskFinder:
+    """Finds the disks that names stand for; multipathd is asked once, when the first disk with a multipath map comes.
 
     Args:
-        names: Disks as a guest's definition or a service's file names them: paths, links, URLs.
-        host: Where multipathd is asked, once, and only where a disk has a multipath map.
+        host: Where multipathd is asked.
         scsi_hosts: The numbers of the SCSI hosts that belong to this node, or patterns of them, such as ``2`` or
             ``1?``; all where none is given.
         quirks: What arrays do differently.
         system: Where the kernel tells of its devices.
         budget_s: How long looking names up, and asking multipathd, may take each, in seconds.
-
-    Returns:
-        The disks in the order of their names; one that has several names comes once, under the first.
     """
-    system = system or System()
-    deadline = time.monotonic() + budget_s
-    named = [(name, without_looking(name) or _look_up(name, system, deadline)) for name in dict.fromkeys(names)]
-    wanted = {node.device for _, node in named if node.device}
-    devices = _block_devices(wanted, system.sys) if wanted else {}
-    circumstances = Circumstances(scsi_hosts=tuple(scsi_hosts), quirks=tuple(quirks))
-    if any(device.is_map for device in devices.values()):
-        circumstances = evolve(circumstances, is_managed=managed_maps(host, budget_s=budget_s))
-    return classify(named, devices, circumstances)
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        scsi_hosts: Sequence[str] = (),
+        quirks: Iterable[Quirks] = KNOWN,
+        system: System | None = None,
+        budget_s: float = 10.0,
+    ) -> None:
+        self._host = host
+        self._circumstances = Circumstances(scsi_hosts=tuple(scsi_hosts), quirks=tuple(quirks))
+        self._system = system or System()
+        self._budget_s = budget_s
+        self._guard = threading.Lock()
+        self._is_managed: Callable[[str, str], bool] | None = None
+
+    def find(self, names: Iterable[str]) -> tuple[Disk, ...]:
+        """The disks that names stand for. Threads may share it.
+
+        Args:
+            names: Disks as a guest's definition or a service's file names them: paths, links, URLs.
+
+        Returns:
+            The disks in the order of their names; one that has several names comes once, under the first.
+        """
+        deadline = time.monotonic() + self._budget_s
+        named = [
+            (name, without_looking(name) or _look_up(name, self._system, deadline)) for name in dict.fromkeys(names)
+        ]
+        wanted = {node.device for _, node in named if node.device}
+        devices = _block_devices(wanted, self._system.sys) if wanted else {}
+        circumstances = self._circumstances
+        if any(device.is_map for device in devices.values()):
+            circumstances = evolve(circumstances, is_managed=self._managed())
+        return classify(named, devices, circumstances)
+
+    def _managed(self) -> Callable[[str, str], bool]:
+        with self._guard:
+            if self._is_managed is None:
+                self._is_managed = managed_maps(self._host, budget_s=self._budget_s)
+            return self._is_managed
+
+
+def find_disks(
+    names: Iterable[str], *, host: Host, scsi_hosts: Sequence[str] = (), quirks: Iterable[Quirks] = KNOWN
+) -> tuple[Disk, ...]:
+    """The disks that names stand for, where no more are looked for; otherwise see :class:`DiskFinder`.
+
+    Args:
+        names: As of :meth:`DiskFinder.find`.
+        host: As of :class:`DiskFinder`, as are the others.
+        scsi_hosts: The SCSI hosts of this node.
+        quirks: What arrays do differently.
+    """
+    return DiskFinder(host, scsi_hosts=scsi_hosts, quirks=quirks).find(names)
 
 
 def _look_up(name: str, system: System, deadline: float) -> Node:
@@ -114,10 +150,17 @@ def node_at(path: str, system: System) -> Node:
 
 
 def _block_devices(named: Iterable[str], sys: Path) -> dict[str, BlockDevice]:
-    """All SCSI disks, those that are named, and what both are made of and part of."""
+    """The devices that are named, other paths to the same disks, and what all of them are made of and part of."""
     blocks = sys / "class/block"
-    todo = [*named, *(name for name in _entries(blocks) if name.startswith("sd") and not name[-1].isdigit())]
-    devices: dict[str, BlockDevice] = {}
+    devices = _with_relatives(named, blocks, {})
+    wwids = {device.wwid for device in devices.values() if device.is_scsi} - {""}
+    others = [name for name in _entries(blocks) if name.startswith("sd") and name not in devices] if wwids else []
+    same = [name for name in others if _text(blocks / name / "device/wwid") in wwids]
+    return _with_relatives(same, blocks, devices)
+
+
+def _with_relatives(names: Iterable[str], blocks: Path, known: dict[str, BlockDevice]) -> dict[str, BlockDevice]:
+    devices, todo = dict(known), [*names]
     while todo:
         name = todo.pop()
         if name not in devices and (blocks / name).exists():
