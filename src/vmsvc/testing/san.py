@@ -244,6 +244,7 @@ def request_of(operation: Operation) -> Request:
     key, type = operation.key, int(operation.type)
     return {
         Act.REGISTER: Request(Action.REGISTER_AND_IGNORE, action_key=key),
+        Act.CONFIRM: Request(Action.REGISTER, key=key, action_key=key),
         Act.UNREGISTER: Request(Action.REGISTER, key=key),
         Act.RESERVE: Request(Action.RESERVE, key=key, type=type),
         Act.RELEASE: Request(Action.RELEASE, key=key, type=type),

@@ -65,6 +65,14 @@ def test_a_preemption_is_told_to_its_victim_once(san):
     assert read(san, "/dev/a1d0").keys == (B,)
 
 
+def test_confirm_gives_access_to_no_path_that_has_none(san):
+    do(san, Act.REGISTER, "/dev/a1d0")
+    assert do(san, Act.CONFIRM, "/dev/a1d0").answer is Answer.DONE
+    assert do(san, Act.CONFIRM, "/dev/a2d0").answer is Answer.CONFLICT
+    assert do(san, Act.CONFIRM, "/dev/a1d0", B).answer is Answer.CONFLICT
+    assert read(san, "/dev/a1d0").keys == (A,)
+
+
 def test_unregister_takes_only_the_own_key(san):
     do(san, Act.REGISTER, "/dev/a1d0")
     assert do(san, Act.UNREGISTER, "/dev/a1d0", B).answer is Answer.CONFLICT

@@ -132,33 +132,44 @@ def _holding(turn: Turn, reading: Reading) -> Turn:
     disk, key = turn.disk, turn.key
     if laws.is_lost(reading, key, turn.authority):
         return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
-    is_worth_another_look = turn.in_use and turn.has_stumbled
-    if turn.has_begun and not is_worth_another_look and laws.is_ours(reading, key, disk, turn.registered):
-        return _with_ghosts(turn, reading) if laws.is_crowded(reading, key, disk) else _held(turn, reading)
-    if turn.in_use and not turn.has_begun and laws.is_kept(reading, key, disk):
-        return turn.ended(Standing.HELD)
+    if turn.in_use and laws.is_kept(reading, key):
+        return _keeping(turn, reading)
+    if turn.has_begun and laws.is_ours(reading, key, disk, turn.registered):
+        return _held(turn, reading)
     is_registered = laws.is_complete(reading, key, disk, turn.registered) and turn.has_begun and not turn.has_stumbled
     chain = moves.to_take(reading, turn.first or reading, key, turn.authority, is_registered=is_registered)
     return _planned(turn, chain)
 
 
-def _with_ghosts(turn: Turn, reading: Reading) -> Turn:
-    """The disk is ours, and more nexuses bear our key than it has paths.
+def _keeping(turn: Turn, reading: Reading) -> Turn:
+    """The disk is ours, and a guest may be writing to it: only what is missing is registered (I1).
 
-    They are preempted once. If a guest may be writing they stay, since it would be cut off for a moment; if more are
-    left afterwards, the array counts in its own way.
+    Counting registrations does not tell which path has none, since some may be left of connections that have died. So
+    each path is asked, in a way that gives access to nobody; and before one is registered, the disk is read again.
     """
-    is_worth_it = not turn.in_use and not turn.has_purged and turn.rounds < ROUNDS
-    if is_worth_it and laws.may_drop_own(reading, turn.key):
-        return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(turn.key))
-    return turn.noted(words.crowded(reading, turn.key, turn.disk)).ended(Standing.HELD)
+    if turn.missing:
+        return _planned(evolve(turn, missing=()), moves.to_complete(turn.missing))
+    if turn.has_begun and not turn.has_stumbled and laws.is_ours(reading, turn.key, turn.disk, turn.registered):
+        return _held(turn, reading)
+    return _planned(turn, moves.to_confirm(turn.disk))
 
 
 def _held(turn: Turn, reading: Reading) -> Turn:
-    """The disk is ours; if not through every path, that is told, and status will warn of it."""
-    own, expected = laws.own_count(reading, turn.key), laws.registrations_of(turn.disk, turn.disk.paths)
-    turn = turn if own == expected else turn.noted(f"{own} of {expected} paths registered")
-    return turn.ended(Standing.HELD)
+    """The disk is ours. If not through every path, that is told, and status will warn of it.
+
+    If more nexuses bear our key than it has paths, they are preempted, once: if more are left afterwards, the array
+    counts in its own way. If a guest may be writing they stay, since it would be cut off for a moment.
+    """
+    key, disk = turn.key, turn.disk
+    own, expected = laws.own_count(reading, key), laws.registrations_of(disk, disk.paths)
+    if own < expected:
+        return turn.noted(f"{own} of {expected} paths registered").ended(Standing.HELD)
+    if not laws.is_crowded(reading, key, disk):
+        return turn.ended(Standing.HELD)
+    is_worth_it = not turn.in_use and not turn.has_purged and turn.rounds < ROUNDS
+    if is_worth_it and laws.may_drop_own(reading, key):
+        return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(key))
+    return turn.noted(words.crowded(reading, key, disk)).ended(Standing.HELD)
 
 
 def _joining(turn: Turn, reading: Reading) -> Turn:
@@ -207,19 +218,11 @@ def _performed(turn: Turn, performed: Performed) -> Turn:
     path that is not registered conflicts. Anything else that was not done ends the chain.
     """
     operation, is_done = performed.operation, performed.answer is Answer.DONE
-    is_expected = operation.act is Act.UNREGISTER and performed.answer is Answer.CONFLICT
-    if not is_done and not is_expected:
+    if not is_done and (operation.act, performed.answer) not in _EXPECTED:
         turn = turn.noted(_trouble(operation.path, str(operation.act), performed.answer, performed.detail))
     match operation.act:
-        case Act.REGISTER | Act.UNREGISTER:
-            registered = {path for path in turn.registered if path != operation.path}
-            if operation.act is Act.REGISTER and is_done:
-                registered.add(operation.path)
-            # An attention that was not simply overridden may have told that we were preempted: look.
-            has_stumbled = turn.has_stumbled or (
-                turn.in_use and operation.act is Act.REGISTER and performed.answer is Answer.ATTENTION
-            )
-            return evolve(turn, registered=tuple(sorted(registered)), has_stumbled=has_stumbled)
+        case Act.REGISTER | Act.CONFIRM | Act.UNREGISTER:
+            return _with_path(turn, performed)
         case Act.PREEMPT if operation.victim == turn.key:
             turn = evolve(turn, registered=(operation.path,))
         case Act.PREEMPT:
@@ -227,6 +230,23 @@ def _performed(turn: Turn, performed: Performed) -> Turn:
             if not turn.disk.quirks.abort:
                 turn = turn.noted("its make cannot abort: writes of the evicted that are under way may still land")
     return evolve(turn, has_stumbled=turn.has_stumbled or not is_done)
+
+
+#: Answers that are not "done" and are no trouble: a path is not registered.
+_EXPECTED = frozenset({(Act.UNREGISTER, Answer.CONFLICT), (Act.CONFIRM, Answer.CONFLICT)})
+
+
+def _with_path(turn: Turn, performed: Performed) -> Turn:
+    """What is known of a path's registration after a request that was about it."""
+    act, path, answer = performed.operation.act, performed.operation.path, performed.answer
+    registered, missing = set(turn.registered) - {path}, set(turn.missing) - {path}
+    if act is not Act.UNREGISTER and answer is Answer.DONE:
+        registered.add(path)
+    elif act is Act.CONFIRM and answer is Answer.CONFLICT:
+        missing.add(path)
+    # An attention that was not simply overridden may have told that we were preempted: look.
+    has_stumbled = turn.has_stumbled or (turn.in_use and act is Act.REGISTER and answer is Answer.ATTENTION)
+    return evolve(turn, registered=tuple(sorted(registered)), missing=tuple(sorted(missing)), has_stumbled=has_stumbled)
 
 
 def _trouble(path: str, what: str, answer: Answer, detail: str) -> str:

@@ -207,17 +207,16 @@ def may_repeat(operation: Operation | None, answer: Answer, *, in_use: bool) -> 
     return answer in AGAIN and not (in_use and is_registration and answer is Answer.ATTENTION)
 
 
-def is_kept(reading: Reading, key: int, disk: ScsiDisk) -> bool:
-    """I1: whether a disk that our guest may be writing to is left alone: it is ours, and each path has a registration.
+def is_kept(reading: Reading, key: int) -> bool:
+    """I1: whether a disk under a running guest is ours alone: then only paths that are missing are registered.
 
-    To register once more would repair nothing, and would race with whoever is taking the disk from us just now.
+    To register the others once more would repair nothing, and would race with whoever is taking the disk just now.
 
     Args:
         reading: What the disk showed.
         key: Our key.
-        disk: The disk.
     """
-    return is_won(reading, key) and is_alone(reading, key) and is_complete(reading, key, disk, disk.paths)
+    return is_won(reading, key) and is_alone(reading, key)
 
 
 def may_join(reading: Reading, key: int, source: int) -> bool:

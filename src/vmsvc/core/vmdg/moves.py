@@ -38,12 +38,14 @@ class Move:
         through: Through which paths.
         victims: Of a preemption, the keys that are removed, one operation each.
         type: The type of reservation.
+        paths: The paths, where only some are meant; ``through`` is not used then.
     """
 
     act: Act
     through: Through = Through.ONE
     victims: tuple[int, ...] = ()
     type: ReservationType = OURS
+    paths: tuple[str, ...] = ()
 
     def operations(self, disk: ScsiDisk, acting: str, key: int) -> tuple[Operation, ...]:
         """The operations it is made of.
@@ -60,6 +62,8 @@ class Move:
         )
 
     def _paths(self, disk: ScsiDisk, acting: str) -> tuple[str, ...]:
+        if self.paths:
+            return self.paths
         if disk.is_managed:  # multipathd finds the paths itself; "others" are then registered by doing all once more
             return () if self.act is Act.UNREGISTER and self.through is Through.OTHERS else (disk.map,)
         if self.through is Through.ALL:
@@ -111,6 +115,24 @@ def to_be_rid_of_ghosts(key: int) -> tuple[Move, ...]:
         key: Our key; it holds the reservation.
     """
     return (_preempt(key), _REGISTER_OTHERS)
+
+
+def to_confirm(disk: ScsiDisk) -> tuple[Move, ...]:
+    """How to find out which paths are registered, without giving access to any that is not.
+
+    Args:
+        disk: The disk; it is ours.
+    """
+    return (Move(act=Act.CONFIRM, paths=disk.paths),)
+
+
+def to_complete(missing: tuple[str, ...]) -> tuple[Move, ...]:
+    """How to register the paths of a disk of ours that are not.
+
+    Args:
+        missing: The paths.
+    """
+    return (Move(act=Act.REGISTER, paths=missing),)
 
 
 def to_join() -> tuple[Move, ...]:

@@ -139,6 +139,8 @@ class Act(str, enum.Enum):
 
     Attributes:
         REGISTER: Register the path's nexus with our key, whatever key it had (REGISTER AND IGNORE EXISTING KEY).
+        CONFIRM: Register the path's nexus with our key if it bears it already (REGISTER with our key, for our key). It
+            changes nothing, and conflicts where the nexus is not registered: the one way to know of a single path.
         UNREGISTER: Remove the path's registration if it bears our key (REGISTER with a service action key of 0).
         RESERVE: Reserve the disk through the path's nexus.
         PREEMPT: Remove every nexus with the victim's key, abort its tasks, and take the reservation if it held it
@@ -147,6 +149,7 @@ class Act(str, enum.Enum):
     """
 
     REGISTER = "register"
+    CONFIRM = "confirm"
     UNREGISTER = "unregister"
     RESERVE = "reserve"
     PREEMPT = "preempt"

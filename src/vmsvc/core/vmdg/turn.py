@@ -97,6 +97,7 @@ class Turn:
         answers: How the paths answered that this look has tried in vain.
         acting: The path that was read last.
         registered: Paths whose registration was answered with "done".
+        missing: Paths that said that they are not registered.
         has_stumbled: Whether a move of this chain was answered with anything else.
         has_begun: Whether an operation has been asked for.
         has_counted: Whether it has shown a generation other than 0.
@@ -122,6 +123,7 @@ class Turn:
     answers: frozenset[Answer] = frozenset()
     acting: str = ""
     registered: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     has_stumbled: bool = False
     has_begun: bool = False
     has_counted: bool = False

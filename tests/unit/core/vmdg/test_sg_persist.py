@@ -187,6 +187,10 @@ class TestPerforming:
         [
             (operation(Act.REGISTER), ["--register-ignore", "--param-sark=0xa1a1000000000001", "--param-aptpl"]),
             (
+                operation(Act.CONFIRM),
+                ["--register", "--param-rk=0xa1a1000000000001", "--param-sark=0xa1a1000000000001", "--param-aptpl"],
+            ),
+            (
                 operation(Act.UNREGISTER),
                 ["--register", "--param-rk=0xa1a1000000000001", "--param-sark=0x0", "--param-aptpl"],
             ),

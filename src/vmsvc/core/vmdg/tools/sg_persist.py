@@ -30,6 +30,8 @@ _READS: dict[str, Callable[[str], parse.Listing]] = {
 }
 _READS_IN_TWO = ("--read-keys", "--read-reservation")
 
+#: Whatever REGISTER is used for says anew whether registrations survive a loss of power.
+_REGISTRATIONS = frozenset({Act.REGISTER, Act.CONFIRM, Act.UNREGISTER})
 #: How many requests a reading in two may take until both have the same generation.
 _PATIENCE = 6
 
@@ -95,7 +97,7 @@ class SgPersist:
             How it was answered; no proof of anything.
         """
         with self._turn(disk):
-            persists = operation.act in {Act.REGISTER, Act.UNREGISTER} and self.keeps_registrations(disk)
+            persists = operation.act in _REGISTRATIONS and self.keeps_registrations(disk)
             asked = self._out(operation, disk, persists=persists)
             calls = 1
             if persists and asked.answer is Answer.INVALID:
@@ -187,6 +189,8 @@ def _arguments(operation: Operation, *, aborts: bool) -> tuple[str, ...]:
     ours, type_ = f"--param-rk={key_text(operation.key)}", f"--prout-type={int(operation.type)}"
     if operation.act is Act.REGISTER:
         return "--register-ignore", f"--param-sark={key_text(operation.key)}"
+    if operation.act is Act.CONFIRM:
+        return "--register", ours, f"--param-sark={key_text(operation.key)}"
     if operation.act is Act.UNREGISTER:
         return "--register", ours, "--param-sark=0x0"
     if operation.act is Act.RESERVE:
