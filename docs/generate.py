@@ -25,6 +25,7 @@ from vmsvc.core.config.schema import TYPE
 from vmsvc.core.options import Option, Value, options_of
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
+from vmsvc.core.triggers import Triggered
 
 REFERENCE = Path(__file__).parent / "reference"
 SCHEMAS = Path(vmsvc.__file__).parent / "schemas"
@@ -37,9 +38,18 @@ def keywords() -> str:
 
 
 def _keyword_lines() -> Iterator[str]:
-    yield from _section("[DEFAULT]", "The service itself.", options_of(Service))
+    around = {option.key for option in options_of(Triggered)}
+    own = [option for option in options_of(Service) if option.key not in around]
+    yield from _section("[DEFAULT]", "The service itself.", own)
     common = {option.key for option in options_of(Resource)}
-    yield from _section("Every other section", "Whatever its kind.", options_of(Resource))
+    shared = [option for option in options_of(Resource) if option.key not in around]
+    yield from _section("Every other section", "Whatever its kind.", shared)
+    yield from _section(
+        "Triggers, in any section",
+        "Commands that run around starts and stops: in `[DEFAULT]` the service's, elsewhere the resource's. "
+        "See [Run commands around starts and stops](../how-to/triggers.md).",
+        options_of(Triggered),
+    )
     for kind, owner in KINDS.items():
         own = [option for option in options_of(owner) if option.key not in common]
         if owner is not Guest:

@@ -18,6 +18,7 @@ from vmsvc.core.plugins import PluginHost
 from vmsvc.core.report import Progress, Report
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
+from vmsvc.core.triggering import TriggerCaller
 from vmsvc.parts import Parts
 
 _log = logging.getLogger(__name__)
@@ -230,6 +231,9 @@ class Acting(Parts):
                 told=told,
                 journal=self._journal(service),
                 hooks=_PluginHooks(self._plugin_host),
+                run_trigger=TriggerCaller(
+                    host=lambda: self._host, service=service.name, action=action, node=self.node.name
+                ),
                 progress=progress,
                 cancelled=cancelled,
             )

@@ -643,3 +643,53 @@ def test_looks_limited_by_rid_tags_and_subset(node):
     assert [item["rid"] for item in late[1]["services"][0]["instances"][0]["resources"]] == ["container#2"]
     assert (none[0], none[1]["services"]) == (2, [])
     assert none[1]["errors"][0]["hint"] == "its tags: front"
+
+
+def test_triggers_are_shown_by_plans_and_dry_runs_and_run_by_actions_alone(node):
+    marks = [node.root / f"mark{number}" for number in range(3)]
+    node.add("web", f"pre_start = touch {marks[0]}", f"post_start = sh -c 'touch {marks[1]}; echo no space; exit 1'",
+             default=("nodes = n1", f"blocking_pre_start = touch {marks[2]}"))  # fmt: skip
+    planned = node.run("plan", "start", "web")
+    dry = node.run("start", "web", "--dry-run")
+    document = node.json("plan", "start", "web")[1]["plans"][0]["steps"]
+    untouched = not any(mark.exists() for mark in marks)
+    started = node.run("start", "web")
+
+    assert planned.stdout == dry.stdout
+    assert f"1. run blocking_pre_start  within 60 s  (touch {marks[2]})" in planned.stdout
+    assert document[1]["trigger"] == {"key": "pre_start", "command": ["touch", str(marks[0])]}
+    assert untouched
+    assert all(mark.exists() for mark in marks)
+    assert started.returncode == 0
+    assert "warning: web: run post_start of container#1 failed: " in started.stderr
+    assert "exit code 1: no space" in started.stderr
+    assert started.stdout.startswith("web: up (run blocking_pre_start, ")
+
+
+def test_a_trigger_that_blocks_fails_the_start(node):
+    node.add("web", "blocking_post_start = sh -c 'echo not ready >&2; exit 7'")
+    code, document = node.json("start", "web")
+    (result,) = document["results"]
+
+    assert (code, result["outcome"], result["status"]["avail"]) == (1, "failed", "down")
+    assert "exit code 7: not ready" in result["errors"][0]["message"]
+    assert result["errors"][0]["hint"].startswith("run it by hand: sh -c ")
+    assert "rolled back: stop container#1: done" in [note["message"] for note in result["notes"]]
+
+
+def test_kill_9_while_a_trigger_runs_is_told_by_status_and_mended_by_a_second_run(node, tmp_path):
+    gate = tmp_path / "gate"
+    node.add("web", f"pre_start = sh -c 'touch {gate}.begun; test -e {gate} || sleep 30'")
+    process = node.begin("start", "web")
+    deadline = time.monotonic() + 20
+    while not Path(f"{gate}.begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    gate.touch()
+    told = node.run("status", "web")
+    again = node.run("start", "web")
+
+    assert "it had begun: run pre_start of container#1" in told.stdout
+    assert (again.returncode, [entry.verb for entry in node.hypervisor.log()]) == (0, ["start"])

@@ -44,7 +44,7 @@ def run(before, failures, vetoed, races=()):
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "web.jsonl")
         try:
-            Executor(driver_of=lambda _: driver, journal=journal, hooks=hooks).run(made)
+            Executor(driver_of=lambda _: driver, journal=journal, hooks=hooks, run_trigger=lambda _: None).run(made)
         except VmsvcError as error:
             return driver, journal.unfinished(), error
         return driver, journal.unfinished(), None

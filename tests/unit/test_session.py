@@ -514,3 +514,33 @@ def test_a_look_limited_by_tags(session, make_service, hypervisor):
     (status,) = session.statuses([two], limits=Limits(tags=("front",)))
     assert status.avail is vmsvc.Status.UP
     assert session.status(two).avail is vmsvc.Status.WARN
+
+
+def test_triggers_run_on_the_node_around_the_guest_and_plans_only_show_them(session, make_service, hypervisor, root):
+    log = root / "log"
+    write = f"sh -c 'echo $VMSVC_TRIGGER $VMSVC_RID $VMSVC_ACTION >> {log}'"
+    text = ONE.replace("lock_timeout", f"pre_start = {write}\n    post_stop = {write}\n    lock_timeout")
+    web = session.load(make_service(text + f"    post_start = {write}\n    pre_stop = {write}\n"))
+    assert web.resources[0].pre_start == ()
+    planned = [str(step) for step in session.plan("start", web).steps]
+    assert planned == ["run pre_start", "start container#1", "run post_start of container#1"]
+    assert not log.exists()
+    session.start(web)
+    session.stop(web)
+    assert log.read_text().splitlines() == [
+        "pre_start start",
+        "post_start container#1 start",
+        "pre_stop container#1 stop",
+        "post_stop stop",
+    ]
+
+
+def test_a_trigger_that_hangs_costs_its_timeout_and_the_start_where_it_blocks(session, make_service, hypervisor):
+    text = ONE + "    blocking_post_start = sleep 60\n"
+    web = session.load(make_service(text.replace("nodes = n1", "nodes = n1\n    trigger_timeout = 300ms")))
+    began = time.monotonic()
+    with pytest.raises(vmsvc.ActionFailed, match=r"at run blocking_post_start of container#1: .* did not end") as error:
+        session.start(web)
+    assert time.monotonic() - began < 20
+    assert error.value.exit_code == 1
+    assert hypervisor.machine("web1").phase == "stopped"

@@ -65,6 +65,13 @@ class Ending:
                 Problem(message=loss, code="warning.not-recorded", severity=Severity.WARNING)
                 for loss in self.report.losses
             ]
+            told += [
+                Problem(
+                    message=f"{result.step} failed: {result.error}", code="warning.trigger", severity=Severity.WARNING
+                )
+                for result in self.report.results
+                if result.step.trigger is not None and result.failure is not None
+            ]
         if self.error is not None:
             told += [
                 evolve(problem, severity=_NEWS.get(problem.code, problem.severity)) for problem in self.error.problems

@@ -159,6 +159,8 @@ def _settings(section: str, owner: Service | Resource) -> Iterator[Line]:
         yield plain(f"type = {owner.type}")
     for option in options_of(type(owner)):
         content = getattr(owner, option.key)
+        if content == option.default and content in ("", ()):
+            continue  # an empty default says nothing
         style = "dim" if not option.required and content == option.default else ""
         yield ((f"{option.key} = {value(content)}", style),)
 

@@ -20,12 +20,14 @@ from vmsvc.core.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.steps import StepTaker
+from vmsvc.core.triggers import Trigger
 from vmsvc.core.verb import Verb
 
 _log = logging.getLogger(__name__)
 
 #: Steps that are not taken, and not missed: there is nothing to do, or the next one does it.
 _LEFT_OUT = (Ruling.NEEDLESS, Ruling.UNHEARD)
+_NOT_LOOKED_AT = unknown("vmsvc", "nobody looked")
 
 
 class StepHooks(Protocol):
@@ -45,7 +47,8 @@ class Executor:
     Args:
         driver_of: Finds the driver of a resource.
         journal: The service's journal.
-        hooks: What is called around each step.
+        hooks: What is called around each step, but not around the operator's own commands.
+        run_trigger: Runs one of the operator's own commands; raises where that fails.
         progress: Told of each step as it begins and ends.
         told: What drivers tell of what they have done beyond what was asked.
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
@@ -54,6 +57,7 @@ class Executor:
     driver_of: DriverFinder
     journal: Journal
     hooks: StepHooks
+    run_trigger: Callable[[Trigger], None]
     progress: Callable[[Progress], None] = field(default=lambda _: None)
     told: Sequence[str] = ()
     cancelled: threading.Event = field(factory=threading.Event)
@@ -81,7 +85,7 @@ class Executor:
             with self._recording(vital=any(planned.verb is Verb.START for planned in plan.steps)):
                 self.journal.begin(plan.action, tuple(str(planned) for planned in plan.steps))
             for step in plan.steps:
-                seen, judgement = self._judge(step, service, plan.consent)
+                seen, judgement = self._turn(step, plan.steps, service, plan.consent, results)
                 if judgement.ruling in _LEFT_OUT:
                     continue
                 if step.verb is Verb.START:
@@ -121,12 +125,33 @@ class Executor:
                 reason = ActionFailed("left as it is: it has no command that stops it", code="action.left")
                 taken.append(StepResult(step=step, failure=reason))
             for undo_step in undoing:
-                seen, judgement = self._judge(undo_step, service, Consent())
+                seen, judgement = self._turn(undo_step, undoing, service, Consent(), taken)
                 if judgement.ruling in _LEFT_OUT:
                     continue
-                if not self._try(undo_step, service, seen, judgement, taken).acted:
+                result = self._try(undo_step, service, seen, judgement, taken)
+                if not result.acted and undo_step.trigger is None:
                     break
         return taken
+
+    def _turn(
+        self, step: Step, among: Sequence[Step], service: Service, consent: Consent, results: Sequence[StepResult]
+    ) -> tuple[Observation, Judgement]:
+        """What is to become of a step when its turn comes, after what has been done so far."""
+        if step.trigger is None:
+            if _is_barred(step, results):
+                return _NOT_LOOKED_AT, Judgement(ruling=Ruling.NEEDLESS, why="what must run before it has failed")
+            return self._judge(step, service, consent)
+        is_due = True
+        if step.rid and step.trigger.is_before:
+            # Where there is nothing left to do to the resource, there is nothing to run before it.
+            later = among[among.index(step) :]
+            _, judgement = self._judge(next(each for each in later if _is_done_to(each, step)), service, consent)
+            is_due = judgement.ruling in (Ruling.DO, Ruling.UNHEARD) and not _is_barred(step, results)
+        elif step.rid:
+            is_due = any(
+                result.acted and result.failure is None and _is_done_to(result.step, step) for result in results
+            )
+        return _NOT_LOOKED_AT, Judgement(ruling=Ruling.DO if is_due else Ruling.NEEDLESS, why=step.why)
 
     def _judge(self, step: Step, service: Service, consent: Consent) -> tuple[Observation, Judgement]:
         """Look again just before a step: the world may have moved on since the plan was made."""
@@ -147,10 +172,14 @@ class Executor:
     def _may_go_on(self, result: StepResult, plan: Plan) -> bool:
         """After a failure: asking did not help and a harder step follows; or a start was optional."""
         step = result.step
+        if self.cancelled.is_set():
+            return False
+        if step.trigger is not None and not step.trigger.is_blocking:
+            return True
         asked = step.verb is Verb.STOP and result.acted  # a veto of asking is no licence to force
         harder_follows = asked and any(later.rid == step.rid and later.only_if_needed for later in plan.steps)
-        is_optional = step.verb is Verb.START and plan.service.resource(step.rid).optional
-        return not self.cancelled.is_set() and (harder_follows or is_optional)
+        is_optional = _starts(step) and bool(step.rid) and plan.service.resource(step.rid).optional
+        return harder_follows or is_optional
 
     def _try(
         self, step: Step, service: Service, seen: Observation, judgement: Judgement, results: list[StepResult]
@@ -163,14 +192,17 @@ class Executor:
         try:
             self._stop_if_cancelled()
             _check(judgement)
-            with self._recording(vital=step.verb is Verb.START):
+            with self._recording(vital=_starts(step)):
                 self.journal.intend(str(step))
             announced = True
             self._tell(Progress(service=service.name, step=step))
             self._announce(step, service)
             self._stop_if_cancelled()
             acted = True
-            taker.take(step, service.resource(step.rid))
+            if step.trigger is not None:
+                self.run_trigger(step.trigger)
+            else:
+                taker.take(step, service.resource(step.rid))
         except VmsvcError as error:
             failure = error
         except KeyboardInterrupt:
@@ -186,7 +218,8 @@ class Executor:
         if announced:
             with self._recording():
                 self.journal.done(str(step), result.error)
-            self.hooks.after_step(step, service, result.error)
+            if step.trigger is None:
+                self.hooks.after_step(step, service, result.error)
             self._tell(Progress(service=service.name, step=step, error=result.error, duration_s=result.duration_s))
         return result
 
@@ -217,12 +250,38 @@ class Executor:
 
     def _announce(self, step: Step, service: Service) -> None:
         """Let plugins veto the step; but nobody can veto the way back."""
+        if step.trigger is not None:  # the operator's own command is no affair of plugins
+            return
         try:
             self.hooks.before_step(step, service)
         except Exception as error:
             if not step.takes_back:
                 raise ActionFailed(f"a plugin vetoed it: {error}", code="action.vetoed") from error
             _log.warning("a plugin objects to %s of %s, which takes back a start: %s", step, service.name, error)
+
+
+def _starts(step: Step) -> bool:
+    """Whether a step starts something, or runs a command around a start."""
+    return (step.verb if step.trigger is None else step.trigger.verb) is Verb.START
+
+
+def _is_done_to(step: Step, runs: Step) -> bool:
+    """Whether a step is what a resource's trigger runs around."""
+    return step.trigger is None and step.rid == runs.rid and _starts(step) == _starts(runs)
+
+
+def _is_barred(step: Step, results: Sequence[StepResult]) -> bool:
+    """Whether a command has failed that must not fail before a step."""
+    return any(
+        result.failure is not None
+        and result.step.trigger is not None
+        and result.step.trigger.is_blocking
+        and result.step.trigger.is_before
+        and result.step.rid == step.rid
+        and _starts(result.step) == _starts(step)
+        and not step.takes_back
+        for result in results
+    )
 
 
 def _check(judgement: Judgement) -> None:

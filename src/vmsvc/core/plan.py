@@ -7,17 +7,20 @@ The rules of safety that need no host are here too: a plan that may not run carr
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping
 
 from attrs import evolve, field, frozen
 from attrs.validators import instance_of
 
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Severity, Undetermined, UsageError
+from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
-from vmsvc.core.resource import KINDS, NO_ACTION, Reserved, Resource, Vmdg
+from vmsvc.core.resource import KINDS, NO_ACTION, Reserved, Resource
 from vmsvc.core.rules import Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
+from vmsvc.core.triggers import Trigger, Triggered
 from vmsvc.core.verb import Verb
 
 #: What can be done to a service.
@@ -29,10 +32,11 @@ class Step:
     """One thing to do to one resource.
 
     Attributes:
-        rid: The resource's id.
+        rid: The resource's id; empty where a trigger of the service itself runs.
         verb: What is done to it.
         budget_s: How long it may take until the resource is where it should be, in seconds.
         why: What was seen that makes it necessary.
+        trigger: What a step runs whose verb is ``RUN``.
         needs: Where other resources have to be when its turn comes.
         only_if_needed: Whether the step is there for the case that the one before does not do the job.
         takes_back: Whether it takes back what an action that failed had started.
@@ -42,13 +46,14 @@ class Step:
     verb: Verb = field(validator=instance_of(Verb))
     budget_s: float
     why: str = ""
+    trigger: Trigger | None = None
     needs: tuple[Need, ...] = ()
     only_if_needed: bool = False
     takes_back: bool = False
 
     def __str__(self) -> str:
-        """Read as ``stop container#1``."""
-        return f"{self.verb} {self.rid}"
+        """Read as ``stop container#1``, or ``run pre_stop of container#1``."""
+        return f"{self.verb} {self.trigger or self.rid}"
 
 
 @frozen(kw_only=True)
@@ -153,15 +158,20 @@ def plan(
     draft.rules_of_any_action()
     if action in ("start", "restart"):
         draft.rules_of_start(freeze)
+    is_whole = not only  # what runs around the service's own start does not run around that of one of its parts
     if action in ("stop", "restart"):
         for resource in reversed(resources):
             # A restart gives up no disk: another node might take it.
             if action == "stop" or not isinstance(resource, Reserved):
                 draft.stop(resource, seen.get(resource.rid))
+        if is_whole:
+            draft.steps = _around(service, Verb.STOP, draft.steps)
     if action in ("start", "restart"):
         stopped = {step.rid for step in draft.steps}
+        stops, draft.steps = draft.steps, []
         for resource in resources:
             draft.start(resource, seen.get(resource.rid), will_be_down=resource.rid in stopped)
+        draft.steps = stops + (_around(service, Verb.START, draft.steps) if is_whole else draft.steps)
     return draft.plan(action)
 
 
@@ -178,37 +188,7 @@ def undo(step: Step, service: Service) -> tuple[Step, ...]:
     why = f"it was started by the action that failed: {step}"
     resource = service.resource(step.rid)
     stopping = _stopping(resource, kill_only=False, why=why, needs=needs_of(Verb.STOP, resource, service))
-    return tuple(evolve(undoing, takes_back=True) for undoing in stopping)
-
-
-def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ...]:
-    """Where other resources have to be for a verb: nothing runs without its disks, and no disk is given up under it.
-
-    That a resource is optional changes nothing here: a guest on disks that somebody else may write to is never wanted.
-
-    Args:
-        verb: The verb.
-        resource: The resource to which it is done.
-        service: Its service.
-    """
-    if verb is Verb.START and not isinstance(resource, Reserved):
-        return tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _reserves_for(disks, resource))
-    if verb is not Verb.START and isinstance(resource, Reserved):
-        return tuple(
-            Need(rid=user.rid, up=False)
-            for user in service.resources
-            if _reserves_for(resource, user) and not service.is_inside_guest(user)
-        )
-    return ()
-
-
-def _reserves_for(disks: Resource, user: Resource) -> bool:
-    """Whether a resource reserves disks that another one writes to, as far as a service's file tells."""
-    if not isinstance(disks, Reserved) or not disks.scsireserv or disks.disable or isinstance(user, Reserved):
-        return False
-    if isinstance(disks, Vmdg):
-        return user.rid == disks.container_id
-    return bool(user.budgets_s)
+    return tuple(evolve(undoing, takes_back=True) for undoing in _around(resource, Verb.STOP, stopping, step.rid))
 
 
 def _ordered(service: Service) -> list[Resource]:
@@ -221,6 +201,18 @@ def _ordered(service: Service) -> list[Resource]:
         return order.index(resource.kind), resource.subset, natural
 
     return sorted(service.resources, key=rank)
+
+
+def _around(owner: Triggered, verb: Verb, steps: list[Step], rid: str = "") -> list[Step]:
+    """Steps with what runs before and after them. Where there are none, nothing runs."""
+
+    def runs(*, before: bool) -> list[Step]:
+        return [
+            Step(rid=rid, verb=Verb.RUN, budget_s=each.budget_s, why=shlex.join(each.command), trigger=each)
+            for each in owner.triggers(verb, before=before, rid=rid)
+        ]
+
+    return [*runs(before=True), *steps, *runs(before=False)] if steps else []
 
 
 def _stopping(resource: Resource, *, kill_only: bool, why: str, needs: tuple[Need, ...]) -> list[Step]:
@@ -323,9 +315,8 @@ class _Draft:
         if judgement.ruling is Ruling.DO:
             budget_s = resource.budgets_s[Verb.START]
             needs = needs_of(Verb.START, resource, self._service)
-            self.steps.append(
-                Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
-            )
+            step = Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
+            self.steps += _around(resource, Verb.START, [step], resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why)
         elif resource.optional:
@@ -347,7 +338,8 @@ class _Draft:
                 )
             needs = needs_of(Verb.STOP, resource, self._service)
             self._refuse_unmet(resource, needs)
-            self.steps.extend(_stopping(resource, kill_only=kill_only, why=judgement.why, needs=needs))
+            stopping = _stopping(resource, kill_only=kill_only, why=judgement.why, needs=needs)
+            self.steps += _around(resource, Verb.STOP, stopping, resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why)
         else:  # optional or not: a stop that leaves something running must not look like one that did its work

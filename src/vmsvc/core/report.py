@@ -103,8 +103,12 @@ def failure_of(
     at = f" at {step}" if step is not None else ""
     message = f"{plan.action} of {plan.service.name} failed{at}: {cause.message}"
     problems = [evolve(cause, message=message, section=step.rid if step is not None else "")]
-    last_of = {result.step.rid: result for result in taken_back}
+    last_of = {result.step.rid: result for result in taken_back if result.step.trigger is None}
     for result in taken_back:
+        if result.step.trigger is not None:
+            line = f"on the way back: {result.step}: {result.error or 'done'}"
+            problems.append(Problem(message=line, code="action.rolled-back", section=result.step.rid))
+            continue
         # Where asking did not help and force did, the resource is rolled back all the same.
         last = last_of[result.step.rid].failure
         code, words = ("action.rolled-back", "") if last is None else ("action.rollback-failed", "not ")

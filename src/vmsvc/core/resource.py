@@ -31,6 +31,7 @@ from vmsvc.core.options import (
     words,
 )
 from vmsvc.core.status import Phase
+from vmsvc.core.triggers import Triggered
 from vmsvc.core.verb import Verb
 
 #: How long a look at one technology may take, in seconds; status answers well within ten.
@@ -53,7 +54,7 @@ check_seconds: Value[float] = Value(
 
 
 @frozen(kw_only=True)
-class Resource:
+class Resource(Triggered):
     """One part of a service.
 
     Attributes:

@@ -17,7 +17,7 @@ from vmsvc.core.freezer import Freeze
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import options_of
-from vmsvc.core.plan import Plan
+from vmsvc.core.plan import Plan, Step
 from vmsvc.core.plugins import PluginReport
 from vmsvc.core.records import Record
 from vmsvc.core.report import Report
@@ -136,11 +136,18 @@ def plan(item: Plan) -> Data:
         "service": item.service.name,
         "node": item.node,
         "only": sorted(item.only),
-        "steps": [{**asdict(step), "needs": [asdict(need) for need in step.needs]} for step in item.steps],
+        "steps": [_step(step) for step in item.steps],
         "kept": [asdict(kept) for kept in item.kept],
         "refusals": [problem(refusal) for refusal in item.refusals],
         "notes": [problem(note) for note in item.notes],
     }
+
+
+def _step(item: Step) -> Data:
+    trigger = None
+    if item.trigger is not None:
+        trigger = {"key": item.trigger.key, "command": list(item.trigger.command)}
+    return {**asdict(item), "needs": [asdict(need) for need in item.needs], "trigger": trigger}
 
 
 def action(name: str, results: Iterable[Data], problems: Iterable[Problem] = ()) -> Data:
@@ -179,7 +186,13 @@ def action_result(
         "outcome": outcome,
         "exit_code": int(exit_code),
         "steps": [
-            {"rid": result.step.rid, "verb": result.step.verb, "duration_s": result.duration_s, "error": result.error}
+            {
+                "rid": result.step.rid,
+                "verb": result.step.verb,
+                "trigger": result.step.trigger.key if result.step.trigger is not None else "",
+                "duration_s": result.duration_s,
+                "error": result.error,
+            }
             for result in (report.results if report is not None else ())
         ],
         "kept": [asdict(kept) for kept in (report.plan.kept if report is not None else ())],

@@ -10,10 +10,11 @@ from vmsvc.core.errors import Problem, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.options import boolean, choice, line, node_names, option, seconds, text
 from vmsvc.core.resource import App, Guest, Resource
+from vmsvc.core.triggers import Triggered
 
 
 @frozen(kw_only=True)
-class Service:
+class Service(Triggered):
     """What is started and stopped as one.
 
     Attributes:

@@ -15,9 +15,9 @@ from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.inventory import ask
 from vmsvc.core.keyring import Keyring
+from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
-from vmsvc.core.plan import needs_of
 from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg
 from vmsvc.core.rules import judge_need
 from vmsvc.core.service import Service

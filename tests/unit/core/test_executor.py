@@ -35,6 +35,7 @@ class Stage:
             driver_of=lambda _: self.driver,
             journal=self.journal,
             hooks=self.hooks,
+            run_trigger=lambda _: None,
             progress=self.told.append,
             cancelled=self.cancelled,
         )
@@ -217,6 +218,7 @@ def test_an_interrupt_while_a_result_is_told_does_not_make_it_ours(stage, where)
             driver_of=lambda _: it.driver,
             journal=it.journal,
             hooks=it.hooks,
+            run_trigger=lambda _: None,
             progress=lambda said: interrupt() if said.duration_s is not None else None,
         )
     assert it.fails() == ["start of web failed at start container#1: interrupted"]
@@ -499,7 +501,9 @@ def test_a_listener_that_is_gone_fails_nothing(stage, caplog):
     def broken(_):
         raise BrokenPipeError("nobody reads")
 
-    it.executor = Executor(driver_of=lambda _: it.driver, journal=it.journal, hooks=it.hooks, progress=broken)
+    it.executor = Executor(
+        driver_of=lambda _: it.driver, journal=it.journal, hooks=it.hooks, run_trigger=lambda _: None, progress=broken
+    )
     it.run()
     assert set(it.driver.phases.values()) == {UP}
     assert "nobody reads" in caplog.text
@@ -603,6 +607,7 @@ def test_an_interrupt_anywhere_takes_back_what_was_started(stage, where):
             driver_of=lambda _: it.driver,
             journal=it.journal,
             hooks=it.hooks,
+            run_trigger=lambda _: None,
             progress=lambda said: interrupt() if said.duration_s is not None else None,
         )
     elif where == "look":
@@ -611,6 +616,7 @@ def test_an_interrupt_anywhere_takes_back_what_was_started(stage, where):
             driver_of=lambda _: it.driver if next(finder_calls) != 3 else interrupt(),
             journal=it.journal,
             hooks=it.hooks,
+            run_trigger=lambda _: None,
         )
     else:
         setattr(it.hooks, where, interrupt)

@@ -67,6 +67,7 @@ def test_plan():
             "verb": "start",
             "budget_s": 2.0,
             "why": "stopped",
+            "trigger": None,
             "needs": [],
             "only_if_needed": False,
             "takes_back": False,
@@ -119,7 +120,7 @@ def result_of(exit_code=ExitCode.DONE, results=(), problems=(), *, ran=True):
 def test_action():
     found = result_of(results=[StepResult(step=STEP, duration_s=0.5, acted=True)], problems=[NOTE])
     assert (found["service"], found["outcome"], found["exit_code"], found["status"]) == ("web", "done", 0, None)
-    assert found["steps"] == [{"rid": "container#1", "verb": "start", "duration_s": 0.5, "error": ""}]
+    assert found["steps"] == [{"rid": "container#1", "verb": "start", "trigger": "", "duration_s": 0.5, "error": ""}]
     assert {kept["rid"] for kept in found["kept"]} == {"container#2", "sync#1"}
     assert ([each["message"] for each in found["notes"]], found["errors"]) == (["by the way"], [])
     whole = plain(schema.action("start", [found], [Problem(message="no such service")]))

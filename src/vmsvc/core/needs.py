@@ -1,0 +1,38 @@
+"""Where other resources have to be before a verb may be done: no guest without its disks. Pure."""
+
+from __future__ import annotations
+
+from vmsvc.core.resource import Reserved, Resource, Vmdg
+from vmsvc.core.rules import Need
+from vmsvc.core.service import Service
+from vmsvc.core.verb import Verb
+
+
+def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ...]:
+    """Where other resources have to be for a verb: nothing runs without its disks, and no disk is given up under it.
+
+    That a resource is optional changes nothing here: a guest on disks that somebody else may write to is never wanted.
+
+    Args:
+        verb: The verb.
+        resource: The resource to which it is done.
+        service: Its service.
+    """
+    if verb is Verb.START and not isinstance(resource, Reserved):
+        return tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _reserves_for(disks, resource))
+    if verb is not Verb.START and isinstance(resource, Reserved):
+        return tuple(
+            Need(rid=user.rid, up=False)
+            for user in service.resources
+            if _reserves_for(resource, user) and not service.is_inside_guest(user)
+        )
+    return ()
+
+
+def _reserves_for(disks: Resource, user: Resource) -> bool:
+    """Whether a resource reserves disks that another one writes to, as far as a service's file tells."""
+    if not isinstance(disks, Reserved) or not disks.scsireserv or disks.disable or isinstance(user, Reserved):
+        return False
+    if isinstance(disks, Vmdg):
+        return user.rid == disks.container_id
+    return bool(user.budgets_s)
