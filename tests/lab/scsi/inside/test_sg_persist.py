@@ -6,12 +6,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from lab.scsi.inside import register
+from lab.scsi.inside import register, sg_persist
 from vmsvc.core.vmdg.keys import LARGEST
+from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.core.vmdg.seen import Act, Answer, Operation, ScsiDisk
 
 A, B = 0xA1A1000000000001, 0xB2B2000000000002
+IN_TWO = Quirks(full_status=False)
 
 
 @pytest.fixture
@@ -57,6 +60,32 @@ def test_keys_are_numbers_and_none_is_taken_for_another(scsi, tool, disk_of, key
     assert sorted(tool.read(c, c.paths[1]).keys) == sorted({*keys} - {keys[1]})
 
 
+def test_two_requests_tell_the_same_as_one(tool, disk_of):
+    a, b = disk_of("a"), disk_of("b")
+    for disk, key in ((a, A), (b, B)):
+        assert do(tool, disk, Act.REGISTER, key).answer is Answer.DONE
+    assert do(tool, a, Act.RESERVE, A).answer is Answer.DONE
+    one, two = tool.read(b, b.paths[0]), tool.read(evolve(b, quirks=IN_TWO), b.paths[0])
+    assert (two.answer, two.calls) == (Answer.DONE, 2)
+    assert (two.keys, two.reservation, two.generation) == (one.keys, one.reservation, one.generation)
+
+
+def test_registrations_are_to_survive_a_loss_of_power_and_unregistering_leaves_it_so(scsi, tool, disk_of):
+    """The last registration or unregistration decides for all of a disk's registrations."""
+
+    def survive():
+        told = sg_persist("-n", "--in", "--readonly", "--report-capabilities", scsi.devices("c")[0]).stdout
+        return "Persist Through Power Loss Active(PTPL_A): 1" in told
+
+    a, b = disk_of("a"), disk_of("b")
+    do(tool, a, Act.REGISTER, A)
+    assert survive()
+    do(tool, b, Act.REGISTER, B)
+    assert do(tool, a, Act.UNREGISTER, A).answer is Answer.DONE
+    assert survive()
+    assert scsi.look().keys == {"b": {B: 1}}
+
+
 def test_only_ones_own_key_is_unregistered(scsi, tool, disk_of):
     a, b = disk_of("a"), disk_of("b")
     do(tool, a, Act.REGISTER, A)
@@ -100,8 +129,9 @@ def test_a_dead_transport_is_no_disk_without_keys(scsi, tool, disk_of):
     do(tool, a, Act.REGISTER, A, path=0)
     with Path(a.paths[0]).open("rb"), scsi.cut("a", 1):
         assert tool.read(a, a.paths[0]).answer is Answer.GONE
-        for act in (Act.REGISTER, Act.RESERVE, Act.RELEASE, Act.UNREGISTER):
-            assert do(tool, a, act, A).answer is Answer.GONE, act
+        assert tool.read(evolve(a, quirks=IN_TWO), a.paths[0]).answer is Answer.GONE
+        for act in Act:
+            assert do(tool, a, act, A, victim=B).answer is Answer.GONE, act
         assert tool.read(a, a.paths[1]).keys == (A,)
 
 

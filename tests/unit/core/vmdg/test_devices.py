@@ -346,6 +346,11 @@ class TestClassifying:
     def test_a_read_only_disk_is_told(self):
         assert classified("sda", device("sda", is_readonly=True)).readonly
 
+    def test_that_a_disk_is_read_only_for_another_node_is_not_ours(self):
+        theirs, ours = device("sda", is_readonly=True), device("sdb", host="1")
+
+        assert not classified("sda", theirs, ours, scsi_hosts=("1",)).readonly
+
     @pytest.mark.parametrize(
         ("name", "words"),
         [

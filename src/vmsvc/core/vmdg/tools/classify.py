@@ -238,7 +238,7 @@ def _scsi_disk(
     if times > 1:
         twins = ", ".join(f"{each.name} is {':'.join(each.address)}" for each in paths if each.address[:3] == target)
         return _unknown(name, f"one of several logical units with the same World Wide ID {wwid} ({twins})")
-    shown = device if device in paths else paths[0]
+    shown = device if device.is_map or device in paths else paths[0]  # the path that is named may be another node's
     map_ = _map_of(device, paths, devices)
     return ScsiDisk(
         name=name,
@@ -247,11 +247,11 @@ def _scsi_disk(
         hosts=tuple(each.address[0] for each in paths),
         map=f"/dev/mapper/{map_.dm_name}" if map_ else "",
         is_managed=map_ is not None and circumstances.is_managed(map_.dm_name, map_.dm_uuid.removeprefix(_MULTIPATH)),
-        vendor=shown.vendor,
-        product=shown.product,
-        size_bytes=device.size_bytes,
-        readonly=device.is_readonly,
-        quirks=quirks_of(shown.vendor, shown.product, circumstances.quirks),
+        vendor=paths[0].vendor,
+        product=paths[0].product,
+        size_bytes=shown.size_bytes,
+        readonly=shown.is_readonly,
+        quirks=quirks_of(paths[0].vendor, paths[0].product, circumstances.quirks),
     )
 
 
