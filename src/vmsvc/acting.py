@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Refused, Severity
-from vmsvc.core.executor import Executor
 from vmsvc.core.freezer import Freeze, freeze, freeze_of, thaw
 from vmsvc.core.lock import service_lock
 from vmsvc.core.observe import observe
-from vmsvc.core.plan import Plan, Step, plan
 from vmsvc.core.plugins import PluginHost
-from vmsvc.core.report import Progress, Report
-from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
 from vmsvc.core.triggering import TriggerCaller
 from vmsvc.parts import Parts
+
+# Every session can act, and most only look: what that takes is imported when it begins.
+if TYPE_CHECKING:
+    from vmsvc.core.plan import Plan, Step
+    from vmsvc.core.report import Progress, Report
+    from vmsvc.core.rules import Consent
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ class Acting(Parts):
         Raises:
             UsageError: There is no such action, or no such resource.
         """
+        from vmsvc.core.plan import plan  # noqa: PLC0415
+
         for rid in only:
             service.resource(rid)
         seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
@@ -53,7 +58,8 @@ class Acting(Parts):
             action, service, self.node, by_rid, consent, only=only, freeze="" if frozen is None else str(frozen)
         )
         notes = tuple(
-            Problem(message=note, code="note.goings-on", severity=Severity.NOTE) for note in self._goings_on(service)
+            Problem(message=note, code="note.goings-on", severity=Severity.NOTE)
+            for note in self._goings_on([service]).get(service.name, ())
         )
         return evolve(made, notes=(*made.notes, *notes))
 
@@ -220,6 +226,8 @@ class Acting(Parts):
         progress: Callable[[Progress], None],
         cancelled: threading.Event | None,
     ) -> Report:
+        from vmsvc.core.executor import Executor  # noqa: PLC0415
+
         cancelled = cancelled or threading.Event()
         with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout, cancelled=cancelled):
             made = self.plan(action, service, consent=consent, only=only)

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from vmsvc import hookspecs
-from vmsvc.core.collecting import Collector
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import Problem, UsageError
-from vmsvc.core.journal import Journal
-from vmsvc.core.lock import holder_of
+from vmsvc.core.journal import SUFFIX, Journal, with_journals
+from vmsvc.core.lock import holder_of, with_holders
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
-from vmsvc.core.publishing import Publishers
 from vmsvc.core.resource import Reserved
-from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
-from vmsvc.core.store import Store
-from vmsvc.core.transport.local import LocalHost
 
+# A look is what is asked for most often, and start-up is most of what it costs: what only others need is imported where
+# it is made.
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from vmsvc.core.collecting import Collector
     from vmsvc.core.reservations import ReservationDriver
+    from vmsvc.core.rules import Consent
+    from vmsvc.core.store import Store
+    from vmsvc.core.transport.local import LocalHost
 
 
 class Parts:
@@ -74,7 +75,7 @@ class Parts:
         """Every plugin that is installed, with what became of it."""
         return self._plugin_host.reports
 
-    @property
+    @cached_property
     def catalog(self) -> Catalog:
         """The types of resource that installed drivers serve, and the options of each."""
         drivers = self._plugin_host.drivers
@@ -132,6 +133,8 @@ class Parts:
 
     @cached_property
     def _host(self) -> LocalHost:
+        from vmsvc.core.transport.local import LocalHost  # noqa: PLC0415
+
         return LocalHost(self.node.name)
 
     @cached_property
@@ -140,11 +143,16 @@ class Parts:
 
     @cached_property
     def _collector(self) -> Collector:
+        from vmsvc.core.collecting import Collector  # noqa: PLC0415
+        from vmsvc.core.publishing import Publishers  # noqa: PLC0415
+
         publishers = Publishers(self._plugin_host.hook.vmsvc_publishers, self.node)
         return Collector(self.node, self._store, publishers.publish)
 
     @cached_property
     def _store(self) -> Store:
+        from vmsvc.core.store import Store  # noqa: PLC0415
+
         return Store(self.node.state_dir / "store.sqlite")
 
     def _finder(
@@ -181,13 +189,23 @@ class Parts:
             if service is not None:
                 yield service
 
-    def _journal(self, service: Service) -> Journal:
-        return Journal(self.node.state_dir / "journal" / f"{service.name}.jsonl")
+    @property
+    def _journals(self) -> Path:
+        return self.node.state_dir / "journal"
 
-    def _goings_on(self, service: Service) -> tuple[str, ...]:
-        """Another action that is going on, or one that was cut short."""
-        holder = holder_of(self.node, service.name)
-        if holder:
-            return (f"going on: {holder}",)
-        unfinished = self._journal(service).unfinished()
-        return (str(unfinished),) if unfinished and unfinished.pid != os.getpid() else ()
+    def _journal(self, service: Service) -> Journal:
+        return Journal(self._journals / f"{service.name}{SUFFIX}")
+
+    def _goings_on(self, services: Iterable[Service]) -> dict[str, tuple[str, ...]]:
+        """For each service that has one: another action that is going on, or one that was cut short."""
+        # In this order: an action takes its lock before it writes its journal, and lets it go after.
+        held, acted_on = with_holders(self.node), with_journals(self._journals)
+        found: dict[str, tuple[str, ...]] = {}
+        for service in services:
+            holder = holder_of(self.node, service.name) if service.name in held else ""
+            unfinished = self._journal(service).unfinished() if service.name in acted_on else None
+            if holder:
+                found[service.name] = (f"going on: {holder}",)
+            elif unfinished and unfinished.pid != os.getpid():
+                found[service.name] = (str(unfinished),)
+        return found

@@ -12,19 +12,18 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc.acting import Acting
-from vmsvc.core import schema
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Problem, UsageError, VmsvcError
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
-from vmsvc.core.inventory import GuestFacts, ask, facts_of
 from vmsvc.core.limits import Limits
-from vmsvc.core.observe import STATUS_DEADLINE_S, observe
-from vmsvc.core.records import Record, history
+from vmsvc.core.observe import STATUS_DEADLINE_S, key_of, observe
 from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
+    from vmsvc.core.inventory import GuestFacts
+    from vmsvc.core.records import Record
     from vmsvc.core.reservations import DiskReport
 
 
@@ -77,15 +76,16 @@ class Session(Acting):
             if not resource.disable and (not limits or resource.rid in only[service.name])
         ]
         seen = observe(wanted, self._finder(asked))
+        goings_on = self._goings_on(asked)
 
         def instance(service: Service) -> Instance:
-            own = {rid: observation for (name, rid), observation in seen.items() if name == service.name}
+            keys = {resource.rid: key_of(resource) for resource in service.resources}
             frozen = self.frozen(service)
             return instance_of(
                 service,
                 self.node.name,
-                own,
-                notes=self._goings_on(service),
+                {rid: seen[key] for rid, key in keys.items() if key in seen},
+                notes=goings_on.get(service.name, ()),
                 freeze="" if frozen is None else str(frozen),
                 only=only[service.name],
             )
@@ -104,6 +104,8 @@ class Session(Acting):
         Raises:
             Undetermined: There is no working driver for a guest.
         """
+        from vmsvc.core.inventory import facts_of  # noqa: PLC0415
+
         return tuple(facts_of(guest, self._drivers.of_guest(guest)) for guest in service.guests)
 
     def adoption(self, guests: Collection[str] = (), *, settings: Mapping[str, str] | None = None) -> Adoption:
@@ -204,6 +206,9 @@ class Session(Acting):
             DriverError: A guest is not known on this node, so its disks are not known either.
             Undetermined: A hypervisor did not answer.
         """
+        from vmsvc.core import schema  # noqa: PLC0415
+        from vmsvc.core.inventory import ask  # noqa: PLC0415
+
         rows: list[schema.Data] = []
         for guest in service.guests:
             try:
@@ -225,4 +230,6 @@ class Session(Acting):
         Raises:
             ActionFailed: The store cannot be read.
         """
+        from vmsvc.core.records import history  # noqa: PLC0415
+
         return history(self._store.history(service, topic))

@@ -9,12 +9,16 @@ interrupted. A command for several services exits with the highest of their code
 
 from __future__ import annotations
 
-import signal
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Sequence
+else:
+    # The half of it that is written in C: the other half defines enumerations, which takes longer than all else here,
+    # and an interrupt in the meantime would be told with a traceback.
+    import _signal as signal
 
 __all__ = ["main"]
 

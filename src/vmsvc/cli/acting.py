@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
+from vmsvc.cli.columns import word
 from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.progress import Silence, shown
@@ -226,7 +227,7 @@ def _lines(endings: Sequence[Ending]) -> Iterator[Line]:
         kept = "; ".join(f"{item.rid} {item.why}" for item in ending.report.plan.kept)
         taken = "; ".join(map(_taken, ending.report.results))
         did = taken or f"nothing to do: {kept or 'it has no resources'}"
-        yield ((f"{ending.name}: ", ""), render.word(ending.status.avail), (f" ({did})", ""))
+        yield ((f"{ending.name}: ", ""), word(ending.status.avail), (f" ({did})", ""))
 
 
 def _taken(result: StepResult) -> str:

@@ -12,7 +12,8 @@ from vmsvc.cli.call import Call
 from vmsvc.cli.files import changed
 from vmsvc.cli.screen import plain
 from vmsvc.core import schema
-from vmsvc.core.config import parse_service, read_text, service_file, write_atomically
+from vmsvc.core.config import parse_service, read_text, service_file
+from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import ActionFailed, ConfigError, ExitCode, Problem, Refused, Severity, UsageError
 from vmsvc.core.transport.terminal import run_on_terminal
 

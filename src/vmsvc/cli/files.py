@@ -11,7 +11,9 @@ from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
 from vmsvc.core import config, schema
+from vmsvc.core.config import edit
 from vmsvc.core.config.files import SUFFIXES, ignored_files
+from vmsvc.core.config.guests import Claims
 from vmsvc.core.config.legacy import today
 from vmsvc.core.config.model import DEFAULT, did_you_mean
 from vmsvc.core.config.node_file import NODE_FILES
@@ -53,7 +55,7 @@ def _with_neighbours(call: Call, examined: Sequence[_Examined]) -> list[tuple[Pa
         with contextlib.suppress(VmsvcError):  # a service's own mistakes are told when it is asked for
             path = config.service_file(session.node, name)
             neighbours.append(read[path] if path in read else session.examine(path)[0])
-    claims = config.Claims.of(service for service in neighbours if service)
+    claims = Claims.of(service for service in neighbours if service)
     return [
         (path, (*problems, *claims.against(service), *session.disk_problems(service)) if service else problems)
         for path, service, problems in examined
@@ -118,7 +120,7 @@ def create(call: Call) -> int:
     is_toml = arguments.toml or (template is not None and template.suffix == ".toml")
     if arguments.toml and template is not None and template.suffix != ".toml":
         raise UsageError(f"{template} is not a TOML file", hint="leave --toml out")
-    path = config.create(
+    path = edit.create(
         session.node,
         arguments.name,
         session.catalog,
@@ -145,7 +147,7 @@ def get(call: Call) -> int:
     """
     session, name, key = call.session, call.arguments.name, call.arguments.key
     if call.arguments.raw:
-        found = config.get_key(config.service_file(session.node, name), key)
+        found = edit.get_key(config.service_file(session.node, name), key)
     else:
         found = render.value(_effective(call, session.load(name), key))
     document = schema.document("vmsvc.value/1", {"service": name, "key": key, "value": found})
@@ -155,9 +157,7 @@ def get(call: Call) -> int:
 
 def _effective(call: Call, service: Service, written: str) -> object:
     """The value of a key for this node, references and defaults included; an old name means the key of today."""
-    from vmsvc.core.config.edit import Address  # noqa: PLC0415
-
-    address = Address.parse(written)
+    address = edit.Address.parse(written)
     if address.scope and not call.session.node.is_called(address.scope):
         raise UsageError(f"{written} is what the file says for other nodes", hint="use --raw")
     section, key = address.section, address.key
@@ -185,7 +185,7 @@ def set_keys(call: Call) -> int:
     """
     session = call.session
     path = config.service_file(session.node, call.arguments.name)
-    problems = config.set_keys(path, settings_of(call.arguments.settings), session.node, session.catalog)
+    problems = edit.set_keys(path, settings_of(call.arguments.settings), session.node, session.catalog)
     return changed(call, path, problems, "changed")
 
 
@@ -200,7 +200,7 @@ def unset_keys(call: Call) -> int:
     """
     session = call.session
     path = config.service_file(session.node, call.arguments.name)
-    problems = config.unset_keys(path, call.arguments.keys, session.node, session.catalog)
+    problems = edit.unset_keys(path, call.arguments.keys, session.node, session.catalog)
     return changed(call, path, problems, "changed")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from vmsvc.cli import render, selection, tree
+from vmsvc.cli import selection, tree
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import plain
 from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
 from vmsvc.core.errors import ExitCode, Problem, UsageError
 from vmsvc.core.instance import ServiceStatus
 
@@ -23,7 +23,7 @@ def status(call: Call) -> int:
         The exit code.
     """
     statuses, failures = _look(call)
-    call.screen.answer(_document(statuses, failures), tree.overview(statuses))
+    call.screen.answer(lambda: _document(statuses, failures), tree.overview(statuses))
     return _exit_code(statuses, failures)
 
 
@@ -37,7 +37,7 @@ def print_status(call: Call) -> int:
         The exit code.
     """
     statuses, failures = _look(call)
-    call.screen.answer(_document(statuses, failures), tree.trees(statuses, call.session.node))
+    call.screen.answer(lambda: _document(statuses, failures), tree.trees(statuses, call.session.node))
     return _exit_code(statuses, failures)
 
 
@@ -55,6 +55,9 @@ def ls(call: Call) -> int:
         _say_if_none(call, names)
         call.screen.answer({}, (plain(name) for name in names))
         return ExitCode.DONE
+    from vmsvc.cli import render  # noqa: PLC0415 - names and statuses need none of it
+    from vmsvc.core import schema  # noqa: PLC0415
+
     services, failures = selection.load(call.session, names)
     _say_if_none(call, names)
     tell(call, failures)
@@ -71,6 +74,9 @@ def show(call: Call) -> int:
     Returns:
         The exit code.
     """
+    from vmsvc.cli import render  # noqa: PLC0415
+    from vmsvc.core import schema  # noqa: PLC0415
+
     session, name = call.session, call.arguments.name
     if call.arguments.config:
         from vmsvc.core.config import read_text, service_file  # noqa: PLC0415
@@ -129,7 +135,9 @@ def _look(call: Call) -> tuple[list[ServiceStatus], list[Failure]]:
     return call.session.statuses(meant, limits=limits), failures
 
 
-def _document(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> schema.Data:
+def _document(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> dict[str, Any]:
+    from vmsvc.core import schema  # noqa: PLC0415 - only JSON needs it
+
     return {**schema.status(statuses), "errors": [schema.problem(item) for item in problems_of(failures)]}
 
 

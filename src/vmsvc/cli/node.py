@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping
 
 from vmsvc import __version__
-from vmsvc.cli import render
 from vmsvc.cli.call import Call
+from vmsvc.cli.columns import columns
 from vmsvc.cli.screen import plain
 from vmsvc.core import schema
-from vmsvc.core.config import write_atomically
+from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.errors import ExitCode, UsageError
 from vmsvc.core.keyring import Keyring
@@ -68,7 +68,7 @@ def _tell(call: Call, *words: str) -> int:
         for key, fact in shown.items()
         if key != "problems"
     ]
-    call.screen.answer(schema.document("vmsvc.node/1", {"node": facts}), render.columns(rows))
+    call.screen.answer(schema.document("vmsvc.node/1", {"node": facts}), columns(rows))
     return ExitCode.DONE
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from typing import Any
 
+from vmsvc.cli.columns import columns
 from vmsvc.cli.screen import Line, Span, plain
 from vmsvc.core.changes import Change, Kind
 from vmsvc.core.errors import ExitCode
@@ -15,27 +16,8 @@ from vmsvc.core.plan import Plan
 from vmsvc.core.plugins import PluginReport, PluginState
 from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import Status
 
-_STYLES = {
-    Status.UP: "green",
-    Status.DOWN: "red",
-    Status.WARN: "yellow",
-    Status.UNKNOWN: "bold magenta",
-    Status.NA: "dim",
-}
 _PLUGIN_STYLES = {PluginState.OK: "green", PluginState.REFUSED: "bold red", PluginState.CLASH: "bold red"}
-#: What stands between two columns.
-GAP: Span = ("  ", "")
-
-
-def word(status: Status) -> Span:
-    """A status in its colour.
-
-    Args:
-        status: The status.
-    """
-    return str(status), _STYLES[status]
 
 
 def value(content: object) -> str:
@@ -54,29 +36,6 @@ def value(content: object) -> str:
     if isinstance(content, (tuple, list)):
         return " ".join(map(value, content))
     return str(content)
-
-
-def columns(rows: Iterable[Sequence[Span]], *, heads: Sequence[str] = ()) -> Iterator[Line]:
-    """Align rows.
-
-    Args:
-        rows: Cells, row by row.
-        heads: The columns' names.
-
-    Yields:
-        A line for each row.
-    """
-    table = [list(row) for row in rows]
-    if heads and table:
-        table.insert(0, [(head.upper(), "bold") for head in heads])
-    widths = [max(len(text) for text, _ in cells) for cells in zip(*table, strict=True)]
-    for row in table:
-        while row and not row[-1][0]:
-            row.pop()
-        line: list[Span] = []
-        for (text, style), width in zip(row, widths, strict=False):
-            line += [(text, style), (" " * (width - len(text)), ""), GAP]
-        yield line[:-2]
 
 
 # --- plans ----------------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.filesize import decimal
 
-from vmsvc.cli import render, selection
+from vmsvc.cli import selection
 from vmsvc.cli.call import Call
+from vmsvc.cli.columns import GAP, columns, word
 from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.screen import Line, Span
 from vmsvc.cli.selection import Failure
@@ -92,17 +93,17 @@ def _status_lines(reports: Sequence[DiskReport]) -> Iterator[Line]:
     for report in reports:
         yield from _head(report)
         rows = [
-            (("  ", ""), (each.name, ""), render.word(each.phase.status), (each.detail or each.state, ""))
+            (("  ", ""), (each.name, ""), word(each.phase.status), (each.detail or each.state, ""))
             for each in report.every
         ]
-        yield from render.columns(rows)
+        yield from columns(rows)
         yield from _advice(report)
 
 
 def _disk_lines(reports: Sequence[DiskReport]) -> Iterator[Line]:
     for report in reports:
         yield from _head(report)
-        yield from render.columns(
+        yield from columns(
             list(_rows(report)), heads=("", "disk", "guest", "size", "status", "paths", "holder", "keys")
         )
         for each in report.every:
@@ -117,8 +118,8 @@ def _head(report: DiskReport) -> Iterator[Line]:
     wanted = "" if resource.scsireserv else "; scsireserv is false: not to be reserved"
     yield (
         (f"{resource.service} {resource.rid}", "bold"),
-        render.GAP,
-        render.word(whole.phase.status),
+        GAP,
+        word(whole.phase.status),
         (f"  {whole.state}  ({key}{wanted})", ""),
     )
 
@@ -140,7 +141,7 @@ def _rows(report: DiskReport) -> Iterator[tuple[Span, ...]]:
             (disk.name, ""),
             (report.found.targets.get(disk.name, ""), ""),
             (_size(disk.size_bytes), ""),
-            render.word(judged.phase.status),
+            word(judged.phase.status),
             (paths, ""),
             (_holder(report, live), ""),
             (_keys(report, live), ""),
@@ -151,7 +152,7 @@ def _rows(report: DiskReport) -> Iterator[tuple[Span, ...]]:
             (other.name, ""),
             (report.found.targets.get(other.name, ""), ""),
             ("", ""),
-            render.word(judged.phase.status),
+            word(judged.phase.status),
         ) + (("", ""),) * 3
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def printable(text: str) -> str:
     >>> printable("one\ntwo\x1b[2J")
     'one two\\x1b[2J'
     """
+    if text.isprintable():
+        return text
     one_line = " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text.rstrip("\r\n")
     return "".join(
         character if unicodedata.category(character) != "Cc" else ascii(character)[1:-1]
@@ -203,17 +205,18 @@ class Screen:
         if arguments.verbose:
             logging.getLogger("vmsvc").setLevel(logging.DEBUG)
 
-    def answer(self, document: dict[str, Any], text: Iterable[Line] | str) -> None:
+    def answer(self, document: dict[str, Any] | Callable[[], dict[str, Any]], text: Iterable[Line] | str) -> None:
         """Print what the command has found out, in the format that was asked for.
 
         Args:
-            document: The JSON document.
+            document: The JSON document, or what makes it where it is wanted.
             text: The same as lines; or as a string, which is printed as it is.
         """
         if self.json:
             import json  # noqa: PLC0415
 
-            self.out.write_text(json.dumps(document, indent=2, default=str))
+            made = document() if callable(document) else document
+            self.out.write_text(json.dumps(made, indent=2, default=str))
         elif isinstance(text, str):
             self.out.write_text(text)
         else:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from vmsvc.cli.render import GAP, columns, word
+from vmsvc.cli.columns import GAP, columns, word
 from vmsvc.cli.screen import Line, Span
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
 from vmsvc.core.node import Node

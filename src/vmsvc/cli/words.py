@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import itertools
 import sys
 from collections.abc import Iterable, Sequence
@@ -33,6 +32,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = list(known)
     near = [each for each in words if word and each.startswith(word)]
     if not near:
+        import difflib  # noqa: PLC0415 - right words need none of it
+
         near = difflib.get_close_matches(word, words)
         # The nearest will do, unless it acts: then the nearest that only looks is offered, too.
         near = near[: 1 + next((place for place, each in enumerate(near) if each not in _ACTING), 0)]

@@ -14,7 +14,8 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from vmsvc.core import config
-from vmsvc.core.config import Catalog, Claims, Draft, identity, literally
+from vmsvc.core.config import Catalog, Claims, edit, identity, literally
+from vmsvc.core.config.edit import Draft
 from vmsvc.core.contract import FoundGuest
 from vmsvc.core.discovery import Discovery
 from vmsvc.core.errors import ConfigError, Severity, UsageError, VmsvcError
@@ -195,7 +196,7 @@ def places(node: Node, catalog: Catalog, types: Iterable[str], settings: Mapping
     failures: list[VmsvcError] = []
     for served in types:
         try:
-            where = config.draft(node, "adopted", catalog, settings={f"{RID}.type": served, **settings})
+            where = edit.draft(node, "adopted", catalog, settings={f"{RID}.type": served, **settings})
         except VmsvcError as error:
             failures.append(error)
         else:
@@ -237,7 +238,7 @@ def propose(
     for served, guest in sorted(guests, key=lambda item: (_stem(item[1].name) != item[1].name, item[1].name, item[0])):
         name = next(name for name in _names(served, guest) if name not in taken)
         try:
-            make = partial(config.draft, node, name, catalog, template=_template(node, served, guest))
+            make = partial(edit.draft, node, name, catalog, template=_template(node, served, guest))
             draft = _draft(make, guest.name, _settings(node, served, guest), settings)
         except VmsvcError as error:
             left.append(Left(type=served, guest=guest, error=error))

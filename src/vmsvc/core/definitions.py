@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmsvc.core.config import write_atomically
+from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.node import Node
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from attrs import asdict, frozen
 
-from vmsvc.core.config import write_atomically
 from vmsvc.core.errors import ActionFailed
 from vmsvc.core.node import Node
 
@@ -75,6 +74,8 @@ def freeze(node: Node, service: str, reason: str = "") -> Freeze | None:
     Raises:
         VmsvcError: It cannot be recorded; the service is not frozen.
     """
+    from vmsvc.core.config.atomic import write_atomically  # noqa: PLC0415 - who only asks whether it is frozen writes none
+
     if freeze_of(node, service) is not None:
         return None
     made = Freeze(at=time.time(), reason=reason)
@@ -111,7 +112,7 @@ def thaw(node: Node, service: str) -> bool:
 
 
 def _path(node: Node, service: str) -> Path:
-    return node.state_dir / "frozen" / f"{service}.json"
+    return node.state_dir.joinpath("frozen", f"{service}.json")
 
 
 def _sync(directory: Path) -> None:

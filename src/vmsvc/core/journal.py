@@ -18,8 +18,12 @@ from attrs import field, frozen
 
 from vmsvc.core.errors import ActionFailed
 
+#: The ending of a journal's name, behind its service's.
+SUFFIX = ".jsonl"
 #: Every status reads a service's journal: what it has to read stays small. The one before is kept.
 _ROTATE_BYTES = 1 << 16
+#: How much of its end tells that the last action has ended.
+_TAIL_BYTES = 1024
 #: The year 9999, in seconds since the epoch: what lies beyond is no time that anybody has recorded.
 _END_OF_TIME = 253370764800
 
@@ -48,6 +52,19 @@ class Unfinished:
         done = f"; it had done: {', '.join(self.done)}" if self.done else ""
         begun = f"; it had begun: {self.begun}" if self.begun else ""
         return f"the {self.action} of {when} by pid {self.pid} was cut short{done}{begun}"
+
+
+def with_journals(directory: Path) -> frozenset[str]:
+    """The services that have a journal: one look for all those whose journals need not be read.
+
+    Args:
+        directory: Where journals are.
+    """
+    try:
+        names = os.listdir(directory)  # noqa: PTH208 - names are wanted, not a path for each
+    except OSError:
+        return frozenset()
+    return frozenset(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
 
 
 @frozen
@@ -117,13 +134,7 @@ class Journal:
             content = self.path.read_bytes()
         except OSError:
             return
-        for line in content.splitlines():
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if _is_record(record):
-                yield record
+        yield from filter(None, map(_record_in, content.splitlines()))
 
     def unfinished(self) -> Unfinished | None:
         """The last action, if its end was never recorded.
@@ -132,6 +143,8 @@ class Journal:
             What is known of it; ``None`` when the last action has ended, or there was none. Whether its process
             still lives is the lock's affair.
         """
+        if self._has_ended():
+            return None
         begin: dict[str, Any] | None = None
         done: list[str] = []
         begun = ""
@@ -156,6 +169,22 @@ class Journal:
             begun=begun,
             done=tuple(done),
         )
+
+    def _has_ended(self) -> bool:
+        """Whether the last record is an action's end: what came before it does not matter then, and stays unread.
+
+        That of an action with more steps than fit in the end of the file that is read is found by reading all of it.
+        """
+        try:
+            with self.path.open("rb") as file:
+                beginning = max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0)
+                file.seek(beginning)
+                lines = file.read().splitlines()
+        except OSError:
+            return True  # there is nothing to read, as `records` sees it
+        whole = lines[1:] if beginning else lines
+        last = next((record for record in map(_record_in, reversed(whole)) if record), {})
+        return last.get("event") == "end" or not lines
 
     def _append(self, **record: object) -> None:
         line = json.dumps({"at": time.time(), "pid": os.getpid(), **record}) + "\n"
@@ -189,9 +218,14 @@ class Journal:
             os.close(directory)
 
 
-def _is_record(found: object) -> bool:
-    """Whether a line that could be read is one of ours, and not what a broken disk has made of it."""
+def _record_in(line: bytes) -> dict[str, Any]:
+    """The record that a line holds; empty where it is none of ours: torn, or what a broken disk has made of it."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
     if not isinstance(found, dict):
-        return False
+        return {}
     at, pid = found.get("at"), found.get("pid")
-    return isinstance(at, (int, float)) and 0 <= at < _END_OF_TIME and isinstance(pid, int)
+    is_ours = isinstance(at, (int, float)) and 0 <= at < _END_OF_TIME and isinstance(pid, int)
+    return found if is_ours else {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from vmsvc.core.config import write_atomically
+from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.config.files import check_name
 from vmsvc.core.errors import ConfigError, Refused, UsageError
 from vmsvc.core.node import Node

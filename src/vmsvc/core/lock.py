@@ -13,6 +13,9 @@ from pathlib import Path
 from vmsvc.core.errors import ActionFailed, Busy
 from vmsvc.core.node import Node
 
+#: The ending of the note in which a lock's holder tells of itself.
+_HOLDER = ".holder"
+
 
 def holder_of(node: Node, service: str) -> str:
     """Which other process is acting on a service right now, for people.
@@ -27,8 +30,21 @@ def holder_of(node: Node, service: str) -> str:
     Returns:
         Such as ``start by pid 4711 since 21:03:12``; empty when no other process acts.
     """
-    words, pid = _living_holder(_lock_path(node, service))
+    words, pid = _living_holder(_holder_path(node, service))
     return "" if pid == os.getpid() else words
+
+
+def with_holders(node: Node) -> frozenset[str]:
+    """The services that may have a holder: one look for all those that :func:`holder_of` can tell nothing of.
+
+    Args:
+        node: The node whose locks are looked at.
+    """
+    try:
+        names = os.listdir(node.run_dir / "locks")  # noqa: PTH208 - names are wanted, not a path for each
+    except OSError:
+        return frozenset()
+    return frozenset(name.removesuffix(_HOLDER) for name in names if name.endswith(_HOLDER))
 
 
 @contextlib.contextmanager
@@ -51,7 +67,7 @@ def service_lock(
     from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to load, and looking takes no lock
 
     path = _lock_path(node, service)
-    holder = path.with_suffix(".holder")
+    holder = _holder_path(node, service)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path)
@@ -62,7 +78,7 @@ def service_lock(
                 f"interrupted while it waited for another action on {service}; nothing was done",
                 code="action.interrupted",
             ) from None
-        words, _ = _living_holder(path)
+        words, _ = _living_holder(holder)
         raise Busy(
             f"another action on {service} is going on: {words or 'its holder left no name'}",
             hint="wait for it to end; see `vmsvc status` for what it has done so far",
@@ -91,10 +107,14 @@ def _lock_path(node: Node, service: str) -> Path:
     return node.run_dir / "locks" / f"{service}.lock"
 
 
-def _living_holder(lock_path: Path) -> tuple[str, int]:
+def _holder_path(node: Node, service: str) -> Path:
+    return node.run_dir.joinpath("locks", f"{service}{_HOLDER}")
+
+
+def _living_holder(path: Path) -> tuple[str, int]:
     """What the holder says of itself, and its pid; nothing and 0 where it said nothing, or has ended since."""
     try:
-        note = json.loads(lock_path.with_suffix(".holder").read_text(encoding="utf-8"))
+        note = json.loads(path.read_text(encoding="utf-8"))
         pid, born = int(note["pid"]), int(note["born"])
         since = time.strftime("%H:%M:%S", time.localtime(note["since"]))
         words = f"{note['intent']} by pid {pid} since {since}"

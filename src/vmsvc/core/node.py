@@ -14,6 +14,14 @@ from vmsvc.core.errors import Problem
 HOST_MODES = ("PRD", "PPRD", "REC", "INT", "DEV", "TST", "TMP", "DRP", "STG", "UAT", "PRA", "PRJ", "FOR")
 
 
+_PLACES = {
+    "config_dir": "etc/vmsvc",
+    "services_dir": "etc/vmsvc/services",
+    "state_dir": "var/lib/vmsvc",
+    "run_dir": "run/vmsvc",
+}
+
+
 @frozen(kw_only=True)
 class Node:
     """A hypervisor, by its host name, and the root of its files.
@@ -26,6 +34,10 @@ class Node:
             several nodes are one machine; empty for all.
         problems: What is wrong with the node's own file. Its mode is not known then: nothing is started, and all else
             goes on.
+        config_dir: Where the node's own file and the services live.
+        services_dir: Where service files live.
+        state_dir: What must survive a reboot: journal, store, definitions.
+        run_dir: What a reboot may forget: locks.
     """
 
     name: str
@@ -33,26 +45,15 @@ class Node:
     mode: str = "TST"
     scsi_hosts: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
+    config_dir: Path = field(init=False, eq=False, repr=False)
+    services_dir: Path = field(init=False, eq=False, repr=False)
+    state_dir: Path = field(init=False, eq=False, repr=False)
+    run_dir: Path = field(init=False, eq=False, repr=False)
 
-    @property
-    def config_dir(self) -> Path:
-        """Where the node's own file and the services live."""
-        return self.root / "etc/vmsvc"
-
-    @property
-    def services_dir(self) -> Path:
-        """Where service files live."""
-        return self.config_dir / "services"
-
-    @property
-    def state_dir(self) -> Path:
-        """What must survive a reboot: journal, store, definitions."""
-        return self.root / "var/lib/vmsvc"
-
-    @property
-    def run_dir(self) -> Path:
-        """What a reboot may forget: locks."""
-        return self.root / "run/vmsvc"
+    def __attrs_post_init__(self) -> None:
+        # Made once: a look at many services asks for them with each.
+        for name, place in _PLACES.items():
+            object.__setattr__(self, name, self.root / place)
 
     def definition_file(self, service: str, rid: str) -> Path:
         """Where a guest's definition is kept.

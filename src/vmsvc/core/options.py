@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
 
 import attrs
@@ -102,24 +102,33 @@ def option(
     return attrs.field(default=default, metadata={_METADATA: declared}, kw_only=True)
 
 
-def options_of(owner: type[Any]) -> Iterator[Option]:
+#: What classes declare never changes; every key of every file is looked up in it.
+_declarations: dict[type[Any], tuple[Option, ...]] = {}
+
+
+def options_of(owner: type[Any]) -> tuple[Option, ...]:
     """The keys that an attrs class declares, in the order of their declaration.
 
     Args:
         owner: A class whose fields were declared with :func:`option`.
 
-    Yields:
+    Returns:
         One record for each key.
     """
-    for field in attrs.fields(owner):
-        if _METADATA in field.metadata:
-            required = field.default is attrs.NOTHING
-            default = None if required else field.default
-            yield Option(key=field.name, required=required, default=default, **field.metadata[_METADATA])
+
+    def declared(field: attrs.Attribute[Any]) -> Option:
+        required = field.default is attrs.NOTHING
+        default = None if required else field.default
+        return Option(key=field.name, required=required, default=default, **field.metadata[_METADATA])
+
+    if owner not in _declarations:
+        _declarations[owner] = tuple(declared(field) for field in attrs.fields(owner) if _METADATA in field.metadata)
+    return _declarations[owner]
 
 
 def _printable(text: str) -> bool:
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    # All that is wrong here is not printable, but not all that is not printable is wrong.
+    return text.isprintable() or not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def _shown(raw: Raw) -> str:

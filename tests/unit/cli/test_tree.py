@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from vmsvc.cli.render import columns, value
+from vmsvc.cli.columns import columns
+from vmsvc.cli.render import value
 from vmsvc.cli.screen import plain
 from vmsvc.cli.tree import overview, trees
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus

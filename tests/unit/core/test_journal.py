@@ -51,6 +51,24 @@ def test_only_the_last_action_counts(diary):
     assert (found.action, found.begun, found.done) == ("stop", "", ())
 
 
+@pytest.mark.parametrize("steps", [1, 1000])
+def test_an_end_is_found_however_long_the_records_before_it_are(diary, steps, monkeypatch):
+    diary.begin("start", tuple(f"start container#{number}" for number in range(steps)))
+    assert diary.unfinished().action == "start"
+    diary.end("done")
+    # One that has ended is told by its last line, however many there are.
+    monkeypatch.setattr(Journal, "records", lambda self: pytest.fail("the whole journal was read"))
+    assert diary.unfinished() is None
+
+
+def test_a_torn_end_does_not_hide_that_the_action_had_ended(diary):
+    diary.begin("start", ())
+    diary.end("done")
+    with diary.path.open("a") as file:
+        file.write('{"at": 1, "pid": 2, "event": "beg')
+    assert diary.unfinished() is None
+
+
 def test_each_record_is_on_disk_and_so_is_the_name_of_the_file(diary, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())))

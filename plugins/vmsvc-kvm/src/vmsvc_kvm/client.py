@@ -131,24 +131,30 @@ class Connection:
         Returns:
             The call that told their states, and the guests by name.
         """
-        probe, seen = "virConnectGetAllDomainStats", dict[str, Seen]()
         try:
-            for domain, stats in self._conn.getAllDomainStats(self._virt.VIR_DOMAIN_STATS_STATE):
-                state, reason = stats.get("state.state", 0), stats.get("state.reason", 0)
-                seen[domain.name()] = Seen(state=state, reason=reason, uuid=domain.UUIDString())
+            stats = self._conn.getAllDomainStats(self._virt.VIR_DOMAIN_STATS_STATE)
         except self._virt.libvirtError as error:
             if error.get_error_code() != self._virt.VIR_ERR_NO_SUPPORT:
                 raise
-            probe = "virConnectListAllDomains"
-            for domain in self._conn.listAllDomains():
-                if (found := self.find(domain.name())) is not None:
-                    seen[domain.name()] = found
+            return "virConnectListAllDomains", self._survey_one_by_one()
         autostart = self._names(self._virt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
         saved = self._names(self._virt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)
-        return probe, {
-            name: evolve(one, autostart=name in autostart, saved=one.saved or name in saved)
-            for name, one in seen.items()
+        return "virConnectGetAllDomainStats", {
+            (name := domain.name()): Seen(
+                state=told.get("state.state", 0),
+                reason=told.get("state.reason", 0),
+                uuid=domain.UUIDString(),
+                saved=name in saved,
+                autostart=name in autostart,
+            )
+            for domain, told in stats
         }
+
+    def _survey_one_by_one(self) -> dict[str, Seen]:
+        """All guests of a hypervisor that cannot tell their states in one call."""
+        autostart = self._names(self._virt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART)
+        found = {name: self.find(name) for name in [domain.name() for domain in self._conn.listAllDomains()]}
+        return {name: evolve(one, autostart=name in autostart) for name, one in found.items() if one is not None}
 
     def find(self, name: str) -> Seen | None:
         """One guest.

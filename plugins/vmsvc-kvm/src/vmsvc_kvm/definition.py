@@ -5,13 +5,16 @@ Source: https://libvirt.org/formatdomain.html
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
 from vmsvc.driver import DriverError, GuestDisk
+
+if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
 
 # Firmware below this comes with a package: every node has its own copy.
 _PACKAGED = Path("/usr")
@@ -55,6 +58,8 @@ def read(xml: str, *, origin: str) -> Definition:
     Raises:
         DriverError: It is not a domain's definition.
     """
+    import xml.etree.ElementTree as ET  # noqa: PLC0415 - a look at states reads no definition
+
     try:
         root = ET.fromstring(xml)  # noqa: S314 - the hypervisor's or root's own; expat bounds what entities expand to
     except (ET.ParseError, ValueError) as error:

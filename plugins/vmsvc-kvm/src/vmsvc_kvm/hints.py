@@ -7,7 +7,6 @@ translated.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import shlex
 from collections.abc import Collection
@@ -67,6 +66,8 @@ def similar(name: str, names: Collection[str]) -> str:
     """
     if len(names) > _MOST_COMPARED:
         return ""
+    import difflib  # noqa: PLC0415 - right names need none of it
+
     by_folded = {one.casefold(): one for one in names}
     near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
     return f"did you mean {by_folded[near[0]]!r}?" if near else ""

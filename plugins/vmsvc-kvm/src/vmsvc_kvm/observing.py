@@ -6,6 +6,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 
 from attrs import evolve
 
@@ -211,6 +212,11 @@ def _observations(
 
     The names are those of all its guests, where they are known: for whoever mistyped one.
     """
+
+    @cache
+    def said(detail: str) -> Evidence:
+        return evolve(evidence, detail=detail)
+
     standing = [phase_of(seen) for seen in found]
     stopped: Mapping[str, tuple[int, str]] = {}
     living: Collection[str] | None = None
@@ -234,7 +240,5 @@ def _observations(
             )
         if seen is not None and seen.autostart:
             warnings = (about_autostart(guest),)
-        observations.append(
-            Observation(phase=phase, state=state, evidence=evolve(evidence, detail=detail), warnings=warnings)
-        )
+        observations.append(Observation(phase=phase, state=state, evidence=said(detail), warnings=warnings))
     return observations

@@ -1,6 +1,5 @@
-"""Service files and the node's own file: found, read, checked and edited."""
+"""Service files and the node's own file: found, read and checked. Editing them is next door, in ``edit``."""
 
-from vmsvc.core.config.edit import Draft, create, draft, get_key, set_keys, unset_keys, write_atomically
 from vmsvc.core.config.files import read_text, service_file, service_names
 from vmsvc.core.config.guests import Claims, identity
 from vmsvc.core.config.load import load_service, parse_service
@@ -11,10 +10,6 @@ from vmsvc.core.config.schema import Catalog
 __all__ = [
     "Catalog",
     "Claims",
-    "Draft",
-    "create",
-    "draft",
-    "get_key",
     "identity",
     "literally",
     "load_service",
@@ -23,7 +18,4 @@ __all__ = [
     "read_text",
     "service_file",
     "service_names",
-    "set_keys",
-    "unset_keys",
-    "write_atomically",
 ]

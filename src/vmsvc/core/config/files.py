@@ -104,13 +104,14 @@ def ignored_files(node: Node) -> list[Problem]:
 def _files(node: Node) -> list[Path]:
     """What may be meant for a service's file; neither what is hidden, nor what editors and packagers leave behind."""
     try:
-        return [
-            file
-            for file in node.services_dir.iterdir()
-            # A name that is not UTF-8 could be neither typed nor printed.
-            if file.name[0] not in ".#" and file.suffix.lower() in _LOOKS_LIKE_ONE and _encodable(file.name)
-            if not (file.name.endswith("~") or file.is_dir())
-        ]
+        with os.scandir(node.services_dir) as found:
+            return [
+                file
+                for entry in found
+                # A name that is not UTF-8 could be neither typed nor printed.
+                if entry.name[0] not in ".#" and not entry.name.endswith("~") and _encodable(entry.name)
+                if (file := Path(entry.path)).suffix.lower() in _LOOKS_LIKE_ONE and not entry.is_dir()
+            ]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -163,7 +164,8 @@ def files_of(node: Node, name: str) -> list[Path]:
     """
     if check_service_name(name):
         return []
-    return [path for suffix in SUFFIXES if os.path.lexists(path := node.services_dir / f"{name}{suffix}")]
+    stem = f"{node.services_dir}/{name}"
+    return [Path(path) for suffix in SUFFIXES if os.path.lexists(path := f"{stem}{suffix}")]
 
 
 def two_files(first: Path, second: Path) -> Problem:
@@ -195,12 +197,13 @@ def read_text(path: Path) -> str:
     """
     try:
         # A directory or a named pipe must be refused before it is opened: reading a pipe can wait for ever.
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a directory" if stat.S_ISDIR(found.st_mode) else "no regular file"
             raise ConfigError(problems=[_problem(path, f"this is {kind}", "give a service file")])
         with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE + 1)
+            # All of it where it is small, since asking for the most would reserve as much.
+            data = file.read(_LARGEST_FILE + 1 if found.st_size > _LARGEST_FILE else -1)
     except OSError as error:
         raise ConfigError(problems=[_unreadable(path, error)]) from None
     except ValueError as error:
@@ -238,7 +241,11 @@ def check_text(path: Path, text: str) -> str:
 
 
 def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unreadable(path: Path, error: OSError) -> Problem:

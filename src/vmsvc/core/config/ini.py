@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, section_name, shortened, split_key
 
@@ -23,39 +23,15 @@ _HEAD = re.compile(r"(?P<head>[^=:]*[=:][ \t]*)(?P<value>.*?)(?P<tail>\s+;.*)?",
 
 
 @define
-class _Open:
-    """The entry whose value may go on in the next line."""
-
-    key: str
-    scope: str
-    value: str
-    line: int
-    indent: int
-    end: int
-    continued: list[str] = field(factory=list)
-
-    def closed(self) -> Entry:
-        return Entry(
-            key=self.key,
-            scope=self.scope,
-            raw="\n".join(part for part in (self.value, *self.continued) if part),
-            position=self.line,
-            end=self.end,
-            continued=tuple(self.continued),
-        )
-
-
-@define
 class _OpenSection:
     """The section that lines are being added to."""
 
     name: str
     line: int
-    entries: dict[tuple[str, str], _Open] = field(factory=dict)
+    entries: dict[tuple[str, str], Entry] = field(factory=dict)
 
     def closed(self) -> Section:
-        entries = tuple(entry.closed() for entry in self.entries.values())
-        return Section(name=self.name, entries=entries, position=self.line)
+        return Section(name=self.name, entries=tuple(self.entries.values()), position=self.line)
 
 
 def lines_of(text: str) -> list[str]:
@@ -86,7 +62,7 @@ def without_comment(body: str) -> str:
     Args:
         body: The line, stripped.
     """
-    return _COMMENT.split(body, maxsplit=1)[0].rstrip()
+    return (_COMMENT.split(body, maxsplit=1)[0] if ";" in body else body).rstrip()
 
 
 def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section, ...]:
@@ -102,7 +78,10 @@ def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section
     """
     sections: list[_OpenSection] = []
     begun: dict[str, int] = {}
-    current: _Open | None = None
+    # The entry whose value may go on in the next line, how far it is indented, and where it is kept.
+    current: Entry | None = None
+    indent = 0
+    kept: dict[tuple[str, str], Entry] = {}
     orphan_told = False
     for number, line in enumerate(lines_of(text), 1):
         body = line.strip()
@@ -112,12 +91,12 @@ def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section
             continue
         # A header always begins a section, however far it is indented: a section that silently became a part of
         # the value before it would be lost without a word.
-        elif header := _HEADER.fullmatch(body):
+        elif body[0] == "[" and (header := _HEADER.fullmatch(body)):
             current = None
             sections.append(_section(header["name"], number, begun, findings))
-        elif current is not None and indent_of(line) > current.indent:
-            current.continued.append(without_comment(body))
-            current.end = number
+        elif current is not None and indent_of(line) > indent:
+            current = _continued(current, without_comment(body), number)
+            kept[current.identity] = current
         elif body[0] == "[":
             current = None
             _unterminated(body, number, findings)
@@ -131,10 +110,13 @@ def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section
                 hint="write `key = value`, or begin the line with `#`",
             )
         else:
-            current = _Open(*split_key(found["key"]), found["value"], number, indent_of(line), number)
-            if sections:
-                _add(current, sections[-1], findings)
-            elif not orphan_told:
+            key, scope = split_key(found["key"])
+            current = Entry(key=key, scope=scope, raw=found["value"], position=number, end=number)
+            indent = indent_of(line)
+            kept = {}  # what has no place in any section goes on in the next line all the same
+            if sections and _is_new(current, sections[-1], findings):
+                kept = sections[-1].entries
+            elif not sections and not orphan_told:
                 orphan_told = True
                 findings.add(
                     number,
@@ -143,6 +125,7 @@ def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section
                     key=current.key,
                     hint=f"put `[{home}]` above it",
                 )
+            kept[current.identity] = current
     return tuple(section.closed() for section in sections)
 
 
@@ -172,28 +155,34 @@ def _unterminated(body: str, number: int, findings: Findings) -> None:
     )
 
 
-def _add(entry: _Open, section: _OpenSection, findings: Findings) -> None:
+def _is_new(entry: Entry, section: _OpenSection, findings: Findings) -> bool:
+    """Whether an entry is a key of the section, and the first one of its kind; else that is told."""
     if not entry.key:
         findings.add(
-            entry.line,
-            f"line {entry.line} has a value but no key",
+            entry.position,
+            f"line {entry.position} has a value but no key",
             code="syntax",
             section=section.name,
             hint="write `key = value`",
         )
-        return
-    closed = entry.closed()
-    if earlier := section.entries.get(closed.identity):
+        return False
+    earlier = section.entries.get(entry.identity)
+    if earlier:
         findings.add(
-            entry.line,
-            f"the key stands on line {earlier.line} and again on line {entry.line}",
+            entry.position,
+            f"the key stands on line {earlier.position} and again on line {entry.position}",
             code="duplicate-key",
             section=section.name,
-            key=closed.label,
+            key=entry.label,
             hint="remove one of them",
         )
-        return
-    section.entries[closed.identity] = entry
+    return not earlier
+
+
+def _continued(entry: Entry, more: str, number: int) -> Entry:
+    """An entry whose value goes on in another line."""
+    raw = "\n".join(part for part in (str(entry.raw), more) if part)
+    return evolve(entry, raw=raw, end=number, continued=(*entry.continued, more))
 
 
 # --- changing: line by line, so that comments, order and indentation stay --------------------------------------------

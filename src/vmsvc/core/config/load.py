@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, evolve
 
-from vmsvc.core.config import ini, toml
+from vmsvc.core.config import ini
 from vmsvc.core.config.files import check_name, check_service_name, check_text, is_toml, read_text
 from vmsvc.core.config.guests import identity
 from vmsvc.core.config.legacy import translate
@@ -52,7 +52,9 @@ def parse_service(
     reading = _Reading(path, node, catalog, findings, name or path.stem)
     service = reading.service(translate(sections, findings))
     problems = tuple(findings)
-    return (None if findings.errors or service is None else evolve(service, problems=problems)), problems
+    if service is None or findings.errors:
+        return None, problems
+    return (evolve(service, problems=problems) if problems else service), problems
 
 
 def load_service(path: Path, node: Node, catalog: Catalog) -> Service:
@@ -83,7 +85,11 @@ def read_sections(path: Path, text: str, findings: Findings) -> tuple[Section, .
         text: Its text.
         findings: Where problems go.
     """
-    return toml.read(text, findings) if is_toml(path) else ini.read(text, findings)
+    if not is_toml(path):
+        return ini.read(text, findings)
+    from vmsvc.core.config import toml  # noqa: PLC0415 - many nodes have no such file
+
+    return toml.read(text, findings)
 
 
 # What people call things who do not know our words yet.
@@ -116,8 +122,7 @@ class _Reading:
         values = Values(by_name, self.node, self.name, self.catalog, self.findings)
         lists = values.read_nodes()
         default = by_name.get(DEFAULT, Section(name=DEFAULT))
-        inherited = self.catalog.inherited_options()
-        given = {**values.section(default, {**inherited, **SERVICE_OPTIONS}), **lists}
+        given = {**values.section(default, self.catalog.default_options), **lists}
         own = {key: value for key, value in given.items() if key in SERVICE_OPTIONS}
         self._check_nodes(default, own, values.place)
         self._settle_env(default, own)
@@ -125,7 +130,7 @@ class _Reading:
         for section in sections:
             if section.name == DEFAULT:
                 if section is not default:
-                    values.section(section, {**inherited, **SERVICE_OPTIONS})
+                    values.section(section, self.catalog.default_options)
             elif self._is_known(section):
                 # Of a section that stands twice, the second may well be incomplete: that it is there is the mistake.
                 resource = self._resource(section, values, is_whole=section is by_name[section.name])

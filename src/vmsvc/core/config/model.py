@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
@@ -61,19 +60,25 @@ class Section:
         name: Its name; ``DEFAULT`` for any spelling of it.
         entries: Its keys, in the order of the file.
         position: The line of its header (INI), or its rank in the file (TOML).
+        by_key: The entries of each key: the plain one and the scoped ones.
     """
 
     name: str
     entries: tuple[Entry, ...] = ()
     position: int = 0
+    by_key: dict[str, tuple[Entry, ...]] = field(factory=dict, init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        for entry in self.entries:
+            self.by_key[entry.key] = (*self.variants(entry.key), entry)
 
     def variants(self, key: str) -> tuple[Entry, ...]:
-        """The entries of one key: the plain one and the scoped ones.
+        """The entries of one key, which may be none.
 
         Args:
             key: The key, in lower case.
         """
-        return tuple(entry for entry in self.entries if entry.key == key)
+        return self.by_key.get(key, ())
 
 
 def section_name(written: str) -> str:
@@ -121,6 +126,8 @@ def nearest(word: str, candidates: Iterable[str], *, closeness: float = 0.6) -> 
     letters = sorted(word.casefold())
     if swapped := next((one for one in by_folded if sorted(one) == letters), ""):
         return by_folded[swapped]
+    import difflib  # noqa: PLC0415 - files without a mistake need none of it
+
     found = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=closeness)
     return by_folded[found[0]] if found else ""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve
 
-from vmsvc.core.config import ini, toml
+from vmsvc.core.config import ini
 from vmsvc.core.config.files import check_name, read_text, two_files
 from vmsvc.core.config.model import Findings, Section, did_you_mean, shortened
 from vmsvc.core.errors import ConfigError, Problem
@@ -54,6 +54,8 @@ def _read(path: Path) -> dict[str, Any]:
     lines = [ini.without_comment(body) for line in text.splitlines() if (body := line.strip()) and body[0] not in "#;"]
     found: dict[str, Any] = {}
     if path.suffix == ".toml":
+        from vmsvc.core.config import toml  # noqa: PLC0415 - as for services
+
         found = _facts_in(toml.read(text, findings, home=_SECTION), findings)
     elif any(line.startswith("[") for line in lines):
         found = _facts_in(ini.read(text, findings, home=_SECTION), findings)

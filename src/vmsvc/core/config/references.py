@@ -98,6 +98,8 @@ class References:
         Raises:
             ReferenceFaults: References are unknown, part of a cycle, or grow without bounds.
         """
+        if not _may_refer(entry.raw):
+            return entry.raw
         place = (section, entry.key, entry.scope)
         if place not in self._done:
             try:
@@ -128,7 +130,7 @@ class References:
         return value
 
     def _fill(self, raw: Raw, section: str, entry: Entry, faults: list[Fault]) -> Raw:
-        if not isinstance(raw, str) or "{" not in raw:
+        if not isinstance(raw, str):
             return raw
         length = len(raw)
 
@@ -198,6 +200,10 @@ class References:
         raise ReferenceFaults(
             Fault(*cycle[0], f"references go round in a circle: {path}", "write one of the values out")
         )
+
+
+def _may_refer(raw: Raw) -> bool:
+    return any(map(_may_refer, raw)) if isinstance(raw, list) else isinstance(raw, str) and "{" in raw
 
 
 def _text(raw: Raw) -> str:

@@ -25,6 +25,10 @@ TYPE = Option(
 )
 
 
+#: The keys that describe the service itself.
+SERVICE_OPTIONS: Mapping[str, Option] = {option.key: option for option in options_of(Service)}
+
+
 @frozen
 class Catalog:
     """What the installed drivers declare. The session hands it in: this room knows no plugin.
@@ -33,11 +37,25 @@ class Catalog:
         classes: The option class of each driver, by kind and type of resource.
         refused: Why a type's plugin was refused, by type.
         capabilities: What each driver offers, by kind and type.
+        inherited_options: The keys that ``[DEFAULT]`` may give for all sections.
+        default_options: All keys that ``[DEFAULT]`` may have: those, and the service's own.
     """
 
     classes: Mapping[tuple[str, str], type[Resource]]
     refused: Mapping[str, str] = field(factory=dict)
     capabilities: Mapping[tuple[str, str], Collection[str]] = field(factory=dict)
+    inherited_options: Mapping[str, Option] = field(init=False, eq=False, repr=False)
+    default_options: Mapping[str, Option] = field(init=False, eq=False, repr=False)
+    _keys: dict[type[Resource], Mapping[str, Option]] = field(factory=dict, init=False, eq=False, repr=False)
+
+    @inherited_options.default
+    def _inherited_options(self) -> Mapping[str, Option]:
+        owners = dict.fromkeys([*KINDS.values(), *self.classes.values()])
+        return {option.key: option for owner in reversed(owners) for option in options_of(owner) if option.inherited}
+
+    @default_options.default
+    def _default_options(self) -> Mapping[str, Option]:
+        return {**self.inherited_options, **SERVICE_OPTIONS}
 
     def types_of(self, kind: str) -> tuple[str, ...]:
         """The types of a kind of resource that a file may name, with or without a driver here.
@@ -64,7 +82,7 @@ class Catalog:
         """
         return tuple(served for served in self.installed(kind) if key in self.options(kind, served))
 
-    def options(self, kind: str, type: str) -> dict[str, Option]:
+    def options(self, kind: str, type: str) -> Mapping[str, Option]:
         """The keys of a section, by name.
 
         Args:
@@ -72,12 +90,9 @@ class Catalog:
             type: The resource's type; one without a driver has the keys of its kind.
         """
         owner = self.classes.get((kind, type)) or KINDS[kind]
-        return {TYPE.key: TYPE, **{option.key: option for option in options_of(owner)}}
-
-    def inherited_options(self) -> dict[str, Option]:
-        """The keys that ``[DEFAULT]`` may give for all sections."""
-        owners = dict.fromkeys([*KINDS.values(), *self.classes.values()])
-        return {option.key: option for owner in reversed(owners) for option in options_of(owner) if option.inherited}
+        if owner not in self._keys:
+            self._keys[owner] = {TYPE.key: TYPE, **{option.key: option for option in options_of(owner)}}
+        return self._keys[owner]
 
     def homes_of(self, key: str) -> tuple[str, ...]:
         """Where a key would be right.
@@ -91,7 +106,3 @@ class Catalog:
         kinds = dict.fromkeys([*((kind, "") for kind in KINDS), *self.classes])
         found = [kind for kind, served in kinds if kind in KINDS and key in self.options(kind, served)]
         return tuple(dict.fromkeys([*(["DEFAULT"] if key in SERVICE_OPTIONS else []), *found]))
-
-
-#: The keys that describe the service itself.
-SERVICE_OPTIONS: Mapping[str, Option] = {option.key: option for option in options_of(Service)}

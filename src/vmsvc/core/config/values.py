@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -78,15 +78,20 @@ class Values:
         Args:
             variants: The entries of one key.
         """
+        found, best = None, 0
+        for entry in variants:
+            rank = self._rank(entry)
+            if rank > best:
+                found, best = entry, rank
+        return found
 
-        def rank(entry: Entry) -> int:
-            if not entry.scope:
-                return 1
-            if self.node.is_called(entry.scope):
-                return 3
-            return 2 if self.place and entry.scope.casefold() == self.place else 0
-
-        return max((entry for entry in variants if rank(entry)), key=rank, default=None)
+    def _rank(self, entry: Entry) -> int:
+        """How closely an entry is meant for this node; 0 where it is meant for others."""
+        if not entry.scope:
+            return 1
+        if self.node.is_called(entry.scope):
+            return 3
+        return 2 if self.place and entry.scope.casefold() == self.place else 0
 
     def section(self, section: Section, options: Mapping[str, Option], *, closed: bool = True) -> dict[str, Any]:
         """Read a section's values, and check every variant of every key on the way.
@@ -109,12 +114,11 @@ class Values:
             elif closed:
                 self._unknown_key(section, entry, options)
         values: dict[str, Any] = {}
-        for option in options.values():
-            variants = section.variants(option.key)
-            if own := self.chosen(variants) or self._anything(option, variants):
-                values[option.key] = read[own.identity]
-            elif section.name != DEFAULT and option.inherited and (given := self._inherited(option)):
-                values[option.key] = self.value(DEFAULT, given, option)
+        for key, variants in section.by_key.items():
+            if key in options and (own := self.chosen(variants) or self._anything(options[key], variants)):
+                values[key] = read[own.identity]
+        if section.name != DEFAULT:
+            values.update(self._inherited(options, own=values))
         return values
 
     def value(self, section: str, entry: Entry, option: Option) -> Any:
@@ -178,9 +182,14 @@ class Values:
             severity=Severity.WARNING,
         )
 
-    def _inherited(self, option: Option) -> Entry | None:
-        default = self.sections.get(DEFAULT)
-        return self.chosen(default.variants(option.key)) if default else None
+    def _inherited(self, options: Mapping[str, Option], own: Collection[str]) -> dict[str, Any]:
+        """What ``[DEFAULT]`` gives a section that does not say it itself."""
+        default = self.sections.get(DEFAULT, Section(name=DEFAULT))
+        return {
+            key: self.value(DEFAULT, given, options[key])
+            for key, variants in default.by_key.items()
+            if key in options and key not in own and options[key].inherited and (given := self.chosen(variants))
+        }
 
     def _anything(self, option: Option, variants: tuple[Entry, ...]) -> Entry | None:
         """A required key's first variant, on a node that the file does not name.
@@ -245,7 +254,7 @@ class Values:
 
     def _options(self, section: str) -> Mapping[str, Option]:
         if section == DEFAULT:
-            return {**self.catalog.inherited_options(), **SERVICE_OPTIONS}
+            return self.catalog.default_options
         kind = kind_of(section)
         if kind not in KINDS:
             return {}

@@ -12,20 +12,9 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmsvc.core.config import (
-    Catalog,
-    create,
-    draft,
-    get_key,
-    ini,
-    literally,
-    load_service,
-    parse_service,
-    service_file,
-    set_keys,
-    unset_keys,
-    write_atomically,
-)
+from vmsvc.core.config import Catalog, ini, literally, load_service, parse_service, service_file
+from vmsvc.core.config.atomic import write_atomically
+from vmsvc.core.config.edit import create, draft, get_key, set_keys, unset_keys
 from vmsvc.core.errors import ConfigError, UsageError, VmsvcError
 from vmsvc.core.node import Node
 from vmsvc.core.options import line, option

@@ -1,0 +1,103 @@
+"""What makes commands fast, in numbers that do not depend on the machine: modules loaded, files read, threads started.
+
+How long it takes is measured by ``python -m benchmarks``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.support import FakeDriver, guest
+from vmsvc.core import observe as observing
+from vmsvc.core.contract import Capability
+from vmsvc.core.observe import key_of
+from vmsvc.core.status import Phase
+
+#: What only acting, editing, storing, drawing, TOML, JSON or a mistake needs.
+HEAVY = {
+    "argcomplete",
+    "difflib",
+    "filelock",
+    "rich",
+    "secrets",
+    "sh",
+    "sqlite3",
+    "tomli",
+    "tomlkit",
+    "vmsvc.cli.acting",
+    "vmsvc.cli.completion",
+    "vmsvc.cli.progress",
+    "vmsvc.cli.render",
+    "vmsvc.core.config.edit",
+    "vmsvc.core.config.toml",
+    "vmsvc.core.definitions",
+    "vmsvc.core.executor",
+    "vmsvc.core.inventory",
+    "vmsvc.core.plan",
+    "vmsvc.core.schema",
+    "vmsvc.core.steps",
+    "vmsvc.core.store",
+    "xml.etree.ElementTree",
+}
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    """Runs a command in a Python of its own; gives the modules that it has loaded."""
+    services = tmp_path / "etc/vmsvc/services"
+    services.mkdir(parents=True)
+    (services / "web.conf").write_text("[DEFAULT]\nnodes = n1\n[ip#1]\nipname = 192.0.2.1\nipdev = eth0\n")
+    environment = {**os.environ, "VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n1"}
+    code = "import json, sys; from vmsvc.cli import main; code = main(sys.argv[1:])\nprint(json.dumps([code, *sys.modules]))"
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True, check=True
+        )
+        exit_code, *modules = json.loads(done.stdout.splitlines()[-1])
+        assert exit_code == 0, done.stderr
+        return set(modules)
+
+    return run
+
+
+def test_the_version_loads_no_plugin_no_grammar_and_no_session(loaded):
+    modules = loaded("--version")
+    assert {name for name in modules if name.startswith("vmsvc")} == {"vmsvc", "vmsvc.cli"}
+    assert not modules & {"argparse", "attr", "importlib.metadata", "logging", "pluggy", "re"}
+
+
+@pytest.mark.parametrize("command", ["status", "print status", "ls"])
+def test_a_look_loads_nothing_that_only_others_need(loaded, command):
+    assert not loaded(*command.split()) & HEAVY
+
+
+def test_the_guard_knows_its_modules_by_the_names_that_they_have(loaded):
+    """A module that was renamed would be guarded no more."""
+    for module in HEAVY:
+        subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
+
+
+def test_a_thousand_guests_of_one_technology_take_one_query_and_one_thread_beyond_its_lane(monkeypatch):
+    begun = []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (begun.append(self.name), start(self)))
+
+    class Bulk(FakeDriver):
+        capabilities = frozenset({Capability.BULK})
+
+        def observe_all(self, resources, *, budget_s):
+            self.calls.append("observe_all")
+            return {key_of(each): observing.unknown("test", "as told") for each in resources}
+
+    driver = Bulk()
+    found = observing.observe([guest(number) for number in range(1000)], lambda _: driver)
+    assert {each.phase for each in found.values()} == {Phase.UNKNOWN}
+    assert driver.calls == ["observe_all"]
+    assert begun == ["vmsvc look", "vmsvc lane fake driver"]
