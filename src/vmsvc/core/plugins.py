@@ -7,7 +7,6 @@ and a report says why, in words for an operator. What the others offer works as 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import enum
 import importlib.metadata
 import inspect
@@ -280,6 +279,8 @@ def _register(plugin: ModuleType, manager: pluggy.PluginManager, name: str) -> N
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
         if not caller.has_spec():
+            import difflib  # noqa: PLC0415 - only a plugin with a mistake needs it
+
             nearest = difflib.get_close_matches(caller.name, known, n=1)
             advice = f"; did you mean {nearest[0]}?" if nearest else f"; hooks are {', '.join(sorted(known))}"
             raise _Quarantined(f"vmsvc has no hook {caller.name}{advice}")
