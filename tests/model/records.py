@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from attrs import evolve, frozen
 
+from vmsvc.core.vmdg.attempt import Outcome
 from vmsvc.core.vmdg.seen import Answer, Performed, Reading
+from vmsvc.core.vmdg.turn import Request
 
 NONE = -1
 
@@ -86,3 +88,33 @@ class Pool:
         if number == len(self._records):
             self._records.append(record)
         return number
+
+
+@frozen(kw_only=True)
+class Asking:
+    """One request of a node, and what came of it.
+
+    Attributes:
+        name: The node.
+        wanted: What it asked for.
+        given: What it was answered.
+        fault: What went wrong; empty if nothing did.
+        is_carried_out: Whether the disk has seen the request.
+        outcome: How the node's attempt ended with it; ``None`` if it goes on.
+    """
+
+    name: str
+    wanted: Request
+    given: Reading | Performed
+    fault: str
+    is_carried_out: bool
+    outcome: Outcome | None = None
+
+    def __str__(self) -> str:
+        """In words."""
+        operation = self.wanted.operation
+        asked = "read" if operation is None else str(operation.act)
+        victim = f" {operation.victim:#x}" if operation is not None and operation.victim else ""
+        fault = f" ({self.fault})" if self.fault else ""
+        ended = f" => {self.outcome.value}" if self.outcome else ""
+        return f"{self.name}  {self.wanted.path} {asked}{victim}: {self.given.answer.value}{fault}{ended}"

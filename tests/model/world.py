@@ -22,7 +22,7 @@ from attrs import evolve
 
 from tests.model import laws
 from tests.model.explore import Explored, Step, explore
-from tests.model.records import FAULTS, NONE, Node, Pool, Sight, State
+from tests.model.records import FAULTS, NONE, Asking, Node, Pool, Sight, State
 from tests.model.scenarios import KEYS, Acquire, Action, Arrive, Join, Release, Scenario
 from vmsvc.core.vmdg import attempt as attempts
 from vmsvc.core.vmdg.attempt import Attempt, Outcome
@@ -412,27 +412,33 @@ class World:
             number = self._advanced(number, tuple(answers))
         return tuple(self.pool[unit] for unit in units), attempt.result.outcome
 
-    # --- words ----------------------------------------------------------------------------------------------------
+    # --- what happened --------------------------------------------------------------------------------------------
+
+    def asked(self, label: tuple[object, ...]) -> Asking | None:
+        """What a node has asked in a transition, and what it was given; ``None`` where it has asked nothing."""
+        index, place, *rest = label
+        if index == NONE or isinstance(place, str):
+            return None
+        fault, attempt, given, *outcome = rest
+        return Asking(
+            name=self.names[index],
+            wanted=self.pool[attempt].wants[place],
+            given=self.pool[given],
+            fault=fault,
+            is_carried_out=fault == "" or (fault in FAULTS and FAULTS[fault][0]),
+            outcome=outcome[0] if outcome else None,
+        )
 
     def told(self, way: list[tuple[object, ...]]) -> str:
         """A way in words, one line for each step."""
         return "\n".join(self._told(label) for label in way)
 
     def _told(self, label: tuple[object, ...]) -> str:
+        asking = self.asked(label)
+        if asking is not None:
+            return str(asking)
         index, what, *rest = label
-        if index == NONE:
-            return f"   {what}: {rest[0]}"
-        if isinstance(what, str):
-            return f"{self.names[index]}  {what}"
-        fault, number, given, *outcome = rest
-        told = self.pool[given].answer
-        wanted: Wanted = self.pool[number].wants[what]
-        operation = wanted.operation
-        asked = "read" if operation is None else str(operation.act)
-        if operation is not None and operation.victim:
-            asked += f" {operation.victim:#x}"
-        ended = f" => {outcome[0].value}" if outcome else ""
-        return f"{self.names[index]}  {wanted.path} {asked}: {told.value}{f' ({fault})' if fault else ''}{ended}"
+        return f"   {what}: {rest[0]}" if index == NONE else f"{self.names[index]}  {what}"
 
 
 def _small(unit: Unit) -> Unit:
