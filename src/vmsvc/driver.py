@@ -44,6 +44,7 @@ from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.verb import Verb
+from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "Phase",
     "Publication",
     "Publisher",
+    "Quirks",
     "Resource",
     "Sizer",
     "Sizes",

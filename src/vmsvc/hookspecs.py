@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vmsvc.core.node import Node
     from vmsvc.core.plan import Step
     from vmsvc.core.service import Service
+    from vmsvc.core.vmdg.quirks import Quirks
 
 hookspec = pluggy.HookspecMarker("vmsvc")
 hookimpl = pluggy.HookimplMarker("vmsvc")
@@ -59,6 +60,23 @@ def vmsvc_publishers(node: Node) -> list[Publisher]:  # type: ignore[empty-body]
         @hookimpl
         def vmsvc_publishers(node):
             return [Inventory("https://inventory.example.org")]
+    """
+
+
+@hookspec
+def vmsvc_disk_quirks() -> list[Quirks]:  # type: ignore[empty-body]
+    """What the plugin knows of arrays that do not reserve disks as SPC-4 says.
+
+    Called when disks are first reserved, released or looked at in a session.
+
+    Returns:
+        Rows for the table of quirks; they count before vmsvc's own, and the first one that fits a disk counts.
+
+    Example::
+
+        @hookimpl
+        def vmsvc_disk_quirks():
+            return [Quirks(vendor="ACME", product="Vault", why="firmware 7 refuses PREEMPT AND ABORT", abort=False)]
     """
 
 

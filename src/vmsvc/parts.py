@@ -175,10 +175,16 @@ class Parts:
         self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
     ) -> ReservationDriver:
         from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
-        from vmsvc.core.surroundings import Surroundings  # noqa: PLC0415
+        from vmsvc.core.surroundings import Surroundings, quirks_of  # noqa: PLC0415
 
         surroundings = Surroundings(
-            self.node, self.catalog, self._drivers, services, others=self._readable, host=lambda: self._host
+            self.node,
+            self.catalog,
+            self._drivers,
+            services,
+            others=self._readable,
+            host=lambda: self._host,
+            quirks=lambda: quirks_of(self._plugin_host.hook.vmsvc_disk_quirks),
         )
         return ReservationDriver(surroundings, force=consent.force if consent else (), tell=tell)
 

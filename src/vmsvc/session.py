@@ -19,12 +19,14 @@ from vmsvc.core.limits import Limits
 from vmsvc.core.observe import STATUS_DEADLINE_S, key_of, observe
 from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
+from vmsvc.core.status import Observation
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.records import Record
     from vmsvc.core.reservations import DiskReport
+    from vmsvc.core.watch import Watched
 
 
 class Session(Acting):
@@ -158,6 +160,32 @@ class Session(Acting):
         for resource, report in zip(wanted, reports, strict=True):
             found[resource.service][resource.rid] = report
         return [found[service.name] for service in asked]
+
+    def watch(self, services: Iterable[Service]) -> list[Watched]:
+        """Look whether guests still have the disks that are reserved for them. Changes nothing.
+
+        Args:
+            services: The services.
+
+        Returns:
+            An entry for each resource whose disks are to be reserved.
+        """
+        from vmsvc.core.watch import users_of, watched  # noqa: PLC0415 - only who watches pays for it
+
+        asked = list(services)
+        found = self.disks(asked)
+        users = {(service.name, rid): service.resource(rid) for service in asked for rid in users_of(service)}
+        seen = observe(users.values(), self._finder(asked))
+
+        def seen_of(resource: Reserved, service: Service) -> dict[str, Observation]:
+            return {rid: seen[service.name, rid] for rid in users_of(service, resource)}
+
+        return [
+            watched(resource, reports[resource.rid], seen_of(resource, service))
+            for service, reports in zip(asked, found, strict=True)
+            for resource in service.resources
+            if isinstance(resource, Reserved) and resource.scsireserv and not resource.disable
+        ]
 
     def disk_problems(self, service: Service) -> tuple[Problem, ...]:
         """What is wrong with the disks that a service reserves: another service that names them, above all.

@@ -114,3 +114,35 @@ def test_the_words_of_old(node):
     assert unknown.returncode == 2
     assert "vmsvc node peer add n2" in unknown.stderr
     assert node.run("-s", "web", "prstart", "--force", program=SVCMGR).returncode == 2
+
+
+def test_a_watcher_says_what_it_cannot_see_and_exits_with_it(node):
+    node.add("web", GONE, "[vmdg]", "scsireserv = true")
+    node.add("db", f"disks = {node.root}/disk.img", "scsireserv = true")
+    node.add("plain")
+    code, document = node.json("pr", "watch", "--once")
+    assert code == 0  # nothing runs
+    node.hypervisor.set("web", phase="running")
+    code, document = node.json("pr", "watch", "--once")
+    assert code == 4
+    assert {each["service"]: each["concern"] for each in document["watched"]} == {"web": "unknown", "db": "none"}
+    assert "/dev/vmsvc-no-such-disk" in node.run("pr", "watch", "web", "--once").stdout
+
+
+def test_a_watcher_goes_on_until_it_is_interrupted(node):
+    node.add("web", f"disks = {node.root}/disk.img", "scsireserv = true")
+    watcher = node.begin("pr", "watch", "--interval", "100ms")
+    try:
+        assert "web vmdg#1: well" in watcher.stdout.readline()
+        node.hypervisor.set("web", phase="running")
+        assert "well" in watcher.stdout.readline()
+        watcher.terminate()
+        assert watcher.wait(10) == 0
+    finally:
+        watcher.kill()
+        watcher.communicate()
+
+
+@pytest.mark.parametrize("interval", ["0", "soon"])
+def test_an_interval_is_a_duration(node, interval):
+    assert node.run("pr", "watch", "--interval", interval).returncode == 2

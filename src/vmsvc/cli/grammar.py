@@ -276,8 +276,36 @@ def _reserving(commands: _Commands) -> None:
         _names(command, required=True)
         _limits(command)
         _consents(command, action)
-        command.set_defaults(kill=False)
         _running(command)
+    _watching(reservations)
+
+
+def _watching(reservations: _Commands) -> None:
+    watch = reservations.add(
+        "watch",
+        "watching:watch",
+        "notice keys that are lost under a running guest, and do what its service wants",
+        about="With `on_lost_keys = kill` the guest is stopped by force. Exits with 1 where keys are lost.",
+        examples=("vmsvc pr watch", "vmsvc pr watch web --once", "vmsvc pr watch --interval 5"),
+    )
+    _names(watch, required=False)
+    watch.add_argument("--once", action="store_true", help="look once, and exit with what was seen")
+    watch.add_argument(
+        "--interval",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait after a look (default: 10)",
+    )
+
+
+def _seconds(text: str) -> float:
+    from vmsvc.core.options import some_seconds  # noqa: PLC0415
+
+    try:
+        return some_seconds.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _running(command: Parser) -> None:

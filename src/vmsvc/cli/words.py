@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 #: Commands that change what runs; nobody who wanted to look is sent to one of them.
@@ -98,9 +98,9 @@ class Parser(argparse.ArgumentParser):
 
     def _check_options(self, words: Sequence[str]) -> None:
         """Tell of options that do not exist, with the nearest one, before argparse misses anything else."""
-        commands = {name: parser for action in self._actions for name, parser in _parsers(action).items()}
-        every = {option for parser in (self, *commands.values()) for option in _options(parser)}
-        asked = [self, *(commands[word] for word in words if word in commands)]
+        commands = list(_commands(self))
+        every = {option for parser in (self, *(each for _, each in commands)) for option in _options(parser)}
+        asked = [self, *(parser for name, parser in commands if name in words)]
         for word in itertools.takewhile(lambda word: word != "--", words):
             option = word.partition("=")[0]
             if option.startswith("--") and " " not in option and option not in every:
@@ -119,5 +119,10 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     return list(parser._option_string_actions)  # noqa: SLF001 - argparse tells it nowhere else
 
 
-def _parsers(action: argparse.Action) -> dict[str, argparse.ArgumentParser]:
-    return dict(action.choices or {}) if isinstance(action, argparse._SubParsersAction) else {}  # noqa: SLF001
+def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Every command below a parser, by its own word."""
+    for action in parser._actions:  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for name, command in (action.choices or {}).items():
+                yield name, command
+                yield from _commands(command)

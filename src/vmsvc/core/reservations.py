@@ -38,6 +38,7 @@ from vmsvc.core.vmdg.sequences import GRACE_S, carry_out
 from vmsvc.core.vmdg.survey import survey
 
 _PROBE = "PERSISTENT RESERVE IN"
+_NOT_WANTED = "scsireserv is false: the disks are not to be reserved"
 #: How many guests are asked for their disks at once.
 _PARALLEL = 16
 
@@ -149,9 +150,10 @@ class ReservationDriver:
             resources: The resources.
             budget_s: How long it may take, in seconds.
         """
-        seen: dict[tuple[str, str], Observation] = {}
-        for resource, report in zip(resources, self.examine(resources, budget_s=budget_s), strict=True):
-            seen[resource.service, resource.rid] = _observation(resource, report)
+        wanted = [resource for resource in resources if resource.scsireserv]
+        seen = {(each.service, each.rid): inapplicable("configuration", _NOT_WANTED) for each in resources}
+        for resource, report in zip(wanted, self.examine(wanted, budget_s=budget_s), strict=True):
+            seen[resource.service, resource.rid] = _observation(report)
         return seen
 
     def examine(self, resources: Sequence[Reserved], *, budget_s: float) -> list[DiskReport | VmsvcError]:
@@ -428,15 +430,13 @@ def _within(budget_s: float) -> float:
     return max(budget_s - GRACE_S, budget_s / 2)
 
 
-def _observation(resource: Reserved, report: DiskReport | VmsvcError) -> Observation:
+def _observation(report: DiskReport | VmsvcError) -> Observation:
     if isinstance(report, DriverError):
         # The guest is not known on this node, so it has no disks here, and cannot be started either.
         return inapplicable(_PROBE, f"its disks cannot be named: {report.message}")
     if isinstance(report, VmsvcError):
         return unknown(_PROBE, report)
     whole = report.whole
-    if not resource.scsireserv:
-        return inapplicable(_PROBE, f"not reserved, since scsireserv is false: {whole.detail}")
     detail = f"{whole.detail} ({whole.hint})" if whole.hint else whole.detail
     evidence = Evidence(probe=_PROBE, detail=detail, duration_s=report.duration_s)
     return Observation(phase=whole.phase, state=whole.state, evidence=evidence, warnings=whole.warnings)

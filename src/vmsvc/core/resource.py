@@ -237,6 +237,11 @@ class Reserved(Resource):
     )
 
     @property
+    def observe_budget_s(self) -> float:
+        """As long as any look may take, in seconds: many disks have many paths, and each may be slow."""
+        return _LONGEST_CHECK_S
+
+    @property
     def budgets_s(self) -> Mapping[Verb, float]:
         """To start is to reserve the disks and to stop is to release them, where that is wanted; in seconds."""
         return {Verb.START: self.reserve_timeout, Verb.STOP: self.reserve_timeout} if self.scsireserv else {}

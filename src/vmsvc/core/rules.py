@@ -6,7 +6,7 @@ One table, asked twice: when a plan is made, and again just before each step, si
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
@@ -31,6 +31,10 @@ _NOT_STARTABLE_HINTS = {
 }
 
 
+def _words(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(words)
+
+
 @frozen(kw_only=True)
 class Consent:
     """What the operator has said in words, beyond the action's name.
@@ -45,9 +49,9 @@ class Consent:
 
     drp: bool = False
     despite_frozen: bool = False
-    despite_unknown: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    despite_unknown: frozenset[str] = field(default=frozenset(), converter=_words)
     kill: bool = False
-    force: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    force: frozenset[str] = field(default=frozenset(), converter=_words)
 
 
 @frozen(kw_only=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
     from vmsvc.core.reservations import DiskReport
     from vmsvc.core.vmdg.judge import Judged
     from vmsvc.core.vmdg.seen import Reading, ScsiDisk
+    from vmsvc.core.watch import Noticed
 
 Data = dict[str, Any]
 
@@ -427,6 +428,29 @@ def guest_facts(item: GuestFacts) -> Data:
         "config_files": None if item.config_files is None else [str(path) for path in item.config_files],
         "gaps": list(item.gaps),
     }
+
+
+def watch(items: Iterable[Noticed], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.watch/1``: whether guests still have their disks, and what was done where they do not.
+
+    Args:
+        items: What was noticed.
+        problems: What kept other services from being looked at.
+    """
+    rows = [
+        {
+            "service": item.watched.resource.service,
+            "rid": item.watched.resource.rid,
+            "concern": item.watched.concern.value,
+            "text": item.watched.text,
+            "hint": item.watched.hint,
+            "users": list(item.watched.users),
+            "stopped": list(item.stopped),
+            "errors": [problem(each) for each in item.error.problems] if item.error else [],
+        }
+        for item in items
+    ]
+    return document("vmsvc.watch/1", {"watched": rows, "errors": [problem(item) for item in problems]})
 
 
 def disk_reports(items: Iterable[DiskReport], problems: Iterable[Problem] = ()) -> Data:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from typing import Any
 
 from attrs import evolve
 
 from vmsvc.core.config import Catalog, parse_service
 from vmsvc.core.contract import Capability, GuestDisk
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.inventory import ask
 from vmsvc.core.keyring import Keyring
+from vmsvc.core.lane import call_within
 from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
@@ -24,15 +27,20 @@ from vmsvc.core.service import Service
 from vmsvc.core.transport import Host
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.keys import parse_key
+from vmsvc.core.vmdg.quirks import KNOWN, Quirks
 from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.tool import Tool
-from vmsvc.core.vmdg.tools.sg_persist import SgPersist
+from vmsvc.core.vmdg.tools import DiskFinder, new_tool
+
+_log = logging.getLogger(__name__)
 
 #: How many guests are asked for their disks at once.
 _PARALLEL = 16
 
 #: How long one request to a device may take, in seconds: of an action, and of a look, which has a status' time.
 _ACTING_S, _LOOKING_S = 15.0, 3.0
+#: How long a plugin may take to name quirks, in seconds.
+_ASK_S = 3.0
 
 
 class Surroundings:
@@ -45,6 +53,7 @@ class Surroundings:
         services: The services that are looked at, or acted on.
         others: Reads every service of the node; called only where it matters who else names a disk.
         host: The host whose disks they are, when it is first needed.
+        quirks: What plugins know of arrays, when it is first needed.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class Surroundings:
         *,
         others: Callable[[], Iterable[Service]],
         host: Callable[[], Host],
+        quirks: Callable[[], Iterable[Quirks]] = tuple,
     ) -> None:
         self.keyring = Keyring(node)
         self._node = node
@@ -64,16 +74,17 @@ class Surroundings:
         self._services = {service.name: service for service in services}
         self._others = others
         self._host = host
+        self._quirks = quirks
 
     @cached_property
     def tool(self) -> Tool:
         """What asks devices, and is waited for: what was asked for must not happen later."""
-        return SgPersist(self._host(), budget_s=_ACTING_S)
+        return new_tool(self._host(), budget_s=_ACTING_S)
 
     @cached_property
     def looking(self) -> Tool:
         """What asks devices for a status, within a status' time."""
-        return SgPersist(self._host(), budget_s=_LOOKING_S)
+        return new_tool(self._host(), budget_s=_LOOKING_S)
 
     def devices(self, names: Sequence[str]) -> Sequence[ScsiDisk | OtherDisk]:
         """What is behind the names of disks, each logical unit once.
@@ -81,7 +92,12 @@ class Surroundings:
         Args:
             names: As guests' definitions and service files give them.
         """
-        return [OtherDisk(name=name, why="devices cannot be found yet", is_known=False) for name in names]
+        return self._finder.find(names)
+
+    @cached_property
+    def _finder(self) -> DiskFinder:
+        scsi_hosts = [str(number) for number in self._node.scsi_hosts]
+        return DiskFinder(self._host(), scsi_hosts=scsi_hosts, quirks=(*self._quirks(), *KNOWN))
 
     def guest_disks(self, group: Vmdg) -> Sequence[GuestDisk]:
         """The disks of a group's guest, as its driver names them.
@@ -178,3 +194,23 @@ def identity(disk: ScsiDisk | OtherDisk) -> str:
         disk: What was found behind a name.
     """
     return disk.wwid if isinstance(disk, ScsiDisk) else os.path.realpath(disk.name)
+
+
+def quirks_of(hook: Any) -> tuple[Quirks, ...]:
+    """What plugins know of arrays; a plugin that fails is logged, and the others count.
+
+    Args:
+        hook: The hook ``vmsvc_disk_quirks``, of the plugins in use.
+    """
+    found: list[Quirks] = []
+    for implementation in reversed(hook.get_hookimpls()):
+        plugin = implementation.plugin_name
+        try:
+            rows: list[object] = call_within(f"the plugin {plugin}", implementation.function, budget_s=_ASK_S)
+            if not all(isinstance(row, Quirks) for row in rows):
+                raise TypeError(f"{rows!r} are no quirks")
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, disks are read as usual
+            _log.warning("the plugin %s could not tell the quirks of disks: %s", plugin, told(error))
+        else:
+            found += [row for row in rows if isinstance(row, Quirks)]
+    return tuple(found)

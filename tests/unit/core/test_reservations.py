@@ -11,7 +11,9 @@ from vmsvc.core.keyring import Keyring
 from vmsvc.core.node import Node
 from vmsvc.core.reservations import DiskReport, ReservationDriver
 from vmsvc.core.status import Phase
+from vmsvc.core.surroundings import quirks_of
 from vmsvc.core.vmdg.keys import key_text
+from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.core.vmdg.seen import OtherDisk
 from vmsvc.testing import Action, Fault, Request, San
 
@@ -291,3 +293,37 @@ def test_a_report_has_all_there_is_to_show(san, around):
 def test_there_is_no_force_to_use(around):
     with pytest.raises(DriverError):
         ReservationDriver(around["a"]).kill(GROUP, budget_s=1)
+
+
+# --- quirks that plugins know -------------------------------------------------------------------------------------
+
+
+class Implementation:
+    def __init__(self, name, function):
+        self.plugin_name = name
+        self.function = function
+
+
+class Hook:
+    def __init__(self, *implementations):
+        self._implementations = list(implementations)
+
+    def get_hookimpls(self):
+        return self._implementations
+
+
+def test_plugins_add_quirks_and_one_that_fails_hides_no_other(caplog):
+    def vmsvc_disk_quirks():
+        return [Quirks(vendor="ACME", abort=False)]
+
+    def broken():
+        raise RuntimeError("no table")
+
+    hook = Hook(
+        Implementation("good", vmsvc_disk_quirks),
+        Implementation("broken", broken),
+        Implementation("wrong", lambda: ["ACME"]),
+    )
+    assert quirks_of(hook) == (Quirks(vendor="ACME", abort=False),)
+    assert "broken" in caplog.text
+    assert "wrong" in caplog.text
