@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from vmsvc.core.records import Record
     from vmsvc.core.reservations import DiskReport
     from vmsvc.core.watch import Watched
+    from vmsvc.core.usage import Usage
 
 
 class Session(Acting):
@@ -221,11 +222,26 @@ class Session(Acting):
         """
         return self._collector.push(service, self.status(service), self.facts(service))
 
-    def diskupdate(self, service: Service) -> Record:
+    def disk_usage(self) -> Usage:
+        """Find out who uses which disk of this node: guests, of services or not, and services themselves.
+
+        Returns:
+            The uses; why there may be others is among its ``gaps``.
+
+        Raises:
+            ConfigError: The directory of services cannot be read.
+        """
+        from vmsvc.core.usage import usage_of  # noqa: PLC0415
+
+        return usage_of(self._readable(), self._drivers.of_guest)
+
+    def diskupdate(self, service: Service, usage: Usage | None = None) -> Record:
         """Put the disks of a service's guests into the node's own store, and publish them.
 
         Args:
             service: The service.
+            usage: Who uses which disk of this node, where that is known already; who updates many services finds it
+                out once.
 
         Returns:
             What was collected, what has changed, and what could not be stored or published.
@@ -237,13 +253,15 @@ class Session(Acting):
         from vmsvc.core import schema  # noqa: PLC0415
         from vmsvc.core.inventory import ask  # noqa: PLC0415
 
+        usage = usage or self.disk_usage()
         rows: list[schema.Data] = []
         for guest in service.guests:
             try:
-                rows += schema.disks(guest, ask(guest, self._drivers.of_guest(guest), Capability.DISKS))
+                found = ask(guest, self._drivers.of_guest(guest), Capability.DISKS)
             except VmsvcError as error:
                 raise type(error)(problems=[error.within(section=guest.rid, file=str(service.file))]) from error
-        return self._collector.record(service.name, "disks", rows)
+            rows += schema.used_disks(guest, found, usage)
+        return self._collector.record(service.name, "disks", rows, usage.problems)
 
     def history(self, service: str, topic: str) -> tuple[Record, ...]:
         """What the node's own store has of a service; a service that is no more has its history still.

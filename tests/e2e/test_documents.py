@@ -52,6 +52,8 @@ CALLS = (
     ("vmsvc.action/1", "pr stop shared"),
     ("vmsvc.watch/1", "pr watch --once"),
     ("vmsvc.completion/1", "completion bash"),
+    ("vmsvc.disks/1", "disks web"),
+    ("vmsvc.disks/1", "pr status web"),
     ("vmsvc.error/1", "start wbe"),
     ("vmsvc.error/1", "strat web"),
 )

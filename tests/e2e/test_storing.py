@@ -68,10 +68,34 @@ def test_diskupdate_tells_of_disks_that_came_and_went(node):
     assert code == 0
     assert [(change["kind"], change["path"]) for change in record["changes"]] == [
         ("changed", ["container#1 disk1", "source"]),
+        ("changed", ["container#1 disk1", "backing"]),
         ("added", ["container#1 disk2"]),
     ]
     assert record["changes"][0]["before"] == "/dev/one"
     assert "  container#1 disk2: removed (rid container#1, guest web, target disk2, " in less.stdout
+
+
+def test_diskupdate_tells_who_else_uses_a_disk(node, tmp_path):
+    device, link = tmp_path / "sdb", tmp_path / "by-id"
+    device.touch()
+    link.symlink_to(device)
+    node.add("web", f"disks = {device} /dev/one")
+    node.run("diskupdate", "web")
+    path = node.add("db", "name = db01", f"disks = {link}")
+    path.write_text(path.read_text() + f"[fs#1]\ndev = {device}\nmnt = /srv\n")
+    told = node.run("diskupdate", "web", "db")
+    code, answer = node.json("diskupdate", "db")
+
+    assert (told.returncode, code) == (0, 0)
+    assert "  container#1 disk0 users disk0 of db01 (container#1 of db): added (" in told.stdout
+    assert told.stdout.count("    also used by disk0 of db01 (container#1 of db)\n") == 1
+    assert told.stdout.count("    also used by fs#1 of db on /srv\n") == 1
+    assert told.stdout.count("    also used by disk0 of web (container#1 of web)\n") == 1
+    (row,) = answer["stored"][0]["content"]
+    assert (row["source"], row["backing"]) == (str(link), str(device))
+    assert [(user["service"], user["rid"], user["target"]) for user in row["users"]] == [
+        ("web", "container#1", "disk0")
+    ]
 
 
 def test_show_disks_asks_no_hypervisor(node):

@@ -180,11 +180,15 @@ def keywords(sections: Mapping[str, Mapping[str, Option]]) -> Iterator[Line]:
 
 
 def disks(rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
-    """A line for each disk.
+    """A line for each disk, and beneath it who else uses it.
 
     Args:
         rows: Disks as the store has them.
+
+    Yields:
+        The lines.
     """
+    found = list(rows)
     cells = [
         (
             (row["rid"], ""),
@@ -196,9 +200,13 @@ def disks(rows: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
             ("live" if row["live"] else "", ""),
             (row["source"] or "(no medium)", ""),
         )
-        for row in rows
+        for row in found
     ]
-    return columns(cells, heads=("rid", "target", "kind", "bus", "bytes", "serial", "", "source"))
+    lines = columns(cells, heads=("rid", "target", "kind", "bus", "bytes", "serial", "", "source"))
+    for row, line in zip([None, *found], lines, strict=False):
+        yield line
+        for user in (row or {}).get("users") or ():
+            yield (("  also used by ", "yellow"), (user["user"], ""))
 
 
 # --- what has changed -----------------------------------------------------------------------------------------------

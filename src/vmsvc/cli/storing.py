@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
@@ -32,8 +33,8 @@ def store(call: Call) -> int:
         The exit code.
     """
     session, topic = call.session, call.arguments.topic
-    collect = session.push if topic == "push" else session.diskupdate
     services = selection.all_of(session, call.arguments.names)
+    collect = session.push if topic == "push" else partial(session.diskupdate, usage=session.disk_usage())
     failures: list[Failure] = []
     records: list[Record] = []
     for service, result in zip(services, each(collect, services), strict=True):

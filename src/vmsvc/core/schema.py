@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import asdict
+from attrs import Attribute, asdict
 
 from vmsvc.core.contract import FoundGuest, GuestDisk
 from vmsvc.core.errors import ExitCode, Problem, Severity
@@ -27,6 +27,7 @@ from vmsvc.core.vmdg.keys import key_text
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
+    from vmsvc.core.usage import Usage, Use
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
     from vmsvc.core.reservations import DiskReport
@@ -396,6 +397,29 @@ def disks(guest: Guest, found: Sequence[GuestDisk] | None) -> list[Data]:
         found: Its disks; ``None`` where its driver cannot name any.
     """
     return [{"rid": guest.rid, "guest": guest.name, **asdict(disk)} for disk in found or ()]
+
+
+def used_disks(guest: Guest, found: Sequence[GuestDisk] | None, usage: Usage) -> list[Data]:
+    """The disks of a guest, a row each, with what backs them on this node and who else uses that.
+
+    Args:
+        guest: The guest.
+        found: Its disks; ``None`` where its driver cannot name any.
+        usage: Who uses which disk.
+    """
+    return [
+        {**row, "backing": usage.device(disk.source), "users": _users(usage.others(guest, disk))}
+        for row, disk in zip(disks(guest, found), found or (), strict=True)
+    ]
+
+
+def _users(others: Iterable[Use] | None) -> list[Data] | None:
+    return None if others is None else [{"user": str(use), **asdict(use, filter=_is_told)} for use in others]
+
+
+def _is_told(field: Attribute[Any], _value: object) -> bool:
+    """What is known of a user but who it is to vmsvc itself, and the name that it has for the disk."""
+    return field.name not in ("who", "source")
 
 
 def inventory(item: Service, seen: ServiceStatus, facts: Iterable[GuestFacts]) -> Data:

@@ -11,9 +11,9 @@ from vmsvc.core.errors import ExitCode, Problem, Severity
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.plan import Step, plan
 from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+from vmsvc.core.records import Record, Snapshot
 from vmsvc.core.report import Report, StepResult
 from vmsvc.core.status import Phase
-from vmsvc.core.store import Snapshot
 from vmsvc.core.verb import Verb
 
 WEB = service(guest(1), guest(2, disable=True), resource("sync#1"), nodes=("n1", "n2"))
@@ -155,8 +155,11 @@ def test_services_and_shown():
     assert (data["schema"], data["service"]["name"], data["guests"]) == ("vmsvc.service/1", "web", [])
 
 
-def test_snapshots():
-    data = plain(schema.snapshots([Snapshot(service="web", topic="push", node="n1", at=1.0, content={"a": 1})], [NOTE]))
+def test_records():
+    snapshot = Snapshot(service="web", topic="push", node="n1", at=1.0, content={"a": 1}, confirmed=2.0)
+    data = plain(schema.stored([Record(snapshot=snapshot, losses=(NOTE,))], [NOTE]))
     assert data["schema"] == "vmsvc.stored/1"
-    assert data["stored"] == [{"service": "web", "topic": "push", "node": "n1", "at": 1.0, "content": {"a": 1}}]
+    (row,) = data["stored"]
+    assert (row["service"], row["at"], row["confirmed"], row["content"]) == ("web", 1.0, 2.0, {"a": 1})
+    assert (row["since"], row["changes"], row["stored"], len(row["problems"])) == (None, [], True, 1)
     assert len(data["errors"]) == 1

@@ -1,0 +1,199 @@
+"""Who uses which disk: the guests of this node, of services or not, and the services that name devices themselves.
+
+Names are compared once their links are resolved: ``/dev/disk/by-id/…`` and ``/dev/sdb`` may be one disk. No device is
+opened, and each hypervisor is asked once, however many guests it has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+
+from vmsvc.core.config.guests import identity
+from vmsvc.core.contract import Capability, Driver, GuestDisk
+from vmsvc.core.discovery import discover
+from vmsvc.core.errors import Problem, Severity, Undetermined, VmsvcError
+from vmsvc.core.inventory import ask
+from vmsvc.core.lane import call_within
+from vmsvc.core.resource import Disk, Fs, Guest
+from vmsvc.core.service import Service
+
+#: How long it may take to resolve links, in seconds: they may lead to storage that hangs.
+_RESOLVE_S = 2.0
+
+DriverOf = Callable[[Guest], Driver[Any]]
+
+
+@frozen(kw_only=True)
+class Use:
+    """One who uses a disk.
+
+    Attributes:
+        source: The disk, as it is named.
+        who: What tells a guest from every other; empty for a resource that is none.
+        guest: The guest's name on its hypervisor; empty for a resource that is none.
+        type: The guest's technology.
+        service: The service that it belongs to; empty for a guest of no service.
+        rid: The resource that it is.
+        target: What the disk is to it: a device in the guest, a mount point.
+        readonly: Whether it only reads.
+        shareable: Whether it lets others write, too.
+    """
+
+    source: str
+    who: str = ""
+    guest: str = ""
+    type: str = ""
+    service: str = ""
+    rid: str = ""
+    target: str = ""
+    readonly: bool = False
+    shareable: bool = False
+
+    def __str__(self) -> str:
+        """Read as ``vda of web01 (container#1 of web)``."""
+        owner = f"{self.rid} of {self.service}" if self.service else ""
+        if not self.guest:
+            return f"{owner} on {self.target}" if self.target else owner
+        return f"{self.target} of {self.guest}" + (f" ({owner})" if owner else "")
+
+
+@frozen(kw_only=True)
+class Usage:
+    """Who uses which disk.
+
+    Attributes:
+        by_device: The uses of each disk, by its name with links resolved.
+        resolved: Names of disks, with their links resolved.
+        gaps: Why there may be others.
+    """
+
+    by_device: Mapping[str, Sequence[Use]]
+    resolved: Mapping[str, str]
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The gaps, as warnings."""
+        return tuple(
+            Problem(message=f"who else uses the disks is not known: {gap}", code="usage.gap", severity=Severity.WARNING)
+            for gap in self.gaps
+        )
+
+    def device(self, source: str) -> str:
+        """A disk's name with its links resolved.
+
+        Args:
+            source: Its name.
+        """
+        return self.resolved.get(source, source)
+
+    def others(self, guest: Guest, disk: GuestDisk) -> tuple[Use, ...] | None:
+        """Who else uses a disk.
+
+        Args:
+            guest: The guest that has it.
+            disk: The disk.
+
+        Returns:
+            The others, without resources of the same service that are no guests; ``None`` where it is not known.
+        """
+        if self.gaps or not guest.is_local:
+            return None
+        return tuple(
+            use
+            for use in self.by_device.get(self.device(disk.source), ())
+            if disk.source and use.who != identity(guest) and (use.guest or use.service != guest.service)
+        )
+
+
+def usage_of(services: Iterable[Service], driver_of: DriverOf) -> Usage:
+    """Find out who uses which disk of this node.
+
+    Args:
+        services: The services of the node.
+        driver_of: Finds the driver of a guest.
+
+    Returns:
+        The uses; what could not be learned is among the gaps.
+    """
+    known = list(services)
+    guests = [guest for service in known for guest in service.guests if guest.is_local]
+    uses, gaps = _uses_of_guests(guests, driver_of)
+    uses += [use for service in known for use in _uses_of_resources(service)]
+    resolved = {use.source: use.source for use in uses if use.source}
+    try:
+        resolved |= call_within("links of disks", lambda: _resolved(resolved), budget_s=_RESOLVE_S)
+    except Undetermined as error:
+        gaps.append(str(error))
+    by_device: dict[str, list[Use]] = {}
+    for use in uses:
+        by_device.setdefault(resolved.get(use.source, use.source), []).append(use)
+    return Usage(by_device=by_device, resolved=resolved, gaps=tuple(gaps))
+
+
+def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf) -> tuple[list[Use], list[str]]:
+    """The disks of all guests: those that a hypervisor names in one answer, then those of guests that it did not."""
+    claimed = {identity(guest): guest for guest in guests}
+    uses: list[Use] = []
+    gaps: list[str] = []
+    # One guest for each hypervisor: what is the same for all of its guests tells where to ask.
+    places = {identity(evolve(guest, name="")): guest for guest in guests}
+    asked = [guest for guest in places.values() if _can(Capability.DISCOVER, guest, driver_of)]
+    for where, found in zip(asked, discover(asked, driver_of), strict=True):
+        if found.error is not None:
+            gaps.append(f"{where.type}: {found.error}")
+        for each in found.guests:
+            who = identity(evolve(where, name=each.name))
+            uses += _uses(who, where.type, each.name, claimed.get(who), each.disks)
+    told = {use.who for use in uses}
+    for who, guest in claimed.items():
+        if who in told or not _can(Capability.DISKS, guest, driver_of):
+            continue
+        try:
+            disks = ask(guest, driver_of(guest), Capability.DISKS)
+        except Undetermined as error:
+            gaps.append(f"{guest.rid} of {guest.service}: {error}")
+        except VmsvcError:  # a guest that is not here has no disk here
+            continue
+        else:
+            uses += _uses(who, guest.type, guest.name, guest, disks)
+    return uses, gaps
+
+
+def _can(capability: Capability, guest: Guest, driver_of: DriverOf) -> bool:
+    try:
+        return capability in driver_of(guest).capabilities
+    except VmsvcError:
+        return False
+
+
+def _uses(who: str, type: str, name: str, claim: Guest | None, disks: Iterable[GuestDisk]) -> Iterator[Use]:
+    for disk in disks:
+        yield Use(
+            source=disk.source,
+            who=who,
+            guest=name,
+            type=type,
+            service=claim.service if claim else "",
+            rid=claim.rid if claim else "",
+            target=disk.target,
+            readonly=disk.readonly,
+            shareable=disk.shareable,
+        )
+
+
+def _uses_of_resources(service: Service) -> Iterator[Use]:
+    for resource in service.resources:
+        if isinstance(resource, Fs):
+            yield Use(source=resource.dev, service=service.name, rid=resource.rid, target=resource.mnt)
+        elif isinstance(resource, Disk):
+            for device in resource.devices:
+                yield Use(source=device, service=service.name, rid=resource.rid)
+
+
+def _resolved(sources: Iterable[str]) -> dict[str, str]:
+    return {source: os.path.realpath(source) for source in sources if source.startswith("/")}

@@ -1,0 +1,140 @@
+"""Who else uses a disk, whatever it is called, and whoever could not be asked."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from tests.support import FakeDriver, guest, resource, service
+from vmsvc.core import usage
+from vmsvc.core.contract import Capability, FoundGuest, GuestDisk
+from vmsvc.core.errors import DriverError, Undetermined
+from vmsvc.core.status import Phase
+from vmsvc.core.usage import usage_of
+
+
+def disk(source, target="vda", **more):
+    return GuestDisk(target=target, kind="block", source=source, **more)
+
+
+class Discovering(FakeDriver):
+    """A hypervisor that names all of its guests at once; ``guests`` has their disks."""
+
+    capabilities = frozenset({Capability.DISKS, Capability.DISCOVER})
+
+    def __init__(self, **guests):
+        super().__init__()
+        self.guests = guests
+
+    def discover(self, where, *, budget_s):
+        self.calls.append("discover")
+        if isinstance(self.guests, Exception):
+            raise self.guests
+        return [
+            FoundGuest(name=name, phase=Phase.RUNNING, state="running", disks=tuple(disks))
+            for name, disks in self.guests.items()
+        ]
+
+    def disks(self, guest, *, budget_s):
+        self.calls.append(f"disks {guest.name}")
+        if guest.name not in self.guests:
+            raise DriverError("no such guest")
+        return self.guests[guest.name]
+
+
+class OneByOne(Discovering):
+    capabilities = frozenset({Capability.DISKS})
+
+
+def web(*more, **options):
+    return service(guest(name="web", **options), *more)
+
+
+def db(*more):
+    return evolve(service(guest(name="db", service="db"), *more), name="db")
+
+
+def users(services, driver, source):
+    """Who else uses a disk of guest web."""
+    found = usage_of(services, lambda _: driver).others(services[0].guests[0], disk(source))
+    return None if found is None else [str(use) for use in found]
+
+
+@pytest.mark.parametrize("driver", [Discovering, OneByOne])
+def test_the_guest_of_another_service(driver):
+    shared = {"web": [disk("/dev/a")], "db": [disk("/dev/b"), disk("/dev/a", "vdb")]}
+    assert users([web(), db()], driver(**shared), "/dev/a") == ["vdb of db (container#1 of db)"]
+    assert users([web(), db()], driver(**shared), "/dev/c") == []
+
+
+def test_a_guest_of_no_service_and_one_query_for_all():
+    driver = Discovering(web=[disk("/dev/a")], stray=[disk("/dev/a")], db=[disk("/dev/a")])
+    assert users([web(), db()], driver, "/dev/a") == ["vda of db (container#1 of db)", "vda of stray"]
+    assert driver.calls == ["discover"]
+
+
+def test_another_guest_of_the_same_service():
+    both = service(guest(1, name="web"), guest(2, name="two"))
+    driver = Discovering(web=[disk("/dev/a")], two=[disk("/dev/a")])
+    assert users([both], driver, "/dev/a") == ["vda of two (container#2 of web)"]
+
+
+def test_a_disk_that_a_guest_has_twice_is_its_own():
+    assert users([web()], Discovering(web=[disk("/dev/a"), disk("/dev/a", "vdb")]), "/dev/a") == []
+
+
+def test_a_service_that_names_the_device_itself():
+    other = db(
+        resource("fs#1", service="db", dev="/dev/a", mnt="/srv"), resource("disk#1", service="db", devices=("/dev/a",))
+    )
+    own = web(resource("disk#1", devices=("/dev/a",)))
+    assert users([own, other], Discovering(web=[disk("/dev/a")]), "/dev/a") == ["fs#1 of db on /srv", "disk#1 of db"]
+
+
+def test_links_are_resolved(tmp_path):
+    device, link = tmp_path / "sdb", tmp_path / "by-id"
+    device.touch()
+    link.symlink_to(device)
+    driver = Discovering(web=[disk(str(device))], db=[disk(str(link))])
+    assert users([web(), db()], driver, str(device)) == ["vda of db (container#1 of db)"]
+    found = usage_of([web(), db()], lambda _: driver)
+    assert found.device(str(link)) == str(device)
+    assert found.device("rbd://pool/image") == "rbd://pool/image"
+
+
+def test_a_drive_without_a_medium_is_shared_with_nobody():
+    assert users([web(), db()], Discovering(web=[disk("")], db=[disk("")]), "") == []
+
+
+def test_what_nobody_could_tell_is_not_known_and_not_nobody():
+    driver = Discovering(web=[disk("/dev/a")])
+    driver.guests = Undetermined("it hangs")
+    driver.disks = lambda guest, *, budget_s: [disk("/dev/a")]
+    assert users([web(), db()], driver, "/dev/a") is None
+    (problem,) = usage_of([web()], lambda _: driver).problems
+    assert (problem.severity.value, problem.message) == (
+        "warning", "who else uses the disks is not known: fake: it hangs",
+    )  # fmt: skip
+
+
+def test_links_that_lead_to_storage_that_hangs(monkeypatch):
+    driver = Discovering(web=[disk("/dev/a")])
+    monkeypatch.setattr(usage, "_RESOLVE_S", 0.1)
+    monkeypatch.setattr(usage, "_resolved", lambda _: driver.hang())
+    assert users([web()], driver, "/dev/a") is None
+    driver.close()
+
+
+def test_disks_on_another_machine_have_other_names_there():
+    class Remote(type(guest())):
+        is_local = False
+
+    far = Remote(service="web", rid="container#1", kind="container", type="fake", name="web")
+    driver = Discovering(db=[disk("/dev/a")])
+    found = usage_of([service(far), db()], lambda _: driver)
+    assert found.others(far, disk("/dev/a")) is None
+    assert [use.guest for use in found.by_device["/dev/a"]] == ["db"]
+
+
+def test_a_guest_that_is_not_here_uses_nothing_here():
+    assert users([web(), db()], Discovering(web=[disk("/dev/a")]), "/dev/a") == []
