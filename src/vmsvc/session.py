@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.records import Record
     from vmsvc.core.reservations import DiskReport
-    from vmsvc.core.watch import Watched
     from vmsvc.core.usage import Usage
+    from vmsvc.core.watch import Watched
 
 
 class Session(Acting):
