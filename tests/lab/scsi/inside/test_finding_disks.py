@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.scsi.inside import sg_persist
 from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.tools import DiskFinder
+from vmsvc.core.vmdg.tools.capacity import restore_capacity
 
 
 @pytest.fixture
@@ -90,3 +92,21 @@ def test_a_partition_is_not_the_disk(scsi, find):
         with device.open("r+b", buffering=0) as opened:
             opened.write(empty)
         subprocess.run(["blockdev", "--rereadpt", device], check=True)
+
+
+def test_a_disk_taken_for_empty_under_somebodys_exclusive_access_gets_its_capacity_back(scsi, find):
+    """Whoever reads the partition table of a disk that another has for itself leaves it with a size of 0."""
+    theirs, ours = scsi.devices("a")[0], scsi.devices("b")[0]
+    whole = find("b", ours)
+    sg_persist("-n", "--out", "--register-ignore", "--param-sark=0xa1", theirs)
+    sg_persist("-n", "--out", "--reserve", "--param-rk=0xa1", "--prout-type=3", theirs)
+    subprocess.run(["blockdev", "--rereadpt", ours], check=True)
+    assert find("b", ours).size_bytes == 0
+    assert restore_capacity([ours]) == (ours,)
+
+    sg_persist("-n", "--out", "--register-ignore", "--param-sark=0xb2", ours)
+    sg_persist("-n", "--out", "--preempt-abort", "--param-rk=0xb2", "--param-sark=0xa1", "--prout-type=5", ours)
+    assert find("b", ours).size_bytes == 0  # though it is ours
+
+    assert restore_capacity([ours]) == ()
+    assert find("b", ours) == whole

@@ -9,7 +9,7 @@ import pytest
 
 from vmsvc.core.transport.local import LocalHost
 from vmsvc.core.vmdg.seen import Act, Answer, Operation
-from vmsvc.core.vmdg.tools import find_disks, new_tool
+from vmsvc.core.vmdg.tools import DiskFinder, new_tool
 
 pytestmark = pytest.mark.layout(hosts=2, disks=1, plain=False, debug=False, udev=True)
 
@@ -49,7 +49,7 @@ def disk(scsi, node):
             scsi.wait_for(lambda: len([*Path("/sys/block").glob("dm-*/slaves/*")]) == 2)
             scsi.wait_for(lambda: Path("/dev/mapper/mpatha").exists())
             hosts = [str(number) for number in scsi.scsi_hosts("a")]
-            (found,) = find_disks(["/dev/mapper/mpatha"], host=node, scsi_hosts=hosts)
+            (found,) = DiskFinder(node, scsi_hosts=hosts).find(["/dev/mapper/mpatha"])
             yield found
         finally:
             daemon.terminate()
@@ -99,7 +99,7 @@ def test_multipathd_registers_a_path_that_comes_back_until_it_is_told_to_forget(
 def test_a_map_takes_over_from_another_host(scsi, node, disk):
     tool = new_tool(node)
     hosts = [str(number) for number in scsi.scsi_hosts("b")]
-    (theirs,) = find_disks([scsi.devices("b")[0]], host=node, scsi_hosts=hosts)
+    (theirs,) = DiskFinder(node, scsi_hosts=hosts).find([scsi.devices("b")[0]])
     for act in (Act.REGISTER, Act.RESERVE):
         performed = tool.perform(theirs, Operation(act=act, path=theirs.paths[0], key=B))
         assert performed.answer is Answer.DONE

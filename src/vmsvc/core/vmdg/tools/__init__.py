@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.tool import Tool
-from vmsvc.core.vmdg.tools.devices import DiskFinder, find_disks
+from vmsvc.core.vmdg.tools.devices import DiskFinder
 from vmsvc.core.vmdg.tools.mpathpersist import MpathPersist
 from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
-__all__ = ["DiskFinder", "find_disks", "new_tool"]
+__all__ = ["DiskFinder", "new_tool"]
 
 
 def new_tool(host: Host, *, budget_s: float = 15.0) -> Tool:

@@ -106,20 +106,6 @@ class DiskFinder:
             return self._is_managed
 
 
-def find_disks(
-    names: Iterable[str], *, host: Host, scsi_hosts: Sequence[str] = (), quirks: Iterable[Quirks] = KNOWN
-) -> tuple[Disk, ...]:
-    """The disks that names stand for, where no more are looked for; otherwise see :class:`DiskFinder`.
-
-    Args:
-        names: As of :meth:`DiskFinder.find`.
-        host: As of :class:`DiskFinder`, as are the others.
-        scsi_hosts: The SCSI hosts of this node.
-        quirks: What arrays do differently.
-    """
-    return DiskFinder(host, scsi_hosts=scsi_hosts, quirks=quirks).find(names)
-
-
 def _look_up(name: str, system: System, deadline: float) -> Node:
     """What is found under a path; only below /dev it is certain that looking does not wait for a dead server."""
     if name.startswith("/dev/"):
