@@ -42,6 +42,7 @@ class Capability(str, enum.Enum):
     CONFIG_FILES = "config-files"
     SIZES = "sizes"
     DISCOVER = "discover"
+    COMPARE = "compare"
 
 
 @frozen(kw_only=True)
@@ -258,6 +259,68 @@ class DefinitionKeeper(Protocol[G_contra]):
         """
 
 
+@frozen(kw_only=True)
+class Definitions:
+    """The two definitions that a guest can have at a time, in the technology's format.
+
+    Attributes:
+        live: What the running guest has; ``None`` where it does not run.
+        persistent: What its next start takes; ``None`` for a guest that vanishes when it stops.
+    """
+
+    live: str | None = field(validator=optional(instance_of(str)))
+    persistent: str | None = field(validator=optional(instance_of(str)))
+
+
+@frozen(kw_only=True)
+class DefinitionFields:
+    """What a definition says, field by field.
+
+    Fields nest: ``disk[vda]/bus`` is a part of ``disk[vda]``. Of a whole that only one definition has, the parts are
+    not told one by one.
+
+    Attributes:
+        values: The fields; equal texts mean the same. The value of a whole may be empty.
+        secret: Those whose values are never shown.
+    """
+
+    values: Mapping[str, str] = field(validator=deep_mapping(instance_of(str), instance_of(str)))
+    secret: frozenset[str] = field(
+        default=frozenset(), validator=deep_iterable(instance_of(str), instance_of(frozenset))
+    )
+
+
+@runtime_checkable
+class DefinitionComparer(Protocol[G_contra]):
+    """Capability ``compare``: a guest's definitions can be compared field by field, whatever their format."""
+
+    def definitions(self, guest: G_contra, *, budget_s: float) -> Definitions:
+        """The guest's live and persistent definitions, as complete as they are to be had.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: The guest is not known here.
+            Undetermined: The hypervisor did not answer.
+        """
+
+    def fields(self, definition: str) -> DefinitionFields:
+        """Read a definition, and ask nobody.
+
+        What means the same gives the same fields: the order in which it is written, units, defaults and whatever the
+        technology makes up anew for each run make no difference.
+
+        Args:
+            definition: One of :meth:`definitions`, or what ``definition`` has given earlier (see
+                :class:`DefinitionKeeper`).
+
+        Raises:
+            DriverError: It cannot be read.
+        """
+
+
 @runtime_checkable
 class ConfigFiles(Protocol[G_contra]):
     """Capability ``config-files``: files that a peer needs to run the guest, its NVRAM among them."""
@@ -392,4 +455,5 @@ ROLES: Mapping[Capability, type] = {
     Capability.CONFIG_FILES: ConfigFiles,
     Capability.SIZES: Sizer,
     Capability.DISCOVER: Discoverer,
+    Capability.COMPARE: DefinitionComparer,
 }
