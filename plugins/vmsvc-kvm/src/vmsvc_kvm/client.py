@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from vmsvc.driver import DriverError, Undetermined, VmsvcError
+from vmsvc.driver import Definitions, DriverError, Undetermined, VmsvcError
 from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.options import is_session, unattended
@@ -224,6 +224,26 @@ class Connection:
         """
         flags = self._virt.VIR_DOMAIN_XML_INACTIVE | self._virt.VIR_DOMAIN_XML_SECURE
         return str(self._domain(name).XMLDesc(flags))
+
+    def definitions(self, name: str) -> Definitions:
+        """A guest's live and persistent definitions, complete with its passwords.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            DriverError: There is no such guest.
+        """
+        domain = self._domain(name)
+        secure = self._virt.VIR_DOMAIN_XML_SECURE
+        live = persistent = None
+        if domain.isActive():
+            # As it would be sent to another node: without what this run made of it, such as a CPU with all its flags.
+            migratable = secure | self._virt.VIR_DOMAIN_XML_MIGRATABLE
+            live = self._where_supported(lambda: domain.XMLDesc(migratable), None) or domain.XMLDesc(secure)
+        if domain.isPersistent():
+            persistent = domain.XMLDesc(secure | self._virt.VIR_DOMAIN_XML_INACTIVE)
+        return Definitions(live=live, persistent=persistent)
 
     def capacity(self, name: str, target: str) -> int | None:
         """How large a disk is; may block as long as its storage or its guest does.

@@ -13,6 +13,8 @@ from attrs import evolve
 from vmsvc.driver import (
     Capability,
     Context,
+    DefinitionFields,
+    Definitions,
     DriverError,
     FoundGuest,
     GuestDisk,
@@ -23,8 +25,8 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
 )
-from vmsvc_kvm import definition, discovery, hints
-from vmsvc_kvm.client import BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
+from vmsvc_kvm import definition, discovery, fields, hints
+from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
@@ -64,6 +66,7 @@ class KvmDriver:
             Capability.CONFIG_FILES,
             Capability.SIZES,
             Capability.DISCOVER,
+            Capability.COMPARE,
         }
     )
 
@@ -123,7 +126,7 @@ class KvmDriver:
             near = hints.similar(guest.name, connection.names()) or "`virsh list --all` tells the names."
             raise DriverError(
                 f"{guest.uri} has no guest named {guest.name!r}, and the service keeps no definition of it ({file})",
-                code="driver.absent",
+                code=ABSENT,
                 hint=f"is the key `name` right? {near} Else: `vmsvc push {guest.service}` on the node that has the "
                 "guest, or `virsh define` it here",
             ) from None
@@ -236,7 +239,7 @@ class KvmDriver:
         try:
             return connection.describe(guest.name)
         except DriverError as error:
-            if error.code != "driver.absent":
+            if error.code != ABSENT:
                 raise
         kept = self._stored_definition(guest, connection)
         return Described(live=None, persistent=definition.read(kept, origin=f"the stored definition of {guest.name}"))
@@ -244,6 +247,17 @@ class KvmDriver:
     def definition(self, guest: KvmGuest, *, budget_s: float) -> str:
         """The guest's domain XML, complete with its passwords: keep it where only root reads."""
         return self._ask(guest, lambda connection: connection.definition(guest.name), budget_s)
+
+    def definitions(self, guest: KvmGuest, *, budget_s: float) -> Definitions:
+        """The guest's live and persistent domain XML, complete with its passwords."""
+        found = self._ask(guest, lambda connection: connection.definitions(guest.name), budget_s)
+        if found.live is None or found.persistent is None:
+            return found
+        return evolve(found, live=definition.with_cpu_as_chosen(found.live, found.persistent))
+
+    def fields(self, definition: str) -> DefinitionFields:
+        """What domain XML says, field by field."""
+        return fields.fields(definition, origin="the definition")
 
     def config_files(self, guest: KvmGuest, *, budget_s: float) -> Sequence[Path]:
         """Files of a local libvirt: the guest's definition, its NVRAM, and firmware that no package brings."""

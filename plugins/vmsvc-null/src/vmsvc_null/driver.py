@@ -15,6 +15,8 @@ from attrs import frozen
 from vmsvc.driver import (
     Capability,
     Context,
+    DefinitionFields,
+    Definitions,
     DriverError,
     Evidence,
     FoundGuest,
@@ -115,6 +117,7 @@ class NullDriver:
             Capability.CONFIG_FILES,
             Capability.SIZES,
             Capability.DISCOVER,
+            Capability.COMPARE,
         }
     )
 
@@ -212,6 +215,20 @@ class NullDriver:
         machine = self._known(guest, budget_s)
         facts = {"name": machine.name, "vcpus": guest.vcpus, "memory_mib": guest.memory_mib, "disks": guest.disks}
         return json.dumps(facts, indent=2)
+
+    def definitions(self, guest: NullGuest, *, budget_s: float) -> Definitions:
+        """The same for the guest that runs and for its next start: nothing here changes a machine while it runs."""
+        text = self.definition(guest, budget_s=budget_s)
+        return Definitions(live=text if self._known(guest, budget_s).phase == "running" else None, persistent=text)
+
+    def fields(self, definition: str) -> DefinitionFields:
+        """What such JSON says; each disk is a field of its own."""
+        try:
+            facts = dict(json.loads(definition))
+        except (TypeError, ValueError) as error:
+            raise DriverError(f"this is not a definition: {error}", code="driver.definition") from None
+        disks = {f"disk[{path}]": "" for path in facts.pop("disks", ())}
+        return DefinitionFields(values={**{key: str(value) for key, value in facts.items()}, **disks})
 
     def config_files(self, guest: NullGuest, *, budget_s: float) -> Sequence[Path]:  # noqa: ARG002 - nothing to ask
         """Those files of the guest's options that exist."""
