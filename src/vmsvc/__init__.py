@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from vmsvc.core.changes import Change
     from vmsvc.core.config import Catalog
     from vmsvc.core.contract import FoundGuest, GuestDisk, Sizes
+    from vmsvc.core.definitions import Drift
+    from vmsvc.core.drift import Difference
     from vmsvc.core.errors import (
         ActionFailed,
         Busy,
@@ -59,6 +61,8 @@ _HOMES = {
     "vmsvc.core.changes": ("Change",),
     "vmsvc.core.config": ("Catalog",),
     "vmsvc.core.contract": ("FoundGuest", "GuestDisk", "Sizes"),
+    "vmsvc.core.definitions": ("Drift",),
+    "vmsvc.core.drift": ("Difference",),
     "vmsvc.core.errors": (
         "ActionFailed", "Busy", "ConfigError", "DriverError", "ExitCode", "Problem", "Refused", "Severity",
         "Undetermined", "UsageError", "VmsvcError",
@@ -88,6 +92,8 @@ __all__ = [
     "Change",
     "ConfigError",
     "Consent",
+    "Difference",
+    "Drift",
     "DriverError",
     "DriverReport",
     "Evidence",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vmsvc.core.collecting import Collector
+    from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.reservations import ReservationDriver
     from vmsvc.core.rules import Consent
     from vmsvc.core.store import Store
@@ -147,7 +148,12 @@ class Parts:
         from vmsvc.core.publishing import Publishers  # noqa: PLC0415
 
         publishers = Publishers(self._plugin_host.hook.vmsvc_publishers, self.node)
-        return Collector(self.node, self._store, publishers.publish)
+        return Collector(self.node, self._store, publishers.publish, self._keep)
+
+    def _keep(self, facts: GuestFacts) -> tuple[Problem, ...]:
+        from vmsvc.core import definitions  # noqa: PLC0415
+
+        return definitions.keep(self.node, facts, self._drivers.of_guest(facts.guest))
 
     @cached_property
     def _store(self) -> Store:

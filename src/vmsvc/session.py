@@ -23,6 +23,7 @@ from vmsvc.core.status import Observation
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
+    from vmsvc.core.definitions import Drift
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.records import Record
     from vmsvc.core.reservations import DiskReport
@@ -110,6 +111,22 @@ class Session(Acting):
         from vmsvc.core.inventory import facts_of  # noqa: PLC0415
 
         return tuple(facts_of(guest, self._drivers.of_guest(guest)) for guest in service.guests)
+
+    def drift(self, service: Service) -> tuple[Drift, ...]:
+        """Compare the definitions of a service's guests: live, persistent, and kept by ``push``. Changes nothing.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What differs, guest by guest; what could not be read is among its errors.
+
+        Raises:
+            Undetermined: There is no working driver for a guest.
+        """
+        from vmsvc.core.definitions import drift  # noqa: PLC0415
+
+        return tuple(drift(self.node, guest, self._drivers.of_guest(guest)) for guest in service.guests)
 
     def adoption(self, guests: Collection[str] = (), *, settings: Mapping[str, str] | None = None) -> Adoption:
         """Find the guests that are there already, and make up a service file for each that has none. Changes nothing.

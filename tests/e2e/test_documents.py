@@ -32,6 +32,7 @@ CALLS = (
     ("vmsvc.service/1", "show web"),
     ("vmsvc.service/1", "show blind"),
     ("vmsvc.file/1", "show web --config"),
+    ("vmsvc.drift/1", "show web --drift"),
     ("vmsvc.stored/1", "push web blind"),
     ("vmsvc.stored/1", "diskupdate web"),
     ("vmsvc.stored/1", "show web --disks"),

@@ -144,6 +144,7 @@ def _looking(commands: _Commands) -> None:
             "vmsvc show web --disks",
             "vmsvc show web --history --limit 5",
             "vmsvc show web --history --since '2026-01-31 18:00'",
+            "vmsvc show web --drift",
         ),
     )
     _name(show)
@@ -151,6 +152,11 @@ def _looking(commands: _Commands) -> None:
     what.add_argument("--config", action="store_true", help="print the file as it is; ask no hypervisor")
     what.add_argument("--disks", action="store_true", help="its disks, as `vmsvc diskupdate` last found them")
     what.add_argument("--history", action="store_true", help="what push and diskupdate found, and what changed when")
+    what.add_argument(
+        "--drift",
+        action="store_true",
+        help="compare its guests' definitions: live, persistent, and kept by push; exits with 1 where they differ",
+    )
     show.add_argument("--limit", type=_positive, metavar="N", help="of the history, the newest N only")
     show.add_argument(
         "--since", metavar="WHEN", help="of the history, what was so since: a date, or 12h for a duration"

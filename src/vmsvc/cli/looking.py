@@ -92,6 +92,10 @@ def show(call: Call) -> int:
         from vmsvc.cli import storing  # noqa: PLC0415
 
         return storing.show_disks(call) if call.arguments.disks else storing.show_history(call)
+    if call.arguments.drift:
+        from vmsvc.cli.drifting import drift  # noqa: PLC0415
+
+        return drift(call)
     service = session.load(name)
     facts = session.facts(service)
     for problem in service.problems:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from attrs import evolve, frozen
 
-from vmsvc.core import definitions, schema
+from vmsvc.core import schema
 from vmsvc.core.contract import Publication
 from vmsvc.core.errors import Problem, VmsvcError
 from vmsvc.core.instance import ServiceStatus
@@ -24,6 +24,8 @@ from vmsvc.core.store import Store
 
 #: Hands a publication to all who want it, and returns what went wrong.
 Publish = Callable[[Publication], Iterable[Problem]]
+#: Keeps a guest's definition, and returns notes about what it has replaced.
+Keep = Callable[[GuestFacts], Iterable[Problem]]
 
 
 @frozen
@@ -34,11 +36,13 @@ class Collector:
         node: The node.
         store: Its store.
         publish: Hands a publication to all who want it.
+        keep: Keeps a guest's definition.
     """
 
     node: Node
     store: Store
     publish: Publish
+    keep: Keep
 
     def push(self, service: Service, status: ServiceStatus, facts: Iterable[GuestFacts]) -> Record:
         """Record a service's configuration, status and guest facts; and keep each guest's definition.
@@ -52,10 +56,10 @@ class Collector:
             The record.
         """
         known = list(facts)
-        losses = []
+        losses: list[Problem] = []
         for fact in known:
             try:
-                definitions.keep(self.node, fact)
+                losses += self.keep(fact)
             except VmsvcError as error:
                 losses.append(error.within(section=fact.guest.rid))
         return self.record(service.name, "push", schema.inventory(service, status, known), losses)

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from vmsvc.core.contract import Capability, Driver, GuestDisk, Sizes
+from vmsvc.core.contract import Capability, Definitions, Driver, GuestDisk, Sizes
 from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S
@@ -40,7 +40,9 @@ _QUESTIONS = {
     Capability.SIZES: _Question("sizes", Sizes),
     Capability.DEFINITION: _Question("definition", str),
     Capability.CONFIG_FILES: _Question("config_files", Path, is_list=True),
+    Capability.COMPARE: _Question("definitions", Definitions),
 }
+_FACTS = (Capability.DISKS, Capability.SIZES, Capability.DEFINITION, Capability.CONFIG_FILES)
 
 
 @frozen(kw_only=True)
@@ -106,7 +108,7 @@ def facts_of(guest: Guest, driver: Driver[Any]) -> GuestFacts:
     """
     answers: dict[Capability, Any] = {}
     gaps: list[str] = []
-    for capability in _QUESTIONS:
+    for capability in _FACTS:
         try:
             answers[capability] = ask(guest, driver, capability)
         except VmsvcError as error:

@@ -41,7 +41,7 @@ class Record:
         since: When the record that it is compared with was last confirmed, in seconds since the epoch; ``None`` for
             the first one, and where the store could not be read.
         changes: What has changed since.
-        losses: What could not be kept or stored (errors) or published (warnings), and why.
+        losses: What could not be kept or stored (errors) or published (warnings), and why; what was replaced (notes).
     """
 
     snapshot: Snapshot

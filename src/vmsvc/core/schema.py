@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import Attribute, asdict
 
 from vmsvc.core.contract import FoundGuest, GuestDisk
+from vmsvc.core.drift import KEPT, LIVE, PERSISTENT
 from vmsvc.core.errors import ExitCode, Problem, Severity
 from vmsvc.core.freezer import Freeze
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
@@ -27,6 +28,7 @@ from vmsvc.core.vmdg.keys import key_text
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
+    from vmsvc.core.definitions import Drift
     from vmsvc.core.usage import Usage, Use
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
@@ -282,6 +284,31 @@ def shown(item: Service, facts: Iterable[GuestFacts]) -> Data:
         "problems": [problem(found) for found in item.problems],
     }
     return document("vmsvc.service/1", content)
+
+
+def drift(service: str, items: Iterable[Drift], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.drift/1``: how the definitions of a service's guests differ.
+
+    Args:
+        service: The service's name.
+        items: The drift of each guest.
+        problems: What could not be compared.
+    """
+    guests = [
+        {
+            "rid": item.guest.rid,
+            "name": item.guest.name,
+            "type": item.guest.type,
+            "forms": list(item.forms),
+            "differences": [
+                {"field": each.field, **{form: each.values.get(form) for form in (LIVE, PERSISTENT, KEPT)}}
+                for each in item.differences
+            ],
+        }
+        for item in items
+    ]
+    content = {"service": service, "guests": guests, "errors": [problem(item) for item in problems]}
+    return document("vmsvc.drift/1", content)
 
 
 def adoption(item: Adoption, written: Collection[Path], problems: Iterable[Problem], *, dry_run: bool) -> Data:

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from tests import documents
-from tests.support import guest, seen, service
+from tests.support import FakeDriver, guest, seen, service
 from vmsvc.core.collecting import Collector
 from vmsvc.core.contract import GuestDisk, Publication, Sizes
+from vmsvc.core.definitions import keep
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.inventory import GuestFacts
@@ -30,7 +31,9 @@ class Bench:
         self.store = Store(self.node.state_dir / "store.sqlite")
         self.published: list[Publication] = []
         self.faults: tuple[Problem, ...] = ()
-        self.collector = Collector(self.node, self.store, self._publish)
+        self.collector = Collector(
+            self.node, self.store, self._publish, lambda facts: keep(self.node, facts, FakeDriver())
+        )
 
     def _publish(self, publication):
         self.published.append(publication)
@@ -114,6 +117,15 @@ def test_a_publisher_s_fault_is_a_warning(bench):
     record = bench.push(**KNOWN)
     assert record.losses == bench.faults
     assert record.is_stored
+
+
+def test_a_kept_definition_that_is_replaced_is_told_and_is_no_loss(bench):
+    bench.push(definition="<domain/>", **KNOWN)
+    replaced = bench.push(definition="<domain><changed/></domain>", **KNOWN)
+    assert [(problem.code, problem.severity) for problem in replaced.losses] == [
+        ("note.definition-replaced", Severity.NOTE)
+    ]
+    assert replaced.is_stored
 
 
 def test_what_is_published_is_the_document_without_secrets_and_definitions(bench):
