@@ -3,10 +3,13 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from sybil import Document
 
+from docs import examples
 from tests.lab.test_services_on_kvm import Shell, ok
 
 pytestmark = pytest.mark.timeout(240)
@@ -137,3 +140,20 @@ def test_a_libvirtd_that_does_not_answer_keeps_nobody_elses_guests_from_being_ad
     assert done.returncode == 4
     assert "nobody knows which kvm guests there are: " in done.stderr
     assert [path.name for path in (shell.root / "etc/vmsvc/services").iterdir()] == ["simulated.conf"]
+
+
+def test_the_how_to(private_libvirtd):
+    make(private_libvirtd, "mail 01", "", "", ["start"])
+    make(private_libvirtd, "erp-db", "<title>the ERP's data base</title>", BLOCK, ["autostart"])
+    page = examples.Page({"LIBVIRT_URI": private_libvirtd.uri})
+    try:
+        document = Document.parse(
+            str(examples.TREE / "docs/how-to/adopt-an-estate.md"), partial(examples.blocks, lab=True)
+        )
+        document.namespace["page"] = page
+        shown = list(document.examples())
+        assert len(shown) == 4
+        for example in shown:
+            assert example.region.evaluator(example) is None
+    finally:
+        page.close()

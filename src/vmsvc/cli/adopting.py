@@ -47,7 +47,7 @@ def adopt(call: Call) -> int:
     for proposal in made.proposals:
         for warning in proposal.guest.warnings:
             call.screen.tell(Problem(message=warning, severity=Severity.WARNING), of=proposal.draft.service.name)
-    _say_what_is_left(call, made)
+    _say_what_else(call, made)
     return selection.worst(codes)
 
 
@@ -93,7 +93,10 @@ def _guest(proposal: Proposal) -> str:
     return f"the {proposal.type} guest {proposal.guest.name} ({proposal.guest.state}){starts}"
 
 
-def _say_what_is_left(call: Call, made: Adoption) -> None:
+def _say_what_else(call: Call, made: Adoption) -> None:
+    if any(proposal.guest.autostart for proposal in made.proposals):
+        message = "this version starts no services on boot: leave the hypervisor's autostart on until one does"
+        call.screen.tell(Problem(message=message, hint="see `orchestrate`", severity=Severity.NOTE))
     if made.claimed:
         count = len(made.claimed)
         call.screen.say(f"{count} guest{' has' if count == 1 else 's have'} a service already")
