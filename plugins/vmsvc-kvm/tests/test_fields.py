@@ -7,8 +7,7 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vmsvc_kvm.definition import with_cpu_as_chosen
-from vmsvc_kvm.fields import fields
+from vmsvc_kvm.fields import fields, with_cpu_as_chosen
 
 from vmsvc.core.drift import differences
 from vmsvc.driver import DriverError

@@ -25,7 +25,7 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
 )
-from vmsvc_kvm import definition, discovery, fields, hints
+from vmsvc_kvm import definition, hints
 from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
@@ -92,6 +92,8 @@ class KvmDriver:
 
     def discover(self, where: KvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every guest of the libvirt that a URI means."""
+        from vmsvc_kvm import discovery  # noqa: PLC0415 - nothing that is done daily pays for it
+
         return discovery.discover(self._lanes, where, budget_s)
 
     # --- changing ----------------------------------------------------------------------------------------------------
@@ -253,10 +255,14 @@ class KvmDriver:
         found = self._ask(guest, lambda connection: connection.definitions(guest.name), budget_s)
         if found.live is None or found.persistent is None:
             return found
-        return evolve(found, live=definition.with_cpu_as_chosen(found.live, found.persistent))
+        from vmsvc_kvm import fields  # noqa: PLC0415 - it reads XML, which a look does not need
+
+        return evolve(found, live=fields.with_cpu_as_chosen(found.live, found.persistent))
 
     def fields(self, definition: str) -> DefinitionFields:
         """What domain XML says, field by field."""
+        from vmsvc_kvm import fields  # noqa: PLC0415
+
         return fields.fields(definition, origin="the definition")
 
     def config_files(self, guest: KvmGuest, *, budget_s: float) -> Sequence[Path]:

@@ -80,6 +80,26 @@ def fields(xml: str, *, origin: str) -> DefinitionFields:
     return DefinitionFields(values=reading.values, secret=frozenset(reading.secret))
 
 
+def with_cpu_as_chosen(live: str, persistent: str) -> str:
+    """A live definition with its CPU as somebody chose it.
+
+    Of ``host-model``, each run makes the CPU that the host has then, flag by flag, and keeps no word of the choice.
+
+    Args:
+        live: The running guest's definition.
+        persistent: The definition that its next start takes.
+
+    Returns:
+        The live definition; with the persistent one's CPU where that is such a choice and the live one its result.
+    """
+    root, chosen = ET.fromstring(live), ET.fromstring(persistent).find("cpu")  # noqa: S314 - libvirt's own
+    made = root.find("cpu")
+    if made is None or chosen is None or (made.get("mode"), chosen.get("mode")) != ("custom", "host-model"):
+        return live
+    root[list(root).index(made)] = chosen
+    return ET.tostring(root, encoding="unicode")
+
+
 @define
 class _Reading:
     """One walk through a definition."""
