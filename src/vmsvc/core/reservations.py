@@ -278,6 +278,8 @@ class ReservationDriver:
         self._tell_evicted(resource, result)
         if result.outcome is not Outcome.HELD:
             raise self._failure(resource, result)
+        for path in self._around.restore_capacity([path for disk in found.disks for path in disk.paths]):
+            self._tell(f"{resource.rid}: {path} has a size of 0 here, and guests would read nothing from it")
         return not result.was_held
 
     def stop(self, resource: Reserved, *, budget_s: float) -> None:

@@ -31,6 +31,7 @@ from vmsvc.core.vmdg.quirks import KNOWN, Quirks
 from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.tool import Tool
 from vmsvc.core.vmdg.tools import DiskFinder, new_tool
+from vmsvc.core.vmdg.tools.capacity import restore_capacity
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,17 @@ class Surroundings:
     def _finder(self) -> DiskFinder:
         scsi_hosts = [str(number) for number in self._node.scsi_hosts]
         return DiskFinder(self._host(), scsi_hosts=scsi_hosts, quirks=(*self._quirks(), *KNOWN))
+
+    def restore_capacity(self, paths: Sequence[str]) -> Sequence[str]:
+        """Have the kernel ask disks for their capacity again, where it takes them for empty since another had them.
+
+        Args:
+            paths: Block devices.
+
+        Returns:
+            Those that it still takes for empty.
+        """
+        return restore_capacity(paths)
 
     def guest_disks(self, group: Vmdg) -> Sequence[GuestDisk]:
         """The disks of a group's guest, as its driver names them.

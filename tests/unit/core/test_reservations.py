@@ -35,6 +35,7 @@ class Around:
         self.peers = {peer: KEYS[peer] for peer in peers if peer != name}
         self.in_use = False
         self.claimed = {}
+        self.empty = ()
 
     def guest_disks(self, group):
         if isinstance(self.disks, Exception):
@@ -55,6 +56,9 @@ class Around:
 
     def claims(self, disks):
         return self.claimed
+
+    def restore_capacity(self, paths):
+        return [path for path in paths if path in self.empty]
 
 
 @pytest.fixture
@@ -96,6 +100,16 @@ def test_a_disk_has_one_node_that_can_write(san, around):
     seen = look(around["b"])
     assert seen.phase is Phase.STOPPED
     assert f"held by a ({key_text(0xA)})" in seen.evidence.detail
+
+
+def test_a_disk_that_stays_empty_after_another_node_had_it_for_itself_is_told(san, around):
+    path = san.disks("a")[1].paths[0]
+    around["a"].empty = (path,)
+
+    assert take(around["a"]) == (
+        True,
+        [f"{GROUP.rid}: {path} has a size of 0 here, and guests would read nothing from it"],
+    )
 
 
 def test_who_was_not_named_is_not_evicted_and_nothing_was_written(san, around):
