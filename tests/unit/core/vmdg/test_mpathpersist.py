@@ -89,10 +89,14 @@ class TestRegistering:
     def test_without_any_path_it_is_not_done(self):
         assert perform(host_of(sda=DEAD, sdb=DEAD), Act.REGISTER).answer is Answer.GONE
 
-    def test_a_unit_attention_of_one_path_is_met_by_asking_that_path_again_once(self):
-        performed = perform(host_of(sda=[ATTENTION, DONE], sdb=[ATTENTION, ATTENTION]), Act.REGISTER)
+    @pytest.mark.parametrize("act", [Act.REGISTER, Act.UNREGISTER, Act.RELEASE])
+    def test_a_unit_attention_of_one_path_is_handed_on_since_it_may_tell_that_we_were_evicted(self, act):
+        host = host_of(sda=DONE, sdb=ATTENTION)
 
-        assert (performed.answer, performed.calls) == (Answer.DONE, 5)
+        performed = perform(host, act)
+
+        assert performed.answer is Answer.ATTENTION
+        assert asked_paths(host) == ["/dev/sda", "/dev/sdb"]
         assert "/dev/sdb: " in performed.detail
         assert "/dev/sda: " not in performed.detail
 

@@ -26,6 +26,7 @@ from attrs import evolve
 from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.keys import key_text
+from vmsvc.core.vmdg.laws import AGAIN
 from vmsvc.core.vmdg.seen import Act, Answer, Operation, Performed, Reading, ScsiDisk
 from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
@@ -86,19 +87,21 @@ class MpathPersist:
         )
         each = self._through_all(disk, operation)
         is_usable = any(one.answer is Answer.DONE for one in each)  # through one path at least
-        return _joined(operation, Answer.DONE if is_usable else _first_but(each), each, told)
+        answer = _to_be_repeated(each) or (Answer.DONE if is_usable else _first_but(each))
+        return _joined(operation, answer, each, told)
 
     def _unregister(self, disk: ScsiDisk, operation: Operation) -> Performed:
         # multipathd first: it would register a path that comes back meanwhile.
         told = self._tell("multipathd", "unsetprkey", "map", PurePosixPath(disk.map).name)
         each = self._through_all(disk, operation)
         # A path that conflicts has no registration of ours: that is what was wanted.
-        return _joined(operation, _first_but(each, Answer.DONE, Answer.CONFLICT), each, told)
+        answer = _to_be_repeated(each) or _first_but(each, Answer.DONE, Answer.CONFLICT)
+        return _joined(operation, answer, each, told)
 
     def _release(self, disk: ScsiDisk, operation: Operation) -> Performed:
         """Through all paths: one of them may hold it, and the others say "done" and do nothing."""
         each = self._through_all(disk, operation)
-        return _joined(operation, _first_but(each, Answer.DONE), each)
+        return _joined(operation, _to_be_repeated(each) or _first_but(each, Answer.DONE), each)
 
     def _through_one(self, disk: ScsiDisk, operation: Operation) -> Performed:
         """Through the first path that can do it; repeating it through another takes nothing from anybody else."""
@@ -110,15 +113,8 @@ class MpathPersist:
         return _joined(operation, tried[-1].answer if tried else Answer.GONE, tried)
 
     def _through_all(self, disk: ScsiDisk, operation: Operation) -> list[Performed]:
-        def perform(path: str) -> Performed:
-            first = self._paths.perform(disk, evolve(operation, path=path))
-            if first.answer is not Answer.ATTENTION:
-                return first
-            again = self._paths.perform(disk, first.operation)
-            return evolve(again, calls=first.calls + again.calls)
-
         with ThreadPoolExecutor(max_workers=max(len(disk.paths), 1)) as threads:
-            return [*threads.map(perform, disk.paths)]
+            return [*threads.map(lambda path: self._paths.perform(disk, evolve(operation, path=path)), disk.paths)]
 
     def _tell(self, *argv: str) -> str:
         """Have multipathd know something; what came in the way is told, and does not keep paths from being asked."""
@@ -129,6 +125,14 @@ class MpathPersist:
         words = "; ".join(line.strip() for line in (outcome.out + outcome.err).splitlines() if line.strip())
         has_failed = outcome.code != 0 or words == "fail"  # multipathd answers in words
         return f"{argv[0]}: {words} (exit code {outcome.code})" if has_failed else ""
+
+
+def _to_be_repeated(each: Iterable[Performed]) -> Answer | None:
+    """An answer that says that a path has not done it yet; whether it is asked again is for the caller to decide.
+
+    A unit attention may have told that somebody has just evicted us: it must not be lost here.
+    """
+    return next((one.answer for one in each if one.answer in AGAIN), None)
 
 
 def _first_but(each: Iterable[Performed], *good: Answer) -> Answer:
