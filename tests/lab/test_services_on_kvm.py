@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.guest import Disk
 from tests import documents
 
 pytestmark = pytest.mark.timeout(240)
@@ -381,3 +382,73 @@ def test_saved_xml_keeps_what_the_guest_is(shell, make_guest):
     ok(shell.run("push", "web"))
     stored = ET.fromstring((shell.root / "var/lib/vmsvc/definitions/web/container#1").read_text())
     assert (stored.findtext("name"), stored.findtext("uuid")) == ("kept", guest.uuid)
+
+
+# --- disks that are to be reserved ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def loop_device(tmp_path):
+    """A block device of this machine that passes no reservations on."""
+    image = tmp_path / "loop.img"
+    image.write_bytes(bytes(1 << 20))
+    device = subprocess.run(
+        ["losetup", "--find", "--show", image], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    yield device
+    subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def disk_rows(shell, name, code):
+    done = shell.run("disks", name, "--format", "json")
+    assert done.returncode == code, done.stderr
+    (group,) = documents.checked(done.stdout)["resources"]
+    assert group["disks"] == []
+    return {each["target"]: (each["name"], each["status"], each["why"]) for each in group["others"]}
+
+
+def test_the_disks_of_a_guests_definition_are_told_apart(shell, make_guest, tmp_path, loop_device):
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(1 << 20))
+    guest = make_guest("web", disks=[image, Disk(Path(loop_device), block=True)])
+    shell.service("web", guest, "[vmdg]", "scsireserv = true")
+    ok(shell.run("validate", "web"))
+    rows = disk_rows(shell, "web", code=0)
+    assert rows["vda"] == (str(image), "n/a", "a file")
+    assert rows["vdb"][:2] == (loop_device, "n/a")
+    assert "loop device" in rows["vdb"][2]
+    ok(shell.run("start", "web"))
+    assert shell.statuses("web")["web"][0] == "up"
+    ok(shell.run("stop", "web"))
+
+
+def test_no_guest_runs_on_a_disk_that_nobody_can_see(shell, make_guest):
+    gone = "/dev/disk/by-id/wwn-0x5000000000000001"
+    guest = make_guest("web", disks=[Disk(Path(gone), block=True)])
+    shell.service("web", guest, "[vmdg]", "scsireserv = true")
+    assert disk_rows(shell, "web", code=4)["vda"][:2] == (gone, "unknown")
+    refused = shell.run("start", "web")
+    assert refused.returncode == 4
+    assert gone in refused.stderr
+    assert guest.libvirtd.virsh("domstate", "web").strip() == "shut off"
+
+
+def test_a_node_without_the_guest_knows_its_disks_from_the_definition_that_it_keeps(shell, make_guest):
+    gone = "/dev/disk/by-id/wwn-0x5000000000000001"
+    guest = make_guest("web", disks=[Disk(Path(gone), block=True)])
+    shell.service("web", guest, "[vmdg]", "scsireserv = true")
+    shell.run("push", "web")
+    guest.libvirtd.virsh("undefine", "web")
+    assert disk_rows(shell, "web", code=4)["vda"][:2] == (gone, "unknown")
+    assert shell.run("start", "web").returncode == 4
+    assert "web" not in guest.libvirtd.virsh("list", "--all", "--name").split()
+
+
+def test_two_services_whose_guests_have_one_disk(shell, make_guest):
+    shared = Disk(Path("/dev/disk/by-id/wwn-0x5000000000000001"), block=True)
+    for name in ("web", "db"):
+        shell.service(name, make_guest(name, disks=[shared]), "[vmdg]", "scsireserv = true")
+    done = shell.run("validate")
+    assert done.returncode == 2
+    assert "is a disk of [vmdg] of db" in done.stdout
+    assert "is a disk of [vmdg] of web" in done.stdout

@@ -187,17 +187,20 @@ class ReservationDriver:
             VmsvcError: The driver of the guest cannot name them now.
         """
         others: list[OtherDisk] = []
+        targets: dict[str, str] = {}
+        names: list[str] = []
         if isinstance(resource, Disk):
-            targets = dict.fromkeys(resource.devices, "")
+            names += resource.devices
         else:
             assert isinstance(resource, Vmdg)
-            targets = {}
             for disk in self._around.guest_disks(resource):
+                name = disk.source or disk.target
+                targets[name] = disk.target
                 if why := _not_a_device(disk):
-                    others.append(OtherDisk(name=disk.source or disk.target, why=why))
+                    others.append(OtherDisk(name=name, why=why))
                 else:
-                    targets[disk.source] = disk.target
-        found = self._around.devices(list(targets))
+                    names.append(name)
+        found = self._around.devices(names)
         disks = [each for each in found if isinstance(each, ScsiDisk)]
         others += [each for each in found if isinstance(each, OtherDisk)]
         return DiskSet(resource=resource, disks=tuple(disks), others=tuple(others), targets=targets)
