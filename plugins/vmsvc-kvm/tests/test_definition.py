@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vmsvc_kvm.definition import merge, read
+from vmsvc_kvm.definition import merge, read, with_devices
 
 from vmsvc.driver import DriverError, GuestDisk
 
@@ -207,3 +207,42 @@ def test_garbage_is_read_or_refused(xml):
 def test_odd_devices_are_read(parts):
     found = read(domain(devices="".join(f"<disk>{part}</disk>" for part in parts)), origin="odd")
     assert len(found.disks) == len(parts)
+
+
+# --- SCSI units that are handed over as they are ----------------------------------------------------------------------
+
+HANDED_OVER = """<hostdev mode='subsystem' type='scsi'>
+  <source><adapter name='scsi_host3'/><address bus='0' target='1' unit='7'/></source>{}<alias name='hostdev0'/>
+</hostdev>"""
+
+
+def test_a_scsi_unit_of_the_node_is_a_disk_of_the_guest(tmp_path):
+    found = disk(HANDED_OVER.format("<shareable/>"))
+    assert (found.source, found.target, found.device, found.shareable) == ("3:0:1:7", "hostdev0", "lun", True)
+    (tmp_path / "bus/scsi/devices/3:0:1:7/block/sdq").mkdir(parents=True)
+    (named,) = with_devices([found], sys=tmp_path)
+    assert (named.kind, named.source) == ("block", "/dev/sdq")
+
+
+def test_a_scsi_unit_that_is_not_there_is_a_device_that_cannot_be_found(tmp_path):
+    (named,) = with_devices([disk(HANDED_OVER.format(""))], sys=tmp_path)
+    assert (named.kind, named.source) == ("block", "/dev/scsi/3:0:1:7")
+
+
+def test_an_iscsi_unit_that_qemu_reaches_by_itself_is_a_network_disk():
+    found = disk(
+        "<hostdev mode='subsystem' type='scsi'><source protocol='iscsi' name='iqn.x:y/1'>"
+        "<host name='192.0.2.1' port='3260'/></source></hostdev>"
+    )
+    assert (found.kind, found.source) == ("network", "iscsi://192.0.2.1:3260/iqn.x:y/1")
+
+
+@pytest.mark.parametrize("source", ["", "<source/>", "<source><adapter name='scsi_host3'/></source>"])
+def test_a_hostdev_that_says_nothing_is_no_disk(source):
+    xml = domain(f"<hostdev mode='subsystem' type='scsi'>{source}</hostdev>")
+    assert read(xml, origin="here").disks == ()
+
+
+def test_other_disks_stay_as_they_are(tmp_path):
+    one = GuestDisk(target="vda", kind="file", source="/x.img")
+    assert with_devices([one], sys=tmp_path) == (one,)

@@ -5,7 +5,7 @@ Source: https://libvirt.org/formatdomain.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Firmware below this comes with a package: every node has its own copy.
 _PACKAGED = Path("/usr")
+#: The kind of a disk that is named by the address of a SCSI unit, until its block device is known.
+SCSI_ADDRESS = "scsi-address"
 # Where virt-install and virt-manager note the guest's operating system, and how its identifier begins for Windows:
 # https://gitlab.com/libosinfo/osinfo-db
 _OS = "metadata/{http://libosinfo.org/xmlns/libvirt/domain/1.0}libosinfo/{http://libosinfo.org/xmlns/libvirt/domain/1.0}os"
@@ -72,7 +74,10 @@ def read(xml: str, *, origin: str) -> Definition:
     return Definition(
         name=name,
         uuid=root.findtext("uuid", "").strip().lower(),
-        disks=tuple(_disk(element) for element in root.iterfind("devices/disk")),
+        disks=(
+            *(_disk(element) for element in root.iterfind("devices/disk")),
+            *(disk for element in root.iterfind("devices/hostdev[@type='scsi']") if (disk := _handed_over(element))),
+        ),
         files=tuple(_own_files(root)),
         title=" ".join(root.findtext("title", "").split()),
         is_windows=any(_WINDOWS in element.get("id", "") for element in root.iterfind(_OS)),
@@ -114,6 +119,53 @@ def _disk(element: ET.Element) -> GuestDisk:
         readonly=element.find("readonly") is not None,
         shareable=element.find("shareable") is not None,
     )
+
+
+def _handed_over(element: ET.Element) -> GuestDisk | None:
+    """A SCSI unit of the node that the guest is given as it is; ``None`` where the definition does not say which.
+
+    A local one is named by its address, ``3:0:0:1``; :func:`with_devices` finds its block device.
+    """
+    source = element.find("source")
+    if source is None:
+        return None
+    adapter, address = source.find("adapter"), source.find("address")
+    if source.get("protocol"):
+        kind, named = "network", _url(source)
+    elif adapter is not None and address is not None:
+        parts = (adapter.get("name", "").removeprefix("scsi_host"), *map(address.get, ("bus", "target", "unit")))
+        kind, named = SCSI_ADDRESS, ":".join(part or "0" for part in parts)
+    else:
+        return None
+    alias = element.find("alias")
+    return GuestDisk(
+        target="hostdev" if alias is None else alias.get("name", "hostdev"),
+        kind=kind,
+        source=named,
+        bus="scsi",
+        device="lun",
+        readonly=element.find("readonly") is not None,
+        shareable=element.find("shareable") is not None,
+    )
+
+
+def with_devices(disks: Iterable[GuestDisk], *, sys: Path = Path("/sys")) -> tuple[GuestDisk, ...]:
+    """Name SCSI units of this node by their block devices.
+
+    Args:
+        disks: Disks of a local guest.
+        sys: Where sysfs is mounted.
+
+    Returns:
+        The disks; a unit that is not there keeps its address for a name, which leads to no device.
+    """
+    return tuple(_with_device(disk, sys) if disk.kind == SCSI_ADDRESS else disk for disk in disks)
+
+
+def _with_device(disk: GuestDisk, sys: Path) -> GuestDisk:
+    directory = sys / "bus/scsi/devices" / disk.source / "block"
+    names = sorted(entry.name for entry in directory.iterdir()) if directory.is_dir() else []
+    return evolve(disk, kind="block", source=f"/dev/{names[0]}" if names else f"/dev/scsi/{disk.source}")
 
 
 def _source(kind: str, source: ET.Element | None) -> str:

@@ -44,6 +44,6 @@ def _found(where: KvmGuest, one: Listed) -> FoundGuest:
         options=options,
         autostart=one.seen.autostart,
         title="" if described is None else described.title,
-        disks=definition.merge(one.described.live, one.described.persistent),
+        disks=definition.with_devices(definition.merge(one.described.live, one.described.persistent)),
         warnings=tuple(warnings),
     )

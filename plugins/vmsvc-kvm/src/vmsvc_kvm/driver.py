@@ -218,7 +218,7 @@ class KvmDriver:
         """
         deadline = time.monotonic() + budget_s
         described = self._ask(guest, lambda connection: self._described(connection, guest), budget_s)
-        disks = definition.merge(described.live, described.persistent)
+        disks = definition.with_devices(definition.merge(described.live, described.persistent))
         sizes: dict[str, int | None] = {}
 
         def measure(connection: Connection) -> None:
