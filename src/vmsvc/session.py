@@ -24,9 +24,9 @@ from vmsvc.core.status import Observation
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
     from vmsvc.core.definitions import Drift
+    from vmsvc.core.disk_sets import DiskReport
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.records import Record
-    from vmsvc.core.reservations import DiskReport
     from vmsvc.core.usage import Usage
     from vmsvc.core.watch import Watched
 

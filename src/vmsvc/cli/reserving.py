@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.filesize import decimal
 
@@ -13,8 +13,8 @@ from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.screen import Line, Span
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
+from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
-from vmsvc.core.reservations import DiskReport
 from vmsvc.core.service import Service
 from vmsvc.core.status import Status
 from vmsvc.core.vmdg.keys import key_text
@@ -34,10 +34,7 @@ def disks(call: Call) -> int:
     Returns:
         The exit code.
     """
-    reports, failures = _reports(call)
-    tell(call, failures)
-    call.screen.answer(schema.disk_reports(reports, problems_of(failures)), _disk_lines(reports))
-    return _exit_code(reports, failures)
+    return _answer(call, _disk_lines)
 
 
 def status(call: Call) -> int:
@@ -49,9 +46,13 @@ def status(call: Call) -> int:
     Returns:
         The exit code.
     """
+    return _answer(call, _status_lines)
+
+
+def _answer(call: Call, lines: Callable[[Sequence[DiskReport]], Iterator[Line]]) -> int:
     reports, failures = _reports(call)
     tell(call, failures)
-    call.screen.answer(schema.disk_reports(reports, problems_of(failures)), _status_lines(reports))
+    call.screen.answer(schema.disk_reports(reports, problems_of(failures)), lines(reports))
     return _exit_code(reports, failures)
 
 

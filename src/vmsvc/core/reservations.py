@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
-from vmsvc.core.contract import API, Capability, GuestDisk
+from vmsvc.core.contract import API, Capability
+from vmsvc.core.disk_sets import DiskReport, DiskSet, disk_set
 from vmsvc.core.errors import (
     ActionFailed,
     DriverError,
@@ -26,12 +27,11 @@ from vmsvc.core.errors import (
     VmsvcError,
 )
 from vmsvc.core.keyring import check_distinct
-from vmsvc.core.resource import Disk, Reserved, Resource, Vmdg
+from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
 from vmsvc.core.surroundings import Surroundings, identity
-from vmsvc.core.vmdg import attempt, judge
+from vmsvc.core.vmdg import attempt, judge, words
 from vmsvc.core.vmdg.attempt import Outcome, Result
-from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.vmdg.keys import key_text, parse_key
 from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
 from vmsvc.core.vmdg.sequences import GRACE_S, carry_out
@@ -41,67 +41,6 @@ _PROBE = "PERSISTENT RESERVE IN"
 _NOT_WANTED = "scsireserv is false: the disks are not to be reserved"
 #: How many guests are asked for their disks at once.
 _PARALLEL = 16
-
-
-@frozen(kw_only=True)
-class DiskSet:
-    """The disks of one resource.
-
-    Attributes:
-        resource: The resource.
-        disks: Those that can be reserved.
-        others: Those that cannot, and why.
-        targets: The devices in the guest, by the name of the disk.
-    """
-
-    resource: Reserved
-    disks: tuple[ScsiDisk, ...] = ()
-    others: tuple[OtherDisk, ...] = ()
-    targets: Mapping[str, str] = field(factory=dict)
-
-    @property
-    def doubtful(self) -> tuple[OtherDisk, ...]:
-        """Disks that may be some that ought to be reserved: they are gone, or cannot be read."""
-        return tuple(disk for disk in self.others if not disk.is_known)
-
-
-@frozen(kw_only=True)
-class DiskReport:
-    """The disks of one resource, and what they show.
-
-    Attributes:
-        found: The disks.
-        key: The key by which this node registers on them; ``None`` where it has none yet.
-        names: The nodes by their keys, as far as they are known.
-        readings: What each path of each disk showed, in the order of ``found.disks``.
-        judged: How each disk stands, alike.
-        others: How each of ``found.others`` stands.
-        whole: How the set stands.
-        duration_s: How long it took to name and read them, in seconds.
-    """
-
-    found: DiskSet
-    key: int | None
-    names: Mapping[int, str]
-    readings: tuple[tuple[Reading, ...], ...]
-    judged: tuple[Judged, ...]
-    others: tuple[Judged, ...]
-    whole: Judged
-    duration_s: float
-
-    @property
-    def every(self) -> tuple[Judged, ...]:
-        """How each disk stands, those that cannot be reserved at the end."""
-        return (*self.judged, *self.others)
-
-    def named(self, key: int) -> str:
-        """A key, with the name of the node that it belongs to, where that is known.
-
-        Args:
-            key: The key.
-        """
-        name = "this node" if key == self.key else self.names.get(key, "")
-        return f"{name} ({key_text(key)})" if name else key_text(key)
 
 
 class ReservationDriver:
@@ -177,37 +116,9 @@ class ReservationDriver:
             shown = dict(zip(disks, readings, strict=True))
         return [self._report_on(each, shown, began) if isinstance(each, DiskSet) else each for each in found]
 
-    def disk_set(self, resource: Reserved) -> DiskSet:
-        """Name the disks of a resource: those that can be reserved, and the others.
-
-        Args:
-            resource: The resource.
-
-        Raises:
-            VmsvcError: The driver of the guest cannot name them now.
-        """
-        others: list[OtherDisk] = []
-        targets: dict[str, str] = {}
-        names: list[str] = []
-        if isinstance(resource, Disk):
-            names += resource.devices
-        else:
-            assert isinstance(resource, Vmdg)
-            for disk in self._around.guest_disks(resource):
-                name = disk.source or disk.target
-                targets[name] = disk.target
-                if why := _not_a_device(disk):
-                    others.append(OtherDisk(name=name, why=why))
-                else:
-                    names.append(name)
-        found = self._around.devices(names)
-        disks = [each for each in found if isinstance(each, ScsiDisk)]
-        others += [each for each in found if isinstance(each, OtherDisk)]
-        return DiskSet(resource=resource, disks=tuple(disks), others=tuple(others), targets=targets)
-
     def _disk_set_or_error(self, resource: Reserved) -> DiskSet | VmsvcError:
         try:
-            return self.disk_set(resource)
+            return disk_set(resource, self._around)
         except VmsvcError as error:
             return error
 
@@ -237,7 +148,7 @@ class ReservationDriver:
             An error where another resource of this node names a disk of it; a warning where that cannot be told.
         """
         try:
-            clashes = self._clashes(self.disk_set(resource))
+            clashes = self._clashes(disk_set(resource, self._around))
         except DriverError:
             return []  # a guest that is not here has no disks here
         except VmsvcError as error:
@@ -265,7 +176,7 @@ class ReservationDriver:
             ActionFailed: A disk does not do as it is told; what was done was taken back.
             Undetermined: A disk could not be read.
         """
-        found = self.disk_set(resource)
+        found = disk_set(resource, self._around)
         self._check_whole(found)
         self._check_claims(found)
         if not found.disks:
@@ -297,7 +208,7 @@ class ReservationDriver:
             Undetermined: A disk could not be read; the others have been released.
         """
         key = self._known_key(resource)
-        found = self.disk_set(resource)
+        found = disk_set(resource, self._around)
         if key is not None and found.disks:
             result = carry_out(attempt.release(found.disks, key), self._around.tool, budget_s=_within(budget_s))
             self._tell_evicted(resource, result)
@@ -375,7 +286,7 @@ class ReservationDriver:
     def _tell_evicted(self, resource: Reserved, result: Result) -> None:
         names = self._names(resource) if result.evicted else {}
         for evicted in result.evicted:
-            keys = ", ".join(_named(key, names) for key in evicted.keys)
+            keys = ", ".join(words.named(key, names) for key in evicted.keys)
             self._tell(f"{resource.rid}: {evicted.disk}: removed the registrations of {keys}")
         for note in result.notes:
             self._tell(f"{resource.rid}: {note}")
@@ -402,23 +313,6 @@ def _key_named(word: str, peers: Mapping[str, int]) -> int:
         hint=f"name the key that `vmsvc disks` shows (--force 0x…), or `vmsvc node peer add {word} --prkey KEY`",
     )
 
-
-def _named(key: int, names: Mapping[int, str]) -> str:
-    return f"{names[key]} ({key_text(key)})" if key in names else key_text(key)
-
-
-def _not_a_device(disk: GuestDisk) -> str:
-    """Why a guest's disk is no device that could be reserved; empty where it may be one."""
-    if not disk.source:
-        return f"a {disk.device} without a medium"
-    if disk.readonly:
-        return "read-only for the guest"
-    if disk.kind == "block":
-        return ""
-    return _KINDS.get(disk.kind, f"a disk of kind {disk.kind}")
-
-
-_KINDS = {"file": "a file", "network": "a network disk", "dir": "a directory", "volume": "a volume of a storage pool"}
 
 _ONE_OWNER = "a disk belongs to one resource: take it out of the other"
 _SEE = "`vmsvc disks {service}` shows who holds what"

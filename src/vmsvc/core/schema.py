@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vmsvc.core.usage import Usage, Use
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
-    from vmsvc.core.reservations import DiskReport
+    from vmsvc.core.disk_sets import DiskReport
     from vmsvc.core.vmdg.judge import Judged
     from vmsvc.core.vmdg.seen import Reading, ScsiDisk
     from vmsvc.core.watch import Noticed

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
+from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.needs import needs_of
-from vmsvc.core.reservations import DiskReport
 from vmsvc.core.resource import Reserved
 from vmsvc.core.rules import DOWN
 from vmsvc.core.service import Service

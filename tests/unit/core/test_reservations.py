@@ -6,10 +6,11 @@ import pytest
 
 from tests.support import resource
 from vmsvc.core.contract import GuestDisk
+from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import DriverError, Refused, Undetermined, UsageError
 from vmsvc.core.keyring import Keyring
 from vmsvc.core.node import Node
-from vmsvc.core.reservations import DiskReport, ReservationDriver
+from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.status import Phase
 from vmsvc.core.surroundings import quirks_of
 from vmsvc.core.vmdg.keys import key_text

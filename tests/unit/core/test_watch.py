@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support import guest, resource, seen, service
+from vmsvc.core.disk_sets import DiskReport, DiskSet
 from vmsvc.core.errors import Undetermined
-from vmsvc.core.reservations import DiskReport, DiskSet
 from vmsvc.core.status import Phase
 from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.watch import Concern, users_of, watched
