@@ -80,15 +80,17 @@ class MpathPersist:
         return self._acts[operation.act](disk, operation)
 
     def _register(self, disk: ScsiDisk, operation: Operation) -> Performed:
+        each = self._through_all(disk, operation)
+        if again := _to_be_repeated(each):
+            return _joined(operation, again, each)  # mpathpersist would register over the attention
+        if not any(one.answer is Answer.DONE for one in each):
+            return _joined(operation, _first_but(each), each)
         told = self._tell(
             *("mpathpersist", "--out", "--register-ignore", f"--param-sark={key_text(operation.key)}"),
             *(["--param-aptpl"] if self._paths.keeps_registrations(disk) else []),
             disk.map,
         )
-        each = self._through_all(disk, operation)
-        is_usable = any(one.answer is Answer.DONE for one in each)  # through one path at least
-        answer = _to_be_repeated(each) or (Answer.DONE if is_usable else _first_but(each))
-        return _joined(operation, answer, each, told)
+        return _joined(operation, Answer.DONE, each, told)  # the map can be used through one path at least
 
     def _unregister(self, disk: ScsiDisk, operation: Operation) -> Performed:
         # multipathd first: it would register a path that comes back meanwhile.
