@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -349,9 +350,7 @@ def loop_device(tmp_path):
 
 
 def disk_rows(shell, name, code):
-    done = shell.run("disks", name, "--format", "json")
-    assert done.returncode == code, done.stderr
-    (group,) = documents.checked(done.stdout)["resources"]
+    (group,) = shell.json("disks", name, code=code)["resources"]
     assert group["disks"] == []
     return {each["target"]: (each["name"], each["status"], each["why"]) for each in group["others"]}
 
