@@ -27,7 +27,7 @@ from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.laws import AGAIN
-from vmsvc.core.vmdg.seen import Act, Answer, Operation, Performed, Reading, ScsiDisk
+from vmsvc.core.vmdg.seen import Act, Answer, Capabilities, Operation, Performed, Reading, ScsiDisk
 from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
 _WORDS = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
@@ -67,6 +67,15 @@ class MpathPersist:
             path: One of its paths.
         """
         return self._paths.read(disk, path)
+
+    def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:
+        """Ask through one path what the disk can do with reservations.
+
+        Args:
+            disk: The disk.
+            path: One of its paths.
+        """
+        return self._paths.capabilities(disk, path)
 
     def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
         """Do something, once; of a managed disk, through as many paths as it takes.
