@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from vmsvc.core.adoption import Adoption, Proposal
+    from vmsvc.core.answers import FoundGuest, GuestDisk, Sizes
     from vmsvc.core.changes import Change
     from vmsvc.core.config import Catalog
-    from vmsvc.core.contract import FoundGuest, GuestDisk, Sizes
     from vmsvc.core.definitions import Drift
     from vmsvc.core.drift import Difference
     from vmsvc.core.errors import (
@@ -59,8 +59,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "vmsvc.core.adoption": ("Adoption", "Proposal"),
     "vmsvc.core.changes": ("Change",),
+    "vmsvc.core.answers": ("FoundGuest", "GuestDisk", "Sizes"),
     "vmsvc.core.config": ("Catalog",),
-    "vmsvc.core.contract": ("FoundGuest", "GuestDisk", "Sizes"),
     "vmsvc.core.definitions": ("Drift",),
     "vmsvc.core.drift": ("Difference",),
     "vmsvc.core.errors": (

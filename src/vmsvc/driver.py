@@ -3,6 +3,7 @@
 Everything here is a promise to code outside of this project; nothing else is.
 """
 
+from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestDisk, Sizes
 from vmsvc.core.contract import (
     API,
     BulkObserver,
@@ -10,18 +11,13 @@ from vmsvc.core.contract import (
     ConfigFiles,
     Context,
     DefinitionComparer,
-    DefinitionFields,
     DefinitionKeeper,
-    Definitions,
     Discoverer,
     DiskLister,
     Driver,
-    FoundGuest,
-    GuestDisk,
     Publication,
     Publisher,
     Sizer,
-    Sizes,
     Waiter,
 )
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, UsageError, VmsvcError

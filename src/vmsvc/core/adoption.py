@@ -14,9 +14,9 @@ from pathlib import Path
 from attrs import evolve, field, frozen
 
 from vmsvc.core import config
+from vmsvc.core.answers import FoundGuest
 from vmsvc.core.config import Catalog, Claims, edit, identity, literally
 from vmsvc.core.config.edit import Draft
-from vmsvc.core.contract import FoundGuest
 from vmsvc.core.discovery import Discovery
 from vmsvc.core.errors import ConfigError, Severity, UsageError, VmsvcError
 from vmsvc.core.node import Node
@@ -311,6 +311,8 @@ def _draft(make: Callable[..., Draft], name: str, own: Mapping[str, str], settin
             continue
         if [each.name for each in draft.service.guests[:1]] == [name]:
             drafts.append(draft)
+            if not _warnings(draft):
+                break
     if not drafts:
         raise failures[0] if failures else UsageError(f"no file can hold the name {name!r}", code="usage.value")
     return min(drafts, key=_warnings)

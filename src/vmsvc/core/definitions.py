@@ -12,8 +12,9 @@ from typing import Any
 
 from attrs import frozen
 
+from vmsvc.core.answers import DefinitionFields
 from vmsvc.core.config.atomic import write_atomically
-from vmsvc.core.contract import Capability, DefinitionFields, Driver
+from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.drift import KEPT, LIVE, PERSISTENT, Difference, differences
 from vmsvc.core.errors import Problem, Severity, Undetermined, VmsvcError, told
 from vmsvc.core.inventory import GuestFacts, ask

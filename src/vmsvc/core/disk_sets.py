@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from vmsvc.core.contract import GuestDisk
+from vmsvc.core.answers import GuestDisk
 from vmsvc.core.resource import Disk, Reserved, Vmdg
 from vmsvc.core.surroundings import Surroundings
 from vmsvc.core.vmdg import words

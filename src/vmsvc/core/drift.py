@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from vmsvc.core.contract import DefinitionFields
+from vmsvc.core.answers import DefinitionFields
 
 #: The forms of a definition, as they are shown.
 LIVE, PERSISTENT, KEPT = "live", "persistent", "kept"

@@ -8,7 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
-from vmsvc.core.contract import Capability, Definitions, Driver, GuestDisk, Sizes
+from vmsvc.core.answers import Definitions, GuestDisk, Sizes
+from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S

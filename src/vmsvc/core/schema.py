@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import Attribute, asdict
 
-from vmsvc.core.contract import FoundGuest, GuestDisk
+from vmsvc.core.answers import FoundGuest, GuestDisk
 from vmsvc.core.drift import KEPT, LIVE, PERSISTENT
 from vmsvc.core.errors import ExitCode, Problem, Severity
 from vmsvc.core.freezer import Freeze

@@ -11,8 +11,9 @@ from typing import Any
 
 from attrs import evolve
 
+from vmsvc.core.answers import GuestDisk
 from vmsvc.core.config import Catalog, parse_service
-from vmsvc.core.contract import Capability, GuestDisk
+from vmsvc.core.contract import Capability
 from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.inventory import ask

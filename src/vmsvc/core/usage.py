@@ -12,8 +12,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from vmsvc.core.answers import GuestDisk
 from vmsvc.core.config.guests import identity
-from vmsvc.core.contract import Capability, Driver, GuestDisk
+from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.discovery import discover
 from vmsvc.core.errors import Problem, Severity, Undetermined, VmsvcError
 from vmsvc.core.inventory import ask

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmsvc.core.adoption import Adoption, Estate, is_named, places, propose
+from vmsvc.core.answers import FoundGuest, GuestDisk
 from vmsvc.core.config import Catalog, load_service, parse_service
 from vmsvc.core.config.files import check_service_name, ignored_files
-from vmsvc.core.contract import FoundGuest, GuestDisk
 from vmsvc.core.discovery import Discovery
 from vmsvc.core.errors import ConfigError, Undetermined, UsageError
 from vmsvc.core.node import Node

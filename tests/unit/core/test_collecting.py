@@ -8,8 +8,9 @@ import pytest
 
 from tests import documents
 from tests.support import FakeDriver, guest, seen, service
+from vmsvc.core.answers import GuestDisk, Sizes
 from vmsvc.core.collecting import Collector
-from vmsvc.core.contract import GuestDisk, Publication, Sizes
+from vmsvc.core.contract import Publication
 from vmsvc.core.definitions import keep
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.instance import ServiceStatus, instance_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import FakeDriver, guest
-from vmsvc.core.contract import Capability, Context, DefinitionFields, Definitions
+from vmsvc.core.answers import DefinitionFields, Definitions
+from vmsvc.core.contract import Capability, Context
 from vmsvc.core.definitions import FORMER, drift, keep
 from vmsvc.core.errors import DriverError, Severity, Undetermined, VmsvcError
 from vmsvc.core.inventory import GuestFacts

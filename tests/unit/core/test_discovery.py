@@ -8,7 +8,8 @@ import pytest
 
 from tests.support import FakeDriver, guest
 from vmsvc.core import discovery
-from vmsvc.core.contract import Capability, FoundGuest
+from vmsvc.core.answers import FoundGuest
+from vmsvc.core.contract import Capability
 from vmsvc.core.discovery import discover
 from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.status import Phase

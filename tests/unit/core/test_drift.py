@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmsvc.core.contract import DefinitionFields
+from vmsvc.core.answers import DefinitionFields
 from vmsvc.core.drift import differences
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.support import FakeDriver, guest, seen, service
 from vmsvc.core import inventory, schema
-from vmsvc.core.contract import Capability, GuestDisk, Sizes
+from vmsvc.core.answers import GuestDisk, Sizes
+from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.inventory import ask, facts_of

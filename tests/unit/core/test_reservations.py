@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support import resource
-from vmsvc.core.contract import GuestDisk
+from vmsvc.core.answers import GuestDisk
 from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import DriverError, Refused, Undetermined, UsageError
 from vmsvc.core.keyring import Keyring

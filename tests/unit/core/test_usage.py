@@ -7,7 +7,8 @@ from attrs import evolve
 
 from tests.support import FakeDriver, guest, resource, service
 from vmsvc.core import usage
-from vmsvc.core.contract import Capability, FoundGuest, GuestDisk
+from vmsvc.core.answers import FoundGuest, GuestDisk
+from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.status import Phase
 from vmsvc.core.usage import usage_of
