@@ -119,7 +119,7 @@ def test_json(node):
         (each["text"], each["file"]) for each in shown["proposals"]
     ]
     assert done["claimed"] == [
-        {"guest": "mail", "type": "null", "state": "running", "autostart": False, "service": "claimed"}
+        {"guest": "mail", "type": "null", "status": "up", "state": "running", "autostart": False, "service": "claimed"}
     ]
 
 

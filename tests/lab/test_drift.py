@@ -55,6 +55,14 @@ def test_nothing_that_libvirt_makes_up_is_drift(shell, virsh):
     assert drift(shell, 0) == {}
 
 
+def test_a_guest_that_a_start_has_defined_anew_is_the_same(shell, virsh):
+    virsh("destroy", "rich")
+    virsh("undefine", "rich")
+    ok(shell.run("start", "rich"))
+    assert drift(shell, 0) == {}
+    ok(shell.run("stop", "rich", "--kill"))
+
+
 def test_a_disk_that_only_the_running_guest_has(shell, virsh, private_libvirtd):
     added = private_libvirtd.directory / "added"
     with added.open("wb") as file:

@@ -342,7 +342,8 @@ def adoption(item: Adoption, written: Collection[Path], problems: Iterable[Probl
 
 
 def _found(type: str, guest: FoundGuest) -> Data:
-    return {"guest": guest.name, "type": type, "state": guest.state, "autostart": guest.autostart}
+    status = guest.phase.status.value
+    return {"guest": guest.name, "type": type, "status": status, "state": guest.state, "autostart": guest.autostart}
 
 
 def stored(items: Iterable[Record], problems: Iterable[Problem] = ()) -> Data:
