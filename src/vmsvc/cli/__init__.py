@@ -52,4 +52,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     from vmsvc.cli import grammar  # noqa: PLC0415
     from vmsvc.cli.call import run  # noqa: PLC0415
 
-    return run(grammar.parser(), words)
+    return run(grammar.parser(words=words), words)

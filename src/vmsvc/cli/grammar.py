@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from vmsvc import __version__
@@ -22,13 +23,21 @@ exit codes:
 Of several services, the highest code counts. `vmsvc COMMAND --help` has more on each command."""
 
 
-def parser(prog: str = "vmsvc") -> Parser:
+#: Commands that only look. They are asked for most often, and not kept waiting for the grammar of the others.
+_LOOKS = ("status", "print", "ls", "show")
+
+
+def parser(prog: str = "vmsvc", *, words: Sequence[str] = ()) -> Parser:
     """The parser of ``vmsvc``.
 
     Args:
         prog: The program's name, as help and errors show it.
+        words: What it is going to parse, if that is known: of commands that these words do not name it may learn only
+            once something is wrong with them, to tell what would have been right.
     """
+    looks = bool(words) and words[0] in _LOOKS
     top = Parser(
+        whole=partial(parser, prog) if looks else None,
         prog=prog,
         description="Virtual machines and containers as services: the same start, stop and status for all of them.",
         epilog=_EXIT_CODES,
@@ -38,6 +47,8 @@ def parser(prog: str = "vmsvc") -> Parser:
     _common(top)
     commands = _Commands(top.add_subparsers(metavar="COMMAND", title="commands", required=True))
     _looking(commands)
+    if looks:
+        return top
     _acting(commands)
     _reserving(commands)
     _files(commands)

@@ -119,7 +119,8 @@ class Legacy(Parser):
         """
         if not words:
             return super().parse(words)
-        return grammar.parser().parse(self._translated(super().parse(words)))
+        translated = self._translated(super().parse(words))
+        return grammar.parser(words=translated).parse(translated)
 
     def _translated(self, asked: argparse.Namespace) -> list[str]:
         action = " ".join(asked.action)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 #: Commands that change what runs; nobody who wanted to look is sent to one of them.
@@ -51,9 +51,16 @@ def not_yet(word: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours: with the nearest valid word, and in JSON where that is asked for."""
+    """A parser whose errors are ours: with the nearest valid word, and in JSON where that is asked for.
 
-    def __init__(self, **settings: Any) -> None:
+    Args:
+        whole: Of a parser that knows only a part of the grammar, what makes one that knows all of it; it has the last
+            word on what is wrong.
+        settings: argparse's.
+    """
+
+    def __init__(self, *, whole: Callable[[], Parser] | None = None, **settings: Any) -> None:
+        self._whole = whole
         # An abbreviation that works today would be an error, or another option, tomorrow.
         settings = {"allow_abbrev": False, "formatter_class": argparse.RawDescriptionHelpFormatter, **settings}
         super().__init__(**settings)
@@ -73,6 +80,16 @@ class Parser(argparse.ArgumentParser):
         if not words:
             self.print_help(sys.stderr)
             self.exit(2)
+        if self._whole is None:
+            return self._parse(words)
+        from vmsvc.core.errors import UsageError  # noqa: PLC0415 - help needs none of it
+
+        try:
+            return self._parse(words)
+        except UsageError:
+            return self._whole().parse(words)
+
+    def _parse(self, words: Sequence[str]) -> argparse.Namespace:
         self._check_options(words)
         arguments, rest = self.parse_known_args(words)
         # argparse gives back the words that stand behind an option, and the -- among them.

@@ -53,7 +53,7 @@ check_seconds: Value[float] = Value(
 )
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Resource(Triggered):
     """One part of a service.
 
@@ -120,7 +120,7 @@ class Resource(Triggered):
 _STARTABLE = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.STARTING})
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Guest(Resource):
     """The VM or container behind a ``container`` resource; drivers add their own options in a subclass."""
 
@@ -161,7 +161,7 @@ class Guest(Resource):
         return {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout, Verb.KILL: self.kill_timeout}
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class App(Resource):
     """An application that commands on the node start, stop and check."""
 
@@ -198,7 +198,7 @@ class App(Resource):
         return {verb: timeout for verb, (command, timeout) in commands.items() if command}
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Ip(Resource):
     """An address by which the service is reached."""
 
@@ -213,7 +213,7 @@ class Ip(Resource):
         return f"{self.ipname}@{self.ipdev}"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Reserved(Resource):
     """Disks that are reserved for this hypervisor: what ``vmdg`` and ``disk`` have in common."""
 
@@ -257,7 +257,7 @@ class Reserved(Resource):
         return True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Vmdg(Reserved):
     """The disks of a guest, as its own definition lists them."""
 
@@ -269,7 +269,7 @@ class Vmdg(Reserved):
         return f"disks of {self.container_id or 'the guest'}"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Disk(Reserved):
     """Disks that the file lists by itself."""
 
@@ -281,7 +281,7 @@ class Disk(Reserved):
         return " ".join(self.devices)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Fs(Resource):
     """A file system that the service needs mounted."""
 
@@ -295,7 +295,7 @@ class Fs(Resource):
         return f"{self.dev} on {self.mnt}"
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Sync(Resource):
     """Data to be copied to other nodes."""
 

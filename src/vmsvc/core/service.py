@@ -13,7 +13,7 @@ from vmsvc.core.resource import App, Guest, Resource
 from vmsvc.core.triggers import Triggered
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class Service(Triggered):
     """What is started and stopped as one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vmsvc.core.options import argv, option, some_seconds
+from vmsvc.core.options import Declared, argv, option, some_seconds
 from vmsvc.core.verb import Verb
 
 #: The beginning of the keys whose commands may fail the action.
@@ -51,8 +51,8 @@ _GOES_ON = "Its failure is told, and the action goes on."
 _FAILS = "Its failure fails the action."
 
 
-@frozen(kw_only=True)
-class Triggered:
+@frozen(kw_only=True, eq=False, repr=False)
+class Triggered(Declared):
     """What has triggers: a service, and each of its resources."""
 
     pre_start: tuple[str, ...] = option(argv, default=(), help=f"A command to run before the start. {_GOES_ON}")

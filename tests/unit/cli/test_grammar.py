@@ -188,3 +188,23 @@ def test_a_shell_completes(app, tmp_path):
     assert _complete("svcmgr -s job print s", tmp_path, "from vmsvc.cli.svcmgr import main; main()") == ["status"]
     assert _complete("vmsvc start j", tmp_path) == ["job"]
     assert _complete("vmsvc get job app#1.che", tmp_path) == ["app#1.check", "app#1.check_timeout"]
+
+
+LOOKS = [["status"], ["status", "web*", "-v", "--format", "json", "db"], ["print", "status", "web"], ["ls", "-l"]]
+LOOKS += [["show", "web", "--config"], ["status", "--", "-web"]]
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_a_look_means_the_same_without_the_rest_of_the_grammar(words):
+    assert vars(grammar.parser(words=words).parse(words)) == vars(grammar.parser().parse(words))
+
+
+@pytest.mark.parametrize(
+    "words", [["status", "--kill"], ["status", "--dry-rn"], ["print", "stats"], ["ls", "web"], ["show"]], ids=" ".join
+)
+def test_a_look_that_is_wrong_is_told_what_the_whole_grammar_knows(words):
+    with pytest.raises(UsageError) as found:
+        grammar.parser(words=words).parse(words)
+    with pytest.raises(UsageError) as expected:
+        grammar.parser().parse(words)
+    assert found.value.problems == expected.value.problems

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from attrs import frozen
 
+from tests.support import resource
 from vmsvc.core import options
 from vmsvc.core.options import choice, option, options_of
 
@@ -152,3 +153,14 @@ def test_each_value_can_complete_the_sentence_expected():
     values = [value for value in vars(options).values() if isinstance(value, options.Value)]
     assert len(values) >= 10
     assert all(value.label and not value.label.endswith(".") for value in values)
+
+
+def test_records_of_options_compare_hash_and_show_themselves_by_their_fields():
+    one, same, other = (resource("container#1", tags=tags) for tags in (("a",), ("a",), ("b",)))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != resource("app#1")
+    assert repr(one).startswith("Guest(")
+    assert "rid='container#1', " in repr(one)
+    assert "tags=('a',)" in repr(one)

@@ -22,7 +22,7 @@ _TIGHT = re.compile(r"[^=:]*[^=:\s]([=:])[^\s]")
 _HEAD = re.compile(r"(?P<head>[^=:]*[=:][ \t]*)(?P<value>.*?)(?P<tail>\s+;.*)?", re.DOTALL)
 
 
-@define
+@define(eq=False, repr=False)
 class _OpenSection:
     """The section that lines are being added to."""
 

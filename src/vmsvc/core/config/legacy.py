@@ -27,7 +27,7 @@ _UNIX = frozenset({"linux", "sunos", "solaris", "hp-ux", "hpux", "aix", "freebsd
 _HOSTED = "hosted"
 
 
-@define
+@define(eq=False, repr=False)
 class _Table:
     """A section while old names are being replaced in it."""
 

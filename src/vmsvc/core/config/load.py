@@ -105,7 +105,7 @@ _ALIASES = {
 }
 
 
-@define
+@define(eq=False, repr=False)
 class _Reading:
     """One reading of one file."""
 

@@ -63,7 +63,7 @@ class ReferenceFaults(Exception):
         self.faults = tuple({(fault.section, fault.entry.label, fault.message): fault for fault in faults}.values())
 
 
-@define
+@define(eq=False, repr=False)
 class References:
     """Fills in references, recursively.
 

@@ -27,7 +27,7 @@ _SHELL = re.compile(r"\|\||&&|[|<>;`]|\$\(|(?:(?<=\s)|^)&(?=\s|$)")
 _KEY_LIKE = re.compile(r"(?P<key>[\w.-]+)(?:@\S+)?\s*[=:]")
 
 
-@define
+@define(eq=False, repr=False)
 class Values:
     """Reads the values of one file's sections for one node.
 
