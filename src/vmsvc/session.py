@@ -14,6 +14,7 @@ from attrs import evolve
 from vmsvc.acting import Acting
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Problem, UsageError, VmsvcError
+from vmsvc.core.freezer import freezes
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.limits import Limits
 from vmsvc.core.observe import STATUS_DEADLINE_S, key_of, observe
@@ -81,17 +82,16 @@ class Session(Acting):
             if not resource.disable and (not limits or resource.rid in only[service.name])
         ]
         seen = observe(wanted, self._finder(asked))
-        goings_on = self._goings_on(asked)
+        goings_on, frozen = self._goings_on(asked), freezes(self.node, (service.name for service in asked))
 
         def instance(service: Service) -> Instance:
             keys = {resource.rid: key_of(resource) for resource in service.resources}
-            frozen = self.frozen(service)
             return instance_of(
                 service,
                 self.node.name,
                 {rid: seen[key] for rid, key in keys.items() if key in seen},
                 notes=goings_on.get(service.name, ()),
-                freeze="" if frozen is None else str(frozen),
+                freeze=str(frozen.get(service.name, "")),
                 only=only[service.name],
             )
 

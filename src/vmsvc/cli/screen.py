@@ -96,12 +96,11 @@ class Stream:
         """
         if self._file is None:
             return
-        spans = [(self._fitting(text), style) for text, style in line]
         with self._lock, self._surviving():
             if self.is_coloured:
-                self._draw(spans)
+                self._draw((self._fitting(text), style) for text, style in line)
             else:
-                self._file.write("".join(text for text, _ in spans).rstrip() + "\n")
+                self._file.write(self._fitting("".join(text for text, _ in line)).rstrip() + "\n")
 
     def write_text(self, text: str) -> None:
         """Write text as it is: a document, or a file.

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -58,6 +59,27 @@ def freeze_of(node: Node, service: str) -> Freeze | None:
         if str(freeze):
             return freeze
     return Freeze()
+
+
+def freezes(node: Node, services: Iterable[str]) -> dict[str, Freeze]:
+    """Which of many services are frozen on a node: one look for all those that are not.
+
+    Args:
+        node: The node.
+        services: The services' names.
+
+    Returns:
+        Since when and why, by the names of those that are.
+    """
+    try:
+        records = os.listdir(node.state_dir / "frozen")  # noqa: PTH208 - names are wanted, not a path for each
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError:
+        asked = list(services)  # nobody can tell, which is said of each
+    else:
+        asked = [service for service in services if f"{service}.json" in records]
+    return {service: found for service in asked if (found := freeze_of(node, service)) is not None}
 
 
 def freeze(node: Node, service: str, reason: str = "") -> Freeze | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from vmsvc.core.resource import AVAILABILITY_KINDS, Resource
 from vmsvc.core.service import Service
@@ -59,14 +59,15 @@ class ResourceStatus:
     Attributes:
         resource: The resource.
         observation: What was seen, with its evidence.
+        status: The status that counts, after projection.
     """
 
     resource: Resource
     observation: Observation
+    status: Status = field(init=False, eq=False, repr=False)
 
-    @property
-    def status(self) -> Status:
-        """The status that counts, after projection."""
+    @status.default
+    def _status(self) -> Status:
         return projected(self.observation.status, self.resource)
 
     @property
@@ -84,27 +85,29 @@ class Instance:
         resources: The status of each resource, in the order of the service's file.
         notes: What else there is to tell, such as an action that was cut short.
         freeze: Where the service is frozen on the node: since when and why.
+        avail: The merge of the resources without which the service is not there.
+        overall: The merge of all resources.
     """
 
     node: str
     resources: tuple[ResourceStatus, ...]
     notes: tuple[str, ...] = ()
     freeze: str = ""
+    avail: Status = field(init=False, eq=False, repr=False)
+    overall: Status = field(init=False, eq=False, repr=False)
+
+    @avail.default
+    def _avail(self) -> Status:
+        return merge(item.status for item in self.resources if item.decides_availability)
+
+    @overall.default
+    def _overall(self) -> Status:
+        return merge(item.status for item in self.resources)
 
     @property
     def told(self) -> tuple[str, ...]:
         """What there is to tell beside the resources."""
         return (self.freeze, *self.notes) if self.freeze else self.notes
-
-    @property
-    def avail(self) -> Status:
-        """The merge of the resources without which the service is not there."""
-        return merge(item.status for item in self.resources if item.decides_availability)
-
-    @property
-    def overall(self) -> Status:
-        """The merge of all resources."""
-        return merge(item.status for item in self.resources)
 
 
 @frozen(kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import attrs
-from attrs import frozen
+from attrs import field, frozen
 
 T = TypeVar("T")
 
@@ -20,6 +20,8 @@ T = TypeVar("T")
 Raw = str | bool | int | float | list[Any]
 
 _METADATA = "vmsvc"
+# How many texts a type of value remembers the values of.
+_MOST_KNOWN = 4096
 
 
 @frozen
@@ -28,13 +30,32 @@ class Value(Generic[T]):
 
     Attributes:
         label: What a value must look like, to complete the sentence "expected …".
-        parse: Turns raw text or a TOML scalar into the value; raises ``ValueError`` saying what is wrong.
+        parse: Turns raw text or a TOML scalar into the value; raises ``ValueError`` saying what is wrong. What it says
+            depends on nothing else.
         choices: The only words allowed, when there is such a list; used by completion and by "did you mean".
     """
 
     label: str
     parse: Callable[[Raw], T]
     choices: tuple[str, ...] = ()
+    _known: dict[str, T] = field(factory=dict, init=False, eq=False, repr=False)
+
+    def of(self, raw: Raw) -> T:
+        """The value of raw text or of a TOML scalar; services of one node say the same words again and again.
+
+        Args:
+            raw: What stands in a file.
+
+        Raises:
+            ValueError: It is wrong; the message says how.
+        """
+        if type(raw) is not str:
+            return self.parse(raw)
+        if raw not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[raw] = self.parse(raw)
+        return self._known[raw]
 
 
 @frozen(kw_only=True)
@@ -117,7 +138,7 @@ def option(
     Returns:
         An attrs field; typed as its value, so that a type checker compares it with the annotation.
 
-    >>> from attrs import frozen
+    >>> from attrs import field, frozen
     >>> @frozen(kw_only=True)
     ... class Example:
     ...     start_timeout: float = option(seconds, default=240.0, help="How long a start may take.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vmsvc.core.errors import VmsvcError
-from vmsvc.core.freezer import Freeze, freeze, freeze_of, thaw
+from vmsvc.core.freezer import Freeze, freeze, freeze_of, freezes, thaw
 from vmsvc.core.node import Node
 
 
@@ -62,3 +62,17 @@ def test_a_freeze_that_cannot_be_recorded_is_no_freeze(node):
     (node.state_dir / "frozen").write_text("in the way")
     with pytest.raises(VmsvcError, match="frozen"):
         freeze(node, "web")
+
+
+def test_many_services_are_asked_for_at_once(node):
+    freeze(node, "web", "storage is moved")
+    assert {name: found.reason for name, found in freezes(node, ["db", "web"]).items()} == {"web": "storage is moved"}
+
+
+def test_where_nobody_can_tell_every_service_that_is_asked_for_counts_as_frozen(node, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "frozen")
+
+    monkeypatch.setattr("os.listdir", refuse)
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    assert sorted(freezes(node, ["db", "web"])) == ["db", "web"]

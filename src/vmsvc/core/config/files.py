@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from vmsvc.core.config.model import did_you_mean
@@ -23,6 +24,7 @@ _LARGEST_FILE = 1024 * 1024
 _LONGEST_NAME = 200
 
 
+@lru_cache(4096)
 def check_name(name: str) -> str:
     """Say why a service, node or guest cannot have a name.
 

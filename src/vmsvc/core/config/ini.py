@@ -52,6 +52,8 @@ def indent_of(line: str) -> int:
     Args:
         line: A line of a file.
     """
+    if not line[:1].isspace():
+        return 0
     expanded = line.expandtabs(8)
     return len(expanded) - len(expanded.lstrip())
 

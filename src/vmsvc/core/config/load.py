@@ -14,7 +14,17 @@ from vmsvc.core.config import ini
 from vmsvc.core.config.files import check_name, check_service_name, check_text, is_toml, read_text
 from vmsvc.core.config.guests import identity
 from vmsvc.core.config.legacy import translate
-from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, section_name, shortened
+from vmsvc.core.config.model import (
+    DEFAULT,
+    NOTHING,
+    Entry,
+    Findings,
+    Section,
+    did_you_mean,
+    nearest,
+    section_name,
+    shortened,
+)
 from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
@@ -121,7 +131,7 @@ class _Reading:
         by_name = {section.name: section for section in reversed(sections)}
         values = Values(by_name, self.node, self.name, self.catalog, self.findings)
         lists = values.read_nodes()
-        default = by_name.get(DEFAULT, Section(name=DEFAULT))
+        default = by_name.get(DEFAULT, NOTHING)
         given = {**values.section(default, self.catalog.default_options), **lists}
         own = {key: value for key, value in given.items() if key in SERVICE_OPTIONS}
         self._check_nodes(default, own, values.place)
@@ -239,9 +249,9 @@ class _Reading:
     def _check_nodes(self, default: Section, own: dict[str, Any], place: str) -> None:
         wrong = False
         for key in ("nodes", "drpnodes"):
-            entry = next(iter(default.variants(key)), Entry(key=key, raw="", position=default.position))
             for member in own[key] if own[key] is not WRONG else ():
                 if fault := check_name(member):
+                    entry = next(iter(default.variants(key)), Entry(key=key, raw="", position=default.position))
                     self._note(default, entry, "name", f"{fault}: {shortened(member, 60)!r}", "correct the node's name")
             wrong = wrong or own[key] is WRONG
         if not wrong:

@@ -81,6 +81,10 @@ class Section:
         return self.by_key.get(key, ())
 
 
+#: The section of a file that says nothing of the service itself.
+NOTHING = Section(name=DEFAULT)
+
+
 def section_name(written: str) -> str:
     """The name of a section as the model knows it: ``[default]`` has always been legal in any case.
 

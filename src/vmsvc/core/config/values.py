@@ -9,7 +9,7 @@ from typing import Any
 from attrs import define, field
 
 from vmsvc.core.config.legacy import OLD_NAMES
-from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, did_you_mean, nearest, shortened
+from vmsvc.core.config.model import DEFAULT, NOTHING, Entry, Findings, Section, did_you_mean, nearest, shortened
 from vmsvc.core.config.references import ReferenceFaults, References
 from vmsvc.core.config.schema import SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.errors import Severity
@@ -59,7 +59,7 @@ class Values:
         Returns:
             The two lists; :data:`WRONG` in the place of one that could not be read.
         """
-        default = self.sections.get(DEFAULT, Section(name=DEFAULT))
+        default = self.sections.get(DEFAULT, NOTHING)
         lists = {}
         for key in ("nodes", "drpnodes"):
             entry = next(iter(default.variants(key)), None)
@@ -108,8 +108,10 @@ class Values:
         for entry in section.entries:
             option = options.get(entry.key)
             if option is not None:
-                self._check_scope(section, entry, option)
-                self._check_continuation(section, entry, options)
+                if entry.scope:
+                    self._check_scope(section, entry, option)
+                if entry.continued:
+                    self._check_continuation(section, entry, options)
                 read[entry.identity] = self.value(section.name, entry, option)
             elif closed:
                 self._unknown_key(section, entry, options)
@@ -148,7 +150,7 @@ class Values:
         if raw == "" == option.default:
             return raw  # `name =` says the same as no name at all
         try:
-            value = option.value.parse(raw)
+            value = option.value.of(raw)
         except Exception as error:  # noqa: BLE001 - a driver's own type is foreign code; its bugs must not stop us
             reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             self.findings.add(
@@ -184,7 +186,7 @@ class Values:
 
     def _inherited(self, options: Mapping[str, Option], own: Collection[str]) -> dict[str, Any]:
         """What ``[DEFAULT]`` gives a section that does not say it itself."""
-        default = self.sections.get(DEFAULT, Section(name=DEFAULT))
+        default = self.sections.get(DEFAULT, NOTHING)
         return {
             key: self.value(DEFAULT, given, options[key])
             for key, variants in default.by_key.items()
@@ -200,8 +202,6 @@ class Values:
         return variants[0] if wanted and not self.place and variants else None
 
     def _check_scope(self, section: Section, entry: Entry, option: Option) -> None:
-        if not entry.scope:
-            return
         if not option.scoped:
             self._note(section, entry, "scope", f"`{option.key}` is the same on all nodes", f"write `{option.key}`")
             return
