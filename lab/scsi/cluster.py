@@ -149,6 +149,10 @@ class Cluster:
             budget_s=self._budget_s,
         )
 
+    def forget_keys(self) -> None:
+        """Restart the target, so to speak: it has kept no keys, and everybody is told that units have changed."""
+        _san(self.target, "forget", *_PORTAL_WORDS, f"--disks={self._disks}")
+
     # --- what the target itself says, without any initiator ----------------------------------------------------------
 
     def registrations(self, disk: int = 0) -> dict[str, Counter[int]]:

@@ -32,6 +32,7 @@ INIT = Path(__file__).with_name("guest") / "init"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TREE = Path(__file__).resolve().parents[2]
 ROOMY = 2 << 30
+LAST_WORDS = 12
 
 
 class Kernel:
@@ -98,8 +99,7 @@ class Kernel:
             theirs.close()
             self._wire = Wire(ours)
             if not self._wire.ready.wait(timeout) or self._wire.is_cut:
-                words = self.console().strip().splitlines()[-8:]
-                raise LabError(f"{self} takes no commands after {timeout:g} s; its last words:\n" + "\n".join(words))
+                raise LabError(f"{self} takes no commands after {timeout:g} s; {self._last_words()}")
         except BaseException:
             self.kill()
             raise
@@ -137,9 +137,10 @@ class Kernel:
         """Its directory on this machine, as long as it runs; the command lines of all its processes mention it."""
         return self._directory
 
-    def console(self) -> str:
-        """What the kernel and its first programs said."""
-        return (self._directory / "console").read_text(errors="replace").replace("\r", "")
+    def _last_words(self) -> str:
+        """What the kernel, its first programs and its keeper said last."""
+        said = (self._directory / "console").read_text(errors="replace").replace("\r", "")
+        return "its last words:\n" + "\n".join(said.strip().splitlines()[-LAST_WORDS:])
 
     # --- commands --------------------------------------------------------------------------------------------------
 
@@ -178,7 +179,8 @@ class Kernel:
             raise LabError(f"{self} is not running")
         words = tuple(map(str, argv))
         environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", **(env or {})}
-        return Job(str(self), self._wire, {"argv": words, "env": environment, "cwd": str(cwd or TREE)}, output)
+        command = {"argv": words, "env": environment, "cwd": str(cwd or TREE)}
+        return Job(str(self), self._wire, command, output=output, last_words=self._last_words)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 

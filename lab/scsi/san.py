@@ -1,6 +1,6 @@
 """The disks of several kernels: one of them is the target, and the others reach it over a private network.
 
-Usage, inside of a kernel: python -m lab.scsi.san serve ... and python -m lab.scsi.san attach ...
+Usage, inside of a kernel: python -m lab.scsi.san serve ..., or forget ..., or attach ...
 """
 
 from __future__ import annotations
@@ -41,6 +41,12 @@ def serve(hosts: Sequence[str], addresses: Sequence[str], disks: int) -> None:
             group.show(Disk(number), group.initiators)
 
 
+def forget(addresses: Sequence[str], disks: int) -> None:
+    """As the target, forget all keys."""
+    for number in range(disks):
+        target.forget_keys(Disk(number), [PortalGroup(tag) for tag, _ in enumerate(addresses, 1)])
+
+
 def attach(host: str, addresses: Sequence[str], disks: int, *, multipath: bool) -> None:
     """Be a host: log in at each address, and write the table."""
     if multipath:
@@ -57,14 +63,16 @@ def attach(host: str, addresses: Sequence[str], disks: int, *, multipath: bool) 
 def main(argv: Sequence[str]) -> None:
     """Be the target, or a host."""
     parser = argparse.ArgumentParser(prog="lab.scsi.san", description="be the target, or a host")
-    parser.add_argument("role", choices=["serve", "attach"])
-    parser.add_argument("--host", dest="hosts", action="append", help="a host's name; of a host, its own")
+    parser.add_argument("role", choices=["serve", "forget", "attach"])
+    parser.add_argument("--host", dest="hosts", action="append", help="a host's name; to attach, one's own")
     parser.add_argument("--address", dest="addresses", action="append", help="an address of the target")
     parser.add_argument("--disks", type=int, default=1)
     parser.add_argument("--multipath", action="store_true", help="of a host: run udev and multipathd")
     wanted = parser.parse_args(argv)
     if wanted.role == "serve":
         serve(wanted.hosts, wanted.addresses, wanted.disks)
+    elif wanted.role == "forget":
+        forget(wanted.addresses, wanted.disks)
     else:
         attach(wanted.hosts[0], wanted.addresses, wanted.disks, multipath=wanted.multipath)
 

@@ -85,8 +85,17 @@ class Wire:
 class Job:
     """A command that runs inside of a kernel."""
 
-    def __init__(self, where: str, wire: Wire, command: Mapping[str, Any], output: Output | None) -> None:
+    def __init__(
+        self,
+        where: str,
+        wire: Wire,
+        command: Mapping[str, Any],
+        *,
+        output: Output | None = None,
+        last_words: Callable[[], str] = str,
+    ) -> None:
         self.over = threading.Event()
+        self._last_words = last_words
         self._where = where
         self._wire = wire
         self._argv: tuple[str, ...] = tuple(command["argv"])
@@ -95,7 +104,7 @@ class Job:
         self._exit: int | None = None
         self._number = wire.add(self)
         if wire.is_cut:
-            raise LabError(f"{shlex.join(self._argv)}: {where} has ended")
+            raise LabError(f"{shlex.join(self._argv)}: {where} has ended; {last_words()}")
         wire.ask({"id": self._number, **command})
 
     def wait(self, timeout: float = 60) -> Completed:
@@ -104,7 +113,7 @@ class Job:
             self.signal(signal.SIGKILL)
             raise LabError(f"{shlex.join(self._argv)}: no end after {timeout:g} s in {self._where}")
         if self._exit is None:
-            raise LabError(f"{shlex.join(self._argv)}: {self._where} ended before it")
+            raise LabError(f"{shlex.join(self._argv)}: {self._where} ended before it; {self._last_words()}")
         said = {stream: bytes(data).decode(errors="replace") for stream, data in self._said.items()}
         return Completed(self._argv, self._exit, said["stdout"], said["stderr"])
 

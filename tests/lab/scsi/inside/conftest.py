@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,11 +9,12 @@ import pytest
 from lab.scsi.inside import ScsiLab
 from lab.scsi.mirror import Mirror, is_inside
 from lab.scsi.witness import can_write
-from vmsvc.core.transport import Outcome
+from tests.lab.scsi.quick import QuickHost
 from vmsvc.core.vmdg.attempt import acquire, release
 from vmsvc.core.vmdg.seen import ScsiDisk
 from vmsvc.core.vmdg.sequences import carry_out
 from vmsvc.core.vmdg.survey import survey
+from vmsvc.core.vmdg.tools import DiskFinder
 from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
 
@@ -37,24 +35,6 @@ def scsi(whole_lab):
     return whole_lab
 
 
-class QuickHost:
-    """Runs commands without the helper process, whose forks take long in a kernel that is a process itself."""
-
-    name = "quick"
-
-    def run(self, argv, *, budget_s, environment=None):
-        started = time.monotonic()
-        env = {**os.environ, **(environment or {})}
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=budget_s, check=False)
-        return Outcome(
-            argv=tuple(argv),
-            code=done.returncode,
-            out=done.stdout,
-            err=done.stderr,
-            duration_s=time.monotonic() - started,
-        )
-
-
 @pytest.fixture(scope="session")
 def tool():
     return SgPersist(QuickHost())
@@ -71,11 +51,10 @@ class Node:
         self.key = KEYS[name]
 
     def disks(self, *numbers):
-        """Disks, as this node sees them now."""
-        return [
-            ScsiDisk(name=f"disk{each}", wwid=f"naa.{each}", paths=tuple(self._scsi.devices(self.name, each)))
-            for each in numbers
-        ]
+        """Disks, as this node finds them now; their order by World Wide ID is that of their numbers."""
+        hosts = [str(number) for number in self._scsi.scsi_hosts(self.name)]
+        names = [self._scsi.path(self.name, 1, number).device for number in numbers]
+        return DiskFinder(QuickHost(), scsi_hosts=hosts).find(names)
 
     def acquire(self, *disks, over=()):
         """Take disks (or such as have these numbers), over these keys."""

@@ -132,7 +132,7 @@ def test_a_disk_that_cannot_be_had_keeps_all_of_a_set_free(scsi, nodes, fault):
                 faults.enter_context((scsi.gone if fault == "gone" else scsi.offline)("a", path, 1))
         result = a.acquire(*disks)
         expected = Outcome.FAILED if fault == "readonly" else Outcome.UNDETERMINED
-        assert (result.outcome, result.reasons[0].disk) == (expected, "disk1")
+        assert (result.outcome, result.reasons[0].disk) == (expected, disks[1].name)
     assert [scsi.look(disk).hosts for disk in (0, 1)] == [set(), set()]
 
 
