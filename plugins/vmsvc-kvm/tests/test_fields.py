@@ -164,6 +164,7 @@ def test_a_change_is_told_once_and_by_its_name(old, new, expected):
         ("<source network='default'/>", "<source network='default' portid='9-a' bridge='virbr0'/>"),
         ("<target type='isa-serial'", "<source path='/dev/pts/0'/><target type='isa-serial'"),
         ("<console type='pty'>", "<console type='pty' tty='/dev/pts/0'><source path='/dev/pts/0'/>"),
+        ("<console type='pty'><target type='serial' port='0'/></console>", ""),
         ("guest_agent.0'/>", "guest_agent.0' state='connected'/>"),
         (
             "<channel type='unix'>",

@@ -116,7 +116,7 @@ class _Reading:
 
     def parts(self, prefix: str, element: ET.Element, parents: _Parents) -> None:
         """The attributes and children of an element."""
-        told = _NAMED_BY.get(element.tag, ()) if prefix else ()
+        told = _NAMED_BY.get(element.tag, ())
         for name, value in element.attrib.items():
             if f"@{name}" not in told and not _is_made_up_attribute(name, element, parents):
                 shown = _in_kib(value, element.get("unit", "KiB")) if name in _AMOUNTS else value
@@ -223,6 +223,8 @@ _MADE_UP: Mapping[str, Callable[[ET.Element, _Parents], bool]] = {
     "seclabel": lambda label, parents: (
         len(parents) == 1 and label.get("type") == "dynamic" and label.find("baselabel") is None
     ),
+    # The first serial port, told again.
+    "console": lambda console, _: any(target.get("type") == "serial" for target in console.iterfind("target")),
     "source": _is_own_end,
     "target": lambda target, parents: (
         parents[-1].tag == "interface" and list(target.attrib) == ["dev"] and _is_made_up_device(target.attrib["dev"])
