@@ -68,7 +68,7 @@ def test_diskupdate_tells_of_disks_that_came_and_went(node):
     assert code == 0
     assert [(change["kind"], change["path"]) for change in record["changes"]] == [
         ("changed", ["container#1 disk1", "source"]),
-        ("changed", ["container#1 disk1", "backing"]),
+        ("changed", ["container#1 disk1", "backing", "path"]),
         ("added", ["container#1 disk2"]),
     ]
     assert record["changes"][0]["before"] == "/dev/one"
@@ -92,7 +92,7 @@ def test_diskupdate_tells_who_else_uses_a_disk(node, tmp_path):
     assert told.stdout.count("    also used by fs#1 of db on /srv\n") == 1
     assert told.stdout.count("    also used by disk0 of web (container#1 of web)\n") == 1
     (row,) = answer["stored"][0]["content"]
-    assert (row["source"], row["backing"]) == (str(link), str(device))
+    assert (row["source"], row["backing"]) == (str(link), {"path": str(device), "wwid": ""})
     assert [(user["service"], user["rid"], user["target"]) for user in row["users"]] == [
         ("web", "container#1", "disk0")
     ]

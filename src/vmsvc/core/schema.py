@@ -436,7 +436,7 @@ def used_disks(guest: Guest, found: Sequence[GuestDisk] | None, usage: Usage) ->
         usage: Who uses which disk.
     """
     return [
-        {**row, "backing": usage.device(disk.source), "users": _users(usage.others(guest, disk))}
+        {**row, "backing": asdict(usage.backing(disk.source)), "users": _users(usage.others(guest, disk))}
         for row, disk in zip(disks(guest, found), found or (), strict=True)
     ]
 

@@ -1,7 +1,7 @@
 """Who uses which disk: the guests of this node, of services or not, and the services that name devices themselves.
 
-Names are compared once their links are resolved: ``/dev/disk/by-id/…`` and ``/dev/sdb`` may be one disk. No device is
-opened, and each hypervisor is asked once, however many guests it has.
+What is compared are the disks, not their names: links are resolved, and paths to one SCSI disk are one by its World
+Wide ID. No device is opened, and each hypervisor is asked once, however many guests it has.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from vmsvc.core.inventory import ask
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Disk, Fs, Guest
 from vmsvc.core.service import Service
+from vmsvc.core.vmdg.tools.devices import device_at
 
-#: How long it may take to resolve links, in seconds: they may lead to storage that hangs.
+#: How long it may take to look names up, in seconds: they may lead to storage that hangs.
 _RESOLVE_S = 2.0
 
 DriverOf = Callable[[Guest], Driver[Any]]
@@ -63,17 +64,35 @@ class Use:
 
 
 @frozen(kw_only=True)
+class Backing:
+    """What is behind the name of a disk.
+
+    Attributes:
+        path: The name with its links resolved.
+        wwid: The World Wide ID of a SCSI disk, such as ``naa.6001405…``; empty where there is none.
+    """
+
+    path: str
+    wwid: str = ""
+
+    @property
+    def disk(self) -> str:
+        """What tells it from every other disk."""
+        return self.wwid or self.path
+
+
+@frozen(kw_only=True)
 class Usage:
     """Who uses which disk.
 
     Attributes:
-        by_device: The uses of each disk, by its name with links resolved.
-        resolved: Names of disks, with their links resolved.
+        by_disk: The uses of each disk, by what tells it from others.
+        backings: What is behind the names of disks.
         gaps: Why there may be others.
     """
 
-    by_device: Mapping[str, Sequence[Use]]
-    resolved: Mapping[str, str]
+    by_disk: Mapping[str, Sequence[Use]]
+    backings: Mapping[str, Backing]
     gaps: tuple[str, ...] = ()
 
     @property
@@ -84,13 +103,13 @@ class Usage:
             for gap in self.gaps
         )
 
-    def device(self, source: str) -> str:
-        """A disk's name with its links resolved.
+    def backing(self, source: str) -> Backing:
+        """What is behind the name of a disk.
 
         Args:
-            source: Its name.
+            source: The name.
         """
-        return self.resolved.get(source, source)
+        return self.backings.get(source) or Backing(path=source)
 
     def others(self, guest: Guest, disk: GuestDisk) -> tuple[Use, ...] | None:
         """Who else uses a disk.
@@ -106,7 +125,7 @@ class Usage:
             return None
         return tuple(
             use
-            for use in self.by_device.get(self.device(disk.source), ())
+            for use in self.by_disk.get(self.backing(disk.source).disk, ())
             if disk.source and use.who != identity(guest) and (use.guest or use.service != guest.service)
         )
 
@@ -125,15 +144,24 @@ def usage_of(services: Iterable[Service], driver_of: DriverOf) -> Usage:
     guests = [guest for service in known for guest in service.guests if guest.is_local]
     uses, gaps = _uses_of_guests(guests, driver_of)
     uses += [use for service in known for use in _uses_of_resources(service)]
-    resolved = {use.source: use.source for use in uses if use.source}
+    backings: dict[str, Backing] = {}
+    names = {use.source for use in uses if use.source.startswith("/")}
     try:
-        resolved |= call_within("links of disks", lambda: _resolved(resolved), budget_s=_RESOLVE_S)
+        backings = call_within(
+            "the names of disks", lambda: {name: _backing(name) for name in names}, budget_s=_RESOLVE_S
+        )
     except Undetermined as error:
         gaps.append(str(error))
-    by_device: dict[str, list[Use]] = {}
+    by_disk: dict[str, list[Use]] = {}
     for use in uses:
-        by_device.setdefault(resolved.get(use.source, use.source), []).append(use)
-    return Usage(by_device=by_device, resolved=resolved, gaps=tuple(gaps))
+        backing = backings.get(use.source) or Backing(path=use.source)
+        by_disk.setdefault(backing.disk, []).append(use)
+    return Usage(by_disk=by_disk, backings=backings, gaps=tuple(gaps))
+
+
+def _backing(name: str) -> Backing:
+    device = device_at(name)
+    return Backing(path=os.path.realpath(name), wwid=device.wwid if device else "")
 
 
 def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf) -> tuple[list[Use], list[str]]:
@@ -194,7 +222,3 @@ def _uses_of_resources(service: Service) -> Iterator[Use]:
         elif isinstance(resource, Disk):
             for device in resource.devices:
                 yield Use(source=device, service=service.name, rid=resource.rid)
-
-
-def _resolved(sources: Iterable[str]) -> dict[str, str]:
-    return {source: os.path.realpath(source) for source in sources if source.startswith("/")}

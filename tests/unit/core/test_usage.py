@@ -12,6 +12,7 @@ from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.status import Phase
 from vmsvc.core.usage import usage_of
+from vmsvc.core.vmdg.tools.classify import BlockDevice
 
 
 def disk(source, target="vda", **more):
@@ -99,8 +100,17 @@ def test_links_are_resolved(tmp_path):
     driver = Discovering(web=[disk(str(device))], db=[disk(str(link))])
     assert users([web(), db()], driver, str(device)) == ["vda of db (container#1 of db)"]
     found = usage_of([web(), db()], lambda _: driver)
-    assert found.device(str(link)) == str(device)
-    assert found.device("rbd://pool/image") == "rbd://pool/image"
+    assert found.backing(str(link)).path == str(device)
+    assert found.backing("rbd://pool/image").path == "rbd://pool/image"
+
+
+def test_paths_to_one_scsi_disk_are_one_disk(monkeypatch):
+    wwids = {"/dev/sda": "naa.1", "/dev/mapper/mpatha": "naa.1", "/dev/sdb": "naa.2", "/dev/loop0": ""}
+    monkeypatch.setattr(usage, "device_at", lambda name: BlockDevice(name=name, wwid=wwids[name]))
+    driver = Discovering(web=[disk("/dev/sda"), disk("/dev/loop0")], db=[disk("/dev/mapper/mpatha"), disk("/dev/sdb")])
+    assert users([web(), db()], driver, "/dev/sda") == ["vda of db (container#1 of db)"]
+    assert users([web(), db()], driver, "/dev/loop0") == []
+    assert usage_of([web()], lambda _: driver).backing("/dev/sda").wwid == "naa.1"
 
 
 def test_a_drive_without_a_medium_is_shared_with_nobody():
@@ -121,7 +131,7 @@ def test_what_nobody_could_tell_is_not_known_and_not_nobody():
 def test_links_that_lead_to_storage_that_hangs(monkeypatch):
     driver = Discovering(web=[disk("/dev/a")])
     monkeypatch.setattr(usage, "_RESOLVE_S", 0.1)
-    monkeypatch.setattr(usage, "_resolved", lambda _: driver.hang())
+    monkeypatch.setattr(usage, "_backing", lambda _: driver.hang())
     assert users([web()], driver, "/dev/a") is None
     driver.close()
 
@@ -134,7 +144,7 @@ def test_disks_on_another_machine_have_other_names_there():
     driver = Discovering(db=[disk("/dev/a")])
     found = usage_of([service(far), db()], lambda _: driver)
     assert found.others(far, disk("/dev/a")) is None
-    assert [use.guest for use in found.by_device["/dev/a"]] == ["db"]
+    assert [use.guest for use in found.by_disk["/dev/a"]] == ["db"]
 
 
 def test_a_guest_that_is_not_here_uses_nothing_here():

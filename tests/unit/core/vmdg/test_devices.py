@@ -16,7 +16,7 @@ from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.vmdg.quirks import NONE, Quirks
 from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.tools.classify import BlockDevice, Circumstances, Node, classify, without_looking
-from vmsvc.core.vmdg.tools.devices import DiskFinder, System, node_at
+from vmsvc.core.vmdg.tools.devices import DiskFinder, System, device_at, node_at
 
 NAA = "naa.60014055ca1ab{:02}00004000800000000"
 ALL = ("0", "1", "2", "3")
@@ -104,6 +104,14 @@ class TestRealMachine:
         (disk,) = find(name)
 
         assert evolve(disk, name=by_map.name) == by_map
+
+    def test_what_the_kernel_tells_of_a_device_needs_no_command(self, recorded_system):
+        path, by_map = (device_at(name, recorded_system) for name in ("/dev/sda", "/dev/mapper/mpatha"))
+
+        assert path.wwid == by_map.wwid == NAA.format("00")
+        assert (path.name, by_map.name, by_map.size_bytes) == ("sda", "dm-0", 32 << 20)
+        assert [device_at(name, recorded_system).wwid for name in ("/dev/mapper/vg-lv", "/dev/loop0")] == ["", ""]
+        assert device_at("/no/such/disk", recorded_system) is None
 
     def test_two_names_of_one_disk_are_one_disk_under_the_first(self, find):
         disks = find("/dev/sda", "/dev/mapper/mpatha", "/dev/dm-0", "/dev/sdl", "/dev/sda")

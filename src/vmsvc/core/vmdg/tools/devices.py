@@ -135,6 +135,28 @@ def node_at(path: str, system: System) -> Node:
     return next((node for is_kind, node in _KINDS if is_kind(mode)), Node(why="of an unknown kind", is_known=False))
 
 
+def device_at(path: str, system: System | None = None) -> BlockDevice | None:
+    """What the kernel tells of the block device that a path leads to.
+
+    Args:
+        path: An absolute path.
+        system: Where the kernel tells of its devices.
+
+    Returns:
+        The device; a multipath map with the World Wide ID of the disk that its paths lead to. ``None`` where the path
+        leads to none.
+    """
+    system = system or System()
+    blocks = system.sys / "class/block"
+    name = node_at(path, system).device
+    if not name or not (blocks / name).exists():
+        return None
+    device = _block_device(blocks / name)
+    if device.is_map and device.slaves:
+        return evolve(device, wwid=_text(blocks / device.slaves[0] / "device/wwid"))
+    return device
+
+
 def _block_devices(named: Iterable[str], sys: Path) -> dict[str, BlockDevice]:
     """The devices that are named, other paths to the same disks, and what all of them are made of and part of."""
     blocks = sys / "class/block"
