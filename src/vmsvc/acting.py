@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from vmsvc.core.errors import Problem, Refused, Severity
-from vmsvc.core.freezer import Freeze, freeze, freeze_of, thaw
+from vmsvc.core.errors import Problem, Refused, Severity, VmsvcError
 from vmsvc.core.lock import service_lock
 from vmsvc.core.observe import observe
 from vmsvc.core.plugins import PluginHost
 from vmsvc.core.service import Service
-from vmsvc.core.triggering import TriggerCaller
-from vmsvc.parts import Parts
+from vmsvc.core.verb import Verb
+from vmsvc.looking import Looking
 
 # Every session can act, and most only look: what that takes is imported when it begins.
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Acting(Parts):
+class Acting(Looking):
     """What a session does to services."""
 
     def plan(
@@ -53,7 +52,7 @@ class Acting(Parts):
             service.resource(rid)
         seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
         by_rid = {rid: observation for (_, rid), observation in seen.items()}
-        frozen = freeze_of(self.node, service.name)
+        frozen = self.frozen(service)
         made = plan(
             action, service, self.node, by_rid, consent, only=only, freeze="" if frozen is None else str(frozen)
         )
@@ -188,6 +187,8 @@ class Acting(Parts):
         Raises:
             VmsvcError: It cannot be recorded; the service is not frozen.
         """
+        from vmsvc.core.freezer import freeze  # noqa: PLC0415
+
         return freeze(self.node, service.name, reason) is not None
 
     def thaw(self, service: Service) -> bool:
@@ -202,18 +203,9 @@ class Acting(Parts):
         Raises:
             ActionFailed: The record of it cannot be removed; the service is still frozen.
         """
+        from vmsvc.core.freezer import thaw  # noqa: PLC0415
+
         return thaw(self.node, service.name)
-
-    def frozen(self, service: Service) -> Freeze | None:
-        """Whether a service is frozen on this node.
-
-        Args:
-            service: The service.
-
-        Returns:
-            Since when and why; ``None`` where it is not frozen.
-        """
-        return freeze_of(self.node, service.name)
 
     def _act(
         self,
@@ -225,8 +217,11 @@ class Acting(Parts):
         check: Callable[[Plan], None],
         progress: Callable[[Progress], None],
         cancelled: threading.Event | None,
+        is_upkeep: bool = False,
     ) -> Report:
+        from vmsvc.core.charge import give_up_charge, take_charge  # noqa: PLC0415
         from vmsvc.core.executor import Executor  # noqa: PLC0415
+        from vmsvc.core.triggering import TriggerCaller  # noqa: PLC0415
 
         cancelled = cancelled or threading.Event()
         with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout, cancelled=cancelled):
@@ -245,7 +240,26 @@ class Acting(Parts):
                 progress=progress,
                 cancelled=cancelled,
             )
-            return executor.run(made)
+            losses = [] if action == "start" else _losses_of(lambda: give_up_charge(self.node, service.name, only))
+            report = executor.run(made)
+            if action != "stop" and not is_upkeep:
+                losses += _losses_of(lambda: take_charge(self.node, service.name, _brought_up(report)))
+            return evolve(report, losses=(*report.losses, *losses))
+
+
+def _losses_of(record: Callable[[], None]) -> list[str]:
+    """What could not be recorded of what is to be kept up; the action goes on."""
+    try:
+        record()
+    except VmsvcError as error:
+        return [str(error)]
+    return []
+
+
+def _brought_up(report: Report) -> set[str]:
+    """The resources that a start has left up."""
+    started = {result.step.rid for result in report.results if result.step.verb is Verb.START and not result.failure}
+    return started | {kept.rid for kept in report.plan.kept if kept.in_place}
 
 
 class _PluginHooks:

@@ -5,22 +5,18 @@ Everything that the command line does, a session does: `vmsvc` is thin over this
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from vmsvc.acting import Acting
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import Problem, UsageError, VmsvcError
-from vmsvc.core.freezer import freezes
-from vmsvc.core.instance import Instance, ServiceStatus, instance_of
-from vmsvc.core.limits import Limits
-from vmsvc.core.observe import STATUS_DEADLINE_S, key_of, observe
+from vmsvc.core.errors import Problem, VmsvcError
+from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation
+from vmsvc.monitoring import Monitoring
 
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
@@ -32,7 +28,7 @@ if TYPE_CHECKING:
     from vmsvc.core.watch import Watched
 
 
-class Session(Acting):
+class Session(Monitoring):
     """Services of one node: load them, look at them, plan for them, act on them.
 
     Nothing is read and nothing is connected to before it is needed. A session may be used from several threads, as
@@ -42,59 +38,6 @@ class Session(Acting):
         environment: Where ``VMSVC_ROOT``, ``VMSVC_NODENAME`` and the plugins' switches are looked up; the process's
             own environment when not given.
     """
-
-    # --- looking -------------------------------------------------------------------------------------------------
-
-    def status(self, service: Service) -> ServiceStatus:
-        """Look at one service. Changes nothing, and answers within ten seconds whatever hangs.
-
-        Args:
-            service: The service.
-
-        Returns:
-            Its status, with evidence for each resource.
-        """
-        (status,) = self.statuses([service])
-        return status
-
-    def statuses(self, services: Iterable[Service], *, limits: Limits | None = None) -> list[ServiceStatus]:
-        """Look at many services, with one query for each technology.
-
-        Args:
-            services: The services.
-            limits: Which of their resources to look at; all when not given. The statuses are then of these alone.
-
-        Returns:
-            Their statuses, in the same order.
-
-        Raises:
-            UsageError: Two of them have the same name, or one has no resource within the limits.
-        """
-        asked = list(services)
-        if twice := [name for name, count in Counter(service.name for service in asked).items() if count > 1]:
-            raise UsageError(f"two services have the same name: {', '.join(twice)}", code="usage.same-name")
-        only = {service.name: limits.rids_of(service) if limits else frozenset() for service in asked}
-        wanted = [
-            resource
-            for service in asked
-            for resource in service.resources
-            if not resource.disable and (not limits or resource.rid in only[service.name])
-        ]
-        seen = observe(wanted, self._finder(asked))
-        goings_on, frozen = self._goings_on(asked), freezes(self.node, (service.name for service in asked))
-
-        def instance(service: Service) -> Instance:
-            keys = {resource.rid: key_of(resource) for resource in service.resources}
-            return instance_of(
-                service,
-                self.node.name,
-                {rid: seen[key] for rid, key in keys.items() if key in seen},
-                notes=goings_on.get(service.name, ()),
-                freeze=str(frozen.get(service.name, "")),
-                only=only[service.name],
-            )
-
-        return [ServiceStatus(service=service, instances=(instance(service),)) for service in asked]
 
     def facts(self, service: Service) -> tuple[GuestFacts, ...]:
         """Ask the drivers what they know of a service's guests: disks, sizes, definitions.

@@ -40,6 +40,7 @@ CALLS = (
     ("vmsvc.history/1", "show web --history"),
     ("vmsvc.action/1", "restart web"),
     ("vmsvc.action/1", "stop web --kill"),
+    ("vmsvc.monitor/1", "monitor --once"),
     ("vmsvc.frozen/1", "freeze web blind --reason why"),
     ("vmsvc.frozen/1", "thaw web"),
     ("vmsvc.validation/1", "validate"),

@@ -50,6 +50,7 @@ def test_every_state_and_reason_of_libvirt_has_words(state):
         (3, 11, Phase.STARTING, "paused (starting up)"),
         (4, 1, Phase.STOPPING, "in shutdown (user)"),
         (5, 2, Phase.STOPPED, "shut off (destroyed)"),
+        (5, 4, Phase.MOVED, "shut off (migrated)"),
         (5, 5, Phase.SAVED, "shut off (saved)"),
         (6, 1, Phase.CRASHED, "crashed (panicked)"),
         (7, 0, Phase.SUSPENDED, "pmsuspended (unknown)"),

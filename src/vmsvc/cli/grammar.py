@@ -220,6 +220,24 @@ def _acting(commands: _Commands) -> None:
                 "--reason", default="", metavar="TEXT", help="why, for those who find the services frozen"
             )
         command.add_argument("--dry-run", action="store_true", help="show what would change, and do nothing")
+    monitor = commands.add(
+        "monitor",
+        "monitoring:monitor",
+        "start again what this node has brought up and is down",
+        about="As often as each resource's `restart` says; then the service's `monitor_action` is taken. It goes on "
+        "until it is interrupted. Exits with 1 where something stays down, and with 4 where nobody can tell.",
+        examples=("vmsvc monitor", "vmsvc monitor 'web*' --interval 30", "vmsvc monitor --once"),
+    )
+    _names(monitor, required=False)
+    monitor.add_argument("--once", action="store_true", help="look once, do what is to be done, and end")
+    monitor.add_argument(
+        "--interval",
+        type=_seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long from one look to the next (default: 10)",
+    )
+    monitor.add_argument("--dry-run", action="store_true", help="look once, show what is to be done, and do nothing")
     for topic, text in (
         ("push", "put configuration, status and guest facts into the node's own store"),
         ("diskupdate", "put the disks of the guests into the node's own store"),

@@ -241,6 +241,13 @@ def _integer(raw: Raw) -> int:
     raise ValueError(f"{_shown(raw)} is not a whole number")
 
 
+def _whole(raw: Raw) -> int:
+    value = _integer(raw)
+    if value < 0:
+        raise ValueError(f"{value} is less than 0")
+    return value
+
+
 def _count(raw: Raw) -> int:
     value = _integer(raw)
     if value < 1:
@@ -322,6 +329,7 @@ node_names: Value[tuple[str, ...]] = Value("host names, separated by blanks", la
 words: Value[tuple[str, ...]] = Value("words, separated by blanks", lambda raw: _each(raw, _line))
 boolean: Value[bool] = Value("true or false", _boolean, ("true", "false"))
 integer: Value[int] = Value("a whole number", _integer)
+whole: Value[int] = Value("a whole number, 0 or more", _whole)
 count: Value[int] = Value("a whole number of at least 1", _count)
 seconds: Value[float] = Value("a duration such as 90, 90s, 2m or 1h", _seconds)
 some_seconds: Value[float] = Value("a duration of more than 0, such as 90, 90s, 2m or 1h", _some_seconds)

@@ -63,10 +63,12 @@ class Kept:
     Attributes:
         rid: The resource's id.
         why: The reason.
+        in_place: Whether it is where the action wants it; else nothing could be done, or was to be.
     """
 
     rid: str
     why: str
+    in_place: bool = False
 
 
 @frozen(kw_only=True)
@@ -318,7 +320,7 @@ class _Draft:
             step = Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
             self.steps += _around(resource, Verb.START, [step], resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
-            self._keep(resource, judgement.why)
+            self._keep(resource, judgement.why, in_place=True)
         elif resource.optional:
             self._keep(resource, f"{judgement.why}; it is optional")
         else:
@@ -341,7 +343,7 @@ class _Draft:
             stopping = _stopping(resource, kill_only=kill_only, why=judgement.why, needs=needs)
             self.steps += _around(resource, Verb.STOP, stopping, resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
-            self._keep(resource, judgement.why)
+            self._keep(resource, judgement.why, in_place=True)
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
 
@@ -371,8 +373,8 @@ class _Draft:
         code = "undetermined.status" if judgement.ruling is Ruling.UNKNOWN else f"refused.not-to-{verb}"
         self._refuse(code, judgement.why, section=resource.rid, hint=judgement.hint)
 
-    def _keep(self, resource: Resource, why: str) -> None:
-        self._kept.append(Kept(rid=resource.rid, why=why))
+    def _keep(self, resource: Resource, why: str, *, in_place: bool = False) -> None:
+        self._kept.append(Kept(rid=resource.rid, why=why, in_place=in_place))
 
     def _note(self, code: str, message: str) -> None:
         self._notes.append(Problem(code=code, message=message, severity=Severity.NOTE))

@@ -28,6 +28,7 @@ from vmsvc.core.options import (
     seconds,
     some_seconds,
     text,
+    whole,
     words,
 )
 from vmsvc.core.status import Phase
@@ -85,6 +86,20 @@ class Resource(Triggered):
         help="A group within the resources of one kind, for `--subset`. Groups start in the order of their names, "
         "after what is in none.",
     )
+    restart: int = option(
+        whole,
+        default=0,
+        help="How often `vmsvc monitor` starts the resource again that this node has brought up, where it is down.",
+    )
+    restart_delay: float = option(
+        seconds, default=10.0, inherited=True, help="How long after one such attempt the next one may come."
+    )
+    restart_period: float = option(
+        some_seconds, default=3600.0, inherited=True, help="How long an attempt counts against `restart`."
+    )
+    monitor: bool = option(
+        boolean, default=False, help="Take the service's `monitor_action` where the resource stays down."
+    )
     comment: str = option(text, default="", help="Free text.")
 
     @property
@@ -117,7 +132,7 @@ class Resource(Triggered):
         return False
 
 
-_STARTABLE = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.STARTING})
+_STARTABLE = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED, Phase.STARTING})
 
 
 @frozen(kw_only=True, eq=False, repr=False)

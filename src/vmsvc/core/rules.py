@@ -15,7 +15,7 @@ from vmsvc.core.status import Observation, Phase
 from vmsvc.core.verb import Verb
 
 #: Positively seen to be down.
-DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
+DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
 _CANNOT_HEAR = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
 
 _WAIT_FOR_MIGRATION = "try again when the migration has ended"

@@ -29,6 +29,7 @@ from vmsvc.core.vmdg.keys import key_text
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
     from vmsvc.core.definitions import Drift
+    from vmsvc.core.upkeep import Deed, Upkeep
     from vmsvc.core.usage import Usage, Use
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
@@ -231,6 +232,35 @@ def frozen_service(name: str, found: Freeze | None, *, changed: bool) -> Data:
         "since": None if found is None or not found.at else found.at,
         "reason": "" if found is None else found.reason,
     }
+
+
+def monitoring(items: Iterable[tuple[Upkeep, Sequence[Deed]]], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.monitor/1``: what is down of what this node has brought up, and what was done about it.
+
+    Args:
+        items: How each service stands, with what was done.
+        problems: What kept the command from others.
+    """
+    rows = [
+        {
+            "service": upkeep.service.name,
+            "pause": upkeep.pause,
+            "findings": [
+                {"rid": found.rid, "care": found.care.value, "why": found.why, "unknown": found.is_unknown}
+                for found in upkeep.findings
+            ],
+            "deeds": [
+                {
+                    "rid": deed.rid,
+                    "words": deed.words,
+                    "errors": [] if deed.error is None else [problem(item) for item in deed.error.problems],
+                }
+                for deed in deeds
+            ],
+        }
+        for upkeep, deeds in items
+    ]
+    return document("vmsvc.monitor/1", {"services": rows, "errors": [problem(item) for item in problems]})
 
 
 def validation(reports: Iterable[tuple[Path, Sequence[Problem]]]) -> Data:

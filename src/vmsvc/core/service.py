@@ -44,6 +44,12 @@ class Service(Triggered):
         choice("no", "start", "ha"), default="no", help="start: the placement leader starts the service on boot."
     )
     lock_timeout: float = option(seconds, default=10.0, help="How long an action waits for another one to finish.")
+    monitor_action: str = option(
+        choice("none", "stop", "freezestop"),
+        default="none",
+        help="What `vmsvc monitor` does where a resource with `monitor = true` stays down: tell only; stop the "
+        "service; or freeze it, and then stop it.",
+    )
     rollback: bool = option(boolean, default=True, help="Stop what a failed start has started.")
 
     def resource(self, rid: str) -> Resource:

@@ -67,13 +67,15 @@ class Phase(enum.Enum):
     """Where a resource stands in its life, in words that all technologies share.
 
     The status of a phase is fixed here: a driver that sees a paused guest cannot call it up. What is *degraded* works,
-    with less than it should have; what is *contested* is claimed by somebody else as well.
+    with less than it should have; what is *contested* is claimed by somebody else as well; what has *moved* is down
+    here because it has gone to another node.
     """
 
     RUNNING = "running"
     STOPPED = "stopped"
     SAVED = "saved"
     ABSENT = "absent"
+    MOVED = "moved"
     STARTING = "starting"
     STOPPING = "stopping"
     PAUSED = "paused"
@@ -97,6 +99,7 @@ _STATUS_OF = {
     Phase.STOPPED: Status.DOWN,
     Phase.SAVED: Status.DOWN,
     Phase.ABSENT: Status.DOWN,
+    Phase.MOVED: Status.DOWN,
     Phase.INAPPLICABLE: Status.NA,
     Phase.UNKNOWN: Status.UNKNOWN,
 }

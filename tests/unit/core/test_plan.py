@@ -33,7 +33,7 @@ def plan_for(action, each, phase, **consent):
 
 # What is said of a resource, by what was seen of it: its verbs, or why the action is refused, or that it is kept.
 KEEP = "keep"
-DOWN = {Phase.STOPPED, Phase.SAVED, Phase.ABSENT}
+DOWN = {Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED}
 WAYS_UP = {**dict.fromkeys(DOWN | {Phase.STARTING, Phase.INAPPLICABLE}, "start"), Phase.RUNNING: KEEP}
 UNKNOWN = {Phase.UNKNOWN: "undetermined.status"}
 NO_WAY_UP = dict.fromkeys(

@@ -20,6 +20,7 @@ TABLE = {
     Phase.STOPPED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
     Phase.SAVED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
     Phase.ABSENT: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
+    Phase.MOVED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
     Phase.STARTING: (DO, DO, DO, DO),
     Phase.STOPPING: (FORBIDDEN, DO, DO, DO),
     Phase.PAUSED: (FORBIDDEN, UNHEARD, DO, DO),
@@ -122,7 +123,7 @@ def test_there_are_no_other_verbs():
 
 # Reserving looks for itself before it writes, and releasing takes away nothing but what it finds to be its own.
 RESERVED = {
-    **dict.fromkeys((Phase.STOPPED, Phase.SAVED, Phase.ABSENT), (DO, NEEDLESS)),
+    **dict.fromkeys((Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED), (DO, NEEDLESS)),
     Phase.RUNNING: (NEEDLESS, DO),
     Phase.DEGRADED: (DO, DO),
     Phase.CONTESTED: (DO, DO),

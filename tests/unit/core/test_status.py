@@ -52,6 +52,7 @@ STATUS_OF = {
     Phase.STOPPED: Status.DOWN,
     Phase.SAVED: Status.DOWN,
     Phase.ABSENT: Status.DOWN,
+    Phase.MOVED: Status.DOWN,
     Phase.STARTING: Status.WARN,
     Phase.STOPPING: Status.WARN,
     Phase.PAUSED: Status.WARN,

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from vmsvc.driver import Phase
 
 #: Where a guest neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
+AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
 
 SHUTOFF = 5
 
@@ -96,7 +96,7 @@ STATES: Mapping[int, _State] = {
             7: "from snapshot",
             8: "daemon",
         },
-        {5: Phase.SAVED},
+        {4: Phase.MOVED, 5: Phase.SAVED},
     ),
     6: _State("crashed", Phase.CRASHED, {0: "unknown", 1: "panicked"}),
     7: _State("pmsuspended", Phase.SUSPENDED, {0: "unknown"}),

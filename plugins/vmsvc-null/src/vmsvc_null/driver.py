@@ -47,6 +47,7 @@ PHASES = {
     "stopped": Phase.STOPPED,
     "saved": Phase.SAVED,
     "absent": Phase.ABSENT,
+    "moved": Phase.MOVED,
     "starting": Phase.STARTING,
     "stopping": Phase.STOPPING,
     "paused": Phase.PAUSED,

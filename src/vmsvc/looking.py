@@ -1,0 +1,80 @@
+"""Looking at services: their statuses, with evidence, and whether they are frozen. Changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from vmsvc.core.errors import UsageError
+from vmsvc.core.freezer import Freeze, freeze_of, freezes
+from vmsvc.core.instance import Instance, ServiceStatus, instance_of
+from vmsvc.core.limits import Limits
+from vmsvc.core.observe import key_of, observe
+from vmsvc.core.service import Service
+from vmsvc.parts import Parts
+
+
+class Looking(Parts):
+    """What a session can see."""
+
+    def status(self, service: Service) -> ServiceStatus:
+        """Look at one service. Changes nothing, and answers within ten seconds whatever hangs.
+
+        Args:
+            service: The service.
+
+        Returns:
+            Its status, with evidence for each resource.
+        """
+        (status,) = self.statuses([service])
+        return status
+
+    def statuses(self, services: Iterable[Service], *, limits: Limits | None = None) -> list[ServiceStatus]:
+        """Look at many services, with one query for each technology.
+
+        Args:
+            services: The services.
+            limits: Which of their resources to look at; all when not given. The statuses are then of these alone.
+
+        Returns:
+            Their statuses, in the same order.
+
+        Raises:
+            UsageError: Two of them have the same name, or one has no resource within the limits.
+        """
+        asked = list(services)
+        if twice := [name for name, count in Counter(service.name for service in asked).items() if count > 1]:
+            raise UsageError(f"two services have the same name: {', '.join(twice)}", code="usage.same-name")
+        only = {service.name: limits.rids_of(service) if limits else frozenset() for service in asked}
+        wanted = [
+            resource
+            for service in asked
+            for resource in service.resources
+            if not resource.disable and (not limits or resource.rid in only[service.name])
+        ]
+        seen = observe(wanted, self._finder(asked))
+        goings_on, frozen = self._goings_on(asked), freezes(self.node, (service.name for service in asked))
+
+        def instance(service: Service) -> Instance:
+            keys = {resource.rid: key_of(resource) for resource in service.resources}
+            return instance_of(
+                service,
+                self.node.name,
+                {rid: seen[key] for rid, key in keys.items() if key in seen},
+                notes=goings_on.get(service.name, ()),
+                freeze=str(frozen.get(service.name, "")),
+                only=only[service.name],
+            )
+
+        return [ServiceStatus(service=service, instances=(instance(service),)) for service in asked]
+
+    def frozen(self, service: Service) -> Freeze | None:
+        """Whether a service is frozen on this node.
+
+        Args:
+            service: The service.
+
+        Returns:
+            Since when and why; ``None`` where it is not frozen.
+        """
+        return freeze_of(self.node, service.name)

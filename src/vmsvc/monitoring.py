@@ -1,0 +1,124 @@
+"""Keeping services up: what was brought up here and is down is started again, a limited number of times."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from vmsvc.acting import Acting
+from vmsvc.core.errors import Refused, VmsvcError
+from vmsvc.core.lock import holder_of
+from vmsvc.core.service import Service
+
+# Every session can, and few do: what it takes is imported when it begins.
+if TYPE_CHECKING:
+    from vmsvc.core.plan import Plan
+    from vmsvc.core.upkeep import Deed, Finding, Upkeep
+
+
+class Monitoring(Acting):
+    """How a session keeps services up."""
+
+    def upkeep(self, services: Iterable[Service]) -> list[Upkeep]:
+        """Look at what this node has brought up, and decide what is to be done about what is down. Changes nothing.
+
+        Args:
+            services: The services.
+
+        Returns:
+            For each of them how it stands; without findings where all is well, or where it was not brought up here.
+        """
+        from vmsvc.core.charge import charge_of  # noqa: PLC0415
+        from vmsvc.core.upkeep import Upkeep, findings  # noqa: PLC0415
+
+        asked = list(services)
+        charges = {service.name: charge_of(self.node, service.name) for service in asked}
+        held = [service for service in asked if charges[service.name]]
+        now = time.time()
+        found = {
+            status.name: findings(status.service, status.instances[0], self.node, charges[status.name], now)
+            for status in self.statuses(held)
+        }
+        return [
+            Upkeep(service=service, findings=found.get(service.name, ()), pause=self._pause(service))
+            for service in asked
+        ]
+
+    def keep_up(self, upkeep: Upkeep, *, cancelled: threading.Event | None = None) -> list[Deed]:
+        """Do what :meth:`upkeep` has decided: start again what is down, or take the service's ``monitor_action``.
+
+        Each start looks again, under the service's lock, and obeys every rule of a start. It is recorded before it is
+        tried, so that no crash makes the count begin anew.
+
+        Args:
+            upkeep: What was decided.
+            cancelled: Set it from elsewhere to break off; what was started is then stopped again.
+
+        Returns:
+            What was done, with the errors of what failed.
+        """
+        from vmsvc.core.upkeep import Care  # noqa: PLC0415
+
+        if upkeep.pause:
+            return []
+        service = upkeep.service
+        deeds = [
+            self._start_again(service, finding, cancelled)
+            for finding in upkeep.findings
+            if finding.care is Care.START and not (cancelled and cancelled.is_set())
+        ]
+        stays_down = [finding for finding in upkeep.findings if finding.care is Care.GIVE_UP]
+        if stays_down and service.monitor_action != "none":
+            deeds += self._give_up(service, stays_down[0], cancelled)
+        return deeds
+
+    def _pause(self, service: Service) -> str:
+        frozen = self.frozen(service)
+        if frozen is not None:
+            return f"it is {frozen}"
+        holder = holder_of(self.node, service.name)
+        return f"another action is going on: {holder}" if holder else ""
+
+    def _start_again(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> Deed:
+        from vmsvc.core.charge import charge_of, note_attempt  # noqa: PLC0415
+
+        def check(plan: Plan) -> None:
+            # It may have been stopped on purpose since it was looked at; or have come up by itself.
+            if finding.rid not in charge_of(self.node, service.name):
+                raise Refused(f"{finding.rid} is no longer to be up", code="refused.no-longer-wanted")
+            if plan.steps:
+                note_attempt(self.node, service.name, finding.rid, time.time())
+
+        def start() -> None:
+            self._act(
+                "start",
+                service,
+                None,
+                {finding.rid},
+                check=check,
+                progress=lambda _: None,
+                cancelled=cancelled,
+                is_upkeep=True,
+            )
+
+        return _deed(f"{finding.rid}: {finding.why}: start it again", start, rid=finding.rid)
+
+    def _give_up(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> list[Deed]:
+        reason = f"{finding.rid}: {finding.why}"
+        deeds = []
+        if service.monitor_action == "freezestop":
+            deeds.append(_deed(f"{reason}: freeze the service", lambda: self.freeze(service, reason)))
+        stop = _deed(f"{reason}: stop the service", lambda: self.act("stop", service, cancelled=cancelled))
+        return [*deeds, stop]
+
+
+def _deed(words: str, do: Callable[[], object], *, rid: str = "") -> Deed:
+    from vmsvc.core.upkeep import Deed  # noqa: PLC0415
+
+    try:
+        do()
+    except VmsvcError as error:
+        return Deed(words=words, rid=rid, error=error)
+    return Deed(words=words, rid=rid)
