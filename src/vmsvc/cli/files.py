@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vmsvc.cli import render, selection
@@ -120,7 +121,7 @@ def create(call: Call) -> int:
     is_toml = arguments.toml or (template is not None and template.suffix == ".toml")
     if arguments.toml and template is not None and template.suffix != ".toml":
         raise UsageError(f"{template} is not a TOML file", hint="leave --toml out")
-    path = edit.create(
+    made = edit.proposed(
         session.node,
         arguments.name,
         session.catalog,
@@ -128,10 +129,13 @@ def create(call: Call) -> int:
         template=config.read_text(template) if template else "",
         suffix=".toml" if is_toml else ".conf",
     )
+    if arguments.dry_run:
+        return _would_change(call, made.path, "", made.text, made.service.problems)
+    made.write()
     return changed(
         call,
-        path,
-        session.load(arguments.name).problems,
+        made.path,
+        made.service.problems,
         f"made; `vmsvc edit {shlex.quote(arguments.name)}` changes it",
     )
 
@@ -183,10 +187,12 @@ def set_keys(call: Call) -> int:
     Returns:
         The exit code.
     """
-    session = call.session
-    path = config.service_file(session.node, call.arguments.name)
-    problems = edit.set_keys(path, settings_of(call.arguments.settings), session.node, session.catalog)
-    return changed(call, path, problems, "changed")
+    settings = settings_of(call.arguments.settings)
+
+    def change(path: Path, write: edit.Writer) -> tuple[Problem, ...]:
+        return edit.set_keys(path, settings, call.session.node, call.session.catalog, write=write)
+
+    return _edited(call, change)
 
 
 def unset_keys(call: Call) -> int:
@@ -198,13 +204,33 @@ def unset_keys(call: Call) -> int:
     Returns:
         The exit code.
     """
-    session = call.session
-    path = config.service_file(session.node, call.arguments.name)
-    problems = edit.unset_keys(path, call.arguments.keys, session.node, session.catalog)
-    return changed(call, path, problems, "changed")
+
+    def change(path: Path, write: edit.Writer) -> tuple[Problem, ...]:
+        return edit.unset_keys(path, call.arguments.keys, call.session.node, call.session.catalog, write=write)
+
+    return _edited(call, change)
 
 
-def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str) -> int:
+def _edited(call: Call, change: Callable[[Path, edit.Writer], tuple[Problem, ...]]) -> int:
+    """Change a service's file, or show what would change."""
+    path = config.service_file(call.session.node, call.arguments.name)
+    if not call.arguments.dry_run:
+        return changed(call, path, change(path, edit.write_atomically), "changed")
+    texts: list[str] = []
+    problems = change(path, lambda _, text: texts.append(text))
+    return _would_change(call, path, config.read_text(path), texts[-1], problems)
+
+
+def _would_change(call: Call, path: Path, before: str, after: str, problems: Sequence[Problem]) -> int:
+    """Show how a file would be another one, as `diff -u` does; nothing is written."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), f"{path} (dry run)"
+    )
+    diff = "".join(lines)
+    return changed(call, path, problems, "nothing would change" if not diff else "would be so", diff=diff)
+
+
+def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str, *, diff: str | None = None) -> int:
     """Tell that a service's file was changed.
 
     Args:
@@ -212,6 +238,7 @@ def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str) -
         path: The file.
         problems: Warnings and notes about it.
         verdict: What became of it.
+        diff: How it would change; ``None`` where it was changed.
 
     Returns:
         The exit code.
@@ -222,8 +249,10 @@ def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str) -
         "service": call.arguments.name,
         "file": str(path),
         "problems": [schema.problem(problem) for problem in problems],
+        **({} if diff is None else {"diff": diff}),
     }
-    call.screen.answer(schema.document("vmsvc.changed/1", content), [plain(f"{path}: {verdict}")])
+    lines = [*(diff or "").splitlines(), f"{path}: {verdict}"]
+    call.screen.answer(schema.document("vmsvc.changed/1", content), map(plain, lines))
     return ExitCode.DONE
 
 

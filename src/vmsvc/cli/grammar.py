@@ -22,6 +22,9 @@ exit codes:
   4  could not be determined
 Of several services, the highest code counts. `vmsvc COMMAND --help` has more on each command."""
 
+#: What `--dry-run` does to a file.
+_SHOWN_ONLY = "show how the file would change, and write nothing"
+
 
 #: Commands that only look. They are asked for most often, and not kept waiting for the grammar of the others.
 _LOOKS = ("status", "print", "ls", "show")
@@ -411,6 +414,7 @@ def _files(commands: _Commands) -> None:
     create.add_argument("--from", dest="template", metavar="FILE", help="begin with a copy of this file")
     completed(create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1"), "types")
     create.add_argument("--toml", action="store_true", help="make a TOML file instead of an INI file")
+    create.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
     adopt = commands.add(
         "adopt",
         "adopting:adopt",
@@ -464,6 +468,7 @@ def _files(commands: _Commands) -> None:
     )
     _name(change)
     completed(change.add_argument("settings", nargs="+", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    change.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
     unset = commands.add(
         "unset",
         "files:unset_keys",
@@ -475,6 +480,7 @@ def _files(commands: _Commands) -> None:
     completed(
         unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys; SECTION alone removes it"), "keys"
     )
+    unset.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
 
 
 def _about(commands: _Commands) -> None:

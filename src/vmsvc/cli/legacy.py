@@ -48,7 +48,7 @@ _OPTIONS = {
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
     "despite-frozen": ("start", "restart"),
-    "dry-run": (*_ACTING, "freeze", "thaw"),
+    "dry-run": (*_ACTING, "freeze", "thaw", "create", "set", "unset"),
     "parallel": _ACTING,
     **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status")),
 }

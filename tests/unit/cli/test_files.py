@@ -359,3 +359,27 @@ def test_completion_code(vmsvc, shell):
     assert code == 0
     assert "svcmgr" in out
     assert json.loads(vmsvc("completion", shell, "--format", "json")[1])["code"] in out
+
+
+def test_a_dry_run_shows_how_the_file_would_change_and_writes_nothing(vmsvc, app):
+    before = app.read_text()
+    code, out, _ = vmsvc("set", "job", "comment=new", "--dry-run")
+    assert (code, app.read_text()) == (0, before)
+    assert "\n-comment = old\n+comment = new\n" in out
+    assert out.endswith("job.conf: would be so\n")
+    _, out, _ = vmsvc("unset", "job", "comment", "--dry-run")
+    assert "\n-comment = old\n" in out
+    assert app.read_text() == before
+    _, out, _ = vmsvc("set", "job", "comment=old", "--dry-run")
+    assert out.endswith("job.conf: nothing would change\n")
+    _, out, _ = vmsvc("--format", "json", "set", "job", "comment=new", "--dry-run")
+    assert "+comment = new\n" in json.loads(out)["diff"]
+    assert app.read_text() == before
+
+
+def test_a_dry_run_makes_no_service_and_tells_what_would_be_wrong_with_it(vmsvc, services_dir, app):
+    code, out, _ = vmsvc("create", "new", "app#1.check=true", "--dry-run")
+    assert (code, "+[app#1]\n+check = true\n" in out) == (0, True)
+    assert [path.name for path in services_dir.iterdir()] == ["job.conf"]
+    for words in (["create", "job"], ["create", "new", "app#1.chek=true"], ["set", "job", "app#1.chek=true"]):
+        assert vmsvc(*words, "--dry-run")[0] == 2

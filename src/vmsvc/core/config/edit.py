@@ -6,7 +6,7 @@ A file is replaced only by one that has been validated, and in one step.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -24,9 +24,12 @@ from vmsvc.core.node import Node
 from vmsvc.core.options import Raw
 from vmsvc.core.service import Service
 
-__all__ = ["Draft", "create", "draft", "get_key", "set_keys", "unset_keys", "write_atomically"]
+__all__ = ["Draft", "Writer", "create", "draft", "get_key", "proposed", "set_keys", "unset_keys", "write_atomically"]
 
 _Contents = dict[tuple[str, str, str], Raw]
+
+#: What is done with a new text of a file, once it is valid; raises where it cannot be.
+Writer = Callable[[Path, str], None]
 
 
 @frozen
@@ -97,7 +100,9 @@ def get_key(path: Path, address: str) -> str:
     return _text(contents[wanted.identity])
 
 
-def set_keys(path: Path, settings: Mapping[str, str], node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+def set_keys(
+    path: Path, settings: Mapping[str, str], node: Node, catalog: Catalog, *, write: Writer = write_atomically
+) -> tuple[Problem, ...]:
     """Give keys of a service file new values; comments and order stay.
 
     Args:
@@ -105,6 +110,7 @@ def set_keys(path: Path, settings: Mapping[str, str], node: Node, catalog: Catal
         settings: Values by address.
         node: The node to validate the result for.
         catalog: What the drivers declare.
+        write: What is done with the result, once it is valid.
 
     Returns:
         Warnings and notes about the new file.
@@ -129,10 +135,12 @@ def set_keys(path: Path, settings: Mapping[str, str], node: Node, catalog: Catal
             notes.append(
                 Problem(message=message, code="config.legacy-replaced", file=str(path), severity=Severity.NOTE)
             )
-    return (*notes, *_install(path, text, node, catalog))
+    return (*notes, *_install(path, text, node, catalog, write))
 
 
-def unset_keys(path: Path, addresses: Iterable[str], node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+def unset_keys(
+    path: Path, addresses: Iterable[str], node: Node, catalog: Catalog, *, write: Writer = write_atomically
+) -> tuple[Problem, ...]:
     """Remove keys, or whole sections, from a service file; comments and order stay.
 
     Args:
@@ -140,6 +148,7 @@ def unset_keys(path: Path, addresses: Iterable[str], node: Node, catalog: Catalo
         addresses: The keys' addresses; a resource's section is removed by its name alone, such as ``container#2``.
         node: The node to validate the result for.
         catalog: What the drivers declare.
+        write: What is done with the result, once it is valid.
 
     Returns:
         Warnings and notes about the new file.
@@ -160,7 +169,7 @@ def unset_keys(path: Path, addresses: Iterable[str], node: Node, catalog: Catalo
             _check_rest(path, rest, _contents(path, text), f"[{section}]")
         else:
             text = _unset(path, text, Address.parse(written))
-    return _install(path, text, node, catalog)
+    return _install(path, text, node, catalog, write)
 
 
 def _unset(path: Path, text: str, address: Address) -> str:
@@ -236,6 +245,38 @@ def draft(
     return Draft(path=path, text=text, service=_validate(path, text, node, catalog))
 
 
+def proposed(
+    node: Node,
+    name: str,
+    catalog: Catalog,
+    *,
+    settings: Mapping[str, str] | None = None,
+    template: str = "",
+    suffix: str = SUFFIXES[0],
+) -> Draft:
+    """Make up the file of a service that is not there yet, and write nothing.
+
+    Args:
+        node: The node to make it on.
+        name: The service's name.
+        catalog: What the drivers declare.
+        settings: Values by address, set on top of the template.
+        template: The text to begin with; an empty ``[DEFAULT]`` section when not given.
+        suffix: The file's ending: ``.conf`` or ``.env`` for INI, ``.toml`` for TOML.
+
+    Returns:
+        The file to be.
+
+    Raises:
+        UsageError: The service is there already, or cannot have its name.
+        ConfigError: The file would be wrong.
+    """
+    if there := files_of(node, name):
+        hint = f"`vmsvc edit {shlex.quote(name)}` changes it"
+        raise UsageError(f"the service {name} is there already, in {there[0]}", code="usage.exists", hint=hint)
+    return draft(node, name, catalog, settings=settings, template=template, suffix=suffix)
+
+
 def create(
     node: Node,
     name: str,
@@ -245,7 +286,7 @@ def create(
     template: str = "",
     suffix: str = SUFFIXES[0],
 ) -> Path:
-    """Make a service file.
+    """Make a service file; see :func:`proposed`.
 
     Args:
         node: The node to make it on.
@@ -263,10 +304,7 @@ def create(
         ConfigError: The file would be wrong; nothing was made.
         VmsvcError: The file could not be written.
     """
-    if there := files_of(node, name):
-        hint = f"`vmsvc edit {shlex.quote(name)}` changes it"
-        raise UsageError(f"the service {name} is there already, in {there[0]}", code="usage.exists", hint=hint)
-    made = draft(node, name, catalog, settings=settings, template=template, suffix=suffix)
+    made = proposed(node, name, catalog, settings=settings, template=template, suffix=suffix)
     made.write()
     return made.path
 
@@ -294,9 +332,9 @@ def _check_rest(path: Path, expected: _Contents, found: _Contents, address: Addr
         raise VmsvcError(reason, code="failed.edit", hint=f"use `vmsvc edit {shlex.quote(path.stem)}`")
 
 
-def _install(path: Path, text: str, node: Node, catalog: Catalog) -> tuple[Problem, ...]:
+def _install(path: Path, text: str, node: Node, catalog: Catalog, write: Writer) -> tuple[Problem, ...]:
     service = _validate(path, text, node, catalog)
-    write_atomically(path, text)
+    write(path, text)
     return service.problems
 
 
