@@ -447,7 +447,7 @@ def test_the_old_grammar(node):
     assert svcmgr("-s", "web", "stop")[1].startswith("web: down")
     code, out, err = svcmgr("-s", "web", "start", "--force")
     assert (code, out) == (2, "")
-    assert "vmsvc start NAME --despite-unknown RID" in err
+    assert "--despite-unknown RID, --despite-frozen, or --force NODE" in err
 
 
 def test_show_and_drivers(node):

@@ -152,7 +152,8 @@ class Legacy(Parser):
         if any(not holder or holder in _ACTIONS for holder in asked.force or ()):
             self._refuse(
                 "--force would hide which safety rule it is meant to break",
-                "say it in words: --kill, --despite-unknown RID, or --force NODE for disks that NODE holds",
+                "say it in words: --kill, --despite-unknown RID, --despite-frozen, or --force NODE for disks that NODE "
+                "holds",
             )
         if not action:
             self._refuse("which action?", "say `svcmgr -s NAME print status`, for one")
