@@ -57,7 +57,7 @@ DEFINITION = """
       <source protocol='rbd' name='pool/erp'><host name='m1' port='6789'/><host name='m2' port='6789'/></source>
       <target dev='vdc' bus='virtio'/>
     </disk>
-    <controller type='usb' index='0' model='qemu-xhci' ports='15'/>
+    <controller type='usb' index='1' model='qemu-xhci' ports='15'/>
     <controller type='pci' index='0' model='pcie-root'/>
     <controller type='pci' index='1' model='pcie-root-port'><target chassis='1' port='0x10'/></controller>
     <interface type='network'>
@@ -173,6 +173,10 @@ def test_a_change_is_told_once_and_by_its_name(old, new, expected):
         ("port='-1' autoport='yes'", "port='5901' autoport='yes' listen='127.0.0.1'"),
         ("<input type='mouse' bus='ps2'/>", ""),
         ("<audio id='1' type='none'/>", ""),
+        (
+            "<audio id='1' type='none'/>",
+            "<controller type='usb' index='0' model='piix3-uhci'><alias name='usb'/></controller>",
+        ),
         ("<controller type='pci' index='0' model='pcie-root'/>", ""),
         ("<devices>", "<seclabel type='dynamic' model='dac' relabel='yes'><label>+0:+0</label></seclabel><devices>"),
         ("<devices>", "<resource><partition>/machine</partition></resource><devices>"),
@@ -211,6 +215,10 @@ def test_what_names_a_device_makes_it_another_one():
 
 def test_secrets_are_known_as_such():
     assert of(DEFINITION).secret == {"devices/graphics[vnc]/@passwd"}
+    source = "<source protocol='https' name='x'><host name='h'/><cookies><cookie name='id'>c00kie</cookie></cookies></source>"
+    remote = DEFINITION.replace("<source file='/srv/erp.qcow2'/>", source)
+    assert "devices/disk[vda]/source/cookies/cookie" in of(remote).secret
+    assert "c00kie" not in str(told(DEFINITION, remote))
 
 
 @pytest.mark.parametrize("xml", ["", "<domain/>", "nonsense", "<network><name>x</name></network>"])

@@ -39,6 +39,8 @@ class Comparing(FakeDriver):
     def fields(self, definition):
         if definition == "defect":
             raise ZeroDivisionError("ouch")
+        if definition == "wrong":
+            return {"a": "1"}
         try:
             return DefinitionFields(values=json.loads(definition), secret=frozenset({"pw"}))
         except ValueError:
@@ -115,6 +117,7 @@ def test_another_one_says_what_has_changed_and_the_former_is_not_lost(node):
         ('{"a":  "1"}', Comparing(), "it is written in another way, and says the same"),
         ("nonsense", Comparing(), "this is no JSON"),
         ("defect", Comparing(), "the fake driver broke off with ZeroDivisionError: ouch"),
+        ("wrong", Comparing(), "the fake driver answered with a dict"),
         ('{"a": "2"}', FakeDriver(), "it is another one"),
     ],
 )
@@ -196,6 +199,14 @@ def test_one_form_that_cannot_be_read_hides_no_difference_between_the_others(nod
     assert [str(error) for error in found.errors] == ["the kept definition cannot be compared: this is no JSON"]
     defect = drift(node, guest(), Comparing("defect", "{}"))
     assert isinstance(defect.errors[0], Undetermined)
+
+
+def test_a_kept_definition_that_is_no_text_hides_no_difference_either(node):
+    kept(node, "{}")
+    file_of(node).write_bytes(b"\xff")
+    found = drift(node, guest(), Comparing('{"a": "1"}', '{"a": "2"}'))
+    assert ([each.field for each in found.differences], found.forms) == (["a"], ("live", "persistent"))
+    assert "the kept definition cannot be read" in str(found.errors[0])
 
 
 def test_a_driver_that_cannot_compare_says_so(node):
