@@ -44,7 +44,9 @@ def configure(host, disks=1):
     """
     devices = [device for disk in range(disks) for device in host.devices(disk)[:1]]
     service = ["[DEFAULT]", "nodes = h1 h2", "[container#1]", "type = null", f"disks = {' '.join(devices)}"]
-    files = {"etc/vmsvc/services/db.conf": "\n".join([*service, "[vmdg]", "scsireserv = true", ""])}
+    files = {
+        "etc/vmsvc/services/db.conf": "\n".join([*service, "[vmdg]", "scsireserv = true", "on_lost_keys = kill", ""])
+    }
     for name, key in KEYS.items():
         place = "var/lib/vmsvc/prkey" if name == host.name else f"var/lib/vmsvc/peers/{name}"
         files[place] = f"{key_text(key)}\n"
@@ -160,9 +162,9 @@ def test_a_hypervisor_that_was_frozen_while_its_guest_ran_cannot_write_when_it_t
     code, said = vmsvc(one, "pr", "status", "db")
     assert f"held by h2 ({key_text(KEYS['h2'])})" in said
     code, said = vmsvc(one, "start", "db")
-    assert code in {1, 3}, said
-    code, said = vmsvc(one, "stop", "db")
-    assert (code, is_up(one)) == (0, False), said
+    assert (code, is_up(one)) == (3, True), said
+    code, said = vmsvc(one, "pr", "watch", "db", "--once")
+    assert (code, "ALARM" in said, is_up(one)) == (1, True, False), said
     assert owners(cluster) == [{"h2": {KEYS["h2"]: 2}}]
 
 
