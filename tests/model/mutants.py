@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from tests.model import world
+from tests.model import computed
 from tests.model.scenarios import SLICE, Acquire, Scenario
 from vmsvc.core.vmdg import attempt, decide, laws, moves
 from vmsvc.core.vmdg.moves import Move
@@ -103,7 +103,7 @@ def _preempt_without_abort(operation):
     return evolve(request, action=Action.PREEMPT) if request.action is Action.PREEMPT_AND_ABORT else request
 
 
-_request_of = world.request_of
+_request_of = computed.request_of
 
 
 def _all_at_once(attempt_):
@@ -144,7 +144,7 @@ MUTANTS = (
         "preempts without abort",
         "I1",
         TAKEOVER,
-        ((world, "request_of", _preempt_without_abort),),
+        ((computed, "request_of", _preempt_without_abort),),
         like="heartbeat/sg_persist: PREEMPT",
     ),
     Mutant(

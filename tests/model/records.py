@@ -17,6 +17,7 @@ FAULTS: dict[str, tuple[bool, Answer]] = {
     "reply lost": (True, Answer.SILENT),
     "request lost": (False, Answer.SILENT),
     "false reply": (False, Answer.DONE),
+    "late": (False, Answer.SILENT),
 }
 
 
@@ -61,7 +62,7 @@ class Node(NamedTuple):
 
 
 class State(NamedTuple):
-    """The whole world."""
+    """The whole world; `late` has the node, attempt and place of each request that was given up and may still arrive."""
 
     units: tuple[int, ...]
     nodes: tuple[Node, ...]
@@ -69,6 +70,7 @@ class State(NamedTuple):
     crashes: int
     deaths: int
     dead: frozenset[str] = frozenset()
+    late: frozenset[tuple[int, int, int]] = frozenset()
     is_migrating: bool = False
 
 

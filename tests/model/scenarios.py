@@ -57,6 +57,9 @@ class Scenario:
         faults: How many replies may be lost, or be wrong.
         crashes: How many times a node may die, or its process, or an action be interrupted.
         deaths: How many paths may die; they may come back.
+        is_late: Whether a fault may also be that a request is given up, and is carried out at any time afterwards.
+        is_attentive: Whether nodes hear of unit attentions. Kernels and other software may take them away.
+        is_partial: Whether the holder is registered on its first path only.
         disks: How many disks.
         paths: How many paths each node has to each disk.
     """
@@ -70,6 +73,9 @@ class Scenario:
     faults: int = 0
     crashes: int = 0
     deaths: int = 0
+    is_late: bool = False
+    is_attentive: bool = True
+    is_partial: bool = False
     disks: int = 2
     paths: int = 2
 
@@ -77,12 +83,18 @@ class Scenario:
         """Its name and its bounds."""
         bounds = f"{self.disks} disk{'s' * (self.disks > 1)}, {self.paths} path{'s' * (self.paths > 1)}"
         allowed = {"faults": self.faults, "crashes": self.crashes, "dead paths": self.deaths}
-        return ", ".join([self.name, bounds, *(f"{name} ≤ {count}" for name, count in allowed.items() if count)])
+        flags = {"late": self.is_late, "no attentions": not self.is_attentive, "a path missing": self.is_partial}
+        told = [
+            *(f"{name} ≤ {count}" for name, count in allowed.items() if count),
+            *(name for name in flags if flags[name]),
+        ]
+        return ", ".join([self.name, bounds, *told])
 
 
 _RACE = {"a": (Acquire(),), "b": (Acquire(),)}
 _TURNS = {"a": (Acquire(), Release()), "b": (Acquire(),)}
 _TAKEOVER = {"a": (Release(),), "b": (Acquire(over="a"),)}
+_AGAIN = {"a": (Acquire(in_use=True),), "b": (Acquire(over="a"),)}
 _MIGRATION = {"a": (Release(),), "b": (Join("a"), Arrive("a"), Acquire(over="a", in_use=True))}
 _STAYING = {"a": (Acquire(over="b", in_use=True),), "b": (Join("a"), Release())}
 
@@ -96,7 +108,6 @@ SLICE = (
     Scenario(name="one releases while the other takes", scripts=_TURNS),
     Scenario(name="one releases while the other takes", scripts=_TURNS, crashes=1, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a"),
-    Scenario(name="takeover", scripts=_TAKEOVER, holding="a", faults=1, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", crashes=1, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", deaths=1, disks=1),
     Scenario(name="takeover from type 3", scripts=_TAKEOVER, holding="a", reserved_as=3, disks=1),
@@ -113,13 +124,14 @@ SLICE = (
         scripts={"a": (), "b": (Acquire(over="a"),), "c": (Acquire(over="a"),)},
         holding="a",
     ),
-    Scenario(
-        name="takeover while the holder starts again",
-        scripts={"a": (Acquire(in_use=True),), "b": (Acquire(over="a"),)},
-        holding="a",
-    ),
+    Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a"),
+    Scenario(name="two race", scripts=_RACE, is_race=True, is_attentive=False),
+    Scenario(name="takeover", scripts=_TAKEOVER, holding="a", is_attentive=False),
+    Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", is_attentive=False),
+    Scenario(name="two race", scripts=_RACE, is_race=True, faults=1, is_late=True, disks=1),
+    Scenario(name="takeover", scripts=_TAKEOVER, holding="a", faults=1, is_late=True, disks=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a"),
-    Scenario(name="migration", scripts=_MIGRATION, holding="a", faults=1, disks=1),
+    Scenario(name="migration", scripts=_MIGRATION, holding="a", faults=1, is_late=True, disks=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1, disks=1),
     Scenario(name="migration beside a racer", scripts={**_MIGRATION, "c": (Acquire(),)}, holding="a", disks=1),
     Scenario(name="migration that is abandoned", scripts=_STAYING, holding="a", disks=1),
@@ -146,4 +158,27 @@ WHOLE = (
     Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1),
     Scenario(name="migration beside a racer", scripts={**_MIGRATION, "c": (Acquire(),)}, holding="a"),
     Scenario(name="migration that is abandoned", scripts=_STAYING, holding="a", faults=1, crashes=1),
+)
+
+#: What is violated, and told in the documentation: no request that SPC-4 has could prevent it.
+LIMITS = (
+    # To register is not conditional on holding: a path that has none gets its registration after it was evicted.
+    (
+        "I1",
+        Scenario(
+            name="a missing path is registered during a takeover", scripts=_AGAIN, holding="a", is_partial=True, disks=1
+        ),
+    ),
+    # A request that was given up is carried out when its node has taken the disk anew, and takes it away from it.
+    (
+        "I2",
+        Scenario(
+            name="a request lands a turn later",
+            scripts={"a": (Acquire(), Release(), Acquire()), "b": (Acquire(),)},
+            faults=1,
+            is_late=True,
+            disks=1,
+            paths=1,
+        ),
+    ),
 )

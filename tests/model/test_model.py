@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.model.scenarios import SLICE, WHOLE
+from tests.model.scenarios import LIMITS, SLICE, WHOLE
 from tests.model.world import World
 
 
@@ -28,3 +28,10 @@ def test_no_law_is_violated(scenario, figure):
 @pytest.mark.parametrize("scenario", WHOLE, ids=str)
 def test_no_law_is_violated_in_the_whole(scenario, figure):
     explored(scenario, figure)
+
+
+@pytest.mark.parametrize(("law", "scenario"), LIMITS, ids=str)
+def test_what_cannot_be_prevented_is_known(law, scenario):
+    """The documentation says so, under "What cannot be known"; if it can be prevented one day, it must not say so."""
+    found = World(scenario, checked=frozenset({law})).explored(until=lambda found: bool(found.violations))
+    assert set(found.violations) == {law}

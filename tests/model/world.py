@@ -15,43 +15,33 @@ States are made small without losing any:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from attrs import evolve
 
 from tests.model import laws
+from tests.model.computed import Computed, with_
 from tests.model.explore import Explored, Step, explore
-from tests.model.records import FAULTS, NONE, Asking, Node, Pool, Sight, State
+from tests.model.records import FAULTS, NONE, Node, Sight, State
 from tests.model.scenarios import KEYS, Acquire, Action, Arrive, Join, Release, Scenario
 from vmsvc.core.vmdg import attempt as attempts
 from vmsvc.core.vmdg.attempt import Attempt, Outcome
-from vmsvc.core.vmdg.seen import Answer, Performed, Reading
-from vmsvc.core.vmdg.turn import Request as Wanted
-from vmsvc.testing.san import San, reading_of, request_of
+from vmsvc.core.vmdg.seen import Act, Answer
 from vmsvc.testing.target import Action as Asked
 from vmsvc.testing.target import Request as Command
 from vmsvc.testing.target import Unit, answer, may_write
 
-_T = TypeVar("_T")
 
-
-class World:
+class World(Computed):
     """The transitions of a scenario.
 
     Attributes:
-        scenario: The scenario.
-        pool: Every record.
         checked: The laws that are checked, by name.
     """
 
     def __init__(self, scenario: Scenario, checked: frozenset[str] = laws.NAMES) -> None:
-        self.scenario, self.checked, self.pool = scenario, checked, Pool()
-        self.names = tuple(scenario.scripts)
-        self.san = San("".join(self.names), disks=scenario.disks, paths=scenario.paths)
-        self.disks = {name: self.san.disks(name) for name in self.names}
-        self._wwids = list(self.san.units)
-        self._results: dict[tuple[object, ...], object] = {}
+        super().__init__(scenario)
+        self.checked = checked
 
     # --- states ---------------------------------------------------------------------------------------------------
 
@@ -68,17 +58,14 @@ class World:
     def _begun_unit(self, wwid: str) -> int:
         unit = Unit()
         for name in (*self.scenario.holding, *self.scenario.stale):
-            for nexus in self._nexuses(name, wwid):
+            paths = self._nexuses(name, wwid)
+            for nexus in paths[:1] if self.scenario.is_partial and name == self.scenario.holding else paths:
                 unit, _ = answer(unit, nexus, Command(Asked.REGISTER_AND_IGNORE, action_key=KEYS[name]))
         if self.scenario.holding:
             key, type = KEYS[self.scenario.holding], self.scenario.reserved_as
             holder = self._nexuses(self.scenario.holding, wwid)[0]
             unit, _ = answer(unit, holder, Command(Asked.RESERVE, key=key, type=type))
-        return self.pool.number(_small(unit))
-
-    def _nexuses(self, name: str, wwid: str) -> list[str]:
-        disk = next(disk for disk in self.disks[name] if disk.wwid == wwid)
-        return [self.san.nexus_of(path)[0] for path in disk.paths]
+        return self.pool.number(self._small(unit))
 
     def unit(self, state: State, disk: int) -> Unit:
         """A disk's unit."""
@@ -131,6 +118,8 @@ class World:
                         yield from self._deliveries(state, index, place)
             if state.crashes:
                 yield from self._crashes(state, index)
+        for late in sorted(state.late):
+            yield self._landed(state, late)
         yield from self._deaths(state)
 
     def _beginnings(self, state: State, index: int) -> Iterator[Step]:
@@ -182,6 +171,10 @@ class World:
             for name, (is_carried_out, told) in FAULTS.items():
                 if wanted.operation is None and (is_carried_out or told is Answer.DONE):
                     continue  # a reading changes nothing, and one that is not live is never told as one that is
+                if name == "late":
+                    if not self.scenario.is_late or wanted.operation is None:
+                        continue
+                    spent = spent._replace(late=spent.late | {(index, state.nodes[index].attempt, place)})
                 yield self._delivered(spent, index, place, name, is_carried_out=is_carried_out, told=told)
 
     def _delivered(
@@ -190,17 +183,42 @@ class World:
         before, node = state, state.nodes[index]
         disk = self._disk_of(node.attempt, place)
         unit, given = self._arrived(state.units[disk], node.attempt, place, is_carried_out, told)
-        state = state._replace(units=_with(state.units, disk, unit))
+        state = state._replace(units=with_(state.units, disk, unit))
         node = node._replace(
-            answers=_with(node.answers, place, given),
-            sights=_with(node.sights, disk, self._seen(node.sights[disk], given)),
+            answers=with_(node.answers, place, given),
+            sights=with_(node.sights, disk, self._seen(node.sights[disk], given)),
         )
         violated = self._operation_laws(before, state, index, place, disk)
+        operation = self.pool[node.attempt].wants[place].operation
+        if state.late and operation is not None and operation.act is Act.PREEMPT:
+            state = self._aborted(state, self.unit(before, disk), disk)
         state = self._with_node(state, index, node)
         label = (index, place, fault, before.nodes[index].attempt, given)
         if NONE in node.answers:
             return self._step(label, state, violated)
         return self._answered(label, state, index, violated)
+
+    def _landed(self, state: State, late: tuple[int, int, int]) -> Step:
+        """A request that its node has long given up is carried out."""
+        index, attempt, place = late
+        disk = self._disk_of(attempt, place)
+        unit, given = self._arrived(state.units[disk], attempt, place, is_carried_out=True, told=None)
+        landed = state._replace(units=with_(state.units, disk, unit), late=state.late - {late})
+        return self._step((index, place, "lands", attempt, given), landed)
+
+    def _aborted(self, state: State, before: Unit, disk: int) -> State:
+        """A preemption with abort: of nexuses that lost their registration, no request arrives any more."""
+        lost = {nexus for nexus, _ in before.registrations} - {
+            nexus for nexus, _ in self.unit(state, disk).registrations
+        }
+        return state._replace(
+            late=frozenset(
+                (index, attempt, place)
+                for index, attempt, place in state.late
+                if self._disk_of(attempt, place) != disk
+                or self.san.nexus_of(self.pool[attempt].wants[place].path)[0] not in lost
+            )
+        )
 
     def _answered(self, label: tuple[object, ...], state: State, index: int, violated: tuple[str, ...]) -> Step:
         """The last answer of a batch has come: the attempt goes on, or ends."""
@@ -249,6 +267,7 @@ class World:
                 yield self._interrupted(spent, index)
         if node.attempt != NONE or node.guest:
             died = self._with_node(spent, index, Node())
+            died = died._replace(late=frozenset(late for late in died.late if late[0] != index))
             yield self._step((index, "dies"), died, self._crash_laws(died, index))
 
     def _interrupted(self, state: State, index: int) -> Step:
@@ -274,54 +293,9 @@ class World:
 
     # --- parts of transitions -------------------------------------------------------------------------------------
 
-    def _remembered(self, about: tuple[object, ...], compute: Callable[[], _T]) -> _T:
-        """What follows from a few numbers, computed once."""
-        if about not in self._results:
-            self._results[about] = compute()
-        return self._results[about]
-
-    def _disk_of(self, attempt: int, place: int) -> int:
-        """Which disk a request is for."""
-        path = self.pool[attempt].wants[place].path
-        return self._remembered(("disk", path), lambda: self._wwids.index(self.san.nexus_of(path)[1]))
-
-    def _advanced(self, attempt: int, answers: tuple[int, ...]) -> int:
-        return self._remembered(
-            ("advanced", attempt, answers),
-            lambda: self.pool.number(self.pool[attempt].advanced(tuple(self.pool[number] for number in answers))),
-        )
-
-    def _arrived(
-        self, unit: int, attempt: int, place: int, is_carried_out: bool, told: Answer | None
-    ) -> tuple[int, int]:
-        """The unit after a request, and what the node is given; both by number."""
-        return self._remembered(
-            ("arrived", unit, attempt, place, is_carried_out, told),
-            lambda: self._carry_out(unit, self.pool[attempt].wants[place], is_carried_out, told),
-        )
-
-    def _carry_out(self, number: int, wanted: Wanted, is_carried_out: bool, told: Answer | None) -> tuple[int, int]:
-        unit, said = self.pool[number], Answer.SILENT
-        if is_carried_out:
-            command = Command(Asked.READ) if wanted.operation is None else request_of(wanted.operation)
-            unit, said = answer(unit, self.san.nexus_of(wanted.path)[0], command)
-        said = told or said
-        if wanted.operation is not None:
-            given = Performed(operation=wanted.operation, answer=said)
-        elif said is Answer.DONE:
-            given = reading_of(wanted.path, unit)
-        else:
-            given = Reading(path=wanted.path, answer=said)
-        return self.pool.number(_small(unit)), self.pool.number(given)
-
-    def _seen(self, sight: int, given: int) -> int:
-        return self._remembered(
-            ("seen", sight, given), lambda: self.pool.number(self.pool[sight].after(self.pool[given]))
-        )
-
     @staticmethod
     def _with_node(state: State, index: int, node: Node) -> State:
-        return state._replace(nodes=_with(state.nodes, index, node))
+        return state._replace(nodes=with_(state.nodes, index, node))
 
     def _writing(self, state: State, index: int) -> State:
         """A guest writes without end: on each path that lets it, a write is under way."""
@@ -390,60 +364,3 @@ class World:
         return self._remembered(
             ("crash", index, state.nodes[index], state.units), lambda: laws.of_crash(self, state, index)
         )
-
-    def alone(self, state: State, index: int, made: Attempt) -> tuple[tuple[Unit, ...], Outcome]:
-        """Carry out an attempt while all others pause and nothing goes wrong.
-
-        Args:
-            state: The state.
-            index: The node.
-            made: The attempt.
-
-        Returns:
-            The units afterwards, and how it ended.
-        """
-        units, number = state.units, self.pool.number(made)
-        while (attempt := self.pool[number]).result is None:
-            answers = []
-            for place in range(len(attempt.wants)):
-                disk = self._disk_of(number, place)
-                unit, given = self._arrived(units[disk], number, place, True, None)
-                units, answers = _with(units, disk, unit), [*answers, given]
-            number = self._advanced(number, tuple(answers))
-        return tuple(self.pool[unit] for unit in units), attempt.result.outcome
-
-    # --- what happened --------------------------------------------------------------------------------------------
-
-    def asked(self, label: tuple[object, ...]) -> Asking | None:
-        """What a node has asked in a transition, and what it was given; ``None`` where it has asked nothing."""
-        index, place, *rest = label
-        if index == NONE or isinstance(place, str):
-            return None
-        fault, attempt, given, *outcome = rest
-        return Asking(
-            name=self.names[index],
-            wanted=self.pool[attempt].wants[place],
-            given=self.pool[given],
-            fault=fault,
-            is_carried_out=fault == "" or (fault in FAULTS and FAULTS[fault][0]),
-            outcome=outcome[0] if outcome else None,
-        )
-
-    def told(self, way: list[tuple[object, ...]]) -> str:
-        """A way in words, one line for each step."""
-        return "\n".join(self._told(label) for label in way)
-
-    def _told(self, label: tuple[object, ...]) -> str:
-        asking = self.asked(label)
-        if asking is not None:
-            return str(asking)
-        index, what, *rest = label
-        return f"   {what}: {rest[0]}" if index == NONE else f"{self.names[index]}  {what}"
-
-
-def _small(unit: Unit) -> Unit:
-    return evolve(unit, generation=min(unit.generation, 1), registrations=tuple(sorted(unit.registrations)))
-
-
-def _with(values: tuple, place: int, value) -> tuple:
-    return (*values[:place], value, *values[place + 1 :])
