@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.model import laws
@@ -28,3 +31,10 @@ def test_a_mutant_breaks_the_law_that_is_meant_for_it(mutant, monkeypatch):
 
 def test_every_law_that_is_checked_is_broken_by_a_mutant():
     assert {mutant.law for mutant in MUTANTS} == laws.NAMES
+
+
+def test_the_documentation_names_every_mutant_with_its_law():
+    page = Path(__file__).parents[2] / "docs/explanation/exclusive-disks.md"
+    rows = re.findall(r"^\| (I\d+) \| (.+) \|$", page.read_text("utf-8"), re.MULTILINE)
+    told = {(law, name) for law, names in rows for name in names.split("; ")}
+    assert {(mutant.law, mutant.name) for mutant in MUTANTS} <= told
