@@ -169,18 +169,19 @@ class Session(Monitoring):
 
     # --- inventory -----------------------------------------------------------------------------------------------
 
-    def push(self, service: Service) -> Record:
+    def push(self, service: Service, status: ServiceStatus | None = None) -> Record:
         """Put a service's configuration, status and guest facts into the node's own store, and publish them.
 
         Also keeps each guest's definition, so that a start can define a guest that the node has lost.
 
         Args:
             service: The service.
+            status: Its status, where that is known already; who pushes many services looks at all of them at once.
 
         Returns:
             What was collected, what has changed, and what could not be stored or published.
         """
-        return self._collector.push(service, self.status(service), self.facts(service))
+        return self._collector.push(service, status or self.status(service), self.facts(service))
 
     def disk_usage(self) -> Usage:
         """Find out who uses which disk of this node: guests, of services or not, and services themselves.

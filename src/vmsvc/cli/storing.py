@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -18,7 +18,9 @@ from vmsvc.core.config import service_file
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
 from vmsvc.core.options import seconds
 from vmsvc.core.records import Record
+from vmsvc.core.service import Service
 from vmsvc.core.status import Status
+from vmsvc.session import Session
 
 _TOPICS = {"push": "push", "disks": "diskupdate"}
 
@@ -34,7 +36,9 @@ def store(call: Call) -> int:
     """
     session, topic = call.session, call.arguments.topic
     services = selection.all_of(session, call.arguments.names)
-    collect = session.push if topic == "push" else partial(session.diskupdate, usage=session.disk_usage())
+    collect = (
+        _pushing(session, services) if topic == "push" else partial(session.diskupdate, usage=session.disk_usage())
+    )
     failures: list[Failure] = []
     records: list[Record] = []
     for service, result in zip(services, each(collect, services), strict=True):
@@ -49,6 +53,17 @@ def store(call: Call) -> int:
     call.screen.answer(schema.stored(records, problems_of(failures)), _lines(records))
     codes = [*map(_exit_code, records), *(failure.error.exit_code for failure in failures)]
     return selection.worst(codes)
+
+
+def _pushing(session: Session, services: Sequence[Service]) -> Callable[[Service], Record]:
+    """How each service is pushed, once all of them have been looked at with one query for each technology."""
+    statuses = {status.name: status for status in session.statuses(services)}
+    return lambda service: session.push(service, statuses[service.name])
+
+
+def _updating(session: Session, _: Sequence[Service]) -> Callable[[Service], Record]:
+    """How the disks of each service are stored, once it is known who uses which disk of the node."""
+    return partial(session.diskupdate, usage=session.disk_usage())
 
 
 def show_disks(call: Call) -> int:
