@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vmsvc.core.reservations import ReservationDriver
     from vmsvc.core.rules import Consent
     from vmsvc.core.store import Store
+    from vmsvc.core.surroundings import Surroundings
     from vmsvc.core.transport.local import LocalHost
 
 
@@ -181,9 +182,13 @@ class Parts:
         self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
     ) -> ReservationDriver:
         from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
+
+        return ReservationDriver(self._surroundings(services), force=consent.force if consent else (), tell=tell)
+
+    def _surroundings(self, services: Sequence[Service]) -> Surroundings:
         from vmsvc.core.surroundings import Surroundings, quirks_of  # noqa: PLC0415
 
-        surroundings = Surroundings(
+        return Surroundings(
             self.node,
             self.catalog,
             self._drivers,
@@ -192,7 +197,6 @@ class Parts:
             host=lambda: self._host,
             quirks=lambda: quirks_of(self._plugin_host.hook.vmsvc_disk_quirks),
         )
-        return ReservationDriver(surroundings, force=consent.force if consent else (), tell=tell)
 
     def _readable(self) -> Iterator[Service]:
         """Every service of the node that can be read."""

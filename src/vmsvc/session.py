@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.records import Record
     from vmsvc.core.usage import Usage
+    from vmsvc.core.validating import Validation
     from vmsvc.core.watch import Watched
 
 
@@ -147,6 +148,43 @@ class Session(Monitoring):
             for resource in service.resources
             if isinstance(resource, Reserved) and resource.scsireserv and not resource.disable
         ]
+
+    def validate_disks(self, service: Service, *, scratch: Collection[str] = ()) -> list[Validation]:
+        """Check whether the disks of a service do what exclusive disks need of them.
+
+        Without ``scratch`` nothing is changed, and disks may be in use. With it, everything is tried on those disks,
+        with throw-away keys: for some seconds, nobody else can write to them.
+
+        Args:
+            service: The service.
+            scratch: The disks on which everything is tried, as the service names them.
+
+        Returns:
+            What was checked, by resource.
+
+        Raises:
+            UsageError: The service has no disks, or none of that name.
+            Refused: A disk that was named is in use, or somebody is registered on it.
+            VmsvcError: The disks could not be named, or what was registered could not be removed.
+        """
+        from vmsvc.core.lock import service_lock  # noqa: PLC0415 - only who validates pays for it
+        from vmsvc.core.validating import trials_of, validate_in_use, validate_scratch  # noqa: PLC0415
+
+        resources = [each for each in service.resources if isinstance(each, Reserved) and not each.disable]
+        if not resources:
+            raise UsageError(
+                f"{service.name} has neither a [vmdg] nor a [disk#…] section",
+                code="usage.no-disks",
+                hint=f"`vmsvc set {service.name} vmdg.scsireserv=true` has the disks of its guest reserved",
+            )
+        around, record = self._surroundings([service]), self.node.state_dir / "validating" / f"{service.name}.json"
+        if not scratch:
+            return [validate_in_use(around, each, record=record) for each in resources]
+        with service_lock(self.node, service.name, "validate-disks", timeout_s=service.lock_timeout):
+            return [
+                validate_scratch(around, each, names, record=record)
+                for each, names in trials_of(around, resources, scratch)
+            ]
 
     def disk_problems(self, service: Service) -> tuple[Problem, ...]:
         """What is wrong with the disks that a service reserves: another service that names them, above all.

@@ -53,6 +53,7 @@ CALLS = (
     ("vmsvc.action/1", "pr start shared"),
     ("vmsvc.action/1", "pr stop shared"),
     ("vmsvc.watch/1", "pr watch --once"),
+    ("vmsvc.validate-disks/1", "validate-disks shared"),
     ("vmsvc.completion/1", "completion bash"),
     ("vmsvc.disks/1", "disks web"),
     ("vmsvc.disks/1", "pr status web"),

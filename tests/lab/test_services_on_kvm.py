@@ -12,64 +12,14 @@ from pathlib import Path
 import pytest
 
 from lab.guest import Disk
-from tests import documents
+from tests.lab.shell import NODE, Shell, ok
 
 pytestmark = pytest.mark.timeout(240)
-
-NODE = "n1"
-
-
-class Shell:
-    """Runs vmsvc on a root of its own, as somebody at a shell would."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.environment = {**os.environ, "VMSVC_ROOT": str(root), "VMSVC_NODENAME": NODE}
-        (root / "etc/vmsvc/services").mkdir(parents=True)
-
-    def service(self, name, guest, *lines, nodes=NODE):
-        text = (
-            f"[DEFAULT]\nnodes = {nodes}\n[container#1]\ntype = kvm\nname = {guest.name}\nuri = {guest.libvirtd.uri}\n"
-        )
-        self.file(name, text + "".join(f"{line}\n" for line in lines))
-
-    def file(self, name, text):
-        (self.root / f"etc/vmsvc/services/{name}.conf").write_text(text)
-
-    def run(self, *words, timeout=120):
-        return subprocess.run(
-            [sys.executable, "-m", "vmsvc", *words],
-            env=self.environment, capture_output=True, text=True, timeout=timeout, check=False,
-        )  # fmt: skip
-
-    def popen(self, *words):
-        return subprocess.Popen(
-            [sys.executable, "-m", "vmsvc", *words],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def statuses(self, *names, code=0):
-        """Each service's availability, and the state and evidence of its first resource."""
-        done = self.run("status", *names, "--format", "json")
-        assert done.returncode == code, done.stderr
-        document = documents.checked(done.stdout)
-        found = {}
-        for service in document["services"]:
-            resource = service["instances"][0]["resources"][0]
-            found[service["name"]] = (service["avail"], resource["state"], resource["evidence"]["detail"])
-        return found
 
 
 @pytest.fixture
 def shell(tmp_path):
     return Shell(tmp_path / "root")
-
-
-def ok(done):
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done.stdout
 
 
 def timed(call, *arguments, **options):
@@ -278,7 +228,7 @@ def test_disks_are_stored(shell, make_guest, tmp_path):
     image.write_bytes(bytes(1 << 20))
     guest = make_guest("disky", disks=[image])
     shell.service("web", guest)
-    document = documents.checked(ok(shell.run("diskupdate", "web", "--format", "json")))
+    document = shell.json("diskupdate", "web")
     (row,) = document["stored"][0]["content"]
     assert (row["source"], row["size_bytes"], row["kind"]) == (str(image), 1 << 20, "file")
 
@@ -400,9 +350,7 @@ def loop_device(tmp_path):
 
 
 def disk_rows(shell, name, code):
-    done = shell.run("disks", name, "--format", "json")
-    assert done.returncode == code, done.stderr
-    (group,) = documents.checked(done.stdout)["resources"]
+    (group,) = shell.json("disks", name, code=code)["resources"]
     assert group["disks"] == []
     return {each["target"]: (each["name"], each["status"], each["why"]) for each in group["others"]}
 

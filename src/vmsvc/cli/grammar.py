@@ -286,6 +286,25 @@ def _reserving(commands: _Commands) -> None:
         examples=("vmsvc disks web", "vmsvc disks --format json"),
     )
     _names(disks, required=False)
+    validate = commands.add(
+        "validate-disks",
+        "validating:validate",
+        "check whether the disks of a service do what exclusive disks need of them",
+        about="Without options nothing is changed, so that disks may be in use. With --scratch, two paths play two "
+        "nodes: registering, reserving, conflicts, takeovers and races are tried with throw-away keys. Nobody else can "
+        "write to the disk meanwhile. Exits with 1 where a check has failed, with 4 where one could not be made.",
+        examples=("vmsvc validate-disks web", "vmsvc validate-disks web --scratch /dev/mapper/spare"),
+    )
+    _name(validate)
+    how = validate.add_mutually_exclusive_group()
+    how.add_argument("--safe", action="store_true", help="only read (the default)")
+    how.add_argument(
+        "--scratch",
+        action="append",
+        default=[],
+        metavar="DISK",
+        help="try everything on this disk of the service: nobody uses it, and nobody is registered on it (repeatable)",
+    )
     reservations = commands.group(
         "pr",
         "reserve the disks of services, release them, or tell who has them (SCSI-3 persistent reservations)",

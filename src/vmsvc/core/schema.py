@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
     from vmsvc.core.disk_sets import DiskReport
+    from vmsvc.core.validating import Validation
     from vmsvc.core.vmdg.judge import Judged
     from vmsvc.core.vmdg.seen import Reading, ScsiDisk
     from vmsvc.core.watch import Noticed
@@ -533,6 +534,31 @@ def watch(items: Iterable[Noticed], problems: Iterable[Problem] = ()) -> Data:
         for item in items
     ]
     return document("vmsvc.watch/1", {"watched": rows, "errors": [problem(item) for item in problems]})
+
+
+def validated_disks(service: str, items: Iterable[Validation], *, scratch: Collection[str]) -> Data:
+    """``vmsvc.validate-disks/1``: whether disks do what exclusive disks need of them.
+
+    Args:
+        service: The service's name.
+        items: What was checked of each resource.
+        scratch: The disks on which everything was tried; none where all were only read.
+    """
+    content = {
+        "service": service,
+        "mode": "scratch" if scratch else "safe",
+        "resources": [
+            {
+                "rid": item.resource.rid,
+                "checks": [
+                    {"check": check.name, "disk": check.disk, "verdict": str(check.verdict), "text": check.text}
+                    for check in item.checks
+                ],
+            }
+            for item in items
+        ],
+    }
+    return document("vmsvc.validate-disks/1", content)
 
 
 def disk_reports(items: Iterable[DiskReport], problems: Iterable[Problem] = ()) -> Data:

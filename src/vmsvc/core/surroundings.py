@@ -33,6 +33,7 @@ from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.tool import Tool
 from vmsvc.core.vmdg.tools import DiskFinder, new_tool
 from vmsvc.core.vmdg.tools.capacity import restore_capacity
+from vmsvc.core.vmdg.tools.holding import use_of
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +141,24 @@ class Surroundings:
             if isinstance(theirs, Reserved) and theirs.prkey and theirs.prkey != disks.prkey:
                 found[peer.casefold()] = parse_key(theirs.prkey)
         return found
+
+    def keys_of_peers(self, disks: Reserved) -> Mapping[str, int | None]:
+        """The key of each other node of a resource's service; ``None`` where it is not known here.
+
+        Args:
+            disks: The resource.
+        """
+        known = self.peer_keys(disks)
+        peers = self._services[disks.service].peers_of(self._node)
+        return {peer: known.get(peer.casefold()) for peer in peers}
+
+    def use_of(self, disk: ScsiDisk) -> str:
+        """What this node's kernel uses a disk for, in words; empty where it does not.
+
+        Args:
+            disk: The disk.
+        """
+        return use_of(disk)
 
     def is_in_use(self, disks: Reserved) -> bool:
         """Whether something of the service may be writing to a resource's disks: it is not positively down.

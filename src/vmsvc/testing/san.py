@@ -18,11 +18,13 @@ from attrs import frozen
 from vmsvc.core.vmdg.seen import (
     Act,
     Answer,
+    Capabilities,
     Operation,
     Performed,
     Reading,
     Registration,
     Reservation,
+    ReservationType,
     ScsiDisk,
 )
 from vmsvc.testing.target import Action, Attention, Request, Unit, answer, lose_power, may_write
@@ -210,6 +212,16 @@ class SanTool:
         """Do something through a path."""
         del disk
         return self.san.perform(Asked(self.node, operation.path, operation), operation)
+
+    def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:
+        """What the target in memory can do: all of it."""
+        del disk
+        reading = self.san.read(Asked(self.node, path))
+        if not reading.is_live:
+            return Capabilities(answer=reading.answer, detail=reading.detail)
+        return Capabilities(
+            answer=Answer.DONE, can_persist=True, is_persistent=True, types=frozenset(map(int, ReservationType))
+        )
 
 
 def _wwid(number: int) -> str:

@@ -37,6 +37,7 @@ class Around:
         self.in_use = False
         self.claimed = {}
         self.empty = ()
+        self.held = {}
 
     def guest_disks(self, group):
         if isinstance(self.disks, Exception):
@@ -51,6 +52,12 @@ class Around:
 
     def peer_keys(self, disks):
         return self.peers
+
+    def keys_of_peers(self, disks):
+        return self.peers
+
+    def use_of(self, disk):
+        return self.held.get(disk.name, "")
 
     def is_in_use(self, disks):
         return self.in_use

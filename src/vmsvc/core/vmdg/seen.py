@@ -132,6 +132,25 @@ class Reading:
         return tuple(registration.key for registration in self.registrations)
 
 
+@frozen(kw_only=True)
+class Capabilities:
+    """What a disk says that it can do with reservations (REPORT CAPABILITIES; SPC-4, 6.15.4).
+
+    Attributes:
+        answer: How the path answered; only with ``DONE`` the rest means anything.
+        can_persist: Whether registrations can survive a loss of its power (PTPL_C).
+        is_persistent: Whether those that are there now will (PTPL_A).
+        types: The types of reservation that it knows, by their codes; ``None`` where it does not tell.
+        detail: What the tool said, in its words; of a failure, the reason.
+    """
+
+    answer: Answer
+    can_persist: bool = False
+    is_persistent: bool = False
+    types: frozenset[int] | None = None
+    detail: str = ""
+
+
 class Act(str, enum.Enum):
     """What is done to a disk; the service actions of PERSISTENT RESERVE OUT (SPC-4, table 225) that vmsvc uses.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from vmsvc.core.vmdg.seen import Operation, Performed, Reading, ScsiDisk
+from vmsvc.core.vmdg.seen import Capabilities, Operation, Performed, Reading, ScsiDisk
 
 
 class Tool(Protocol):
@@ -32,4 +32,12 @@ class Tool(Protocol):
         Args:
             disk: The disk.
             operation: What to do, and through which of its paths.
+        """
+
+    def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:
+        """Ask through one path what the disk can do with reservations; changes nothing.
+
+        Args:
+            disk: The disk.
+            path: One of its paths.
         """

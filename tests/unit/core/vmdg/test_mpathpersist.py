@@ -44,13 +44,13 @@ def asked_paths(host):
 
 
 class TestRegistering:
-    def test_tells_multipathd_the_key_and_registers_each_path(self):
+    def test_registers_each_path_and_tells_multipathd_the_key(self):
         host = host_of()
 
         performed = perform(host, Act.REGISTER)
 
-        assert host.ran[0] == TELL
-        assert sorted(argv[3:] for argv in host.ran[1:]) == [
+        assert host.ran[-1] == TELL
+        assert sorted(argv[3:] for argv in host.ran[:-1]) == [
             ["--register-ignore", "--param-sark=0xa1a1000000000001", "--param-aptpl", path] for path in DISK.paths
         ]
         assert (performed.answer, performed.calls, performed.detail) == (Answer.DONE, 3, "")
@@ -87,7 +87,23 @@ class TestRegistering:
         assert performed.detail.startswith("/dev/sda: ")
 
     def test_without_any_path_it_is_not_done(self):
-        assert perform(host_of(sda=DEAD, sdb=DEAD), Act.REGISTER).answer is Answer.GONE
+        host = host_of(sda=DEAD, sdb=DEAD)
+
+        assert perform(host, Act.REGISTER).answer is Answer.GONE
+        assert TELL not in host.ran
+
+    def test_an_eviction_is_not_undone_by_mpathpersist_which_would_register_over_the_attention(self):
+        host = host_of(sda=ATTENTION, sdb=DONE)
+        perform(host, Act.REGISTER)
+
+        assert TELL not in host.ran
+
+    def test_aptpl_that_a_path_turns_out_not_to_know_is_not_asked_for_again(self):
+        refusal = recorded("1.46/50-preempt-sark0")
+        host = host_of(sda=[refusal, DONE], sdb=[refusal, DONE])
+
+        assert perform(host, Act.REGISTER).answer is Answer.DONE
+        assert host.ran[-1] == [argument for argument in TELL if argument != "--param-aptpl"]
 
     @pytest.mark.parametrize("act", [Act.REGISTER, Act.UNREGISTER, Act.RELEASE])
     def test_a_unit_attention_of_one_path_is_handed_on_since_it_may_tell_that_we_were_evicted(self, act):

@@ -181,6 +181,33 @@ class TestReading:
         assert SgPersist(replaying(hangs)).read(DISK, "/dev/sda").answer is Answer.SILENT
 
 
+class TestCapabilities:
+    @pytest.mark.parametrize(
+        ("name", "is_persistent"), [("1.46/29-capabilities-aptpl", True), ("1.46/12-capabilities", False)]
+    )
+    def test_what_a_disk_can_do_and_whether_its_registrations_last(self, name, is_persistent):
+        host = replaying(name)
+
+        told = SgPersist(host).capabilities(DISK, "/dev/sda")
+
+        assert host.ran == [[*IN, "--report-capabilities", "/dev/sda"]]
+        assert (told.answer, told.can_persist, told.is_persistent) == (Answer.DONE, True, is_persistent)
+        assert told.types == {1, 3, 5, 6, 7, 8}
+
+    @pytest.mark.parametrize(
+        ("answer", "expected"),
+        [
+            (recorded("1.46/70-in-capabilities-nopr"), Answer.UNSUPPORTED),
+            (recorded("1.48-dead/in-capabilities"), Answer.GONE),
+            (outcome(out="Report capabilities response:\n"), Answer.GARBLED),
+            (Undetermined("did not end within 15.0 s"), Answer.SILENT),
+        ],
+    )
+    def test_what_cannot_be_read_can_do_nothing_that_is_known(self, answer, expected):
+        told = SgPersist(replaying(answer)).capabilities(DISK, "/dev/sda")
+        assert (told.answer, told.types) == (expected, None)
+
+
 class TestPerforming:
     @pytest.mark.parametrize(
         ("asked", "arguments"),

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import stat
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -24,6 +24,7 @@ from vmsvc.core.vmdg.quirks import KNOWN, Quirks
 from vmsvc.core.vmdg.tools.classify import BlockDevice, Circumstances, Disk, Node, classify, without_looking
 from vmsvc.core.vmdg.tools.mpathpersist import managed_maps
 
+_PARALLEL = 32
 _SECTOR_BYTES = 512  # the unit of `size`, whatever the disk's own blocks are
 _KINDS: tuple[tuple[Callable[[int], bool], Node], ...] = (
     (stat.S_ISREG, Node(why="a file")),
@@ -60,7 +61,7 @@ class DiskFinder:
             ``1?``; all where none is given.
         quirks: What arrays do differently.
         system: Where the kernel tells of its devices.
-        budget_s: How long looking names up, and asking multipathd, may take each, in seconds.
+        budget_s: How long looking up a name, or asking multipathd, may take, in seconds.
     """
 
     def __init__(
@@ -88,33 +89,35 @@ class DiskFinder:
         Returns:
             The disks in the order of their names; one that has several names comes once, under the first.
         """
-        deadline = time.monotonic() + self._budget_s
-        named = [
-            (name, without_looking(name) or _look_up(name, self._system, deadline)) for name in dict.fromkeys(names)
-        ]
-        wanted = {node.device for _, node in named if node.device}
+        named = self._look_up([*names])
+        wanted = {node.device for node in named.values() if node.device}
         devices = _block_devices(wanted, self._system.sys) if wanted else {}
         circumstances = self._circumstances
         if any(device.is_map for device in devices.values()):
             circumstances = evolve(circumstances, is_managed=self._managed())
-        return classify(named, devices, circumstances)
+        return classify(named.items(), devices, circumstances)
+
+    def _look_up(self, names: Sequence[str]) -> Mapping[str, Node]:
+        """What is found under names; only below /dev it is certain that looking does not wait for a dead server."""
+        found = {name: without_looking(name) for name in names}
+        found |= {name: node_at(name, self._system) for name in names if not found[name] and name.startswith("/dev/")}
+        others = [name for name, node in found.items() if not node]
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as threads:  # one that hangs costs the others no time
+            found |= zip(others, threads.map(self._look_up_in_time, others), strict=True)
+        return {name: node for name, node in found.items() if node}
+
+    def _look_up_in_time(self, name: str) -> Node:
+        what = f"the file system of {name}"
+        try:
+            return call_within(what, lambda: node_at(name, self._system), budget_s=self._budget_s)
+        except Undetermined as error:
+            return Node(why=f"not known: {error.message}", is_known=False)
 
     def _managed(self) -> Callable[[str, str], bool]:
         with self._guard:
             if self._is_managed is None:
                 self._is_managed = managed_maps(self._host, budget_s=self._budget_s)
             return self._is_managed
-
-
-def _look_up(name: str, system: System, deadline: float) -> Node:
-    """What is found under a path; only below /dev it is certain that looking does not wait for a dead server."""
-    if name.startswith("/dev/"):
-        return node_at(name, system)
-    try:
-        left_s = max(deadline - time.monotonic(), 0.01)
-        return call_within(f"the file system of {name}", lambda: node_at(name, system), budget_s=left_s)
-    except Undetermined as error:
-        return Node(why=f"not known: {error.message}", is_known=False)
 
 
 def node_at(path: str, system: System) -> Node:

@@ -27,7 +27,7 @@ from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.laws import AGAIN
-from vmsvc.core.vmdg.seen import Act, Answer, Operation, Performed, Reading, ScsiDisk
+from vmsvc.core.vmdg.seen import Act, Answer, Capabilities, Operation, Performed, Reading, ScsiDisk
 from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
 _WORDS = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
@@ -68,6 +68,15 @@ class MpathPersist:
         """
         return self._paths.read(disk, path)
 
+    def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:
+        """Ask through one path what the disk can do with reservations.
+
+        Args:
+            disk: The disk.
+            path: One of its paths.
+        """
+        return self._paths.capabilities(disk, path)
+
     def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
         """Do something, once; of a managed disk, through as many paths as it takes.
 
@@ -80,15 +89,17 @@ class MpathPersist:
         return self._acts[operation.act](disk, operation)
 
     def _register(self, disk: ScsiDisk, operation: Operation) -> Performed:
+        each = self._through_all(disk, operation)
+        if again := _to_be_repeated(each):
+            return _joined(operation, again, each)  # mpathpersist would register over the attention
+        if not any(one.answer is Answer.DONE for one in each):
+            return _joined(operation, _first_but(each), each)
         told = self._tell(
             *("mpathpersist", "--out", "--register-ignore", f"--param-sark={key_text(operation.key)}"),
             *(["--param-aptpl"] if self._paths.keeps_registrations(disk) else []),
             disk.map,
         )
-        each = self._through_all(disk, operation)
-        is_usable = any(one.answer is Answer.DONE for one in each)  # through one path at least
-        answer = _to_be_repeated(each) or (Answer.DONE if is_usable else _first_but(each))
-        return _joined(operation, answer, each, told)
+        return _joined(operation, Answer.DONE, each, told)  # the map can be used through one path at least
 
     def _unregister(self, disk: ScsiDisk, operation: Operation) -> Performed:
         # multipathd first: it would register a path that comes back meanwhile.

@@ -11,7 +11,7 @@ import re
 
 from attrs import frozen
 
-from vmsvc.core.vmdg.seen import Answer, Registration, Reservation, ReservationType
+from vmsvc.core.vmdg.seen import Answer, Capabilities, Registration, Reservation, ReservationType
 
 #: So many registrations fit into what ``sg_persist`` asks READ FULL STATUS for (8192 bytes), however long their names:
 #: each takes 24 bytes and its TransportID, which is of 248 at most (SPC-4, 6.15.5 and 7.6.4.6). Of a list that does not
@@ -69,6 +69,8 @@ _HOLDER_KEY = re.compile(r"^ {4}Key=0x([0-9a-f]{1,16})$")
 _SCOPE = re.compile(r"^ +scope: LU_SCOPE,  type: (.+)$")
 _OBSOLETE = re.compile(r"obsolete \[(\w+)\]")
 _PORT = re.compile(r"^ {6}Relative port address: 0x([0-9a-f]+)$")
+_FLAG = re.compile(r"\b([A-Z_]+)\): ([01])$", re.MULTILINE)
+_KNOWN_TYPE = re.compile(r"^ {6}(\S[^:]+): ([01])$", re.MULTILINE)
 _TRANSPORT_ID = "      Transport Id of initiator:"
 _HOLDS, _HOLDS_NOT = "      << Reservation holder >>", "      not reservation holder"
 
@@ -200,6 +202,30 @@ def reservation(text: str) -> Listing:
     if not key:
         raise ValueError(f"not a reservation: {rest!r}")
     return Listing(generation=generation, reservation=Reservation(key=int(key[1], 16), type=_type(lines[1])))
+
+
+def capabilities(text: str) -> Capabilities:
+    """Read what ``--report-capabilities`` printed.
+
+    Args:
+        text: The standard output.
+
+    Returns:
+        What the disk can do.
+
+    Raises:
+        ValueError: It cannot be read, or is not complete.
+    """
+    told = dict(_FLAG.findall(text))
+    if not {"PTPL_C", "PTPL_A", "TMV"} <= told.keys():
+        raise ValueError("not the capabilities of a disk")
+    types = {_TYPES[name] for name, flag in _KNOWN_TYPE.findall(text) if flag == "1" and name in _TYPES}
+    return Capabilities(
+        answer=Answer.DONE,
+        can_persist=told["PTPL_C"] == "1",
+        is_persistent=told["PTPL_A"] == "1",
+        types=frozenset(map(int, types)) if told["TMV"] == "1" else None,
+    )
 
 
 def _head(text: str) -> tuple[int, str, list[str]]:

@@ -20,7 +20,7 @@ from attrs import evolve, frozen
 from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.keys import key_text
-from vmsvc.core.vmdg.seen import Act, Answer, Operation, Performed, Reading, ScsiDisk
+from vmsvc.core.vmdg.seen import Act, Answer, Capabilities, Operation, Performed, Reading, ScsiDisk
 from vmsvc.core.vmdg.tools import parse
 
 _READS: dict[str, Callable[[str], parse.Listing]] = {
@@ -105,6 +105,22 @@ class SgPersist:
                 if asked.answer is not Answer.INVALID:
                     self._without_aptpl.add(disk.wwid)
         return Performed(operation=operation, answer=asked.answer, detail=asked.detail, calls=calls)
+
+    def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:
+        """Ask through one path what the disk can do with reservations; one call.
+
+        Args:
+            disk: The disk.
+            path: One of its paths.
+        """
+        del disk
+        asked = self._run("--in", "--readonly", "--report-capabilities", path)
+        if asked.answer is not Answer.DONE:
+            return Capabilities(answer=asked.answer, detail=asked.detail)
+        try:
+            return parse.capabilities(asked.out)
+        except ValueError as error:
+            return Capabilities(answer=Answer.GARBLED, detail=f"what sg_persist prints cannot be read: {error}")
 
     def keeps_registrations(self, disk: ScsiDisk) -> bool:
         """Whether a disk is asked to keep its registrations through a loss of power, as far as is known.
