@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import Problem, VmsvcError
+from vmsvc.core.errors import Problem, UsageError, VmsvcError
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
     from vmsvc.core.definitions import Drift
     from vmsvc.core.disk_sets import DiskReport
+    from vmsvc.core.instance import ServiceStatus
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.records import Record
     from vmsvc.core.usage import Usage
