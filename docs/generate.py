@@ -195,7 +195,7 @@ def _kind_of(schema: dict[str, Any]) -> str:
 def session() -> str:
     """What a session can do: the signatures and first lines of its public methods and properties."""
     lines = ["| of a session | what it is |", "|---|---|"]
-    members = {name: member for owner in Session.__mro__[:-1] for name, member in vars(owner).items()}
+    members = {name: member for owner in reversed(Session.__mro__[:-1]) for name, member in vars(owner).items()}
     for name, member in members.items():
         if not name.startswith("_"):
             called = _signature(member) if inspect.isfunction(member) else ""

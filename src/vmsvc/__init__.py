@@ -40,8 +40,10 @@ if TYPE_CHECKING:
         UsageError,
         VmsvcError,
     )
+    from vmsvc.core.freezer import Freeze
     from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
     from vmsvc.core.inventory import GuestFacts
+    from vmsvc.core.limits import Limits
     from vmsvc.core.node import Node
     from vmsvc.core.plan import Kept, Plan, Step
     from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from vmsvc.core.rules import Consent
     from vmsvc.core.service import Service
     from vmsvc.core.status import Evidence, Observation, Phase, Status
+    from vmsvc.core.triggers import Trigger
+    from vmsvc.core.upkeep import Care, Deed, Finding, Upkeep
     from vmsvc.core.verb import Verb
     from vmsvc.hookspecs import hookimpl
     from vmsvc.session import Session
@@ -58,8 +62,8 @@ if TYPE_CHECKING:
 # Names are looked up when first used: `vmsvc --version` and completion must not pay for what they do not touch.
 _HOMES = {
     "vmsvc.core.adoption": ("Adoption", "Proposal"),
-    "vmsvc.core.changes": ("Change",),
     "vmsvc.core.answers": ("FoundGuest", "GuestDisk", "Sizes"),
+    "vmsvc.core.changes": ("Change",),
     "vmsvc.core.config": ("Catalog",),
     "vmsvc.core.definitions": ("Drift",),
     "vmsvc.core.drift": ("Difference",),
@@ -67,8 +71,10 @@ _HOMES = {
         "ActionFailed", "Busy", "ConfigError", "DriverError", "ExitCode", "Problem", "Refused", "Severity",
         "Undetermined", "UsageError", "VmsvcError",
     ),
+    "vmsvc.core.freezer": ("Freeze",),
     "vmsvc.core.instance": ("Instance", "ResourceStatus", "ServiceStatus"),
     "vmsvc.core.inventory": ("GuestFacts",),
+    "vmsvc.core.limits": ("Limits",),
     "vmsvc.core.node": ("Node",),
     "vmsvc.core.plan": ("Kept", "Plan", "Step"),
     "vmsvc.core.plugins": ("DriverReport", "PluginReport", "PluginState"),
@@ -78,6 +84,8 @@ _HOMES = {
     "vmsvc.core.rules": ("Consent",),
     "vmsvc.core.service": ("Service",),
     "vmsvc.core.status": ("Evidence", "Observation", "Phase", "Status"),
+    "vmsvc.core.triggers": ("Trigger",),
+    "vmsvc.core.upkeep": ("Care", "Deed", "Finding", "Upkeep"),
     "vmsvc.core.verb": ("Verb",),
     "vmsvc.hookspecs": ("hookimpl",),
     "vmsvc.session": ("Session",),
@@ -88,22 +96,27 @@ __all__ = [
     "ActionFailed",
     "Adoption",
     "Busy",
+    "Care",
     "Catalog",
     "Change",
     "ConfigError",
     "Consent",
+    "Deed",
     "Difference",
     "Drift",
     "DriverError",
     "DriverReport",
     "Evidence",
     "ExitCode",
+    "Finding",
     "FoundGuest",
+    "Freeze",
     "Guest",
     "GuestDisk",
     "GuestFacts",
     "Instance",
     "Kept",
+    "Limits",
     "Node",
     "Observation",
     "Phase",
@@ -127,7 +140,9 @@ __all__ = [
     "Status",
     "Step",
     "StepResult",
+    "Trigger",
     "Undetermined",
+    "Upkeep",
     "UsageError",
     "Verb",
     "VmsvcError",

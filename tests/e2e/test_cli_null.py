@@ -590,6 +590,20 @@ def test_an_action_on_some_resources_only(node):
     assert re.fullmatch(r"web: warn \(start container#2, \d+\.\d s\)\n", started.stdout)
     assert [entry.machine for entry in node.hypervisor.log()] == ["web2"]
     assert planned[1]["plans"][0]["only"] == ["container#1", "container#2"]
+    shown = node.run("plan", "stop", "web", "--rid", "container#2").stdout
+    assert shown.startswith("stop web on n1, only container#2\n  1. stop container#2")
+
+
+def test_a_freeze_tells_of_the_start_that_it_comes_too_late_for(node):
+    node.add("web", "start_delay = 2")
+    process = node.begin("start", "web")
+    node.wait_for("web", "starting")
+    frozen = node.run("freeze", "web")
+    process.communicate(timeout=30)
+
+    assert frozen.returncode == process.returncode == 0
+    assert re.search(r"web: what began before goes on: start by pid \d+ since", frozen.stderr)
+    assert node.run("start", "web").returncode == 3
 
 
 def test_freezing_and_thawing(node):

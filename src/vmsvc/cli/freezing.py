@@ -10,6 +10,7 @@ from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.freezer import Freeze
+from vmsvc.core.lock import holder_of
 from vmsvc.core.service import Service
 
 
@@ -63,6 +64,8 @@ def _changed(call: Call, service: Service, *, is_wanted: bool) -> Freeze | None:
         return Freeze(reason=call.arguments.reason) if is_wanted else None
     if is_wanted:
         call.session.freeze(service, call.arguments.reason)
+        if holder := holder_of(call.session.node, service.name):
+            call.screen.say(f"{service.name}: what began before goes on: {holder}")
     else:
         call.session.thaw(service)
     return call.session.frozen(service)

@@ -60,7 +60,8 @@ def plans(items: Iterable[Plan]) -> Iterator[Line]:
             )
         elif not item.steps:
             verdict = (": nothing to do", "green")
-        yield ((f"{item.action} {item.service.name}", "bold"), (f" on {item.node}", ""), verdict)
+        limits = f", only {', '.join(sorted(item.only))}" if item.only else ""
+        yield ((f"{item.action} {item.service.name}", "bold"), (f" on {item.node}{limits}", ""), verdict)
         for number, step in enumerate(item.steps, 1):
             needed = ", if still needed" if step.only_if_needed else ""
             because = f"  ({step.why})" if step.why else ""
