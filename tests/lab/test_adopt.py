@@ -10,6 +10,7 @@ import pytest
 from sybil import Document
 
 from docs import examples
+from tests import documents
 from tests.lab.test_services_on_kvm import Shell, ok
 
 pytestmark = pytest.mark.timeout(240)
@@ -101,6 +102,8 @@ def test_ten_guests_in_five_states_become_services_and_notice_nothing(shell, pri
     assert {name: found[:2] for name, found in shell.statuses().items()} == STATES
 
     written = {path: path.read_bytes() for path in services.iterdir()}
+    document = documents.checked(ok(shell.run("adopt", *here, "--format", "json")))
+    assert (document["proposals"], {each["guest"] for each in document["claimed"]}) == ([], set(ESTATE))
     again = shell.run("adopt", *here)
     assert (ok(again), again.stderr) == ("", "vmsvc: 10 guests have a service already\n")
     assert {path: path.read_bytes() for path in services.iterdir()} == written

@@ -1,9 +1,8 @@
 """`vmsvc show --drift` and what `push` says, on a real libvirt and with what people do to guests by virsh."""
 
-import json
-
 import pytest
 
+from tests import documents
 from tests.lab.test_services_on_kvm import Shell, ok
 
 pytestmark = pytest.mark.timeout(240)
@@ -42,7 +41,7 @@ def virsh(private_libvirtd, shell):
 def drift(shell, code):
     done = shell.run("show", "rich", "--drift", "--format", "json")
     assert done.returncode == code, done.stderr + done.stdout
-    (guest,) = json.loads(done.stdout)["guests"]
+    (guest,) = documents.checked(done.stdout)["guests"]
     return {each.pop("field"): each for each in guest["differences"]}
 
 
