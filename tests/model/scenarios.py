@@ -57,7 +57,8 @@ class Scenario:
         faults: How many replies may be lost, or be wrong.
         crashes: How many times a node may die, or its process, or an action be interrupted.
         deaths: How many paths may die; they may come back.
-        is_late: Whether a fault may also be that a request is given up, and is carried out at any time afterwards.
+        is_late: Whether a fault may also be that a request is given up, and is carried out at any time afterwards; and
+            whether the requests of a process that is killed may be.
         is_attentive: Whether nodes hear of unit attentions. Kernels and other software may take them away.
         is_partial: Whether the holder is registered on its first path only.
         disks: How many disks.
@@ -108,7 +109,7 @@ SLICE = (
     Scenario(name="one releases while the other takes", scripts=_TURNS),
     Scenario(name="one releases while the other takes", scripts=_TURNS, crashes=1, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a"),
-    Scenario(name="takeover", scripts=_TAKEOVER, holding="a", crashes=1, disks=1),
+    Scenario(name="takeover", scripts=_TAKEOVER, holding="a", crashes=1, is_late=True, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", deaths=1, disks=1),
     Scenario(name="takeover from type 3", scripts=_TAKEOVER, holding="a", reserved_as=3, disks=1),
     Scenario(name="takeover from type 7", scripts=_TAKEOVER, holding="a", reserved_as=7, disks=1),
@@ -132,7 +133,7 @@ SLICE = (
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", faults=1, is_late=True, disks=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a"),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", faults=1, is_late=True, disks=1),
-    Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1, disks=1),
+    Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1, is_late=True, disks=1),
     Scenario(name="migration beside a racer", scripts={**_MIGRATION, "c": (Acquire(),)}, holding="a", disks=1),
     Scenario(name="migration that is abandoned", scripts=_STAYING, holding="a", disks=1),
 )
@@ -169,7 +170,8 @@ LIMITS = (
             name="a missing path is registered during a takeover", scripts=_AGAIN, holding="a", is_partial=True, disks=1
         ),
     ),
-    # A request that was given up is carried out when its node has taken the disk anew, and takes it away from it.
+    # A request that was given up, or that a killed process had begun, is carried out when its node is at it again: it
+    # takes away what the node has now, or leaves a registration behind.
     (
         "I2",
         Scenario(
@@ -181,4 +183,6 @@ LIMITS = (
             paths=1,
         ),
     ),
+    ("I2", Scenario(name="one releases while the other takes", scripts=_TURNS, crashes=1, is_late=True, disks=1)),
+    ("I4", Scenario(name="two race", scripts=_RACE, crashes=1, is_late=True, disks=1)),
 )

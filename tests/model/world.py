@@ -262,6 +262,8 @@ class World(Computed):
         spent = state._replace(crashes=state.crashes - 1)
         if node.attempt != NONE:
             killed = self._with_node(spent, index, Node(step=node.step, guest=node.guest))
+            if self.scenario.is_late:  # the tools that it has started may outlive it
+                killed = killed._replace(late=killed.late | self._unanswered(index, node))
             yield self._step((index, "is killed"), killed, self._crash_laws(killed, index))
             if set(node.answers) == {NONE}:
                 yield self._interrupted(spent, index)
@@ -269,6 +271,14 @@ class World(Computed):
             died = self._with_node(spent, index, Node())
             died = died._replace(late=frozenset(late for late in died.late if late[0] != index))
             yield self._step((index, "dies"), died, self._crash_laws(died, index))
+
+    def _unanswered(self, index: int, node: Node) -> frozenset[tuple[int, int, int]]:
+        wants = self.pool[node.attempt].wants
+        return frozenset(
+            (index, node.attempt, place)
+            for place, given in enumerate(node.answers)
+            if given == NONE and wants[place].operation is not None
+        )
 
     def _interrupted(self, state: State, index: int) -> Step:
         """Out of time, or told to stop: before the next batch, the attempt is given up."""
