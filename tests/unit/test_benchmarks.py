@@ -1,7 +1,9 @@
 """The benchmarks' own machinery: what they say must be so, on whatever machine they run."""
 
+import contextlib
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.measure import Command, Comparison, Sample, Unavailable, side_by_side
 from benchmarks.run import Run
+from benchmarks.stand_in import StandIn
 from benchmarks.table import Figure, Row, lines
+from vmsvc.core.transport.local import LocalHost
+from vmsvc.testing import San
 
 
 def row(value, at_most=2.0):
@@ -86,3 +91,19 @@ def test_the_command_prints_what_it_measured_and_fails_where_a_limit_is_not_kept
     monkeypatch.setattr(case, "measure", lambda run: iter([row(1.0)]))
     assert command.main(["startup"]) == 0
     assert "Starting up" in capsys.readouterr().out
+
+
+def test_no_attempt_at_reservations_costs_more_calls_than_the_protocol_needs():
+    case = importlib.import_module("benchmarks.cases.reservations")
+    rows = [row for disks in (1, 3) for row in case._counted(disks)]
+    assert {row.value.median for row in rows} == {1.0}
+
+
+def test_the_stand_in_for_sg_persist_is_a_command_that_real_tools_understand(tmp_path):
+    case = importlib.import_module("benchmarks.cases.reservations")
+    stand_in = StandIn(San())
+    path = os.environ["PATH"]
+    with stand_in.as_command(tmp_path), contextlib.closing(LocalHost()) as host:
+        case._take_over(stand_in, host, disks=2, parallel=4)
+    assert stand_in.calls == 2 * 5
+    assert os.environ["PATH"] == path

@@ -97,7 +97,7 @@ def validate_in_use(around: Surroundings, resource: Reserved, *, record: Path) -
     found = disk_set(resource, around)
     key = parse_key(resource.prkey) if resource.prkey else around.keyring.own()
     names = {theirs: peer for peer, theirs in around.peer_keys(resource).items()}
-    left, tool = Record.read(record), Timed(around.looking)
+    left, tool = Record.read(record), Timed(around.tool)
     shown = carry_out(survey(found.disks), tool, budget_s=ATTEMPT_S) if found.disks else ()
     checks = [*validation.check_keys_of_nodes(key, around.keys_of_peers(resource))]
     for disk, readings in zip(found.disks, shown, strict=True):

@@ -137,6 +137,11 @@ class San:
             self.units[wwid], told = answer(self.units[wwid], nexus, request)
         return told
 
+    def shown(self, path: str) -> Reading:
+        """What a path shows, past all faults and attentions; nobody is asked anything."""
+        _, wwid = self._nexuses[path]
+        return reading_of(path, self.units[wwid], tells_full_status=self.tells_full_status)
+
     def lose_power(self) -> None:
         """The target restarts and has forgotten every registration."""
         with self._lock:

@@ -127,8 +127,8 @@ class TestDisksInUse:
 
     def test_a_disk_without_reservations_fails_that_check_and_no_other_is_made(self, san, around, record):
         disk = around.known["disk0"]
-        tool = around.looking
-        around.looking = Interfering(
+        tool = around.tool
+        around.tool = Interfering(
             tool,
             lambda path, _: evolve(tool.read(disk, path), answer=Answer.UNSUPPORTED) if path.endswith("d0") else None,
         )

@@ -36,8 +36,13 @@ def scsi(whole_lab):
 
 
 @pytest.fixture(scope="session")
-def tool():
-    return SgPersist(QuickHost())
+def quick_host():
+    return QuickHost()
+
+
+@pytest.fixture(scope="session")
+def tool(quick_host):
+    return SgPersist(quick_host)
 
 
 KEYS = {"a": 0xA1A1000000000001, "b": 0xB2B2000000000002, "c": 0xC3C3000000000003}
