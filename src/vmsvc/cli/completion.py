@@ -139,6 +139,23 @@ def settings(*, parsed_args: argparse.Namespace, prefix: str, **_: Any) -> list[
     ]
 
 
+def new_settings(*, prefix: str, **_: Any) -> list[str]:
+    """Keys that the file of a new service with one guest may have, with ``=``, and the words that a key may have.
+
+    Args:
+        prefix: The beginning of the word.
+    """
+    declared = {option.key: option for option in options_of(Service)}
+    with contextlib.suppress(VmsvcError):
+        for (kind, _type), owner in Session().catalog.classes.items():
+            if kind == "container":
+                declared |= {f"container#1.{option.key}": option for option in options_of(owner)}
+    key, equals, _rest = prefix.partition("=")
+    if not equals:
+        return [f"{name}=" for name in declared]
+    return [f"{key}={word}" for word in declared[key].value.choices] if key in declared else []
+
+
 def _named(parsed_args: argparse.Namespace) -> list[Service]:
     names = getattr(parsed_args, "names", None) or [getattr(parsed_args, "name", "")]
     session = Session()

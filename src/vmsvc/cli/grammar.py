@@ -459,7 +459,7 @@ def _files(commands: _Commands) -> None:
         metavar="SECTION.KEY=VALUE",
         help="what every file is to say (repeatable); keys such as container#1.uri also tell where to look",
     )
-    completed(given, "settings")
+    completed(given, "new_settings")
     edit = commands.add(
         "edit",
         "editing:edit",

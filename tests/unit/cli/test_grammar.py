@@ -135,6 +135,17 @@ def test_the_old_grammar_explains_every_refusal():
         assert caught.value.hint
 
 
+def test_completion_of_settings_for_services_that_are_to_be():
+    offered = completion.new_settings(prefix="")
+    assert {"nodes=", "orchestrate="} <= set(offered)
+    assert set(completion.new_settings(prefix="orchestrate=")) == {
+        "orchestrate=no",
+        "orchestrate=start",
+        "orchestrate=ha",
+    }
+    assert completion.new_settings(prefix="nonsense=") == []
+
+
 def test_completion_offers_what_there_is(app):
     asked = argparse.Namespace(names=["job"])
 
