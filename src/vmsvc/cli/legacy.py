@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from vmsvc import __version__
-from vmsvc.cli import grammar
+from vmsvc.cli import grammar, phrases
 from vmsvc.cli.words import Parser, nearest, not_yet
 
 #: What each action is called in ``vmsvc``.
@@ -67,7 +67,7 @@ class Legacy(Parser):
         services = self.add_argument(
             "-s", "--service", default="", metavar="NAME[,NAME…]", help="services, or patterns"
         )
-        grammar.completed(services, "service_list")
+        phrases.completed(services, "service_list")
         action = self.add_argument("action", nargs="*", metavar="ACTION", help="what to do; see below")
         action.completer = _next_words  # type: ignore[attr-defined]
         self.set_defaults(more="action")

@@ -1,0 +1,202 @@
+"""The grammar of commands that act on services, watch them, and collect facts about them."""
+
+from __future__ import annotations
+
+from vmsvc.cli.phrases import Commands, completed, limits, name, names, positive, seconds
+from vmsvc.cli.words import Parser
+
+
+def add(commands: Commands) -> None:
+    """Add the commands.
+
+    Args:
+        commands: Where to.
+    """
+    _acting(commands)
+    _reserving(commands)
+
+
+def _acting(commands: Commands) -> None:
+    for action, text in (
+        ("start", "start services"),
+        ("stop", "stop services"),
+        ("restart", "stop services and start them again"),
+    ):
+        command = commands.add(
+            action,
+            "acting:act",
+            text,
+            about="What is in the wanted state already is left alone.",
+            examples=(f"vmsvc {action} web", f"vmsvc {action} 'web*' --parallel 4", f"vmsvc {action} web --dry-run"),
+            action=action,
+        )
+        names(command, required=True)
+        limits(command)
+        _consents(command, action)
+        _running(command)
+    plan = commands.add(
+        "plan",
+        "acting:plan",
+        "show what an action would do, and do nothing",
+        about="Exits with what the action would be refused with; 0 if it may run.",
+        examples=("vmsvc plan start web", "vmsvc plan stop 'web*' --kill"),
+    )
+    plan.add_argument("action", choices=("start", "stop", "restart"), metavar="ACTION", help="start, stop or restart")
+    names(plan, required=True)
+    limits(plan)
+    _consents(plan, "restart")
+    for verb, text, about in (
+        ("freeze", "let nothing start services", "What runs goes on and may be stopped. Reboots change nothing."),
+        ("thaw", "let services that are frozen start again", "It starts nothing by itself."),
+    ):
+        command = commands.add(
+            verb,
+            f"freezing:{verb}",
+            text,
+            about=about,
+            examples=(f"vmsvc {verb} web", f"vmsvc {verb} 'web*' --dry-run"),
+        )
+        names(command, required=True)
+        if verb == "freeze":
+            command.add_argument(
+                "--reason", default="", metavar="TEXT", help="why, for those who find the services frozen"
+            )
+        command.add_argument("--dry-run", action="store_true", help="show what would change, and do nothing")
+    monitor = commands.add(
+        "monitor",
+        "monitoring:monitor",
+        "start again what this node has brought up and is down",
+        about="As often as each resource's `restart` says; then the service's `monitor_action` is taken. It goes on "
+        "until it is interrupted. Exits with 1 where something stays down, and with 4 where nobody can tell.",
+        examples=("vmsvc monitor", "vmsvc monitor 'web*' --interval 30", "vmsvc monitor --once"),
+    )
+    names(monitor, required=False)
+    monitor.add_argument("--once", action="store_true", help="look once, do what is to be done, and end")
+    monitor.add_argument(
+        "--interval",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long from one look to the next (default: 10)",
+    )
+    monitor.add_argument("--dry-run", action="store_true", help="look once, show what is to be done, and do nothing")
+    for topic, text in (
+        ("push", "put configuration, status and guest facts into the node's own store"),
+        ("diskupdate", "put the disks of the guests into the node's own store"),
+    ):
+        command = commands.add(topic, "storing:store", text, examples=(f"vmsvc {topic} web",), topic=topic)
+        names(command, required=True)
+
+
+def _reserving(commands: Commands) -> None:
+    disks = commands.add(
+        "disks",
+        "reserving:disks",
+        "show the disks of services: their paths, and who has reserved them",
+        about="A path that does not answer is marked with `!`.",
+        examples=("vmsvc disks web", "vmsvc disks --format json"),
+    )
+    names(disks, required=False)
+    validate = commands.add(
+        "validate-disks",
+        "validating:validate",
+        "check whether the disks of a service do what exclusive disks need of them",
+        about="Without options nothing is changed, so that disks may be in use. With --scratch, two paths play two "
+        "nodes: registering, reserving, conflicts, takeovers and races are tried with throw-away keys. Nobody else can "
+        "write to the disk meanwhile. Exits with 1 where a check has failed, with 4 where one could not be made.",
+        examples=("vmsvc validate-disks web", "vmsvc validate-disks web --scratch /dev/mapper/spare"),
+    )
+    name(validate)
+    how = validate.add_mutually_exclusive_group()
+    how.add_argument("--safe", action="store_true", help="only read (the default)")
+    how.add_argument(
+        "--scratch",
+        action="append",
+        default=[],
+        metavar="DISK",
+        help="try everything on this disk of the service: nobody uses it, and nobody is registered on it (repeatable)",
+    )
+    reservations = commands.group(
+        "pr",
+        "reserve the disks of services, release them, or tell who has them (SCSI-3 persistent reservations)",
+    )
+    status = reservations.add(
+        "status",
+        "reserving:status",
+        "tell how each disk stands with this node",
+        examples=("vmsvc pr status web",),
+    )
+    names(status, required=False)
+    limits(status)
+    for action, text, about in (
+        ("start", "reserve the disks of services", "All disks of a resource, or none. Nothing else is started."),
+        ("stop", "release the disks of services", "Only what is this node's. Refused while a guest may use them."),
+    ):
+        command = reservations.add(
+            action,
+            "acting:act",
+            text,
+            about=about,
+            examples=(f"vmsvc pr {action} web", f"vmsvc pr {action} web --dry-run"),
+            action=action,
+            reserved=True,
+        )
+        names(command, required=True)
+        limits(command)
+        _consents(command, action)
+        _running(command)
+    _watching(reservations)
+
+
+def _watching(reservations: Commands) -> None:
+    watch = reservations.add(
+        "watch",
+        "watching:watch",
+        "notice keys that are lost under a running guest, and do what its service wants",
+        about="With `on_lost_keys = kill` the guest is stopped by force. Exits with 1 where keys are lost.",
+        examples=("vmsvc pr watch", "vmsvc pr watch web --once", "vmsvc pr watch --interval 5"),
+    )
+    names(watch, required=False)
+    watch.add_argument("--once", action="store_true", help="look once, and exit with what was seen")
+    watch.add_argument(
+        "--interval",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long to wait after a look (default: 10)",
+    )
+
+
+def _running(command: Parser) -> None:
+    """How an action is to run."""
+    command.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
+    command.add_argument(
+        "--parallel", type=positive, default=10, metavar="N", help="act on so many services at once (default: 10)"
+    )
+
+
+def _consents(command: Parser, action: str) -> None:
+    """What an operator may agree to."""
+    command.set_defaults(drp=False, despite_frozen=False, kill=False, force=[])
+    if action != "stop":
+        command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
+        command.add_argument(
+            "--force",
+            action="append",
+            default=[],
+            metavar="NODE|KEY",
+            help="take disks that this node, or this key (0x…), holds: it is gone for certain (repeatable)",
+        )
+        command.add_argument(
+            "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"
+        )
+    if action != "start":
+        command.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
+    rid = command.add_argument(
+        "--despite-unknown",
+        action="append",
+        default=[],
+        metavar="RID",
+        help="act on this resource although its status is unknown (repeatable)",
+    )
+    completed(rid, "rids")

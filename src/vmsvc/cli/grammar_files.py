@@ -1,0 +1,147 @@
+"""The grammar of commands about files, and about vmsvc itself."""
+
+from __future__ import annotations
+
+from vmsvc.cli.phrases import Commands, completed, name
+
+#: What `--dry-run` does to a file.
+_SHOWN_ONLY = "show how the file would change, and write nothing"
+
+
+def add(commands: Commands) -> None:
+    """Add the commands.
+
+    Args:
+        commands: Where to.
+    """
+    _files(commands)
+    _about(commands)
+
+
+def _files(commands: Commands) -> None:
+    validate = commands.add(
+        "validate",
+        "files:validate",
+        "check service files",
+        about="Without arguments: all services, and the node's own file. No hypervisor is asked, but for the names of "
+        "disks that are to be reserved: a disk belongs to one service.",
+        examples=("vmsvc validate", "vmsvc validate web", "vmsvc validate ./web.conf"),
+        more="names",
+    )
+    completed(validate.add_argument("names", nargs="*", metavar="NAME|FILE", help="a service, or a file"), "files")
+    create = commands.add(
+        "create",
+        "files:create",
+        "make a service",
+        examples=(
+            "vmsvc create web --type kvm",
+            "vmsvc create web nodes='n1 n2' container#1.type=kvm container#1.name=web01",
+            "vmsvc create web2 --from web.conf",
+        ),
+        more="settings",
+    )
+    create.add_argument("name", metavar="NAME", help="the service's name")
+    completed(create.add_argument("settings", nargs="*", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    create.add_argument("--from", dest="template", metavar="FILE", help="begin with a copy of this file")
+    completed(create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1"), "types")
+    create.add_argument("--toml", action="store_true", help="make a TOML file instead of an INI file")
+    create.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
+    adopt = commands.add(
+        "adopt",
+        "adopting:adopt",
+        "make services of the guests that are there already",
+        about="Writes a service file for each guest that has none; changes no guest, and nothing in its hypervisor. "
+        "A file that is there is never changed: run it again for guests that have come since.",
+        examples=(
+            "vmsvc adopt --dry-run",
+            "vmsvc adopt 'erp-*' --set app=ERP --set nodes='n1 n2'",
+            "vmsvc adopt --set container#1.uri=xen:///system",
+        ),
+        more="guests",
+    )
+    adopt.add_argument(
+        "guests", nargs="*", metavar="GUEST", help="names of guests, or patterns such as 'web*'; all when not given"
+    )
+    adopt.add_argument("--dry-run", action="store_true", help="show the files, and write nothing")
+    given = adopt.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="what every file is to say (repeatable); keys such as container#1.uri also tell where to look",
+    )
+    completed(given, "new_settings")
+    edit = commands.add(
+        "edit",
+        "editing:edit",
+        "edit a service's file",
+        about="$VISUAL or $EDITOR works on a copy, which replaces the file once it is valid.",
+        examples=("vmsvc edit web",),
+    )
+    name(edit)
+    get = commands.add(
+        "get",
+        "files:get",
+        "print the value of a key",
+        examples=("vmsvc get web container#1.start_timeout", "vmsvc get web nodes --raw"),
+    )
+    name(get)
+    completed(get.add_argument("key", metavar="SECTION.KEY", help="the key; KEY alone is one of [DEFAULT]"), "keys")
+    get.add_argument("--raw", action="store_true", help="as it stands in the file, before references and defaults")
+    change = commands.add(
+        "set",
+        "files:set_keys",
+        "set keys in a service's file",
+        about="The file is replaced only if the result is valid. `vmsvc keywords` lists the keys.",
+        examples=("vmsvc set web container#1.start_timeout=5m", "vmsvc set web nodes='n1 n2'"),
+        more="settings",
+    )
+    name(change)
+    completed(change.add_argument("settings", nargs="+", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    change.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
+    unset = commands.add(
+        "unset",
+        "files:unset_keys",
+        "remove keys, or whole sections, from a service's file",
+        examples=("vmsvc unset web comment", "vmsvc unset web container#2"),
+        more="keys",
+    )
+    name(unset)
+    completed(
+        unset.add_argument("keys", nargs="+", metavar="SECTION.KEY", help="the keys; SECTION alone removes it"), "keys"
+    )
+    unset.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
+
+
+def _about(commands: Commands) -> None:
+    commands.add("drivers", "about:drivers", "list the installed drivers, and plugins that were refused")
+    keywords = commands.add(
+        "keywords",
+        "about:keywords",
+        "list the keys that a section may have",
+        examples=("vmsvc keywords", "vmsvc keywords DEFAULT", "vmsvc keywords container kvm"),
+    )
+    keywords.add_argument("kind", nargs="?", metavar="KIND", help="DEFAULT, container, ip, app …")
+    keywords.add_argument("type", nargs="?", default="", metavar="TYPE", help="the type, such as kvm")
+    node = commands.add(
+        "node",
+        "node:node",
+        "tell about this node, set its host mode, or keep the keys of nodes",
+        examples=(
+            "vmsvc node",
+            "vmsvc node mode PRD",
+            "vmsvc node prkey",
+            "vmsvc node peer add n2 --prkey 0x4ac11d08baf7e1b9",
+        ),
+    )
+    node.add_argument("what", nargs="?", choices=("mode", "prkey", "peer"), help="what to set or print")
+    node.add_argument("words", nargs="*", metavar="WORD", help="the host mode: PRD, DEV, TST …; or `add` and a node")
+    node.add_argument("--prkey", metavar="KEY", help="the key by which a peer registers on disks (SCSI-3)")
+    shell = commands.add(
+        "completion",
+        "about:completion",
+        "print code that makes a shell complete our commands",
+        examples=('eval "$(vmsvc completion bash)"', "vmsvc completion fish | source"),
+    )
+    shell.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
