@@ -150,6 +150,8 @@ WHOLE = (
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", faults=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", crashes=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", deaths=1),
+    Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", faults=1, disks=1),
+    Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", deaths=1, disks=1),
     Scenario(name="takeover from a racer", scripts={"a": (Acquire(),), "b": (Acquire(over="a"),)}),
     Scenario(name="each may take over", scripts={"a": (Acquire(over="b"),), "b": (Acquire(over="a"),)}),
     Scenario(

@@ -8,7 +8,7 @@ States are made small without losing any:
 
 * Attempts, units and readings are kept once, and a state holds their numbers; what follows from what is computed once.
 * Generations count up to 1: attempts only ask whether one is 0. The order of registrations is forgotten: attempts see a
-  set, and the target uses it only where all registrants hold the reservation, which nothing here asks for.
+  set. Only a target whose reservation all registrants hold goes by it, when one of them leaves; one order is explored.
 * What an attempt decides after the last answer of a batch is no transition of its own: nobody else sees it, and a crash
   just before it is a crash just before its next request.
 """
@@ -70,10 +70,6 @@ class World(Computed):
     def unit(self, state: State, disk: int) -> Unit:
         """A disk's unit."""
         return self.pool[state.units[disk]]
-
-    def attempt(self, node: Node) -> Attempt | None:
-        """The attempt that a node is at."""
-        return None if node.attempt == NONE else self.pool[node.attempt]
 
     def action(self, index: int, node: Node) -> Action | None:
         """What a node does now, or next."""
