@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from vmsvc import hookspecs
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
@@ -33,6 +34,29 @@ if TYPE_CHECKING:
     from vmsvc.core.store import Store
     from vmsvc.core.surroundings import Surroundings
     from vmsvc.core.transport.local import LocalHost
+
+
+T = TypeVar("T")
+
+
+class made_once(cached_property[T]):  # noqa: N801 - it is used as a decorator
+    """A cached property that is made once, also where several threads are the first to ask for it.
+
+    From Python 3.12 on, :class:`functools.cached_property` alone would make one for each of them.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        super().__init__(make)
+        self._making = threading.RLock()
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> Any:
+        """What it is for an instance; by the second time, Python looks it up without asking here."""
+        with self._making:
+            return super().__get__(instance, owner)
 
 
 class Parts:
@@ -63,7 +87,7 @@ class Parts:
         if "_host" in self.__dict__:
             self._host.close()
 
-    @cached_property
+    @made_once
     def node(self) -> Node:
         """This node: its name, root, host mode, and the ``problems`` of its own file.
 
@@ -77,7 +101,7 @@ class Parts:
         """Every plugin that is installed, with what became of it."""
         return self._plugin_host.reports
 
-    @cached_property
+    @made_once
     def catalog(self) -> Catalog:
         """The types of resource that installed drivers serve, and the options of each."""
         drivers = self._plugin_host.drivers
@@ -129,21 +153,21 @@ class Parts:
 
     # --- what does the work --------------------------------------------------------------------------------------
 
-    @cached_property
+    @made_once
     def _plugin_host(self) -> PluginHost:
         return load_plugins(hookspecs, environment=self._environment)
 
-    @cached_property
+    @made_once
     def _host(self) -> LocalHost:
         from vmsvc.core.transport.local import LocalHost  # noqa: PLC0415
 
         return LocalHost(self.node.name)
 
-    @cached_property
+    @made_once
     def _drivers(self) -> Drivers:
         return Drivers(self.node, lambda: self._host, self._plugin_host.drivers)
 
-    @cached_property
+    @made_once
     def _collector(self) -> Collector:
         from vmsvc.core.collecting import Collector  # noqa: PLC0415
         from vmsvc.core.publishing import Publishers  # noqa: PLC0415
@@ -156,7 +180,7 @@ class Parts:
 
         return definitions.keep(self.node, facts, self._drivers.of_guest(facts.guest))
 
-    @cached_property
+    @made_once
     def _store(self) -> Store:
         from vmsvc.core.store import Store  # noqa: PLC0415
 

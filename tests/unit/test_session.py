@@ -7,11 +7,13 @@ import sys
 import textwrap
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import vmsvc
+import vmsvc.parts
 from tests.support import lay_plugin
 from vmsvc.core.limits import Limits
 
@@ -277,6 +279,22 @@ def test_examine_and_a_file_by_path(session, make_service, root):
     assert session.load(root / "etc/vmsvc/services/web.conf") == service
     with pytest.raises(vmsvc.UsageError, match="wbe"):
         session.load("wbe")
+
+
+def test_threads_that_are_the_first_to_need_a_part_get_the_same_one(session, monkeypatch):
+    made = []
+
+    def slowly(*words):
+        time.sleep(0.1)
+        made.append(words)
+        return made[-1]
+
+    monkeypatch.setattr(vmsvc.parts, "Drivers", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: session._drivers, range(8)))
+    assert len(made) == 1
+    assert all(each is made[0] for each in found)
+    del session._drivers  # it is nothing that could be closed
 
 
 # --- the store -------------------------------------------------------------------------------------------------------
