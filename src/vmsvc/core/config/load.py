@@ -25,6 +25,7 @@ from vmsvc.core.config.model import (
     section_name,
     shortened,
 )
+from vmsvc.core.config.policies import tell_what_has_no_effect
 from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
@@ -149,7 +150,9 @@ class _Reading:
         self._check_guests(bound, by_name)
         if self.findings.errors:
             return None
-        return Service(name=self.name, file=self.path, resources=tuple(bound), **own)
+        service = Service(name=self.name, file=self.path, resources=tuple(bound), **own)
+        tell_what_has_no_effect(service, by_name, self.findings)
+        return service
 
     def _is_known(self, section: Section) -> bool:
         found = _SECTION_NAME.fullmatch(section.name)

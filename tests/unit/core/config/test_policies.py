@@ -1,0 +1,58 @@
+"""Keys about starts and stops in a file: whose they are, what is inherited, and those that would be ignored in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from vmsvc.core.config import Catalog, parse_service
+from vmsvc.core.errors import Severity
+from vmsvc.core.node import Node
+from vmsvc.core.resource import Guest
+
+NODE = Node(name="n1")
+CATALOG = Catalog({("container", "kvm"): Guest})
+GUEST = "[container#1]\ntype = kvm\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        path = tmp_path / "web.conf"
+        path.write_text(text)
+        service, problems = parse_service(path, NODE, CATALOG)
+        assert service is not None, problems
+        told = [problem for problem in problems if problem.code == "config.no-effect"]
+        assert all(problem.severity is Severity.WARNING for problem in told)
+        return service, [(problem.section, problem.key) for problem in told]
+
+    return read
+
+
+def test_a_trigger_of_the_service_is_none_of_its_resources_and_its_timeout_is(read):
+    web, told = read(f"[DEFAULT]\npre_start = a 'b c'\ntrigger_timeout = 2m\n{GUEST}post_stop = d\n")
+    assert (web.pre_start, web.trigger_timeout, web.post_stop) == (("a", "b c"), 120.0, ())
+    guest = web.resources[0]
+    assert (guest.pre_start, guest.trigger_timeout, guest.post_stop) == ((), 120.0, ("d",))
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ("[ip#1]\nipname = a\nipdev = b\nrestart = 1\n", [("ip#1", "restart")]),
+        ("[fs#1]\ndev = /a\nmnt = /b\npre_start = x\nmonitor = true\n", [("fs#1", "pre_start"), ("fs#1", "monitor")]),
+        ("[app#1]\nstart = x\nblocking_post_stop = y\n", [("app#1", "blocking_post_stop")]),  # inside of the guest
+        ("[disk#1]\ndevices = /dev/x\npost_start = x\n", [("disk#1", "post_start")]),  # it is not reserved
+        ("[fs#1]\ndev = /a\nmnt = /b\npre_start@n2 = x\n", []),
+        ("[fs#1]\ndev = /a\nmnt = /b\nrestart = 0\npre_start =\ntrigger_timeout = 5\n", []),
+        ("[fs#1]\ndev = /a\nmnt = /b\nrestart = 1\ndisable = true\n", []),
+    ],
+)
+def test_what_would_be_ignored_in_silence_is_told(read, section, told):
+    assert read(f"[DEFAULT]\nnodes = n1 n2\n{GUEST}{section}")[1] == told
+
+
+def test_what_is_started_and_stopped_here_is_not_told(read):
+    keys = "restart = 1\nmonitor = true\npre_start = x\npost_stop = y\n"
+    assert read(f"{GUEST}{keys}")[1] == []
+    assert read(f"[app#1]\nstart = a\nstop = b\ncheck = c\n{keys}")[1] == []
