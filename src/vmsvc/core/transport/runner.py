@@ -6,9 +6,10 @@ own process, where connections and API clients keep threads, but here::
     vmsvc ──control──▶ runner ──fork──▶ worker ──sh──▶ command
       └───────────────link────────────────┘
 
-The runner has no threads. For each command it receives one end of a fresh socket, the *link*, and forks a worker, which
-reads the command from the link as one line of JSON, runs it, and answers with another. The link also tells each end
-whether the other is still alive. The file stands alone, importing nothing of vmsvc, to start fast and fork cheaply.
+The runner has no threads. For each command it receives one end of a fresh socket, the *link*, and hands it to a worker,
+which reads the command from the link as one line of JSON, runs it, and answers with another. The link also tells each
+end whether the other is still alive. A worker whose command has come to an ordinary end waits for the next one: to fork
+a Python costs more than most commands do. The file stands alone, importing nothing of vmsvc, to start fast.
 """
 
 from __future__ import annotations
@@ -37,39 +38,144 @@ TERM_GRACE_S, KILL_GRACE_S = 1.0, 0.5
 #: How long after a command's end its pipes are still read, where a daemon that it left behind holds them open.
 PIPES_GRACE_S = 0.2
 
+#: How many workers are kept that have nothing to do: as many as ask disks at once.
+SPARE = 32
+
+#: How long a worker waits for the threads of ``sh`` to vanish, in seconds; beside one it must not fork again.
+THREADS_GRACE_S = 0.2
+
 _READ_BYTES = 1 << 16  # a pipe's whole capacity, so that one read takes all that an ended command left in it
 _CHECK_S = 0.02
 
 
 def main() -> None:
     """Serve the control socket whose descriptor is the last argument, until its other end is closed."""
-    control = socket.socket(fileno=int(sys.argv[-1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
-    while True:
-        _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if not descriptors:
+    _Runner(socket.socket(fileno=int(sys.argv[-1]))).serve()
+
+
+class _Runner:
+    """Hands links to workers: to one that waits, or else to a new one."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._events = selectors.DefaultSelector()
+        self._events.register(control, selectors.EVENT_READ)
+        self._waiting: list[socket.socket] = []
+
+    def serve(self) -> None:
+        """Serve until the control socket ends; workers that wait end then, and others after their command."""
+        while True:
+            ready = [key.fileobj for key, _ in self._events.select()]
+            for worker in ready:  # first, since the command that comes may be for one of them
+                if isinstance(worker, socket.socket) and worker is not self._control:
+                    self._hear(worker)
+            if self._control in ready:
+                _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+                if not descriptors:
+                    return
+                with socket.socket(fileno=descriptors[0]) as link:
+                    self._hand_over(link)
+
+    def _hear(self, worker: socket.socket) -> None:
+        """A worker has nothing to do any more, or has ended."""
+        with contextlib.suppress(OSError):
+            if worker.recv(1) and len(self._waiting) < SPARE:
+                self._waiting.append(worker)
+                return
+        self._forget(worker)
+
+    def _hand_over(self, link: socket.socket) -> None:
+        while self._waiting:
+            worker = self._waiting.pop()
+            try:
+                socket.send_fds(worker, [b"!"], [link.fileno()])
+            except OSError:
+                self._forget(worker)
+            else:
+                return
+        self._fork(link)
+
+    def _fork(self, link: socket.socket) -> None:
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            _answer(link, {"failure": "cannot-start", "reason": f"cannot fork: {error.strerror}"})
             return
-        with socket.socket(fileno=descriptors[0]) as link:
+        with theirs:
             try:
                 worker = os.fork()
             except OSError as error:
+                ours.close()
                 _answer(link, {"failure": "cannot-start", "reason": f"cannot fork: {error.strerror}"})
-                continue
+                return
             if worker == 0:
                 try:
-                    control.close()
-                    _work(link)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to be told
-                    _answer(link, {"broken": repr(error)})
+                    ours.close()
+                    self._close()
+                    _work_on(link, theirs)
                 finally:
                     os._exit(0)
+        self._events.register(ours, selectors.EVENT_READ)
+
+    def _forget(self, worker: socket.socket) -> None:
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(worker)
+        self._events.unregister(worker)
+        worker.close()
+
+    def _close(self) -> None:
+        """In a worker: close what belongs to the runner; others could not tell its end from here otherwise."""
+        for key in list(self._events.get_map().values()):
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.close()
+        self._events.close()
 
 
-def _work(link: socket.socket) -> None:
+def _work_on(link: socket.socket, runner: socket.socket) -> None:
+    """Run a command, and others as long as nothing of the one before is left: a daemon, or a thread."""
+    while True:
+        try:
+            if not _work(link, runner):
+                return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller is to be told
+            _answer(link, {"broken": repr(error)})
+            return
+        _, descriptors, _, _ = socket.recv_fds(runner, 1, 1)
+        if not descriptors:
+            return
+        link = socket.socket(fileno=descriptors[0])
+
+
+def _tell_of_being_free(runner: socket.socket) -> bool:
+    try:
+        runner.sendall(b".")
+    except OSError:  # it has ended: there is nobody to work for
+        return False
+    return True
+
+
+def _is_without_threads() -> bool:
+    """Whether the threads of ``sh`` have ended, as the kernel counts them: Python tells of their end too early."""
+    end = time.monotonic() + THREADS_GRACE_S
+    while len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - only their number is wanted
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def _work(link: socket.socket, runner: socket.socket) -> bool:
+    """Run the one command that a link tells.
+
+    Returns:
+        Whether it has come to an ordinary end and has left nothing behind; the runner has been told so then, before the
+        caller had its answer and could come with another command.
+    """
     with link.makefile("rb") as stream:
         line = stream.readline()
     if not line.endswith(b"\n"):
-        return  # the caller ended before it had told the command
+        return False  # the caller ended before it had told the command
     request: dict[str, Any] = json.loads(line)
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -78,13 +184,16 @@ def _work(link: socket.socket) -> None:
         command = _Command(request["argv"], link)
     except _NotStartedError as failure:
         _answer(link, {"failure": failure.args[0], "reason": failure.args[1]})
-        return
+        return False
     in_time = command.read_until_end(started + request["budget_s"])
     left = [] if in_time else _end_session(command)
     code, duration_s = command.exit_code(), time.monotonic() - started
     command.read_rest()
+    is_free = in_time and not command.is_heard and _is_without_threads() and _tell_of_being_free(runner)
     _answer(link, {"code": code, "in_time": in_time, "left": left, "duration_s": duration_s, **command.output()})
     command.drain()
+    command.close()
+    return is_free
 
 
 def _answer(link: socket.socket, answer: dict[str, Any]) -> None:
@@ -106,9 +215,9 @@ class _Command:
         self._selector = selectors.DefaultSelector()
         self._selector.register(link, selectors.EVENT_READ, self._lose_caller)
         # A SIGCHLD writes into this socket, so that the command's end is an event among the others.
-        woken, self._wake = socket.socketpair()
+        self._woken, self._wake = socket.socketpair()
         self._wake.setblocking(False)
-        self._selector.register(woken, selectors.EVENT_READ, lambda woken: woken.recv(_READ_BYTES))
+        self._selector.register(self._woken, selectors.EVENT_READ, lambda woken: woken.recv(_READ_BYTES))
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
@@ -145,6 +254,18 @@ class _Command:
         while self._open:
             self.pump(None)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody holds its pipes still: a daemon, once it has ended itself."""
+        return bool(self._open)
+
+    def close(self) -> None:
+        """Close what was opened for it; its pipes have been closed when they ended."""
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        self._woken.close()
+        self._wake.close()
+
     def exit_code(self) -> int | None:
         """The command's exit code, or ``None`` where it does not die."""
         return int(self._running.exit_code) if self._has_ended() else None
@@ -169,6 +290,7 @@ class _Command:
         if not chunk:
             self._selector.unregister(pipe)
             self._open.discard(pipe)
+            os.close(pipe)
 
     def _lose_caller(self, link: socket.socket) -> None:
         self._selector.unregister(link)  # the caller sends nothing after its request: this is the end of the link

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vmsvc.core.errors import ActionFailed, Undetermined, UsageError
-from vmsvc.core.transport import Host, local
+from vmsvc.core.transport import Host, local, runner
 from vmsvc.core.transport.local import LocalHost, shown
 
 BUDGET_S = 20.0
@@ -466,7 +466,8 @@ def test_a_runner_that_cannot_start(host: LocalHost, monkeypatch: pytest.MonkeyP
 
 
 def test_a_process_limit_is_told(host: LocalHost, tmp_path: Path) -> None:
-    host.run(["true"], budget_s=BUDGET_S)
+    with pytest.raises(ActionFailed):  # a worker that is not kept
+        host.run(["vmsvc-no-such-tool"], budget_s=BUDGET_S)
     resource.prlimit(runner_of(host), resource.RLIMIT_NOFILE, (9, 9))  # enough to fork a worker, not for its pipes
     with pytest.raises(Undetermined, match="Too many open files"):
         host.run(["touch", str(tmp_path / "mark")], budget_s=BUDGET_S)
@@ -493,14 +494,48 @@ def test_no_descriptor_and_no_zombie_is_left(host: LocalHost) -> None:
     host.run(["true"], budget_s=BUDGET_S)
     runner = runner_of(host)
     gc.collect()
-    before = descriptors(os.getpid()), descriptors(runner)
-    for number in range(200):
-        argv = ["true"] if number % 10 else ["vmsvc-no-such-tool"]
+    (worker,) = children_of(runner)
+    assert eventually(lambda: len([*Path(f"/proc/{worker}/task").iterdir()]) == 1)
+    before = [descriptors(pid) for pid in (os.getpid(), runner, worker)]
+    for _ in range(200):
+        host.run(["true"], budget_s=BUDGET_S)
+    assert eventually(lambda: [descriptors(pid) for pid in (os.getpid(), runner, worker)] == before)
+    assert children_of(runner) == [worker]
+    for _ in range(20):
         with contextlib.suppress(ActionFailed):
-            host.run(argv, budget_s=BUDGET_S)
+            host.run(["vmsvc-no-such-tool"], budget_s=BUDGET_S)
     assert eventually(lambda: not children_of(runner))
-    assert (descriptors(os.getpid()), descriptors(runner)) == before
+    assert eventually(lambda: descriptors(runner) == before[1] - 1)
     assert runner_of(host) == runner
+
+
+def test_a_worker_that_waits_and_dies_is_replaced(host: LocalHost) -> None:
+    host.run(["true"], budget_s=BUDGET_S)
+    (worker,) = children_of(runner_of(host))
+    os.kill(worker, signal.SIGKILL)
+    assert eventually(lambda: not is_alive(worker))
+    assert host.run(["echo", "again"], budget_s=BUDGET_S).out == "again\n"
+
+
+def test_workers_that_wait_end_with_their_runner(host: LocalHost) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: host.run(["sleep", "0.2"], budget_s=BUDGET_S), range(8)))
+    workers = children_of(runner_of(host))
+    assert 1 <= len(workers) <= 4
+    host.close()
+    assert eventually(lambda: not any(map(is_alive, workers)))
+
+
+def test_no_more_workers_wait_than_are_of_use(host: LocalHost) -> None:
+    with ThreadPoolExecutor(40) as pool:
+        list(pool.map(lambda _: host.run(["sleep", "2"], budget_s=BUDGET_S), range(40)))
+    assert eventually(lambda: len(children_of(runner_of(host))) <= runner.SPARE)
+
+
+def test_what_one_command_was_given_is_not_there_for_the_next(host: LocalHost) -> None:
+    host.run(["true"], budget_s=BUDGET_S, environment={"VMSVC_ONCE": "1"})
+    assert host.run(["sh", "-c", "echo $VMSVC_ONCE"], budget_s=BUDGET_S).out == "\n"
+    assert len(children_of(runner_of(host))) == 1
 
 
 # Logs
