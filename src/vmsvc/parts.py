@@ -207,7 +207,9 @@ class Parts:
     ) -> ReservationDriver:
         from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
 
-        return ReservationDriver(self._surroundings(services), force=consent.force if consent else (), tell=tell)
+        force = consent.force if consent else ()
+        despite = consent is not None and consent.despite_lost_keys
+        return ReservationDriver(self._surroundings(services), force=force, despite_lost_keys=despite, tell=tell)
 
     def _surroundings(self, services: Sequence[Service]) -> Surroundings:
         from vmsvc.core.surroundings import Surroundings, quirks_of  # noqa: PLC0415

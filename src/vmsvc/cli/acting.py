@@ -173,6 +173,7 @@ def _consent(call: Call) -> Consent:
         kill=arguments.kill,
         despite_unknown=arguments.despite_unknown,
         force=arguments.force,
+        despite_lost_keys=arguments.despite_lost_keys,
     )
 
 

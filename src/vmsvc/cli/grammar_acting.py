@@ -177,7 +177,7 @@ def _running(command: Parser) -> None:
 
 def _consents(command: Parser, action: str) -> None:
     """What an operator may agree to."""
-    command.set_defaults(drp=False, despite_frozen=False, kill=False, force=[])
+    command.set_defaults(drp=False, despite_frozen=False, kill=False, force=[], despite_lost_keys=False)
     if action != "stop":
         command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         command.add_argument(
@@ -186,6 +186,11 @@ def _consents(command: Parser, action: str) -> None:
             default=[],
             metavar="NODE|KEY",
             help="take disks that this node, or this key (0x…), holds: it is gone for certain (repeatable)",
+        )
+        command.add_argument(
+            "--despite-lost-keys",
+            action="store_true",
+            help="reserve disks again under a guest that went on without its keys: no other node has written since",
         )
         command.add_argument(
             "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"

@@ -169,7 +169,7 @@ def plan(
         if is_whole:
             draft.steps = _around(service, Verb.STOP, draft.steps)
     if action in ("start", "restart"):
-        stopped = {step.rid for step in draft.steps}
+        stopped = draft.stopped = {step.rid for step in draft.steps}
         stops, draft.steps = draft.steps, []
         for resource in resources:
             draft.start(resource, seen.get(resource.rid), will_be_down=resource.rid in stopped)
@@ -250,6 +250,7 @@ class _Draft:
         self._consent = consent
         self._only = only
         self.steps: list[Step] = []
+        self.stopped: set[str] = set()
         self._kept: list[Kept] = []
         self._refusals: list[Problem] = []
         self._notes: list[Problem] = []
@@ -314,9 +315,13 @@ class _Draft:
         judgement = self._judgement(Verb.START, resource, _STOPPED_BEFORE if will_be_down else seen)
         if judgement is None:
             return
+        if judgement.ruling is Ruling.NEEDLESS and resource.proves_itself and self._has_waiting_users(resource):
+            # What a look has shown is no promise, and it cannot tell everything: taken again, it is made sure of.
+            judgement = evolve(judgement, ruling=Ruling.DO, why=f"{judgement.why}; made sure of before it is used")
         if judgement.ruling is Ruling.DO:
             budget_s = resource.budgets_s[Verb.START]
             needs = needs_of(Verb.START, resource, self._service)
+            self._refuse_unmet("start", resource, needs)
             step = Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
             self.steps += _around(resource, Verb.START, [step], resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
@@ -339,7 +344,7 @@ class _Draft:
                     "what it has in memory is lost",
                 )
             needs = needs_of(Verb.STOP, resource, self._service)
-            self._refuse_unmet(resource, needs)
+            self._refuse_unmet("stop", resource, needs)
             stopping = _stopping(resource, kill_only=kill_only, why=judgement.why, needs=needs)
             self.steps += _around(resource, Verb.STOP, stopping, resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
@@ -347,13 +352,24 @@ class _Draft:
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
 
-    def _refuse_unmet(self, resource: Resource, needs: tuple[Need, ...]) -> None:
-        """Refuse to stop what something else needs, unless the plan brings that down before."""
+    def _has_waiting_users(self, disks: Resource) -> bool:
+        """Whether something is to be started that writes to these disks."""
+        for user in self._service.resources:
+            is_meant = not self._only or user.rid in self._only
+            if is_meant and any(need.rid == disks.rid for need in needs_of(Verb.START, user, self._service)):
+                seen = self._seen.get(user.rid)
+                judgement = judge(Verb.START, user, seen, self._consent.despite_unknown)
+                if judgement.ruling is not Ruling.NEEDLESS or user.rid in self.stopped:
+                    return True
+        return False
+
+    def _refuse_unmet(self, verb: str, resource: Resource, needs: tuple[Need, ...]) -> None:
+        """Refuse what needs another resource elsewhere than it is, unless the plan brings it there before."""
         for need in needs:
             if need.rid in self._seen and not any(step.rid == need.rid for step in self.steps):
                 unmet = judge_need(need, self._seen[need.rid], self._consent.despite_unknown)
                 if unmet is not None:
-                    self._refuse_to("stop", resource, unmet)
+                    self._refuse_to(verb, resource, unmet)
 
     def _judgement(self, verb: Verb, resource: Resource, seen: Observation | None) -> Judgement | None:
         """The ruling on a verb; ``None`` for a resource to which it cannot be done, whatever is seen of it."""

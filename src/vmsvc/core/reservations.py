@@ -29,7 +29,7 @@ from vmsvc.core.errors import (
 from vmsvc.core.keyring import check_distinct
 from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
-from vmsvc.core.surroundings import Surroundings, identity
+from vmsvc.core.surroundings import ABSENT, Surroundings, identity
 from vmsvc.core.vmdg import attempt, judge, words
 from vmsvc.core.vmdg.attempt import Outcome, Result
 from vmsvc.core.vmdg.keys import key_text, parse_key
@@ -51,6 +51,7 @@ class ReservationDriver:
     Args:
         surroundings: Services, guests and devices.
         force: Holders whom the operator has named, by node or key: their disks may be taken.
+        despite_lost_keys: Whether disks may be reserved again under what went on writing without its keys.
         tell: Told of what was done beyond what was asked, such as whose keys were removed.
     """
 
@@ -65,10 +66,12 @@ class ReservationDriver:
         surroundings: Surroundings,
         *,
         force: Collection[str] = (),
+        despite_lost_keys: bool = False,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._around = surroundings
         self._force = force
+        self._despite_lost_keys = despite_lost_keys
         self._tell = tell
 
     # --- looking ------------------------------------------------------------------------------------------------------
@@ -149,9 +152,9 @@ class ReservationDriver:
         """
         try:
             clashes = self._clashes(disk_set(resource, self._around))
-        except DriverError:
-            return []  # a guest that is not here has no disks here
         except VmsvcError as error:
+            if error.code in ABSENT:
+                return []  # a guest that is not here has no disks here
             problem = error.within(section=resource.rid)
             message = f"whether its disks belong to it alone is not known: {problem.message}"
             return [evolve(problem, message=message, severity=Severity.WARNING)]
@@ -182,10 +185,11 @@ class ReservationDriver:
         if not found.disks:
             return False
         key = self._own_key(resource)
+        in_use = self._around.is_in_use(resource)
+        if in_use and not self._despite_lost_keys:
+            self._check_kept(resource)
         result = carry_out(
-            attempt.acquire(
-                found.disks, key, authority=self.authority(resource), in_use=self._around.is_in_use(resource)
-            ),
+            attempt.acquire(found.disks, key, authority=self.authority(resource), in_use=in_use),
             self._around.tool,
             budget_s=_within(budget_s),
         )
@@ -245,8 +249,27 @@ class ReservationDriver:
 
     def _check_claims(self, found: DiskSet) -> None:
         """Refuse disks that another service reserves: its release would free ours, since a key belongs to a node."""
-        if clashes := self._clashes(found):
+        try:
+            clashes = self._clashes(found)
+        except Undetermined as error:  # another service's hypervisor keeps nobody from starting: validate has told
+            self._tell(f"{found.resource.rid}: {error.message}")
+            return
+        if clashes:
             raise Refused("; ".join(clashes), code="refused.same-disk", hint=_ONE_OWNER)
+
+    def _check_kept(self, resource: Reserved) -> None:
+        """Refuse to give disks back to what went on without them: what it remembers of them may be stale.
+
+        Another node may have had the disks, written to them, and gone again without leaving a trace.
+        """
+        (report,) = self.examine([resource], budget_s=resource.observe_budget_s)
+        if isinstance(report, DiskReport) and report.whole.is_lost:
+            raise Refused(
+                f"this node's keys are lost under what may be writing: {report.whole.detail}",
+                code="refused.lost-keys",
+                hint=f"stop {resource.service}, then start it; if you know that no other node has written to the disks "
+                "since: --despite-lost-keys",
+            )
 
     def _clashes(self, found: DiskSet) -> list[str]:
         claims = self._around.claims(found.resource)
@@ -330,7 +353,7 @@ def _within(budget_s: float) -> float:
 
 
 def _observation(report: DiskReport | VmsvcError) -> Observation:
-    if isinstance(report, DriverError):
+    if isinstance(report, DriverError) and report.code in ABSENT:
         # The guest is not known on this node, so it has no disks here, and cannot be started either.
         return inapplicable(_PROBE, f"its disks cannot be named: {report.message}")
     if isinstance(report, VmsvcError):

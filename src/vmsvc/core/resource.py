@@ -264,7 +264,7 @@ class Reserved(Resource):
     @property
     def startable(self) -> frozenset[Phase]:
         """Disks that lack a path, or that another node claims, may be reserved again: that decides by itself."""
-        return _STARTABLE | {Phase.DEGRADED, Phase.CONTESTED}
+        return _STARTABLE | {Phase.DEGRADED, Phase.CONTESTED, Phase.INCAPABLE}
 
     @property
     def proves_itself(self) -> bool:

@@ -27,6 +27,7 @@ _NOT_STARTABLE_HINTS = {
     Phase.STOPPING: "try again when it is down",
     Phase.DEGRADED: "look at what is wrong with it, or stop the service first",
     Phase.CONTESTED: "look at who else claims it, or stop the service first",
+    Phase.INCAPABLE: "it can never be up as it is: look at why",
     Phase.MIGRATING: _WAIT_FOR_MIGRATION,
 }
 
@@ -45,6 +46,7 @@ class Consent:
         despite_frozen: Start a service although it is frozen.
         kill: Stop guests by force at once, without asking them first.
         force: Holders of disks, each a node's name or a key (``0x1a2b``), to take the disks from.
+        despite_lost_keys: Reserve disks again under what went on writing after their keys were lost.
     """
 
     drp: bool = False
@@ -52,6 +54,7 @@ class Consent:
     despite_unknown: frozenset[str] = field(default=frozenset(), converter=_words)
     kill: bool = False
     force: frozenset[str] = field(default=frozenset(), converter=_words)
+    despite_lost_keys: bool = False
 
 
 @frozen(kw_only=True)
@@ -150,7 +153,7 @@ def judge_need(need: Need, seen: Observation | None, despite_unknown: Collection
     Args:
         need: What the verb needs.
         seen: What was seen of that resource; ``None`` where nobody looked.
-        despite_unknown: The rids of resources whose unknown status the operator has taken upon himself.
+        despite_unknown: The rids of resources that the operator knows to be down, though nobody can see it.
 
     Returns:
         Why the verb may not be done; ``None`` where the need is met.
@@ -158,7 +161,7 @@ def judge_need(need: Need, seen: Observation | None, despite_unknown: Collection
     phase = Phase.UNKNOWN if seen is None else seen.phase
     state = "nobody looked" if seen is None else seen.state
     if phase is Phase.UNKNOWN:
-        if need.rid in despite_unknown:
+        if need.rid in despite_unknown and not need.up:  # nobody can vouch for disks that nobody can see
             return None
         detail = state if seen is None else seen.evidence.detail
         return Judgement(

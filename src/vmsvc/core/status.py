@@ -67,8 +67,8 @@ class Phase(enum.Enum):
     """Where a resource stands in its life, in words that all technologies share.
 
     The status of a phase is fixed here: a driver that sees a paused guest cannot call it up. What is *degraded* works,
-    with less than it should have; what is *contested* is claimed by somebody else as well; what has *moved* is down
-    here because it has gone to another node.
+    with less than it should have; what is *contested* is claimed by somebody else as well; what is *incapable* will
+    never be what it is to be; what has *moved* is down here because it has gone to another node.
     """
 
     RUNNING = "running"
@@ -86,6 +86,7 @@ class Phase(enum.Enum):
     DEGRADED = "degraded"
     CONTESTED = "contested"
     INAPPLICABLE = "n/a"
+    INCAPABLE = "incapable"
     UNKNOWN = "unknown"
 
     @property
@@ -101,6 +102,7 @@ _STATUS_OF = {
     Phase.ABSENT: Status.DOWN,
     Phase.MOVED: Status.DOWN,
     Phase.INAPPLICABLE: Status.NA,
+    Phase.INCAPABLE: Status.NA,
     Phase.UNKNOWN: Status.UNKNOWN,
 }
 

@@ -15,7 +15,7 @@ from vmsvc.core.answers import GuestDisk
 from vmsvc.core.config import Catalog, parse_service
 from vmsvc.core.contract import Capability
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
+from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.inventory import ask
 from vmsvc.core.keyring import Keyring
 from vmsvc.core.lane import call_within
@@ -36,6 +36,9 @@ from vmsvc.core.vmdg.tools.capacity import restore_capacity
 from vmsvc.core.vmdg.tools.holding import use_of
 
 _log = logging.getLogger(__name__)
+
+#: By which codes a driver says positively that a guest is not known on this node.
+ABSENT = ("driver.absent", "driver.no-guest")
 
 #: How many guests are asked for their disks at once.
 _PARALLEL = 16
@@ -138,7 +141,7 @@ class Surroundings:
         for peer in service.peers_of(self._node):
             as_seen, _ = parse_service(service.file, evolve(self._node, name=peer), self._catalog, name=service.name)
             theirs = next((each for each in as_seen.resources if each.rid == disks.rid), None) if as_seen else None
-            if isinstance(theirs, Reserved) and theirs.prkey and theirs.prkey != disks.prkey:
+            if isinstance(theirs, Reserved) and theirs.prkey:
                 found[peer.casefold()] = parse_key(theirs.prkey)
         return found
 
@@ -202,9 +205,9 @@ class Surroundings:
         assert isinstance(disks, Vmdg)
         try:
             return [disk.source for disk in self._disks_of(service, disks) if disk.kind == "block" and disk.source]
-        except DriverError:
-            return ()  # a guest that is not known here has no disks here
         except VmsvcError as error:
+            if error.code in ABSENT:
+                return ()  # a guest that is not known here has no disks here
             raise Undetermined(
                 f"whether {service.name} names the same disks is not known: {error.message}",
                 hint=f"see `vmsvc disks {service.name}`",

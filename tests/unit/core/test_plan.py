@@ -46,10 +46,19 @@ NO_WAY_UP = dict.fromkeys(
         Phase.MIGRATING,
         Phase.DEGRADED,
         Phase.CONTESTED,
+        Phase.INCAPABLE,
     ),
     "refused.not-to-start",
 )
-HEARS = (Phase.RUNNING, Phase.STARTING, Phase.STOPPING, Phase.DEGRADED, Phase.CONTESTED, Phase.INAPPLICABLE)
+HEARS = (
+    Phase.RUNNING,
+    Phase.STARTING,
+    Phase.STOPPING,
+    Phase.DEGRADED,
+    Phase.CONTESTED,
+    Phase.INCAPABLE,
+    Phase.INAPPLICABLE,
+)
 DEAF = (Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK)
 STOP_GUEST = {
     **dict.fromkeys(DOWN, KEEP),
@@ -289,7 +298,32 @@ def test_disks_that_are_not_reserved_are_needed_by_nobody(vmdg):
 
 def test_a_restart_gives_up_no_disk():
     restart = plan("restart", disks_and_guest(), NODE, both(Phase.RUNNING, Phase.RUNNING))
-    assert [str(step) for step in restart.steps] == ["stop container#1", "kill container#1", "start container#1"]
+    taken = ["stop container#1", "kill container#1", "start vmdg", "start container#1"]
+    assert [str(step) for step in restart.steps] == taken
+
+
+@pytest.mark.parametrize("vmdg", [Phase.RUNNING, Phase.INAPPLICABLE, Phase.INCAPABLE])
+def test_disks_are_made_sure_of_before_a_guest_is_started_on_them(vmdg):
+    start = plan("start", disks_and_guest(), NODE, both(vmdg, Phase.STOPPED))
+    assert [str(step) for step in start.steps] == ["start vmdg", "start container#1"]
+    again = plan("start", disks_and_guest(), NODE, both(Phase.RUNNING, Phase.RUNNING))
+    assert again.steps == ()
+
+
+@pytest.mark.parametrize(
+    ("vmdg", "code"),
+    [
+        (Phase.STOPPED, "refused.not-to-start"),
+        (Phase.INCAPABLE, "refused.not-to-start"),
+        (Phase.CONTESTED, "refused.not-to-start"),
+        (Phase.UNKNOWN, "undetermined.status"),
+    ],
+)
+def test_a_guest_by_itself_is_not_started_without_its_disks(vmdg, code):
+    start = plan("start", disks_and_guest(), NODE, both(vmdg, Phase.STOPPED), only={"container#1"})
+    assert codes(start) == [code]
+    insists = Consent(despite_unknown={"vmdg"})
+    assert codes(plan("start", disks_and_guest(), NODE, both(vmdg, Phase.STOPPED), insists, only={"container#1"}))
 
 
 def test_a_stop_goes_on_though_the_disks_cannot_be_seen():

@@ -219,10 +219,15 @@ def test_a_disk_that_cannot_be_seen_does_not_keep_others_from_being_released(san
 
 
 def test_a_guest_that_is_not_here_has_no_disks_here(around):
-    around["a"].disks = DriverError("there is no such guest")
+    around["a"].disks = DriverError("there is no such guest", code="driver.absent")
     seen = look(around["a"])
     assert seen.phase is Phase.INAPPLICABLE
     assert "no such guest" in seen.evidence.detail
+
+
+def test_a_hypervisor_that_refuses_to_answer_has_not_said_that_there_is_no_guest(around):
+    around["a"].disks = DriverError("access denied")
+    assert look(around["a"]).phase is Phase.UNKNOWN
 
 
 def test_a_hypervisor_that_does_not_answer_makes_its_disks_unknown(around):
@@ -243,6 +248,34 @@ def test_a_dead_path_is_a_warning_and_no_path_is_unknown(san, around):
     assert look(around["a"]).phase is Phase.UNKNOWN
     with pytest.raises(Undetermined):
         give_up(around["a"])
+
+
+def test_disks_are_not_given_back_to_a_guest_that_went_on_without_them(san, around):
+    take(around["a"])
+    around["a"].in_use = True
+    take(around["b"], force=["a"])
+    give_up(around["b"])
+    with pytest.raises(Refused, match="keys are lost") as refused:
+        take(around["a"])
+    assert "--despite-lost-keys" in refused.value.hint
+    assert writers(san) == [{"a", "b", "c"}] * 2
+    assert take(around["a"], despite_lost_keys=True) == (True, [])
+
+
+def test_disks_that_are_kept_may_be_made_sure_of_under_a_guest(around):
+    take(around["a"])
+    around["a"].in_use = True
+    assert take(around["a"]) == (False, [])
+
+
+def test_another_service_whose_disks_cannot_be_named_is_told_and_keeps_nobody_from_starting(san, around):
+    def claims(disks):
+        raise Undetermined("whether db names the same disks is not known")
+
+    around["a"].claims = claims
+    was_taken, told = take(around["a"])
+    assert was_taken
+    assert "db" in told[0]
 
 
 def test_a_disk_of_another_service_is_refused_before_anything_is_written(san, around):

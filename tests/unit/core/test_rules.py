@@ -30,6 +30,7 @@ TABLE = {
     Phase.MIGRATING: (FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN),
     Phase.DEGRADED: (FORBIDDEN, DO, DO, DO),
     Phase.CONTESTED: (FORBIDDEN, DO, DO, DO),
+    Phase.INCAPABLE: (FORBIDDEN, DO, DO, DO),
     Phase.INAPPLICABLE: (DO, DO, DO, DO),
     Phase.UNKNOWN: (UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN),
 }
@@ -127,6 +128,7 @@ RESERVED = {
     Phase.RUNNING: (NEEDLESS, DO),
     Phase.DEGRADED: (DO, DO),
     Phase.CONTESTED: (DO, DO),
+    Phase.INCAPABLE: (DO, DO),
     Phase.INAPPLICABLE: (NEEDLESS, NEEDLESS),
     Phase.UNKNOWN: (UNKNOWN, DO),
 }
@@ -168,3 +170,9 @@ def test_a_need_that_nobody_looked_at_is_unknown_unless_the_operator_knows():
     assert unmet.ruling is UNKNOWN
     assert judge_need(need, None, {"container#1"}) is None
     assert judge_need(need, seen(Phase.RUNNING), {"container#1"}) is not None
+
+
+def test_nobody_vouches_for_disks_that_nobody_sees():
+    unmet = judge_need(Need(rid="vmdg", up=True), seen(Phase.UNKNOWN), {"vmdg"})
+    assert unmet is not None
+    assert unmet.ruling is UNKNOWN

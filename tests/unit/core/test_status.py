@@ -62,6 +62,7 @@ STATUS_OF = {
     Phase.MIGRATING: Status.WARN,
     Phase.DEGRADED: Status.WARN,
     Phase.CONTESTED: Status.WARN,
+    Phase.INCAPABLE: Status.NA,
     Phase.INAPPLICABLE: Status.NA,
     Phase.UNKNOWN: Status.UNKNOWN,
 }

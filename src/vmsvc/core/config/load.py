@@ -30,7 +30,7 @@ from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
 from vmsvc.core.node import HOST_MODES, Node
-from vmsvc.core.resource import KINDS, Guest, Resource, Vmdg, kind_of
+from vmsvc.core.resource import KINDS, Disk, Guest, Reserved, Resource, Vmdg, kind_of
 from vmsvc.core.service import Service
 
 # A rid becomes a file's name and a word of references and command lines.
@@ -310,10 +310,31 @@ class _Reading:
         for guest in [resource for resource in bound if isinstance(resource, Guest)]:
             if guest.scsireserv and guest.rid not in taken:
                 bound += self._implied_group(guest, sections, values)
-        for group in bound:
-            if isinstance(group, Vmdg):
-                self._check_disk_group(group, bound, sections)
+        for each in bound:
+            if isinstance(each, Vmdg):
+                self._check_disk_group(each, bound, sections)
+            if isinstance(each, Reserved) and each.scsireserv:
+                self._check_reservation(each, sections, values)
         return bound
+
+    def _check_reservation(self, disks: Reserved, sections: dict[str, Section], values: Values) -> None:
+        default = sections.get(DEFAULT, Section(name=DEFAULT))
+        section = sections.get(disks.rid, default)
+        entry = values.chosen(section.variants("prkey")) or values.chosen(default.variants("prkey"))
+        if entry is not None and not self.node.is_called(entry.scope) and values.has_peers:
+            self.findings.add(
+                entry.position,
+                "several nodes would have this key, and each could write to the disks of the others",
+                code="prkey",
+                section=section.name,
+                key=entry.label,
+                hint=f"remove it, and each node has its own; or give each one: `prkey@{self.node.name} = 0x…`",
+            )
+        if isinstance(disks, Disk) and not disks.devices:
+            message, hint = "it names no disks to reserve", "add `devices = /dev/disk/by-id/…`"
+            self.findings.add(
+                section.position, message, code="missing-key", section=section.name, key="devices", hint=hint
+            )
 
     def _bound(self, group: Vmdg, resources: Sequence[Resource], sections: dict[str, Section]) -> Vmdg | None:
         containers = [rid for rid in sections if kind_of(rid) == "container"]

@@ -72,6 +72,11 @@ class Values:
         self.place = next((key for key, listed in lists.items() if any(map(self.node.is_called, listed))), "")
         return lists
 
+    @property
+    def has_peers(self) -> bool:
+        """Whether other nodes than this one may run the service."""
+        return any(not self.node.is_called(member) for member in self._members or ())
+
     def chosen(self, variants: tuple[Entry, ...]) -> Entry | None:
         """The variant of a key that counts on this node: its own, then that of its list, then the plain one.
 

@@ -183,6 +183,9 @@ def _joining(turn: Turn, reading: Reading) -> Turn:
 def _leaving(turn: Turn, reading: Reading) -> Turn:
     if laws.is_gone(reading, turn.key):
         return turn.ended(Standing.LEFT)
+    if turn.rounds and not laws.may_return(reading, turn.key):
+        left = "a registration of ours is left on a path that does not answer; the node that has the disk can remove it"
+        return turn.ended(Standing.FAILED, "; ".join((left, *turn.notes)))
     return _planned(turn, moves.to_leave(turn.key, turn.rounds))
 
 

@@ -167,8 +167,9 @@ def _phase_of(phases: set[Phase]) -> Phase:
     for phase in (Phase.UNKNOWN, Phase.CONTESTED):
         if phase in phases:
             return phase
-    if Phase.STOPPED in phases:
-        return Phase.STOPPED if len(phases) == 1 else Phase.CONTESTED
+    for phase in (Phase.STOPPED, Phase.INCAPABLE):
+        if phase in phases:
+            return phase if len(phases) == 1 else Phase.CONTESTED
     return Phase.DEGRADED if Phase.DEGRADED in phases else Phase.RUNNING
 
 
@@ -184,7 +185,7 @@ def _state_of(phase: Phase, counted: tuple[Judged, ...], odd: tuple[Judged, ...]
 def _unread(disk: ScsiDisk, readings: tuple[Reading, ...]) -> Judged:
     if readings and {reading.answer for reading in readings} <= laws.INCAPABLE:
         state = "knows no persistent reservations"
-        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=state, detail=state)
+        return Judged(name=disk.name, phase=Phase.INCAPABLE, state=state, detail=f"{state}: any node can write")
     detail = "; ".join(("no path answers", *_dead(disk, (), readings)))
     return Judged(name=disk.name, phase=Phase.UNKNOWN, state="unknown", detail=detail)
 

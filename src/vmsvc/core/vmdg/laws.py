@@ -219,6 +219,16 @@ def is_kept(reading: Reading, key: int) -> bool:
     return is_won(reading, key) and is_alone(reading, key)
 
 
+def may_return(reading: Reading, key: int) -> bool:
+    """I3: whether a path may be registered again only to be rid of our other registrations: not on another node's disk.
+
+    Args:
+        reading: What the disk showed.
+        key: Our key.
+    """
+    return holder_of(reading) in (None, key) and not (is_held_by_all(reading) and foreign_keys(reading, key))
+
+
 def may_join(reading: Reading, key: int, source: int) -> bool:
     """Whether the destination of a live migration may register beside the source, which holds the disk alone.
 

@@ -396,7 +396,9 @@ def test_where_reservations_may_be_asked_for(text, reserves):
 
 def test_a_group_that_nobody_wrote_has_what_default_gives():
     groups, _ = groups_of(
-        "[DEFAULT]\nnodes = n1 n2\nprkey = 0xABC\nprkey@n2 = 0x1\non_lost_keys = kill\n" + KVM + "scsireserv = true\n"
+        "[DEFAULT]\nnodes = node109 n2\nprkey@node109 = 0xABC\nprkey@n2 = 0x1\non_lost_keys = kill\n"
+        + KVM
+        + "scsireserv = true\n"
     )
     group = groups["vmdg#1"]
     assert (group.container_id, group.prkey, group.on_lost_keys) == ("container#1", "0x0000000000000abc", "kill")
@@ -435,3 +437,28 @@ def test_disks_of_a_guest_on_another_host_cannot_be_reserved_from_here():
     _, errors = groups_of(KVM + "[vmdg]\nscsireserv = true\n", catalog)
     assert "another host" in errors[0].message
     assert groups_of(KVM + "[vmdg]\n", catalog)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[DEFAULT]\nnodes = node109 n2\nprkey = 0xABC\nscsireserv = true\n" + KVM, "several nodes"),
+        ("[DEFAULT]\nnodes = node109 n2\n" + KVM + "[vmdg]\nscsireserv = true\nprkey@nodes = 0xABC\n", "several nodes"),
+        ("[disk#1]\nscsireserv = true\n", "no disks to reserve"),
+    ],
+)
+def test_what_could_never_keep_disks_apart(text, words):
+    _, errors = groups_of(text)
+    assert [words in error.message for error in errors] == [True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[DEFAULT]\nnodes = node109 n2\nprkey@node109 = 0xABC\nprkey@n2 = 0xDEF\nscsireserv = true\n" + KVM,
+        "[DEFAULT]\nprkey = 0xABC\nscsireserv = true\n" + KVM,
+        "[DEFAULT]\nnodes = node109 n2\nprkey = 0xABC\n" + KVM,
+    ],
+)
+def test_keys_that_tell_nodes_apart(text):
+    assert groups_of(text)[1] == []

@@ -219,7 +219,9 @@ def test_a_disk_that_knows_no_reservations_is_not_applicable():
 
     seen = judge(disk, [Reading(path="/p", answer=Answer.UNSUPPORTED)], A, NAMES)
 
-    assert (seen.phase, seen.state) == (Phase.INAPPLICABLE, "knows no persistent reservations")
+    assert (seen.phase, seen.state) == (Phase.INCAPABLE, "knows no persistent reservations")
+    assert judge_set([seen]).phase is Phase.INCAPABLE
+    assert judge_set([seen, Judged(phase=Phase.RUNNING, state="reserved")]).phase is Phase.CONTESTED
 
 
 def test_a_disk_that_cannot_be_reserved_says_why():

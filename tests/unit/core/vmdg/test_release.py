@@ -66,14 +66,18 @@ def test_a_path_that_died_with_its_registration_is_preempted_through_another(dea
     assert holder(san) == ("", 0)
 
 
-def test_connections_that_died_are_removed_beside_a_foreign_holder():
+def test_nothing_is_registered_on_another_nodes_disk_to_be_rid_of_a_connection_that_died():
     san = San("ab", paths=3)
     register(san, "/dev/a3d0", A)
     reserve(san, "/dev/b1d0", B)
     disk = evolve(san.disks("a")[0], paths=("/dev/a1d0", "/dev/a2d0"))
 
-    assert run(san, "a", release([disk], A)).outcome is Outcome.RELEASED
-    assert keys(san) == {"b1": B}
+    result = run(san, "a", release([disk], A))
+
+    assert result.outcome is Outcome.FAILED
+    assert "a path that does not answer" in str(result.reasons[0])
+    assert not [asked for asked in san.asked if asked.operation and asked.operation.act is Act.REGISTER]
+    assert keys(san) == {"a3": A, "b1": B}
     assert holder(san) == ("b1", 5)
 
 
