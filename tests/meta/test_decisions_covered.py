@@ -13,8 +13,20 @@ pytest.importorskip("coverage")
 
 TREE = Path(__file__).parents[2]
 ROOM = TREE / "src/vmsvc/core/vmdg"
-DECISIONS = ("attempt", "decide", "judge", "laws", "migration", "moves", "quirks", "survey", "turn", "words")
-TESTS = ("acquire", "costs", "judge", "laws", "migration", "quirks", "release", "survey")
+DECISIONS = (
+    "attempt",
+    "decide",
+    "judge",
+    "laws",
+    "migration",
+    "moves",
+    "quirks",
+    "survey",
+    "turn",
+    "validation",
+    "words",
+)
+TESTS = ("acquire", "costs", "judge", "laws", "migration", "quirks", "release", "survey", "validation")
 
 
 def test_every_branch_of_the_decisions_is_taken(tmp_path):

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from vmsvc.core.vmdg.tools.holding import use_of
+
 pytest.importorskip("vmsvc_null")
 
 
@@ -75,3 +77,15 @@ def test_a_disk_in_use_is_read_only_and_told_as_it_is(scsi, run, nodes):
     refused.communicate(timeout=120)
     assert refused.returncode == 3
     assert scsi.look() == before
+
+
+def test_a_disk_that_somebody_here_has_for_himself_is_told(nodes):
+    a, *_ = nodes
+    (disk,) = a.disks(0)
+    assert use_of(disk) == ""
+    mounted = os.open(disk.paths[1], os.O_RDONLY | os.O_EXCL)  # what the kernel does when it mounts it
+    try:
+        assert disk.paths[1] in use_of(disk)
+    finally:
+        os.close(mounted)
+    assert use_of(disk) == ""
