@@ -230,7 +230,7 @@ class Acting(Looking):
             check(made)
             told: list[str] = []
             executor = Executor(
-                driver_of=self._finder([service], consent, told.append),
+                driver_of=self._finder([service], consent, told.append, cancelled),
                 told=told,
                 journal=self._journal(service),
                 hooks=_PluginHooks(self._plugin_host),

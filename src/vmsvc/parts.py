@@ -187,11 +187,15 @@ class Parts:
         return Store(self.node.state_dir / "store.sqlite")
 
     def _finder(
-        self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
+        self,
+        services: Sequence[Service],
+        consent: Consent | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
     ) -> DriverFinder:
         """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
         disks = [each for service in services for each in service.resources if isinstance(each, Reserved)]
-        reserving = self._reserving(services, consent, tell) if disks else None
+        reserving = self._reserving(services, consent, tell, cancelled) if disks else None
         if consent is not None and consent.force:
             reserved = [each for each in disks if each.scsireserv and not each.disable]
             if reserving is None or not reserved:
@@ -203,13 +207,19 @@ class Parts:
         return self._drivers.finder(services, reserving=reserving)
 
     def _reserving(
-        self, services: Sequence[Service], consent: Consent | None = None, tell: Callable[[str], None] = lambda _: None
+        self,
+        services: Sequence[Service],
+        consent: Consent | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
     ) -> ReservationDriver:
         from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
 
         force = consent.force if consent else ()
         despite = consent is not None and consent.despite_lost_keys
-        return ReservationDriver(self._surroundings(services), force=force, despite_lost_keys=despite, tell=tell)
+        return ReservationDriver(
+            self._surroundings(services), force=force, despite_lost_keys=despite, tell=tell, cancelled=cancelled
+        )
 
     def _surroundings(self, services: Sequence[Service]) -> Surroundings:
         from vmsvc.core.surroundings import Surroundings, quirks_of  # noqa: PLC0415

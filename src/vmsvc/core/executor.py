@@ -100,7 +100,10 @@ class Executor:
             started = [begun for begun in started if begun not in not_ours]
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
-            failure = failure_of(plan, step, error, taken_back, left, losses=self._losses, told=self.told)
+            unclear = [result.step for result in results if _is_unclear(result, service)]
+            failure = failure_of(
+                plan, step, error, taken_back, left, unclear=unclear, losses=self._losses, told=self.told
+            )
             with self._recording():
                 self.journal.end(str(failure))
             raise failure from error
@@ -263,6 +266,15 @@ class Executor:
 def _starts(step: Step) -> bool:
     """Whether a step starts something, or runs a command around a start."""
     return (step.verb if step.trigger is None else step.trigger.verb) is Verb.START
+
+
+def _is_unclear(result: StepResult, service: Service) -> bool:
+    """Whether nobody knows what a start did to a resource that looks for itself: then nothing is taken back, either."""
+    step, failure = result.step, result.failure
+    if step.verb is not Verb.START or step.trigger is not None or not service.resource(step.rid).proves_itself:
+        return False
+    was_interrupted = failure is not None and failure.code == interrupted().code
+    return result.acted and not result.is_ours and (was_interrupted or isinstance(failure, Undetermined))
 
 
 def _is_done_to(step: Step, runs: Step) -> bool:

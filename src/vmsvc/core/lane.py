@@ -15,13 +15,14 @@ import contextlib
 import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from vmsvc.core.errors import Undetermined, told
 
 C = TypeVar("C")
+S = TypeVar("S")
 T = TypeVar("T")
 
 _abandoned: Counter[str] = Counter()
@@ -195,3 +196,56 @@ def call_within(name: str, work: Callable[[], T], *, budget_s: float, max_abando
         return lane.call(lambda _: work(), budget_s=budget_s)
     finally:
         lane.close()
+
+
+def call_each(
+    work: Callable[[S], T], items: Sequence[S], *, deadline: float, width: int, name: str = "vmsvc lane"
+) -> list[T | None]:
+    """Do many pieces of work that wait for others, some at once, and return what is there at the deadline.
+
+    The threads are daemons: neither the caller nor the interpreter's exit waits for one that hangs. None begins another
+    piece of work after the deadline.
+
+    Args:
+        work: Called with each item, in any thread.
+        items: The items.
+        deadline: When to return at the latest, on the monotonic clock.
+        width: How many are worked on at once.
+        name: What the threads are called.
+
+    Returns:
+        What the work returned, in the order of the items; ``None`` where it had not by the deadline.
+
+    Raises:
+        Exception: What the work raised, as soon as it is known.
+    """
+    todo = deque(enumerate(items))
+    done: queue.SimpleQueue[tuple[int, T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        with contextlib.suppress(IndexError):  # nothing is left to do
+            while time.monotonic() < deadline:
+                index, item = todo.popleft()
+                done.put((index, *_outcome(work, item)))
+
+    for _ in items[:width]:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    answers: list[T | None] = [None] * len(items)
+    try:
+        for _ in items:
+            index, answer, error = done.get(timeout=max(deadline - time.monotonic(), 0.0))
+            if error is not None:
+                raise error
+            answers[index] = answer
+    except queue.Empty:
+        pass  # the deadline has passed
+    finally:
+        todo.clear()
+    return answers
+
+
+def _outcome(work: Callable[[S], T], item: S) -> tuple[T | None, BaseException | None]:
+    try:
+        return work(item), None
+    except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who raises it
+        return None, error

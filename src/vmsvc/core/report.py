@@ -81,6 +81,7 @@ def failure_of(
     taken_back: Sequence[StepResult],
     left: Sequence[Step],
     *,
+    unclear: Sequence[Step] = (),
     losses: Sequence[str],
     told: Sequence[str] = (),
 ) -> VmsvcError:
@@ -92,6 +93,7 @@ def failure_of(
         error: Why.
         taken_back: What was done to take back what the action had started.
         left: What it had started and left, because the service wants no rollback.
+        unclear: The starts of which nobody knows what they did; they were left.
         losses: What could not be recorded, and why.
         told: What drivers have done beyond what was asked.
 
@@ -120,10 +122,19 @@ def failure_of(
         Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
         for kept in left
     ]
+    name = plan.service.name
+    problems += [
+        Problem(
+            message=f"left as it is, not known: {doubtful}: see `vmsvc disks {name}`",
+            code="action.left",
+            section=doubtful.rid,
+        )
+        for doubtful in unclear
+    ]
     problems += [Problem(message=each, code="action.told") for each in told]
     problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
     doubts = [error, *(result.failure for result in last_of.values())]
-    if any(isinstance(doubt, Undetermined) for doubt in doubts):
+    if unclear or any(isinstance(doubt, Undetermined) for doubt in doubts):
         return Undetermined(problems=problems)
     # Refused is for what changed nothing; an action that has got further than that has failed.
     is_refusal = isinstance(error, Refused) and not left and all(result.failure is None for result in last_of.values())

@@ -7,9 +7,9 @@ The driver here names the disks, knows the keys and says in words what came of i
 from __future__ import annotations
 
 import builtins
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 from attrs import evolve
@@ -27,6 +27,7 @@ from vmsvc.core.errors import (
     VmsvcError,
 )
 from vmsvc.core.keyring import check_distinct
+from vmsvc.core.lane import call_each
 from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
 from vmsvc.core.surroundings import ABSENT, Surroundings, identity
@@ -34,7 +35,7 @@ from vmsvc.core.vmdg import attempt, judge, words
 from vmsvc.core.vmdg.attempt import Outcome, Result
 from vmsvc.core.vmdg.keys import key_text, parse_key
 from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
-from vmsvc.core.vmdg.sequences import GRACE_S, carry_out
+from vmsvc.core.vmdg.sequences import carry_out
 from vmsvc.core.vmdg.survey import survey
 
 _PROBE = "PERSISTENT RESERVE IN"
@@ -53,6 +54,8 @@ class ReservationDriver:
         force: Holders whom the operator has named, by node or key: their disks may be taken.
         despite_lost_keys: Whether disks may be reserved again under what went on writing without its keys.
         tell: Told of what was done beyond what was asked, such as whose keys were removed.
+        cancelled: When set, disks that are being taken are given back. A release goes on: an interrupt wants nothing
+            else.
     """
 
     type: ClassVar[str] = ""
@@ -68,11 +71,13 @@ class ReservationDriver:
         force: Collection[str] = (),
         despite_lost_keys: bool = False,
         tell: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
     ) -> None:
         self._around = surroundings
         self._force = force
         self._despite_lost_keys = despite_lost_keys
         self._tell = tell
+        self._cancelled = cancelled
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -109,20 +114,35 @@ class ReservationDriver:
             For each resource what was found, or why its disks could not be named.
         """
         began = time.monotonic()
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="vmsvc disks") as threads:
-            found = list(threads.map(self._disk_set_or_error, resources))
+        named = call_each(
+            self._disk_set_or_error,
+            resources,
+            deadline=began + budget_s / 2,  # a guest whose disks nobody names does not hide those of others
+            width=_PARALLEL,
+            name="vmsvc disks",
+        )
+        late = Undetermined(f"its disks could not be named within {budget_s / 2:.3g} s", code="undetermined.timeout")
+        found = [each or late for each in named]
         disks = {disk: None for each in found if isinstance(each, DiskSet) for disk in each.disks}
         shown: dict[ScsiDisk, tuple[Reading, ...]] = {}
         if disks:
             left = max(budget_s - (time.monotonic() - began), 0.1)
             readings = carry_out(survey(disks), self._around.looking, budget_s=left)
             shown = dict(zip(disks, readings, strict=True))
-        return [self._report_on(each, shown, began) if isinstance(each, DiskSet) else each for each in found]
+        return [self._report_or_error(each, shown, began) if isinstance(each, DiskSet) else each for each in found]
 
     def _disk_set_or_error(self, resource: Reserved) -> DiskSet | VmsvcError:
         try:
             return disk_set(resource, self._around)
         except VmsvcError as error:
+            return error
+
+    def _report_or_error(
+        self, found: DiskSet, shown: Mapping[ScsiDisk, tuple[Reading, ...]], began: float
+    ) -> DiskReport | VmsvcError:
+        try:
+            return self._report_on(found, shown, began)
+        except VmsvcError as error:  # a key that cannot be read is no reason not to judge the others
             return error
 
     def _report_on(self, found: DiskSet, shown: Mapping[ScsiDisk, tuple[Reading, ...]], began: float) -> DiskReport:
@@ -169,7 +189,7 @@ class ReservationDriver:
 
         Args:
             resource: The resource.
-            budget_s: How long it may take, in seconds.
+            budget_s: How long it may take, in seconds: naming the disks, taking them, and taking that back.
 
         Returns:
             Whether any of them was not ours before.
@@ -177,8 +197,9 @@ class ReservationDriver:
         Raises:
             Refused: Somebody else has a disk, and was not named; nothing was done. Or somebody was faster.
             ActionFailed: A disk does not do as it is told; what was done was taken back.
-            Undetermined: A disk could not be read.
+            Undetermined: A disk could not be read, or time was too short.
         """
+        deadline = time.monotonic() + budget_s
         found = disk_set(resource, self._around)
         self._check_whole(found)
         self._check_claims(found)
@@ -188,10 +209,13 @@ class ReservationDriver:
         in_use = self._around.is_in_use(resource)
         if in_use and not self._despite_lost_keys:
             self._check_kept(resource)
+        taking = attempt.acquire(found.disks, key, authority=self.authority(resource), in_use=in_use)
         result = carry_out(
-            attempt.acquire(found.disks, key, authority=self.authority(resource), in_use=in_use),
+            taking,
             self._around.tool,
-            budget_s=_within(budget_s),
+            looking=self._around.looking,
+            budget_s=_left(deadline),
+            cancelled=self._cancelled,
         )
         self._tell_evicted(resource, result)
         if result.outcome is not Outcome.HELD:
@@ -209,12 +233,13 @@ class ReservationDriver:
 
         Raises:
             ActionFailed: A disk does not do as it is told.
-            Undetermined: A disk could not be read; the others have been released.
+            Undetermined: A disk could not be read; the others have been released. Or time was too short.
         """
+        deadline = time.monotonic() + budget_s
         key = self._known_key(resource)
         found = disk_set(resource, self._around)
         if key is not None and found.disks:
-            result = carry_out(attempt.release(found.disks, key), self._around.tool, budget_s=_within(budget_s))
+            result = carry_out(attempt.release(found.disks, key), self._around.tool, budget_s=_left(deadline))
             self._tell_evicted(resource, result)
             if result.outcome is not Outcome.RELEASED:
                 raise self._failure(resource, result)
@@ -347,9 +372,16 @@ _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
 }
 
 
-def _within(budget_s: float) -> float:
-    """What may be used of a budget: taking back needs its time, too."""
-    return max(budget_s - GRACE_S, budget_s / 2)
+def _left(deadline: float) -> float:
+    """What naming the disks has left of a budget: nobody waits for requests that are made after it."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise Undetermined(
+            "naming its disks took all of the time; they have been left as they are",
+            code="undetermined.timeout",
+            hint="see `reserve_timeout`",
+        )
+    return left
 
 
 def _observation(report: DiskReport | VmsvcError) -> Observation:

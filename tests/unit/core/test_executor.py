@@ -38,6 +38,7 @@ class Stage:
             run_trigger=lambda _: None,
             progress=self.told.append,
             cancelled=self.cancelled,
+            told=[],
         )
 
     def plan(self, action, **consent):
@@ -696,3 +697,17 @@ def test_a_disk_that_fills_up_between_two_steps(stage):
     it.hooks.after = lambda step: (it.journal.path.unlink(missing_ok=True), it.journal.path.symlink_to("/dev/full"))
     it.fails()
     assert it.driver.verbs() == ["start container#1", "stop container#1"]
+
+
+@pytest.mark.parametrize("failure", [Undetermined("no path answers"), KeyboardInterrupt()])
+def test_a_reservation_of_which_nobody_knows_is_left_and_told(stage, failure):
+    disks = resource("vmdg", container_id="container#1", scsireserv=True)
+    it = stage({"container#1": DOWN, disks.rid: DOWN}, guest(1), disks)
+    it.executor.told.append("disk0: removed the registrations of n2")
+    it.driver.on["start", disks.rid] = failure
+    messages = it.fails(kind=Undetermined)
+    assert messages[1:] == [
+        f"left as it is, not known: start {disks.rid}: see `vmsvc disks web`",
+        "disk0: removed the registrations of n2",
+    ]
+    assert f"stop {disks.rid}" not in it.driver.calls

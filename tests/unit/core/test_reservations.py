@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from tests.support import resource
@@ -382,3 +385,38 @@ def test_plugins_add_quirks_and_one_that_fails_hides_no_other(caplog):
     assert quirks_of(hook) == (Quirks(vendor="ACME", abort=False),)
     assert "broken" in caplog.text
     assert "wrong" in caplog.text
+
+
+def test_what_naming_the_disks_takes_is_charged_to_the_budget(san, around, monkeypatch):
+    monkeypatch.setattr(around["a"], "claims", lambda disks: time.sleep(0.05) or {})
+    with pytest.raises(Undetermined, match="left as they are"):
+        ReservationDriver(around["a"]).start(GROUP, budget_s=0.02)
+    assert san.asked == []
+
+
+def test_an_interrupted_start_gives_the_disks_back(san, around):
+    cancelled = threading.Event()
+    san.before = lambda request: cancelled.set() if request.operation is not None else None
+    with pytest.raises(Undetermined, match="interrupted"):
+        ReservationDriver(around["a"], cancelled=cancelled).start(GROUP, budget_s=60)
+    assert look(around["a"]).phase is Phase.STOPPED
+
+
+def test_a_release_is_what_an_interrupt_wants(san, around):
+    take(around["a"])
+    cancelled = threading.Event()
+    cancelled.set()
+    ReservationDriver(around["a"], cancelled=cancelled).stop(GROUP, budget_s=60)
+    assert look(around["a"]).phase is Phase.STOPPED
+
+
+def test_a_guest_whose_disks_nobody_names_hides_those_of_no_other(around, monkeypatch):
+    other = resource("disk#1", devices=("disk0",), scsireserv=True)
+    hung = threading.Event()
+    monkeypatch.setattr(around["a"], "guest_disks", lambda group: hung.wait(10))
+    try:
+        nameless, report = ReservationDriver(around["a"]).examine([GROUP, other], budget_s=0.4)
+    finally:
+        hung.set()
+    assert "could not be named" in nameless.message
+    assert report.whole.phase is Phase.STOPPED

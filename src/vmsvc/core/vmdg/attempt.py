@@ -157,6 +157,11 @@ class Attempt:
             was_held=all(turn.was_held for turn in self.turns if turn.standing is not Standing.EXEMPT),
         )
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether giving it up takes back what it did: removing our own is not taken back."""
+        return self.goal is not Goal.LEAVE
+
     def _notes(self, turn: Turn) -> tuple[Reason, ...]:
         """What is worth telling of a disk, and has not been told as the reason."""
         told = "".join(reason.text for reason in self.reasons if reason.disk == turn.disk.name)

@@ -37,6 +37,11 @@ class Survey:
             for disk in self.disks
         )
 
+    @property
+    def takes_back(self) -> bool:
+        """A look has nothing to take back."""
+        return False
+
     def advanced(self, answers: tuple[Reading | Performed, ...]) -> Survey:
         """The survey after its requests have been answered.
 
