@@ -216,3 +216,10 @@ def test_a_map_that_multipathd_keeps_is_left_as_a_whole():
     [request] = attempt.wants
     attempt = attempt.advanced((Performed(operation=request.operation, answer=Answer.DONE),))
     assert [(request.path, request.operation) for request in attempt.wants] == [("/p", None)]
+
+
+def test_of_a_release_nothing_is_taken_back():
+    san = San("a")
+
+    assert acquire(san.disks("a"), A).takes_back
+    assert not release(san.disks("a"), A).takes_back

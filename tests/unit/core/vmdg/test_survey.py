@@ -49,3 +49,8 @@ def test_a_survey_that_is_given_up_has_what_it_has():
 
 def test_a_survey_of_nothing_is_over():
     assert survey([]).result == ()
+
+
+def test_a_look_has_nothing_to_take_back():
+    san = San("a")
+    assert not survey(san.disks("a")).takes_back
