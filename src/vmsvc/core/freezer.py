@@ -72,7 +72,7 @@ def freezes(node: Node, services: Iterable[str]) -> dict[str, Freeze]:
         Since when and why, by the names of those that are.
     """
     try:
-        records = os.listdir(node.state_dir / "frozen")  # noqa: PTH208 - names are wanted, not a path for each
+        records = set(os.listdir(node.state_dir / "frozen"))  # noqa: PTH208 - names are wanted, not a path for each
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError:

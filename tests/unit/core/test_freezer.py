@@ -70,7 +70,7 @@ def test_many_services_are_asked_for_at_once(node):
 
 
 def test_where_nobody_can_tell_every_service_that_is_asked_for_counts_as_frozen(node, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied", "frozen")
 
     monkeypatch.setattr("os.listdir", refuse)
