@@ -102,11 +102,14 @@ class Session(Monitoring):
             is_wanted=adoption.is_named(guests),
         )
 
-    def disks(self, services: Iterable[Service]) -> list[dict[str, DiskReport | VmsvcError]]:
+    def disks(
+        self, services: Iterable[Service], *, limits: Limits | None = None
+    ) -> list[dict[str, DiskReport | VmsvcError]]:
         """Name the disks of services and read who has reserved them, each path once. Changes nothing.
 
         Args:
             services: The services.
+            limits: Which of their resources to look at; all when not given.
 
         Returns:
             For each service what was found of its ``vmdg`` and ``disk`` resources, by rid; or why that could not be.
@@ -117,6 +120,7 @@ class Session(Monitoring):
             for service in asked
             for resource in service.resources
             if isinstance(resource, Reserved) and not resource.disable
+            if not limits or resource.rid in limits.rids_of(service)
         ]
         reports = self._reserving(asked).examine(wanted, budget_s=STATUS_DEADLINE_S) if wanted else []
         found: dict[str, dict[str, DiskReport | VmsvcError]] = {service.name: {} for service in asked}

@@ -226,6 +226,7 @@ def test_who_waits_is_told_for_whom(node):
     assert re.match(rf"web: waiting for: start by pid {first.pid} since [\d:]+\nweb: stop", second.stderr)
 
 
+@pytest.mark.option("--verbose")
 def test_verbose_tells_what_was_asked(node):
     node.add("web")
     looked = node.run("-v", "status", "web").stderr

@@ -116,6 +116,7 @@ def test_the_words_of_old(node):
     assert node.run("-s", "web", "prstart", "--force", program=SVCMGR).returncode == 2
 
 
+@pytest.mark.option("pr watch --once")
 def test_a_watcher_says_what_it_cannot_see_and_exits_with_it(node):
     node.add("web", GONE, "[vmdg]", "scsireserv = true")
     node.add("db", f"disks = {node.root}/disk.img", "scsireserv = true")
@@ -129,6 +130,7 @@ def test_a_watcher_says_what_it_cannot_see_and_exits_with_it(node):
     assert "/dev/vmsvc-no-such-disk" in node.run("pr", "watch", "web", "--once").stdout
 
 
+@pytest.mark.option("pr watch --interval")
 def test_a_watcher_goes_on_until_it_is_interrupted(node):
     node.add("web", f"disks = {node.root}/disk.img", "scsireserv = true")
     watcher = node.begin("pr", "watch", "--interval", "100ms")

@@ -137,6 +137,7 @@ def test_an_agent_that_does_not_act_is_asked_once_and_holds_up_nothing(driver, m
     assert driver.observe(only, budget_s=5).phase is Phase.STOPPED
 
 
+@pytest.mark.keyword("container.kvm.shutdown")
 def test_without_an_agent(driver, make_guest):
     guest = make_guest("no-agent", agent=False)
     driver.start(of(guest), budget_s=30)

@@ -240,6 +240,7 @@ def test_wait_ends_with_its_budget_or_its_caller(driver):
     assert driver.wait(GUEST, lambda seen: next(answers), budget_s=60).phase is Phase.RUNNING
 
 
+@pytest.mark.keyword("container.kvm.uri")
 def test_several_uris_and_services_in_one_look(driver):
     guests = [
         GUEST,

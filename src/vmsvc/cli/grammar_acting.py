@@ -143,7 +143,7 @@ def _reserving(commands: Commands) -> None:
         )
         names(command, required=True)
         limits(command)
-        _consents(command, action)
+        _consents(command, action, guests=False)
         _running(command)
     _watching(reservations)
 
@@ -175,8 +175,8 @@ def _running(command: Parser) -> None:
     )
 
 
-def _consents(command: Parser, action: str) -> None:
-    """What an operator may agree to."""
+def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
+    """What an operator may agree to; of a command that touches no guest, nothing about those."""
     command.set_defaults(drp=False, despite_frozen=False, kill=False, force=[], despite_lost_keys=False)
     if action != "stop":
         command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
@@ -195,7 +195,7 @@ def _consents(command: Parser, action: str) -> None:
         command.add_argument(
             "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"
         )
-    if action != "start":
+    if action != "start" and guests:
         command.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
     rid = command.add_argument(
         "--despite-unknown",

@@ -128,13 +128,9 @@ def _look(call: Call) -> tuple[list[ServiceStatus], list[Failure]]:
     services, failures = selection.chosen(call.session, call.arguments.names)
     if not call.arguments.names:
         _say_if_none(call, [*services, *failures])
-    limits, meant = selection.limits(call.arguments), []
-    for service in services:
-        try:
-            limits.rids_of(service)
-            meant.append(service)
-        except UsageError as error:
-            failures.append(Failure(service.name, error))
+    limits = selection.limits(call.arguments)
+    meant, others = selection.within(limits, services)
+    failures += others
     tell(call, failures)
     return call.session.statuses(meant, limits=limits), failures
 

@@ -15,6 +15,7 @@ from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
 from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
+from vmsvc.core.limits import Limits
 from vmsvc.core.service import Service
 from vmsvc.core.status import Status
 from vmsvc.core.vmdg.keys import key_text
@@ -34,7 +35,7 @@ def disks(call: Call) -> int:
     Returns:
         The exit code.
     """
-    return _answer(call, _disk_lines)
+    return _answer(call, _disk_lines, Limits())
 
 
 def status(call: Call) -> int:
@@ -46,20 +47,22 @@ def status(call: Call) -> int:
     Returns:
         The exit code.
     """
-    return _answer(call, _status_lines)
+    return _answer(call, _status_lines, selection.limits(call.arguments))
 
 
-def _answer(call: Call, lines: Callable[[Sequence[DiskReport]], Iterator[Line]]) -> int:
-    reports, failures = _reports(call)
+def _answer(call: Call, lines: Callable[[Sequence[DiskReport]], Iterator[Line]], limits: Limits) -> int:
+    reports, failures = _reports(call, limits)
     tell(call, failures)
     call.screen.answer(schema.disk_reports(reports, problems_of(failures)), lines(reports))
     return _exit_code(reports, failures)
 
 
-def _reports(call: Call) -> tuple[list[DiskReport], list[Failure]]:
-    services, failures = selection.chosen(call.session, call.arguments.names)
+def _reports(call: Call, limits: Limits) -> tuple[list[DiskReport], list[Failure]]:
+    chosen, failures = selection.chosen(call.session, call.arguments.names)
+    services, others = selection.within(limits, chosen)
+    failures += others
     reports: list[DiskReport] = []
-    for service, found in zip(services, call.session.disks(services), strict=True):
+    for service, found in zip(services, call.session.disks(services, limits=limits), strict=True):
         if call.arguments.names and not found:
             failures.append(Failure(service.name, _nothing(service)))
         for rid, report in found.items():

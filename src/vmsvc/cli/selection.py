@@ -128,6 +128,27 @@ def limits(arguments: argparse.Namespace) -> Limits:
     )
 
 
+def within(limits: Limits, services: Iterable[Service]) -> tuple[list[Service], list[Failure]]:
+    """The services that have resources within limits.
+
+    Args:
+        limits: The limits.
+        services: The services.
+
+    Returns:
+        Those that have; and why the others are not among them.
+    """
+    meant: list[Service] = []
+    failures: list[Failure] = []
+    for service in services:
+        try:
+            limits.rids_of(service)
+            meant.append(service)
+        except UsageError as error:
+            failures.append(Failure(service.name, error))
+    return meant, failures
+
+
 def _listed(written: Iterable[str]) -> tuple[str, ...]:
     """The words of an option that may be repeated, and that may have several with commas between them."""
     return tuple(word for words in written for word in words.split(","))
