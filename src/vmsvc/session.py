@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vmsvc.core.disk_sets import DiskReport
     from vmsvc.core.instance import ServiceStatus
     from vmsvc.core.inventory import GuestFacts
+    from vmsvc.core.limits import Limits
     from vmsvc.core.records import Record
     from vmsvc.core.usage import Usage
     from vmsvc.core.validating import Validation

@@ -18,6 +18,8 @@ def node(tmp_path):
     return Node(tmp_path / "root")
 
 
+@pytest.mark.keyword("any.monitor", "any.restart")
+@pytest.mark.option("monitor --once", "monitor --dry-run")
 def test_one_round(node):
     node.add("web", "restart = 1", "restart_delay = 0")
     node.add("db", "monitor = true")
@@ -50,6 +52,7 @@ def test_one_round(node):
     assert blind.returncode == 4
 
 
+@pytest.mark.option("monitor --interval")
 def test_it_goes_on_until_it_is_ended(node):
     node.add("web", "restart = 5", "restart_delay = 0")
     node.run("start", "web")

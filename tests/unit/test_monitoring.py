@@ -127,6 +127,7 @@ def test_an_attempt_that_fails_counts_and_is_told(session, load, hypervisor):
     assert look(session, web).findings[0].care is Care.LEAVE
 
 
+@pytest.mark.keyword("DEFAULT.monitor_action")
 @pytest.mark.parametrize(
     ("action", "frozen", "up"), [("none", False, True), ("stop", False, False), ("freezestop", True, False)]
 )

@@ -361,6 +361,7 @@ def test_completion_code(vmsvc, shell):
     assert json.loads(vmsvc("completion", shell, "--format", "json")[1])["code"] in out
 
 
+@pytest.mark.option("set --dry-run", "unset --dry-run")
 def test_a_dry_run_shows_how_the_file_would_change_and_writes_nothing(vmsvc, app):
     before = app.read_text()
     code, out, _ = vmsvc("set", "job", "comment=new", "--dry-run")
@@ -377,6 +378,7 @@ def test_a_dry_run_shows_how_the_file_would_change_and_writes_nothing(vmsvc, app
     assert app.read_text() == before
 
 
+@pytest.mark.option("create --dry-run")
 def test_a_dry_run_makes_no_service_and_tells_what_would_be_wrong_with_it(vmsvc, services_dir, app):
     code, out, _ = vmsvc("create", "new", "app#1.check=true", "--dry-run")
     assert (code, "+[app#1]\n+check = true\n" in out) == (0, True)

@@ -62,6 +62,7 @@ def test_what_no_action_touches_is_not_started_again(options):
     assert found(resource("app#1", check=("look",), restart=1)) == []  # it has no command for a start
 
 
+@pytest.mark.keyword("any.restart_delay")
 def test_restart_delay_is_waited_for():
     each = guest(restart=3, restart_delay=30.0)
     assert found(each, attempts={"container#1": (NOW - 29,)}) == [("container#1", Care.WAIT)]
@@ -69,6 +70,7 @@ def test_restart_delay_is_waited_for():
     assert found(each, attempts={"container#1": (NOW - 30,)}) == [("container#1", Care.START)]
 
 
+@pytest.mark.keyword("any.restart_period")
 def test_restart_period_is_how_long_an_attempt_counts():
     each = guest(restart=2, restart_delay=0.0, restart_period=100.0)
     assert found(each, attempts={"container#1": (NOW - 99, NOW - 50)}) == [("container#1", Care.LEAVE)]
