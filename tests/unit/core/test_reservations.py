@@ -253,6 +253,9 @@ def test_a_dead_path_is_a_warning_and_no_path_is_unknown(san, around):
         give_up(around["a"])
 
 
+@pytest.mark.option(
+    "start --despite-lost-keys, restart --despite-lost-keys, plan --despite-lost-keys, pr start --despite-lost-keys"
+)
 def test_disks_are_not_given_back_to_a_guest_that_went_on_without_them(san, around):
     take(around["a"])
     around["a"].in_use = True
