@@ -153,7 +153,8 @@ def _watching(reservations: Commands) -> None:
         "watch",
         "watching:watch",
         "notice keys that are lost under a running guest, and do what its service wants",
-        about="With `on_lost_keys = kill` the guest is stopped by force. Exits with 1 where keys are lost.",
+        about="With `on_lost_keys = kill` the guest is stopped by force, if another node has the disks. "
+        "Exits with 1 where keys are lost, or another node can write, too.",
         examples=("vmsvc pr watch", "vmsvc pr watch web --once", "vmsvc pr watch --interval 5"),
     )
     names(watch, required=False)

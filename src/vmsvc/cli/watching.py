@@ -5,25 +5,33 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 
+from attrs import define, field
+
 from vmsvc.cli import selection
-from vmsvc.cli.call import Call
+from vmsvc.cli.call import Call, unexpected
 from vmsvc.cli.looking import problems_of, tell
-from vmsvc.cli.parallel import breaking_off
+from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.screen import Line
 from vmsvc.core import schema
-from vmsvc.core.errors import ExitCode, VmsvcError
+from vmsvc.core.errors import ExitCode, Problem, VmsvcError
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
-from vmsvc.core.watch import Concern, Noticed, Watched
+from vmsvc.core.watch import Concern, Noticed, Watched, what_stopped
 
 _STYLES = {
     Concern.NONE: "green",
     Concern.CARE: "yellow",
     Concern.UNKNOWN: "bold magenta",
+    Concern.CONTESTED: "bold red",
     Concern.LOST: "bold red",
 }
-_WORDS = {Concern.NONE: "well", Concern.CARE: "warning", Concern.UNKNOWN: "unknown", Concern.LOST: "ALARM"}
-_CODES = {Concern.LOST: ExitCode.FAILED, Concern.UNKNOWN: ExitCode.UNDETERMINED}
+_WORDS = {
+    Concern.NONE: "well",
+    Concern.CARE: "warning",
+    Concern.UNKNOWN: "unknown",
+    Concern.CONTESTED: "ALARM",
+    Concern.LOST: "ALARM",
+}
 
 
 def watch(call: Call) -> int:
@@ -35,57 +43,103 @@ def watch(call: Call) -> int:
     Returns:
         The exit code: that of the last look.
     """
-    enough = threading.Event()
-    before: list[tuple[str, str, Concern, str]] = []
-    code = int(ExitCode.DONE)
-    with breaking_off(enough):
+    watcher = _Watcher(call=call)
+    with breaking_off(watcher.enough):
         while True:
-            code, now = _round(call, before)
-            before = now
-            if call.arguments.once or enough.wait(call.arguments.interval):
+            code = watcher.look()
+            if call.arguments.once or watcher.enough.wait(call.arguments.interval):
                 return code
 
 
-def _round(
-    call: Call, before: Sequence[tuple[str, str, Concern, str]]
-) -> tuple[int, list[tuple[str, str, Concern, str]]]:
-    """One look; it is told where it differs from the one before."""
-    services, failures = selection.chosen(call.session, call.arguments.names)
-    by_name = {service.name: service for service in services}
-    noticed = [_answered(call, by_name[each.resource.service], each) for each in call.session.watch(services)]
-    now = [
-        (each.watched.resource.service, each.watched.resource.rid, each.watched.concern, each.watched.text)
-        for each in noticed
-    ]
-    if now != before or call.arguments.once or any(each.stopped or each.error for each in noticed):
-        tell(call, failures)
-        call.screen.answer(schema.watch(noticed, problems_of(failures)), _lines(noticed))
-    codes = [_CODES.get(each.watched.concern, ExitCode.DONE) for each in noticed]
-    return selection.worst([*codes, *(failure.error.exit_code for failure in failures)]), now
+@define(kw_only=True)
+class _Watcher:
+    """Looks, and tells what differs from the look before.
+
+    Attributes:
+        call: The call.
+        enough: Set when the operator has had enough.
+        told: What was told last.
+    """
+
+    call: Call
+    enough: threading.Event = field(factory=threading.Event)
+    told: object = None
+
+    def look(self) -> int:
+        """One look. Whatever goes wrong with it is told, and does not end the watch."""
+        try:
+            services, failures = selection.chosen(self.call.session, self.call.arguments.names)
+            noticed = self._noticed(services)
+        except Exception as error:  # noqa: BLE001 - a watch that ends on a defect would see nothing any more
+            noticed = []
+            failures = [selection.Failure("", error if isinstance(error, VmsvcError) else unexpected(error))]
+        self._tell(noticed, failures)
+        if any(one.watched.concern.is_alarm for one in noticed):
+            return int(ExitCode.FAILED)
+        unknown = [ExitCode.UNDETERMINED for one in noticed if one.watched.concern is Concern.UNKNOWN]
+        return selection.worst([*unknown, *(failure.error.exit_code for failure in failures)])
+
+    def _tell(self, noticed: Sequence[Noticed], failures: Sequence[selection.Failure]) -> None:
+        problems = problems_of(failures)
+        now = (
+            [
+                (one.watched.resource.service, one.watched.resource.rid, one.watched.concern, one.watched.text)
+                for one in noticed
+            ],
+            problems,
+        )
+        if now == self.told and not any(one.stopped or one.error for one in noticed):
+            return
+        self.told = now
+        tell(self.call, failures)
+        self.call.screen.answer(schema.watch(noticed, problems), _lines(noticed, problems))
+
+    def _noticed(self, services: Sequence[Service]) -> list[Noticed]:
+        """Look at all services, and answer to what is lost: each service by itself, so that none waits for another."""
+        seen = self.call.session.watch(services)
+        lost = [service for service in services if any(_is_of(one, service) and one.calls_for_kill for one in seen)]
+        answers = dict(zip((service.name for service in lost), each(self._answered, lost), strict=True))
+        noticed: list[Noticed] = []
+        for one in seen:
+            answer = answers.get(one.resource.service, {})
+            if isinstance(answer, VmsvcError):
+                noticed.append(Noticed(watched=one, error=answer))
+            else:
+                noticed.append(answer.get(one.resource.rid, Noticed(watched=one)))
+        return noticed
+
+    def _answered(self, service: Service) -> dict[str, Noticed]:
+        """Look again at disks and guests; and do what the service wants where its keys are still lost."""
+        again = self.call.session.watch([service])
+        return {
+            one.resource.rid: self._stopped(service, one) if one.calls_for_kill else Noticed(watched=one)
+            for one in again
+        }
+
+    def _stopped(self, service: Service, seen: Watched) -> Noticed:
+        consent = Consent(kill=True, despite_unknown=seen.users)
+        try:
+            report = self.call.session.act("stop", service, consent=consent, only=seen.users, cancelled=self.enough)
+        except VmsvcError as error:
+            return Noticed(watched=seen, error=error)
+        stopped, why_not = what_stopped(seen, report)
+        return Noticed(watched=seen, stopped=stopped, error=why_not)
 
 
-def _answered(call: Call, service: Service, seen: Watched) -> Noticed:
-    """Do what the service wants where its keys are lost."""
-    if seen.concern is not Concern.LOST or seen.resource.on_lost_keys != "kill":
-        return Noticed(watched=seen)
-    consent = Consent(kill=True, despite_unknown=seen.users)
-    try:
-        call.session.act("stop", service, consent=consent, only=seen.users)
-    except VmsvcError as error:
-        return Noticed(watched=seen, error=error)
-    return Noticed(watched=seen, stopped=seen.users)
+def _is_of(seen: Watched, service: Service) -> bool:
+    return seen.resource.service == service.name
 
 
-def _lines(noticed: Sequence[Noticed]) -> Iterator[Line]:
-    if not noticed:
+def _lines(noticed: Sequence[Noticed], problems: Sequence[Problem]) -> Iterator[Line]:
+    if not noticed and not problems:
         yield (("no service here reserves disks", ""),)
-    for each in noticed:
-        seen = each.watched
+    for one in noticed:
+        seen = one.watched
         place = f"{seen.resource.service} {seen.resource.rid}: "
         yield ((place, "bold"), (_WORDS[seen.concern], _STYLES[seen.concern]), (f": {seen.text}", ""))
-        if each.stopped:
-            yield (("  ", ""), (f"stopped by force: {', '.join(each.stopped)}, as on_lost_keys = kill says", "bold"))
-        elif each.error:
-            yield (("  ", ""), (f"could not be stopped: {each.error}", "bold red"))
-        elif seen.hint and seen.concern is not Concern.NONE:
+        if one.stopped:
+            yield (("  ", ""), (f"stopped by force: {', '.join(one.stopped)}, as on_lost_keys = kill says", "bold"))
+        if one.error:
+            yield (("  ", ""), (f"could not be stopped: {one.error}", "bold red"))
+        elif not one.stopped and seen.hint and seen.concern is not Concern.NONE:
             yield (("  ", ""), (f"hint: {seen.hint}", "dim"))

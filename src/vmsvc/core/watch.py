@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from vmsvc.core.disk_sets import DiskReport
-from vmsvc.core.errors import VmsvcError
+from vmsvc.core.errors import ActionFailed, VmsvcError
 from vmsvc.core.needs import needs_of
+from vmsvc.core.report import Report
 from vmsvc.core.resource import Reserved
 from vmsvc.core.rules import DOWN
 from vmsvc.core.service import Service
@@ -28,13 +29,20 @@ class Concern(enum.Enum):
         NONE: They are reserved, or nothing runs that could write to them.
         CARE: They are reserved, and something is wrong.
         UNKNOWN: They could not be read.
+        CONTESTED: Something may be writing to them, and somebody else is registered beside us, and can write, too.
         LOST: Something may be writing to them, and this node's keys are gone from one of them: others may write, too.
     """
 
     NONE = "none"
     CARE = "care"
     UNKNOWN = "unknown"
+    CONTESTED = "contested"
     LOST = "lost"
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether two may be writing, or somebody writes in vain: nothing else that is seen counts more."""
+        return self in (Concern.CONTESTED, Concern.LOST)
 
 
 @frozen(kw_only=True)
@@ -47,6 +55,8 @@ class Watched:
         text: The same in words.
         hint: What to do next.
         users: The rids of what may be writing to the disks now.
+        is_taken: Whether somebody else's key is on a disk that has lost ours. If not, nobody else writes to it, and
+            stopping the guest would save nothing.
     """
 
     resource: Reserved
@@ -54,6 +64,12 @@ class Watched:
     text: str
     hint: str = ""
     users: tuple[str, ...] = ()
+    is_taken: bool = False
+
+    @property
+    def calls_for_kill(self) -> bool:
+        """Whether what is running is to be stopped by force, as the service wants it."""
+        return self.concern is Concern.LOST and self.is_taken and self.resource.on_lost_keys == "kill"
 
 
 @frozen(kw_only=True)
@@ -62,8 +78,8 @@ class Noticed:
 
     Attributes:
         watched: What was seen.
-        stopped: The rids of what was stopped by force, as the service wants it.
-        error: Why that failed.
+        stopped: The rids of what was stopped by force, as the service wants it; as far as it was done.
+        error: Why that failed, or why something was not stopped.
     """
 
     watched: Watched
@@ -91,18 +107,65 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
         users: What was seen of everything that may write to them, by rid.
     """
     running = tuple(rid for rid, seen in users.items() if seen.phase not in {*DOWN, Phase.INAPPLICABLE})
+    if not running:
+        state = found.message if isinstance(found, VmsvcError) else found.whole.state
+        text = f"nothing runs here that could write to them: {state}"
+        return Watched(resource=resource, concern=Concern.NONE, text=text)
     if isinstance(found, VmsvcError):
         return Watched(resource=resource, concern=Concern.UNKNOWN, text=found.message, hint=found.hint, users=running)
     whole = found.whole
-    if not running:
-        text = f"nothing runs here that could write to them: {whole.state}"
-        return Watched(resource=resource, concern=Concern.NONE, text=text)
     if whole.is_lost:
-        text = f"this node's keys are lost under {', '.join(running)}: {whole.detail}"
-        return Watched(resource=resource, concern=Concern.LOST, text=text, hint=_LOST_HINT, users=running)
+        # Without a key of its own this node has never had the disks: nobody took them away from its guests.
+        is_taken = found.key is not None and any(each.is_lost and each.foreign for each in found.judged)
+        return Watched(
+            resource=resource,
+            concern=Concern.LOST,
+            text=f"this node's keys are lost under {', '.join(running)}: {whole.detail}",
+            hint=_TAKEN_HINT if is_taken else _LOST_HINT,
+            users=running,
+            is_taken=is_taken,
+        )
+    if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
+        text = f"somebody else can write beside {', '.join(running)}: {whole.detail}"
+        return Watched(resource=resource, concern=Concern.CONTESTED, text=text, hint=whole.hint, users=running)
     concern = _CONCERNS.get(whole.phase, Concern.CARE)
     return Watched(resource=resource, concern=concern, text=whole.detail, hint=whole.hint, users=running)
 
 
-_LOST_HINT = "stop it; only if nobody else writes to the disks: `vmsvc pr start` reserves them again"
+def what_stopped(seen: Watched, report: Report) -> tuple[tuple[str, ...], VmsvcError | None]:
+    """What a stop by force did to those who may be writing.
+
+    Args:
+        seen: What was seen before.
+        report: What was done.
+
+    Returns:
+        The rids of what was stopped; and an error where something was left that ought not to be.
+    """
+    stopped = tuple(
+        dict.fromkeys(
+            result.step.rid
+            for result in report.results
+            if result.step.trigger is None and result.acted and result.failure is None
+        )
+    )
+    left = [rid for rid in seen.users if rid not in stopped]
+    kept = {each.rid: each for each in report.plan.kept}
+    why = [
+        f"{rid}: {kept[rid].why if rid in kept else 'nothing was done to it'}"
+        for rid in left
+        if rid not in kept or not kept[rid].in_place
+    ]
+    error = ActionFailed("; ".join(why), code="action.not-stopped", hint=_STOP_HINT) if why else None
+    return stopped, error
+
+
+_STOP_HINT = "stop it by the hypervisor's own means: its writes fail, or meet somebody else's"
+_TAKEN_HINT = (
+    "stop it; only if nobody else writes to the disks: `vmsvc pr start --despite-lost-keys` reserves them again"
+)
+_LOST_HINT = (
+    "nobody else's key is on them; if no other node has written to them: "
+    "`vmsvc pr start --despite-lost-keys` reserves them again"
+)
 _CONCERNS = {Phase.RUNNING: Concern.NONE, Phase.INAPPLICABLE: Concern.NONE, Phase.UNKNOWN: Concern.UNKNOWN}

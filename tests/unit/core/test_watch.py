@@ -15,10 +15,11 @@ DISKS = resource("vmdg", container_id="container#1", scsireserv=True)
 RUNNING = {"container#1": seen(Phase.RUNNING)}
 
 
-def report(phase, *, is_lost=False):
-    whole = Judged(phase=phase, state=phase.value, detail="as told", is_lost=is_lost)
+def report(phase, *, is_lost=False, foreign=(), key=1):
+    whole = Judged(phase=phase, state=phase.value, detail="as told", is_lost=is_lost, foreign=foreign)
+    found = DiskSet(resource=DISKS)
     return DiskReport(
-        found=DiskSet(resource=DISKS), key=1, names={}, readings=(), judged=(), others=(), whole=whole, duration_s=0.0
+        found=found, key=key, names={}, readings=(), judged=(whole,), others=(), whole=whole, duration_s=0.0
     )
 
 
@@ -49,6 +50,28 @@ def test_disks_that_nobody_uses_may_be_anybodys(user):
 )
 def test_everything_else_is_no_alarm(phase, concern):
     assert watched(DISKS, report(phase), RUNNING).concern is concern
+
+
+@pytest.mark.parametrize(("foreign", "key", "is_taken"), [((2,), 1, True), ((), 1, False), ((2,), None, False)])
+def test_only_what_somebody_else_took_from_us_calls_for_a_kill(foreign, key, is_taken):
+    killing = resource("vmdg", container_id="container#1", scsireserv=True, on_lost_keys="kill")
+    lost = report(Phase.STOPPED, is_lost=True, foreign=foreign, key=key)
+    found = watched(killing, lost, RUNNING)
+    assert (found.concern, found.is_taken, found.calls_for_kill) == (Concern.LOST, is_taken, is_taken)
+    assert "pr start" in found.hint
+    assert not watched(DISKS, lost, RUNNING).calls_for_kill
+
+
+def test_somebody_registered_beside_what_may_write_is_an_alarm():
+    found = watched(DISKS, report(Phase.CONTESTED, foreign=(2,)), RUNNING)
+    assert (found.concern, found.concern.is_alarm, found.calls_for_kill) == (Concern.CONTESTED, True, False)
+    assert "container#1" in found.text
+
+
+def test_where_nothing_runs_disks_that_cannot_be_named_are_no_concern():
+    found = watched(DISKS, Undetermined("libvirtd hangs"), {"container#1": seen(Phase.STOPPED)})
+    assert (found.concern, found.users) == (Concern.NONE, ())
+    assert "libvirtd hangs" in found.text
 
 
 def test_disks_that_cannot_be_named_are_unknown():

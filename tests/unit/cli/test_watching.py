@@ -1,0 +1,142 @@
+"""The watcher over reserved disks: what it answers to, what it leaves alone, and that nothing ends it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tests.support import guest, resource, service
+from vmsvc.cli import watching
+from vmsvc.core.errors import ConfigError, Refused, UsageError
+from vmsvc.core.plan import Kept, Plan, Step
+from vmsvc.core.report import Report, StepResult
+from vmsvc.core.verb import Verb
+from vmsvc.core.watch import Concern, Watched
+
+DISKS = resource("vmdg", container_id="container#1", scsireserv=True, on_lost_keys="kill")
+WEB = service(guest(1), DISKS)
+
+
+def lost(*, is_taken=True, concern=Concern.LOST):
+    return Watched(resource=DISKS, concern=concern, text="as told", users=("container#1",), is_taken=is_taken)
+
+
+class Site:
+    """A session and a screen that remember, with looks that go as a test says."""
+
+    def __init__(self, *looks, act=None, interval=0.0, once=True):
+        self.looks, self.acted, self.documents, self.problems = list(looks), [], [], []
+        self.act_with = act
+        self.arguments = SimpleNamespace(names=(), once=once, interval=interval)
+        self.session = self.screen = self
+
+    def services(self):
+        return ["web"]
+
+    def load(self, name):
+        return WEB
+
+    def watch(self, services):
+        look = self.looks.pop(0)
+        if isinstance(look, Exception):
+            raise look
+        return [look]
+
+    def act(self, action, service, *, consent, only, cancelled):
+        self.acted.append((action, only, consent.kill))
+        if isinstance(self.act_with, Exception):
+            raise self.act_with
+        return self.act_with
+
+    def tell(self, problem):
+        self.problems.append(problem.message)
+
+    def answer(self, document, lines):
+        self.documents.append(document)
+        self.lines = "".join(text for line in lines for text, _ in line)
+
+
+def report(*results, kept=()):
+    return Report(plan=Plan(action="stop", service=WEB, node="n1", kept=kept), results=results)
+
+
+def killed(failure=None):
+    return StepResult(step=Step(rid="container#1", verb=Verb.KILL, budget_s=1.0), acted=True, failure=failure)
+
+
+def row(site):
+    (watched,) = site.documents[-1]["watched"]
+    return watched
+
+
+def test_a_guest_whose_disks_were_taken_is_stopped_by_force():
+    site = Site(lost(), lost(), act=report(killed()))
+    assert watching.watch(site) == 1
+    assert site.acted == [("stop", ("container#1",), True)]
+    assert row(site)["stopped"] == ["container#1"]
+    assert "stopped by force: container#1" in site.lines
+
+
+def test_nobody_is_killed_whose_keys_are_back_at_the_second_look():
+    site = Site(lost(), lost(concern=Concern.NONE))
+    assert watching.watch(site) == 0
+    assert site.acted == []
+
+
+def test_nobody_is_killed_whose_disks_nobody_else_has():
+    site = Site(lost(is_taken=False))
+    assert watching.watch(site) == 1
+    assert site.acted == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        report(kept=(Kept(rid="container#1", why="it is tagged noaction"),)),
+        Refused("it is tagged noaction"),
+    ],
+)
+def test_what_was_not_stopped_is_not_called_stopped(act):
+    site = Site(lost(), lost(), act=act)
+    assert watching.watch(site) == 1
+    assert row(site)["stopped"] == []
+    assert "noaction" in row(site)["errors"][0]["message"]
+    assert "could not be stopped: " in site.lines
+
+
+def test_one_that_was_down_already_is_no_failure():
+    site = Site(lost(), lost(), act=report(kept=(Kept(rid="container#1", why="it is down", in_place=True),)))
+    watching.watch(site)
+    assert row(site)["stopped"] == row(site)["errors"] == []
+
+
+def test_somebody_else_beside_us_is_an_alarm_and_kills_nobody():
+    site = Site(lost(concern=Concern.CONTESTED))
+    assert watching.watch(site) == 1
+    assert "ALARM" in site.lines
+    assert site.acted == []
+
+
+@pytest.mark.parametrize("error", [ConfigError("the key file is wrong"), RuntimeError("a defect")])
+def test_a_look_that_fails_ends_no_watch(error):
+    site = Site(error, lost(concern=Concern.NONE), once=False, interval=0.01)
+    answer = site.answer
+
+    def stop_after_two(document, lines):
+        answer(document, lines)
+        if len(site.documents) == 2:
+            site.looks = [UsageError("over")] * 99
+            site.arguments.once = True
+
+    site.answer = stop_after_two
+    assert watching.watch(site) == 0
+    assert len(site.problems) == 1
+    assert len(site.documents) == 2
+
+
+def test_the_only_look_exits_with_its_error():
+    site = Site(ConfigError("the key file is wrong"))
+    assert watching.watch(site) == 2
+    assert site.documents[0]["errors"][0]["message"] == "the key file is wrong"
+    assert "no service" not in site.lines
