@@ -43,7 +43,8 @@ class Agent:
         self._say({"ready": True})
         while True:
             for key, _mask in self._selector.select():
-                key.data(key.fd)
+                if self._selector.get_map().get(key.fd) is key:  # what came before may have closed it
+                    key.data(key.fd)
 
     def _receive(self, line: int) -> None:
         *requests, self._received = (self._received + os.read(line, CHUNK)).split(b"\n")

@@ -32,7 +32,7 @@ INIT = Path(__file__).with_name("guest") / "init"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TREE = Path(__file__).resolve().parents[2]
 ROOMY = 2 << 30
-LAST_WORDS = 12
+LAST_WORDS = 80
 
 
 class Kernel:
@@ -139,7 +139,10 @@ class Kernel:
 
     def _last_words(self) -> str:
         """What the kernel, its first programs and its keeper said last."""
-        said = (self._directory / "console").read_text(errors="replace").replace("\r", "")
+        try:
+            said = (self._directory / "console").read_text(errors="replace").replace("\r", "")
+        except FileNotFoundError:
+            return "nothing of it is left"
         return "its last words:\n" + "\n".join(said.strip().splitlines()[-LAST_WORDS:])
 
     # --- commands --------------------------------------------------------------------------------------------------

@@ -80,6 +80,6 @@ def test_vmsvc_has_a_root_of_its_own_that_outlives_its_hypervisor(hypervisors):
 
 def test_two_kernels_run_at_once(hypervisors):
     started = time.monotonic()
-    for job in [host.start(["sleep", "2"]) for host in hypervisors]:
+    for job in [host.start(["sleep", "4"]) for host in hypervisors]:
         job.wait().check()
-    assert time.monotonic() - started < 3.8
+    assert time.monotonic() - started < 7.5

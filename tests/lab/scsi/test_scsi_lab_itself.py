@@ -16,6 +16,7 @@ from lab import LabError
 from lab.fixtures import required
 from lab.scsi.disks import Layout
 from lab.scsi.initiator import DevicePath
+from lab.scsi.keeper import Kept
 from lab.scsi.kernel import Kernel
 from lab.scsi.single import kernel_with_disks
 
@@ -66,6 +67,13 @@ def test_a_daemon_does_not_keep_a_command_from_ending(kernel):
     started = time.monotonic()
     assert kernel.run(["sh", "-c", "sleep 30 & echo left"]).stdout == "left\n"
     assert time.monotonic() - started < 10
+
+
+def test_many_commands_at_once_and_short_ones(kernel):
+    """Ends of commands and of their outputs come in any order, and together."""
+    for _ in range(8):
+        jobs = [kernel.start(["sh", "-c", f"echo {number}; echo {number} >&2"]) for number in range(10)]
+        assert [job.wait().stdout for job in jobs] == [f"{number}\n" for number in range(10)]
 
 
 def test_a_command_without_end_is_killed(kernel):
@@ -128,9 +136,9 @@ def test_disks_that_know_no_reservations(kernel):
         assert (done.returncode, "command not supported" in done.stderr) == (9, True)
 
 
-@pytest.mark.parametrize("end", ["close", "frozen", "kernel killed", "keeper killed", "time is up"])
+@pytest.mark.parametrize("end", ["close", "frozen", "kernel killed", "keeper killed"])
 def test_nothing_is_left(end):
-    with required(), Kernel(memory_mib=128, budget_s=5 if end == "time is up" else 60) as kernel:
+    with required(), Kernel(memory_mib=128) as kernel:
         job = kernel.start(["sleep", "1000"])
         directory = kernel.directory
         assert len(traces(directory)) > 3
@@ -145,6 +153,17 @@ def test_nothing_is_left(end):
                 job.wait(20)
             assert not kernel.is_running
     assert gone(directory) is True
+
+
+def test_whatever_is_kept_ends_when_its_time_is_up(tmp_path):
+    kept = Kept(tmp_path, ["sleep", "1000"], budget_s=1)
+    deadline = time.monotonic() + 20
+    while not kept.has_ended:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert traces(tmp_path) == [tmp_path]  # its owner lives, and may want to read what it said
+    kept.end()
+    assert traces(tmp_path) == []
 
 
 def test_nothing_is_left_when_the_owner_is_killed():

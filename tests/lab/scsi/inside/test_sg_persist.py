@@ -126,21 +126,23 @@ def test_attentions_are_told_and_not_swallowed(scsi, tool, disk_of):
 def test_a_dead_transport_is_no_disk_without_keys(scsi, tool, disk_of):
     """sg_persist 1.46 exits with 0, says that there are no keys, and registers, reserves and releases "successfully"."""
     a = disk_of("a")
-    do(tool, a, Act.REGISTER, A, path=0)
-    with Path(a.paths[0]).open("rb"), scsi.cut("a", 1):
-        assert tool.read(a, a.paths[0]).answer is Answer.GONE
-        assert tool.read(evolve(a, quirks=IN_TWO), a.paths[0]).answer is Answer.GONE
+    dead, alive = scsi.devices("a")
+    do(tool, a, Act.REGISTER, A, path=a.paths.index(dead))
+    with Path(dead).open("rb"), scsi.cut("a", 1):
+        assert tool.read(a, dead).answer is Answer.GONE
+        assert tool.read(evolve(a, quirks=IN_TWO), dead).answer is Answer.GONE
         for act in Act:
-            assert do(tool, a, act, A, victim=B).answer is Answer.GONE, act
-        assert tool.read(a, a.paths[1]).keys == (A,)
+            assert do(tool, a, act, A, path=a.paths.index(dead), victim=B).answer is Answer.GONE, act
+        assert tool.read(a, alive).keys == (A,)
 
 
 def test_devices_that_cannot_be_asked(scsi, tool, disk_of):
     a = disk_of("a")
+    one, two = scsi.devices("a")
     with scsi.offline("a", 1):
-        assert tool.read(a, a.paths[0]).answer is Answer.GONE
+        assert tool.read(a, one).answer is Answer.GONE
     with scsi.gone("a", 2):
-        assert tool.read(a, a.paths[1]).answer is Answer.GONE
+        assert tool.read(a, two).answer is Answer.GONE
     a = disk_of("a")
     with scsi.not_ready():
         assert tool.read(a, a.paths[0]).answer is Answer.NOT_READY

@@ -10,8 +10,6 @@ from hypothesis.stateful import run_state_machine_as_test
 from lab.scsi import passthrough
 from lab.scsi.inside import register
 from tests.model.machine import Walk
-from vmsvc.core.transport.local import LocalHost
-from vmsvc.core.vmdg.tools import new_tool
 
 
 class ByTools:
@@ -44,10 +42,7 @@ class ByTools:
 
 
 @pytest.fixture
-def walk_on_real_disks(scsi):
-    host = LocalHost("n1")
-    tool = new_tool(host)
-
+def walk_on_real_disks(scsi, tool):
     class OnRealDisks(Walk):
         new_backend = staticmethod(lambda world, state: ByTools(scsi, tool, world, state))
 
@@ -56,13 +51,12 @@ def walk_on_real_disks(scsi):
         checks = {"suppress_health_check": list(HealthCheck)}
         run_state_machine_as_test(OnRealDisks, settings=settings(**bounds, **generated, **checks))
 
-    yield walk
-    host.close()
+    return walk
 
 
 @pytest.mark.timeout(600)
 def test_nodes_that_act_by_chance_see_what_the_model_says(walk_on_real_disks):
-    walk_on_real_disks(max_examples=3, stateful_step_count=25, derandomize=True)
+    walk_on_real_disks(max_examples=6, stateful_step_count=40, derandomize=True)
 
 
 @pytest.mark.soak
