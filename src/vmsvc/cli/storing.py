@@ -36,9 +36,7 @@ def store(call: Call) -> int:
     """
     session, topic = call.session, call.arguments.topic
     services = selection.all_of(session, call.arguments.names)
-    collect = (
-        _pushing(session, services) if topic == "push" else partial(session.diskupdate, usage=session.disk_usage())
-    )
+    collect = (_pushing if topic == "push" else _updating)(session, services)
     failures: list[Failure] = []
     records: list[Record] = []
     for service, result in zip(services, each(collect, services), strict=True):
@@ -137,7 +135,8 @@ def _is_answered(record: Record) -> bool:
 
 def _is_known(guest: schema.Data) -> bool:
     """Whether any fact of a guest is known, or none is missing."""
-    return not guest["gaps"] or any(guest[fact] is not None for fact in ("sizes", "disks", "config_files"))
+    facts = (guest["sizes"], guest["disks"], guest["config_files"] or None)
+    return not guest["gaps"] or any(fact is not None for fact in facts)
 
 
 # --- as text ----------------------------------------------------------------------------------------------------------
