@@ -153,9 +153,13 @@ WHOLE = (
     Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", faults=1, disks=1),
     Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", deaths=1, disks=1),
     Scenario(name="takeover from a racer", scripts={"a": (Acquire(),), "b": (Acquire(over="a"),)}),
-    Scenario(name="each may take over", scripts={"a": (Acquire(over="b"),), "b": (Acquire(over="a"),)}),
+    Scenario(name="each may take over", scripts={"a": (Acquire(over="b"),), "b": (Acquire(over="a"),)}, paths=1),
     Scenario(
-        name="takeover beside a stale registrant", scripts={**_TAKEOVER, "c": (Release(),)}, holding="a", stale="c"
+        name="takeover beside a stale registrant",
+        scripts={**_TAKEOVER, "c": (Release(),)},
+        holding="a",
+        stale="c",
+        paths=1,
     ),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", faults=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1),
