@@ -88,19 +88,20 @@ class Stream:
             # What the encoding cannot express is escaped; it must not turn into an error.
             reconfigure(errors="backslashreplace")
 
-    def write(self, line: Line) -> None:
-        """Write a line. A reader that has gone, or a full disk, is remembered and breaks nothing off.
+    def write(self, *lines: Line) -> None:
+        """Write lines. A reader that has gone, or a full disk, is remembered and breaks nothing off.
 
         Args:
-            line: The line.
+            lines: The lines.
         """
         if self._file is None:
             return
         with self._lock, self._surviving():
-            if self.is_coloured:
-                self._draw((self._fitting(text), style) for text, style in line)
-            else:
-                self._file.write(self._fitting("".join(text for text, _ in line)).rstrip() + "\n")
+            for line in lines:
+                if self.is_coloured:
+                    self._draw((self._fitting(text), style) for text, style in line)
+                else:
+                    self._file.write(self._fitting("".join(text for text, _ in line)).rstrip() + "\n")
 
     def write_text(self, text: str) -> None:
         """Write text as it is: a document, or a file.
@@ -219,8 +220,7 @@ class Screen:
         elif isinstance(text, str):
             self.out.write_text(text)
         else:
-            for line in text:
-                self.out.write(line)
+            self.out.write(*text)
 
     def tell(self, problem: Problem, *, of: str = "") -> None:
         """Tell of a problem on standard error; in JSON it is the document's to tell.
