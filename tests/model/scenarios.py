@@ -164,7 +164,7 @@ WHOLE = (
     Scenario(name="migration", scripts=_MIGRATION, holding="a", faults=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1),
     Scenario(name="migration beside a racer", scripts={**_MIGRATION, "c": (Acquire(),)}, holding="a"),
-    Scenario(name="migration that is abandoned", scripts=_STAYING, holding="a", faults=1, crashes=1),
+    Scenario(name="migration that is abandoned", scripts=_STAYING, holding="a", faults=1, crashes=1, disks=1),
 )
 
 #: What is violated, and told in the documentation: no request that SPC-4 has could prevent it.
