@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 import pytest
 
 from tests.e2e.node import VMSVC
 from vmsvc import Session
-from vmsvc.cli.watching import _answered
 from vmsvc.core.lock import service_lock
 from vmsvc.core.node import Node
 from vmsvc.core.watch import Concern, Watched
@@ -346,15 +344,23 @@ def test_a_resource_may_have_a_key_of_its_own(inside, kind):
 @pytest.mark.keyword("disk.on_lost_keys", "vmdg.on_lost_keys")
 @pytest.mark.parametrize("kind", DISK)
 @pytest.mark.parametrize(("wanted", "left"), [("kill", "stopped"), ("alarm", "running")])
-def test_a_guest_that_has_lost_its_disks_is_stopped_where_its_service_wants_that(inside, kind, wanted, left):
+def test_a_guest_that_has_lost_its_disks_is_stopped_where_its_service_wants_that(
+    inside, monkeypatch, kind, wanted, left
+):
     guest = "" if kind == "vmdg" else "[container#1]\ntype = null\n"
     inside.add(f"{guest}{DISK[kind]}", "scsireserv = true", f"on_lost_keys = {wanted}")
     inside.hypervisor.set("web", phase="running")
-    with Session() as session:
-        service = session.load("web")
-        (disks,) = [each for each in service.resources if each.kind == kind]
-        lost = Watched(resource=disks, concern=Concern.LOST, text="as told", users=("container#1",))
-        _answered(SimpleNamespace(session=session), service, lost)
+
+    def lost(_, services):
+        return [
+            Watched(resource=each, concern=Concern.LOST, text="as told", users=("container#1",), is_taken=True)
+            for service in services
+            for each in service.resources
+            if each.kind == kind
+        ]
+
+    monkeypatch.setattr(Session, "watch", lost)
+    assert inside.code("pr watch --once") == 1
     assert inside.phase() == left
 
 
