@@ -38,13 +38,12 @@ def names_of(session: Session, written: Iterable[str]) -> tuple[list[str], list[
         Names, each once, in the order in which they were written; and the patterns that match nothing. A name is not
         looked up here.
     """
-    known = session.services()
     found: list[str] = []
     failures: list[Failure] = []
     for word in written:
-        if word in known or not any(mark in word for mark in "*?["):
+        if not any(mark in word for mark in "*?["):  # which no service's name may have
             found.append(word)
-        elif matching := [name for name in known if fnmatchcase(name, word)]:
+        elif matching := [name for name in session.services() if fnmatchcase(name, word)]:
             found.extend(matching)
         else:
             hint = "`vmsvc ls` lists them"

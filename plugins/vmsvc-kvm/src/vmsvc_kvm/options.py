@@ -27,7 +27,7 @@ def _uri(raw: Any) -> str:
 uri = Value("a libvirt URI such as qemu:///system", _uri)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
 class KvmGuest(Guest):
     """A guest that libvirt runs."""
 
