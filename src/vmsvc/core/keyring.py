@@ -67,9 +67,14 @@ class Keyring:
         """
         try:
             files = sorted(self._peers_dir.iterdir())
-        except OSError:
+        except FileNotFoundError:
             return {}
-        found = {file.name: _read(file) for file in files if not file.name.startswith(".")}
+        except OSError as error:
+            raise ConfigError(
+                f"the keys of peers cannot be read: {error}", code="config.prkey", hint="mend it: they tell nodes apart"
+            ) from None
+        # What an editor leaves beside a file, as `n2~`, is no node.
+        found = {file.name.casefold(): _read(file) for file in files if file.name[0] != "." and file.name[-1] != "~"}
         return {name: key for name, key in found.items() if key is not None}
 
     def add_peer(self, name: str, key: int) -> Path:

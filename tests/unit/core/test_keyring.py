@@ -81,3 +81,20 @@ def test_no_two_nodes_share_a_key(keyring):
 def test_what_cannot_be_a_peer(keyring, name):
     with pytest.raises(UsageError):
         keyring.add_peer(name, 0x22)
+
+
+def test_keys_of_peers_that_cannot_be_read_are_not_no_keys(keyring):
+    keyring.own_or_new()
+    (keyring.node.state_dir / "peers").write_text("in the way")
+    for ask in (keyring.peers, keyring.own_or_new):
+        with pytest.raises(ConfigError, match="keys of peers") as error:
+            ask()
+        assert error.value.hint
+
+
+def test_what_an_editor_leaves_behind_is_no_peer(keyring):
+    file = keyring.add_peer("n2", 0x22)
+    (file.parent / "n2~").write_text("0x23")
+    (file.parent / ".n2.swp").write_text("0x24")
+    (file.parent / "N3").write_text("0x33")
+    assert keyring.peers() == {"n2": 0x22, "n3": 0x33}
