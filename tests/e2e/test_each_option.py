@@ -69,7 +69,10 @@ def test_a_kill_asks_nobody_first(web, action):
 def test_what_is_unknown_is_left_alone_unless_it_is_named(inside, action):
     # Asked for its status, this application says nothing that could be understood: its check is killed.
     mark = inside.root / "mark"
-    inside.add(f"[app#1]\nstart = touch {mark}\nstop = rm -f {mark}\ncheck = sh -c 'test ! -e {mark}.lame || kill $$'")
+    inside.add(
+        f"[app#1]\nstart = touch {mark}\nstop = rm -f {mark}\ncheck = sh -c 'test ! -e {mark}.lame || kill $$'\n"
+        "start_timeout = 1\nstop_timeout = 1"
+    )
     (inside.root / "mark.lame").touch()
     assert inside.code(f"{action} web") == 4
     assert inside.code(f"plan {action} web") == 4
