@@ -57,7 +57,7 @@ def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[
     if not live:
         return _unread(disk, readings)
     dead = _dead(disk, live, readings)
-    if any(_shown(reading) != _shown(live[0]) for reading in live):
+    if not laws.agree(live):
         return Judged(
             name=disk.name,
             phase=Phase.UNKNOWN,
@@ -201,10 +201,6 @@ def _trouble(reading: Reading | None) -> str:
         return "was not read in time"
     words = "shows a key of 0" if reading.is_live else reading.answer.value
     return f"{words} ({reading.detail})" if reading.detail else words
-
-
-def _shown(reading: Reading) -> tuple[object, ...]:
-    return (tuple(sorted(reading.keys)), reading.reservation)
 
 
 def _disks(count: int, what: str) -> str:

@@ -105,6 +105,15 @@ def is_credible(reading: Reading, *, has_counted: bool) -> bool:
     return reading.is_live and 0 not in reading.keys and not (has_counted and is_blank)
 
 
+def agree(readings: Iterable[Reading]) -> bool:
+    """Whether paths show the same registrations and reservation, as those to one disk do at one moment.
+
+    Args:
+        readings: What live paths showed.
+    """
+    return len({(tuple(sorted(reading.keys)), reading.reservation) for reading in readings}) <= 1
+
+
 def is_authorised(first: Reading, key: int, authority: frozenset[int]) -> bool:
     """I3: whether a disk may be taken, from its first look. Nothing is registered anywhere before all disks may be.
 

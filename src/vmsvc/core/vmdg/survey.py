@@ -11,6 +11,10 @@ from vmsvc.core.vmdg.decide import REPEATS
 from vmsvc.core.vmdg.seen import Performed, Reading, ScsiDisk
 from vmsvc.core.vmdg.turn import Request
 
+#: How often a disk is read anew whose paths show different things. They were read at different moments, and somebody is
+#: changing it; if they go on to differ, they may lead to different disks.
+LOOKS_AGAIN = 2
+
 
 @frozen(kw_only=True)
 class Survey:
@@ -18,12 +22,15 @@ class Survey:
 
     Attributes:
         disks: The disks.
-        wants: The next requests, in parallel: a path with a unit attention or "busy" is asked again.
+        wants: The next requests, in parallel: a path with a unit attention or "busy" is asked again, and so is a disk
+            whose paths show different things.
+        looks: How often disks were read anew for that.
         readings: What each path showed so far.
     """
 
     disks: tuple[ScsiDisk, ...]
     wants: tuple[Request, ...]
+    looks: int = 0
     readings: tuple[tuple[Request, Reading], ...] = ()
 
     @property
@@ -55,7 +62,17 @@ class Survey:
             readings = (*readings, (evolve(request, tries=0), answer))  # a later one replaces it
             if answer.answer in laws.AGAIN and request.tries < REPEATS:
                 again = (*again, evolve(request, tries=request.tries + 1))
-        return evolve(self, wants=again, readings=readings)
+        seen = evolve(self, wants=again, readings=readings)
+        return seen if again or self.looks >= LOOKS_AGAIN else seen._looking_again()  # noqa: SLF001 - it is one of us
+
+    def _looking_again(self) -> Survey:
+        """The survey, about to read disks anew whose paths differ."""
+        moving = [
+            disk
+            for disk, shown in zip(self.disks, self.result or (), strict=True)
+            if not laws.agree(reading for reading in shown if laws.is_credible(reading, has_counted=False))
+        ]
+        return evolve(self, wants=_of_every_path(moving, tries=self.looks + 1), looks=self.looks + 1)
 
     def given_up(self, why: str) -> Survey:
         """The survey with what it has; what was not read stays unread.
@@ -74,4 +91,8 @@ def survey(disks: Iterable[ScsiDisk]) -> Survey:
         disks: The disks.
     """
     disks = tuple(disks)
-    return Survey(disks=disks, wants=tuple(Request(disk=disk, path=path) for disk in disks for path in disk.paths))
+    return Survey(disks=disks, wants=_of_every_path(disks))
+
+
+def _of_every_path(disks: Iterable[ScsiDisk], *, tries: int = 0) -> tuple[Request, ...]:
+    return tuple(Request(disk=disk, path=path, tries=tries) for disk in disks for path in disk.paths)

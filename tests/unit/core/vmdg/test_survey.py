@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from tests.unit.core.vmdg.drive import asked, run
 from vmsvc.core.vmdg.seen import Answer
-from vmsvc.core.vmdg.survey import survey
-from vmsvc.testing import Fault, San
+from vmsvc.core.vmdg.survey import LOOKS_AGAIN, survey
+from vmsvc.testing import Action, Fault, Request, San
 
 
 def test_every_path_is_read_once():
@@ -39,6 +41,35 @@ def test_an_attention_that_never_ends_is_the_answer():
 
     assert reading.answer is Answer.ATTENTION
     assert len(san.asked) < 10
+
+
+def reserved_by_b(san):
+    for path in ("/dev/b1d0", "/dev/b2d0"):
+        san.ask(path, Request(Action.REGISTER_AND_IGNORE, action_key=0xB))
+    san.ask("/dev/b1d0", Request(Action.RESERVE, key=0xB, type=5))
+
+
+def test_a_disk_that_changes_between_two_paths_is_read_anew():
+    """Else the loser of a race would not know whose the disk is, though everybody can see it."""
+    san = San("ab", disks=2)
+    san.before = lambda asked: reserved_by_b(san) if asked.path == "/dev/a2d0" and len(san.asked) == 1 else None
+
+    [first, _] = run(san, "a", survey(san.disks("a")))
+
+    assert asked(san) == ["read a1d0", "read a2d0", "read a1d1", "read a2d1", "read a1d0", "read a2d0"]
+    assert [reading.keys for reading in first] == [(0xB, 0xB)] * 2
+
+
+def test_paths_that_lead_to_different_disks_are_not_read_for_ever():
+    san = San("ab", disks=2)
+    reserved_by_b(san)
+    one, other = san.disks("a")
+    mixed = evolve(one, paths=(one.paths[0], other.paths[0]))
+
+    [readings] = run(san, "a", survey([mixed]))
+
+    assert [len(reading.keys) for reading in readings] == [2, 0]
+    assert len(san.asked) == 2 * (1 + LOOKS_AGAIN)
 
 
 def test_a_survey_that_is_given_up_has_what_it_has():
