@@ -83,6 +83,10 @@ def _mode(call: Call, word: str = "", *words: str) -> int:
     if table.exists():
         raise UsageError(f"{table} has more to say than a word", hint=f'set mode = "{mode}" in its [node] table')
     path = this.config_dir / "node.conf"
+    if path.exists() and any(
+        line.lstrip().startswith("[") for line in path.read_bytes().decode("utf-8", "replace").splitlines()
+    ):
+        raise UsageError(f"{path} has more to say than a word", hint=f"set mode = {mode} in its [node] section")
     write_atomically(path, f"{mode}\n", mode=0o644)
     document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     call.screen.answer(document, [plain(f"{path}: {mode}")])
@@ -108,9 +112,12 @@ def _peer(call: Call, verb: str = "", name: str = "", *words: str) -> int:
         key = parse_key(call.arguments.prkey)
     except ValueError as error:
         raise UsageError(f"--prkey: {error}", hint=f"`vmsvc node prkey` on {name} prints its key") from None
-    path = Keyring(call.session.node).add_peer(name, key)
+    keyring = Keyring(call.session.node)
+    before = keyring.peers().get(name.casefold())
+    path = keyring.add_peer(name, key)
     document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
-    call.screen.answer(document, [plain(f"{path}: {key_text(key)}")])
+    replaced = f" (it was {key_text(before)})" if before not in (None, key) else ""
+    call.screen.answer(document, [plain(f"{path}: {key_text(key)}{replaced}")])
     return ExitCode.DONE
 
 

@@ -85,7 +85,10 @@ def _nothing(service: Service) -> VmsvcError:
 
 def _exit_code(reports: Sequence[DiskReport], failures: Sequence[Failure]) -> int:
     codes = [
-        ExitCode.UNDETERMINED if report.whole.phase.status is Status.UNKNOWN else ExitCode.DONE for report in reports
+        ExitCode.UNDETERMINED
+        if report.found.resource.scsireserv and report.whole.phase.status is Status.UNKNOWN
+        else ExitCode.DONE
+        for report in reports
     ]
     return selection.worst([*codes, *(failure.error.exit_code for failure in failures)])
 

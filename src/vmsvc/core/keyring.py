@@ -89,7 +89,7 @@ class Keyring:
 
         Raises:
             UsageError: It is not a node's name, or is this node's own.
-            Refused: It is this node's key.
+            Refused: It is this node's key, or another peer's.
             VmsvcError: The file cannot be written.
         """
         if fault := check_name(name):
@@ -99,6 +99,13 @@ class Keyring:
         own = self.own()
         if own is not None:
             check_distinct(own, name, key)
+        for other, theirs in self.peers().items():
+            if theirs == key and other != name.casefold():
+                raise Refused(
+                    f"{other} is known by this key already, {key_text(key)}",
+                    code="refused.same-key",
+                    hint=f"`vmsvc node prkey` on {name} and on {other} prints the key of each",
+                )
         file = self._peers_dir / name.casefold()
         write_atomically(file, f"{key_text(key)}\n", mode=0o644)
         return file

@@ -326,8 +326,15 @@ class ReservationDriver:
         Raises:
             UsageError: A word means no holder.
         """
-        peers = self._around.peer_keys(resource) if self._force else {}
-        return frozenset(_key_named(word, peers) for word in self._force)
+        if not self._force:
+            return frozenset()
+        named = {word: _key_named(word, self._around.peer_keys(resource)) for word in self._force}
+        own = self._known_key(resource)
+        if mine := [word for word, key in named.items() if key == own]:
+            raise UsageError(
+                f"--force {mine[0]}: that is this node's own key", hint="name the node that holds the disks"
+            )
+        return frozenset(named.values())
 
     # --- words --------------------------------------------------------------------------------------------------------
 

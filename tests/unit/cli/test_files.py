@@ -303,6 +303,14 @@ def test_node_and_its_mode(vmsvc, services_dir):
     assert (code, "node.toml" in err) == (2, True)
 
 
+def test_a_node_file_with_more_than_a_word_is_not_overwritten(vmsvc, services_dir):
+    file = services_dir.parent / "node.conf"
+    file.write_text("# mine\n[node]\nmode = DEV\n[disks]\nscsi_hosts = 1 2\n")
+    code, _, err = vmsvc("node", "mode", "PRD")
+    assert (code, "node.conf has more to say" in err) == (2, True)
+    assert "scsi_hosts" in file.read_text()
+
+
 def test_the_keys_of_nodes(vmsvc, services_dir):
     assert json.loads(vmsvc("node", "--format", "json")[1])["node"]["prkey"] is None  # a look makes no key
     code, key, _ = vmsvc("node", "prkey")

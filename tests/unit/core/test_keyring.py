@@ -98,3 +98,11 @@ def test_what_an_editor_leaves_behind_is_no_peer(keyring):
     (file.parent / ".n2.swp").write_text("0x24")
     (file.parent / "N3").write_text("0x33")
     assert keyring.peers() == {"n2": 0x22, "n3": 0x33}
+
+
+def test_no_two_peers_share_a_key(keyring):
+    keyring.add_peer("n2", 0x22)
+    with pytest.raises(Refused, match="n2 is known by this key already"):
+        keyring.add_peer("n3", 0x22)
+    keyring.add_peer("N2", 0x22)
+    assert keyring.peers() == {"n2": 0x22}

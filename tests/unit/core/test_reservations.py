@@ -152,6 +152,11 @@ def test_a_holder_that_means_nobody(around, holder, words):
         take(around["b"], force=[holder])
 
 
+def test_nobody_takes_disks_from_himself(around):
+    with pytest.raises(UsageError, match="this node's own key"):
+        take(around["a"], force=["0xa"])
+
+
 def test_naming_somebody_else_is_no_authority(san, around):
     take(around["a"])
     with pytest.raises(Refused):
