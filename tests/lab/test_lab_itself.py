@@ -79,7 +79,11 @@ def test_the_agent_answers_and_shuts_down(make_guest):
     guest = make_guest("agent")
     guest.start()
     guest.wait_ready()
-    assert guest.libvirtd.virsh("qemu-agent-command", guest.name, '{"execute":"guest-ping"}') == '{"return":{}}'
+    ping = ("qemu-agent-command", guest.name, '{"execute":"guest-ping"}')
+    deadline = time.monotonic() + 30  # libvirt hears a moment later than the guest that the agent is there
+    while (answer := guest.libvirtd.virsh(*ping, check=False).strip()) != '{"return":{}}':
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.2)
     guest.libvirtd.virsh("shutdown", "--mode", "agent", guest.name)
     guest.wait_state("shut off", timeout=30)
 
