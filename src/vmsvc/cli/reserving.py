@@ -110,9 +110,7 @@ def _status_lines(reports: Sequence[DiskReport]) -> Iterator[Line]:
 def _disk_lines(reports: Sequence[DiskReport]) -> Iterator[Line]:
     for report in reports:
         yield from _head(report)
-        yield from columns(
-            list(_rows(report)), heads=("", "disk", "guest", "size", "status", "paths", "holder", "keys")
-        )
+        yield from columns(_rows(report), heads=_HEADS)
         for each in report.every:
             if each.phase.status not in (Status.UP, Status.DOWN):
                 yield (("  ", ""), (f"{each.name}: ", ""), (each.detail or each.state, ""))

@@ -199,8 +199,8 @@ def _dead(disk: ScsiDisk, live: tuple[Reading, ...], readings: tuple[Reading, ..
 def _trouble(reading: Reading | None) -> str:
     if reading is None:
         return "was not read in time"
-    words = "shows a key of 0" if reading.is_live else reading.answer.value
-    return f"{words} ({reading.detail})" if reading.detail else words
+    trouble = "shows a key of 0" if reading.is_live else reading.answer.value
+    return f"{trouble} ({reading.detail})" if reading.detail else trouble
 
 
 def _disks(count: int, what: str) -> str:
