@@ -78,6 +78,7 @@ class Surroundings:
         self._catalog = catalog
         self._drivers = drivers
         self._services = {service.name: service for service in services}
+        self._seen_by: dict[tuple[str, str], Service | None] = {}
         self._others = others
         self._host = host
         self._quirks = quirks
@@ -139,11 +140,18 @@ class Surroundings:
         service = self._services[disks.service]
         found = dict(self.keyring.peers())
         for peer in service.peers_of(self._node):
-            as_seen, _ = parse_service(service.file, evolve(self._node, name=peer), self._catalog, name=service.name)
+            as_seen = self._as_seen_by(peer, service)
             theirs = next((each for each in as_seen.resources if each.rid == disks.rid), None) if as_seen else None
             if isinstance(theirs, Reserved) and theirs.prkey:
                 found[peer.casefold()] = parse_key(theirs.prkey)
         return found
+
+    def _as_seen_by(self, peer: str, service: Service) -> Service | None:
+        """A service as another node reads its file; read once, since each of its disks and each key asks for it."""
+        if (service.name, peer) not in self._seen_by:
+            node = evolve(self._node, name=peer)
+            self._seen_by[service.name, peer], _ = parse_service(service.file, node, self._catalog, name=service.name)
+        return self._seen_by[service.name, peer]
 
     def keys_of_peers(self, disks: Reserved) -> Mapping[str, int | None]:
         """The key of each other node of a resource's service; ``None`` where it is not known here.
