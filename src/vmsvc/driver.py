@@ -3,9 +3,10 @@
 Everything here is a promise to code outside of this project; nothing else is.
 """
 
-from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestDisk, Sizes
+from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
 from vmsvc.core.contract import (
     API,
+    AddressLister,
     BulkObserver,
     Capability,
     ConfigFiles,
@@ -15,12 +16,13 @@ from vmsvc.core.contract import (
     Discoverer,
     DiskLister,
     Driver,
+    Entrance,
     Publication,
     Publisher,
     Sizer,
     Waiter,
 )
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined, UsageError, VmsvcError
 from vmsvc.core.lane import Lane
 from vmsvc.core.node import Node
 from vmsvc.core.options import (
@@ -49,6 +51,7 @@ from vmsvc.hookspecs import hookimpl
 __all__ = [
     "API",
     "ActionFailed",
+    "AddressLister",
     "App",
     "BulkObserver",
     "Capability",
@@ -63,14 +66,17 @@ __all__ = [
     "DiskLister",
     "Driver",
     "DriverError",
+    "Entrance",
     "Evidence",
     "FoundGuest",
     "Fs",
     "Guest",
+    "GuestAddress",
     "GuestDisk",
     "Host",
     "Ip",
     "Lane",
+    "NoWayIn",
     "Node",
     "Observation",
     "Outcome",

@@ -46,6 +46,30 @@ class GuestDisk:
     persistent: bool = field(default=False, validator=instance_of(bool))
 
 
+def _as_address(text: str) -> str:
+    """An address in its usual form; a :class:`ValueError` for what is none."""
+    from ipaddress import ip_address  # noqa: PLC0415 - only who tells addresses pays for it
+
+    return str(ip_address(text.partition("%")[0]))
+
+
+@frozen(kw_only=True)
+class GuestAddress:
+    """An address of an adapter inside a guest, as the technology tells it.
+
+    Attributes:
+        device: The adapter's name in the guest, such as ``eth0``.
+        address: The address, without a prefix or a zone, such as ``192.0.2.7`` or ``2001:db8::7``.
+        prefix: The length of its network's prefix, in bits; ``None`` where it is not told.
+        hardware: The adapter's own address (MAC), as told; empty where it is not.
+    """
+
+    device: str = field(validator=instance_of(str))
+    address: str = field(validator=instance_of(str), converter=_as_address)
+    prefix: int | None = field(default=None, validator=optional(instance_of(int)))
+    hardware: str = field(default="", validator=instance_of(str))
+
+
 @frozen(kw_only=True)
 class Sizes:
     """What a guest is given.

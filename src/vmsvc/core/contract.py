@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
-from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestDisk, Sizes
+from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation
-from vmsvc.core.transport import Host
+from vmsvc.core.transport import Host, Outcome
 
 #: The newest version of this contract, and all that the core can speak.
 API = 1
@@ -43,6 +43,9 @@ class Capability(str, enum.Enum):
     SIZES = "sizes"
     DISCOVER = "discover"
     COMPARE = "compare"
+    ENTRY = "entry"
+    AGENT = "agent"
+    ADDRESSES = "addresses"
 
 
 @frozen(kw_only=True)
@@ -303,6 +306,57 @@ class Discoverer(Protocol[G_contra]):
         """
 
 
+@runtime_checkable
+class Entrance(Protocol[G_contra]):
+    """Capabilities ``entry`` and ``agent``: commands can be run inside a guest by the technology's own means.
+
+    ``entry`` is a door that is there whenever the guest runs, such as ``docker exec`` or ``zlogin``: it is the way in
+    unless the service says otherwise. ``agent`` needs a helper inside the guest, such as QEMU's guest agent, which may
+    be missing: it is used where the service asks for it, and where there is no ssh.
+    """
+
+    def enter(
+        self, guest: G_contra, argv: Sequence[str], *, budget_s: float, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run one command inside the guest, as its administrator, to its end or to the end of its budget.
+
+        No shell is involved, or none that shows: arguments arrive as they are. What the command leaves behind, such as
+        a daemon that holds its output open, is not waited for.
+
+        Args:
+            guest: The guest.
+            argv: The program and its arguments, without NUL characters.
+            budget_s: How long it may take, in seconds; then its processes are killed, as far as the technology allows.
+            environment: Variables to set in addition to what the guest sets.
+
+        Returns:
+            What the command left behind, whatever its exit code; of each stream at most
+            :data:`~vmsvc.core.transport.OUTPUT_LIMIT` bytes.
+
+        Raises:
+            NoWayIn: Nothing was run: the guest does not run, or its helper does not answer.
+            ActionFailed: The guest has no such program, or it may not be run.
+            Undetermined: The budget was spent, or the way broke; what the command did is not known.
+        """
+
+
+@runtime_checkable
+class AddressLister(Protocol[G_contra]):
+    """Capability ``addresses``: the technology itself can tell which adapter inside the guest has which address."""
+
+    def addresses(self, guest: G_contra, *, budget_s: float) -> Sequence[GuestAddress]:
+        """The addresses of all adapters inside the guest, now.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            NoWayIn: The guest does not run, or its helper does not answer.
+            Undetermined: The answer did not come in time, or cannot be read.
+        """
+
+
 @frozen(kw_only=True)
 class Publication:
     """What a publisher is given: a service's facts, or its disks, as `push` or `diskupdate` has just collected them.
@@ -350,4 +404,7 @@ ROLES: Mapping[Capability, type] = {
     Capability.SIZES: Sizer,
     Capability.DISCOVER: Discoverer,
     Capability.COMPARE: DefinitionComparer,
+    Capability.ENTRY: Entrance,
+    Capability.AGENT: Entrance,
+    Capability.ADDRESSES: AddressLister,
 }

@@ -8,6 +8,7 @@
     ├── Refused                3   a safety rule says no; nothing was changed
     │   └── Busy               3   another action holds the service's lock
     ├── Undetermined           4   a fact could not be established; nothing is assumed
+    │   └── NoWayIn            4   nothing could be run inside a guest: there was no way in
     ├── ActionFailed           1   a step was tried and failed (and was rolled back, saying what)
     └── DriverError            1   raised by drivers: the technology refused a verb
 """
@@ -167,6 +168,12 @@ class Undetermined(VmsvcError):
 
     exit_code = ExitCode.UNDETERMINED
     default_code = "undetermined"
+
+
+class NoWayIn(Undetermined):
+    """There was no way into a guest, or to another host: nothing was run there."""
+
+    default_code = "undetermined.no-way-in"
 
 
 class ActionFailed(VmsvcError):

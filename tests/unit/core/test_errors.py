@@ -12,6 +12,7 @@ EXIT_CODES = {
     "Refused": 3,
     "Busy": 3,
     "Undetermined": 4,
+    "NoWayIn": 4,
     "ActionFailed": 1,
     "DriverError": 1,
 }
