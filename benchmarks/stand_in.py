@@ -71,7 +71,7 @@ class StandIn:
         """
         del budget_s, environment
         code, out = self.answer(argv[1:])
-        return Outcome(argv=tuple(argv), code=code, out=out, err="", duration_s=0.0)
+        return Outcome(argv=tuple(argv), code=code, stdout=out.encode(), stderr=b"", duration_s=0.0)
 
     def answer(self, arguments: Sequence[str]) -> tuple[int, str]:
         """What one call prints, and its exit code.

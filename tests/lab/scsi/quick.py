@@ -17,12 +17,12 @@ class QuickHost:
     def run(self, argv, *, budget_s, environment=None):
         started = time.monotonic()
         env = {**os.environ, **(environment or {})}
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=budget_s, check=False)
+        done = subprocess.run(argv, env=env, capture_output=True, timeout=budget_s, check=False)
         return Outcome(
             argv=tuple(argv),
             code=done.returncode,
-            out=done.stdout,
-            err=done.stderr,
+            stdout=done.stdout,
+            stderr=done.stderr,
             duration_s=time.monotonic() - started,
         )
 

@@ -21,7 +21,7 @@ class Host:
     name = "n1"
 
     def __init__(self, code=0, out="", err="", fail=None):
-        self.answer = {"code": code, "out": out, "err": err, "duration_s": 0.5}
+        self.answer = {"code": code, "stdout": out.encode(), "stderr": err.encode(), "duration_s": 0.5}
         self.fail = fail
         self.ran = []
 

@@ -7,6 +7,12 @@ from typing import Protocol
 
 from attrs import frozen
 
+#: How much of each output stream of a command is kept, in bytes; the rest is read and dropped.
+OUTPUT_LIMIT = 1 << 20
+
+#: How long after a command's end its output is still read, where a daemon that it left holds it open, in seconds.
+OUTPUT_GRACE_S = 0.2
+
 
 @frozen(kw_only=True)
 class Outcome:
@@ -15,18 +21,60 @@ class Outcome:
     Attributes:
         argv: The command that ran, with its arguments.
         code: Its exit code; the negative signal number where a signal ended it.
-        out: Its standard output, decoded as UTF-8 with undecodable bytes escaped.
-        err: Its standard error, decoded alike.
+        stdout: Its standard output, as it was printed, up to the limit.
+        stderr: Its standard error, alike.
         duration_s: How long it took, in seconds.
-        truncated: Whether more than the limit was printed and the rest dropped.
+        truncated: Whether more than the limit was printed to one of them, and the rest dropped.
     """
 
     argv: tuple[str, ...]
     code: int
-    out: str
-    err: str
+    stdout: bytes
+    stderr: bytes
     duration_s: float
     truncated: bool = False
+
+    @property
+    def out(self) -> str:
+        """Its standard output, decoded as UTF-8 with undecodable bytes escaped."""
+        return self.stdout.decode(errors="backslashreplace")
+
+    @property
+    def err(self) -> str:
+        """Its standard error, decoded alike."""
+        return self.stderr.decode(errors="backslashreplace")
+
+
+class Kept:
+    """What is kept of an output stream while it is read: its beginning, up to the limit.
+
+    Attributes:
+        truncated: Whether something was dropped.
+
+    >>> kept = Kept(limit=4)
+    >>> kept.add(b"abc")
+    >>> kept.add(b"def")
+    >>> bytes(kept), kept.truncated
+    (b'abcd', True)
+    """
+
+    def __init__(self, limit: int = OUTPUT_LIMIT) -> None:
+        self._limit = limit
+        self._bytes = bytearray()
+        self.truncated = False
+
+    def add(self, chunk: bytes) -> None:
+        """Keep what there is room for, and drop the rest.
+
+        Args:
+            chunk: What was read.
+        """
+        room = self._limit - len(self._bytes)
+        self._bytes += chunk[:room]
+        self.truncated |= len(chunk) > room
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._bytes)
 
 
 class Host(Protocol):

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import json
 import logging
 import os
-import re
-import shlex
 import socket
 import subprocess
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vmsvc.core.errors import ActionFailed, Undetermined, UsageError
+from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.node import node_from
-from vmsvc.core.transport import Outcome
+from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Outcome
+from vmsvc.core.transport.command import check, said_last, shown
 
 log = logging.getLogger("vmsvc.host")
 
@@ -42,38 +42,6 @@ _HINTS = {
     "no-such-command": "install it, or give its full path",
     "not-executable": "look at its mode and owner with ls -l",
 }
-
-_SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
-_SHOWN_CHARACTERS = 500
-
-
-def shown(argv: Sequence[str]) -> str:
-    """A command as one line for logs and messages: quoted for a shell, secrets masked, shortened.
-
-    Args:
-        argv: The program and its arguments.
-
-    Returns:
-        The line; values of options such as ``--password`` are replaced by ``***``.
-
-    >>> shown(["login", "--password=hunter2", "--token", "abc", "a b"])
-    "login '--password=***' --token '***' 'a b'"
-    """
-    masked: list[str] = []
-    is_secret = False
-    for argument in argv:
-        option = _SECRET.fullmatch(argument)
-        if is_secret and option is None:
-            masked.append("***")
-        else:
-            masked.append(f"{option[1]}=***" if option and option[2] else argument)
-        is_secret = option is not None and option[2] is None
-    line = _printable(shlex.join(masked))
-    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 class _Runner:
@@ -155,8 +123,14 @@ class LocalHost:
             ActionFailed: The command could not be started at all: no such program, or no permission.
             Undetermined: The budget was spent, or the helper process ended; what the command did is not known.
         """
-        _check(argv, environment or {})
-        request = {"argv": [*argv], "budget_s": budget_s, "environment": {**os.environ, **(environment or {})}}
+        check(argv, environment or {})
+        request = {
+            "argv": [*argv],
+            "budget_s": budget_s,
+            "environment": {**os.environ, **(environment or {})},
+            "limit": OUTPUT_LIMIT,
+            "grace_s": OUTPUT_GRACE_S,
+        }
         place = f"{self.name}: {shown(argv)}"
         if budget_s <= 0:
             raise Undetermined(f"{place}: not started, since no time was left for it", code="undetermined.timeout")
@@ -169,16 +143,24 @@ class LocalHost:
                 hint=_HINTS.get(answer["failure"], ""),
             )
         code, duration_s = answer["code"], answer["duration_s"]
+        stdout, stderr = binascii.a2b_base64(answer["out"]), binascii.a2b_base64(answer["err"])
         if not answer["in_time"]:
             log.info("%s: ended by us after %.3f s", place, duration_s)
             raise Undetermined(
-                f"{place}: did not end within {budget_s:.1f} s, and was killed{_rest_of(answer)}",
+                f"{place}: did not end within {budget_s:.1f} s, and was killed"
+                f"{_undead(answer['left'])}{said_last(stderr, stdout)}",
                 code="undetermined.timeout",
                 hint="what it did is not known: look, before trying again with a larger timeout",
             )
         log.info("%s: exit code %d after %.3f s", place, code, duration_s)
-        out, err, is_truncated = answer["out"], answer["err"], answer["truncated"]
-        return Outcome(argv=tuple(argv), code=code, out=out, err=err, duration_s=duration_s, truncated=is_truncated)
+        return Outcome(
+            argv=tuple(argv),
+            code=code,
+            stdout=stdout,
+            stderr=stderr,
+            duration_s=duration_s,
+            truncated=answer["truncated"],
+        )
 
     def close(self) -> None:
         """End the helper process; commands that still run go on. A later command starts another helper."""
@@ -233,25 +215,6 @@ def _set_deadline(link: socket.socket, deadline: float) -> None:
     link.settimeout(max(deadline - time.monotonic(), 0.001))
 
 
-def _check(argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Refuse what no process can be given."""
-    if isinstance(argv, str) or not argv or not argv[0]:
-        raise UsageError(f"a command is a list of a program and its arguments, not {argv!r}", code="usage.command")
-    for what, texts in (("an argument", argv), ("a variable", [*environment, *environment.values()])):
-        for text in texts:
-            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-                raise UsageError(
-                    f"{shown(argv)}: {what} has a NUL character in it or is no valid text: {text[:80]!r}",
-                    code="usage.command",
-                )
-    for name in environment:
-        if not name or "=" in name:
-            raise UsageError(f"{shown(argv)}: {name!r} cannot be the name of a variable", code="usage.command")
-
-
-def _rest_of(answer: Mapping[str, Any]) -> str:
-    """What there is to tell about a command that was killed: processes that do not die, and its last lines."""
-    left = ", ".join(map(str, answer["left"]))
-    lines = (answer["err"] or answer["out"]).strip().splitlines()[-3:]
-    told = f"; these processes of it do not die: {left}" if left else ""
-    return told + (f"; it said last: {_printable(' | '.join(lines)[-300:])}" if lines else "")
+def _undead(left: Sequence[int]) -> str:
+    """What there is to tell of processes that do not die."""
+    return f"; these processes of it do not die: {', '.join(map(str, left))}" if left else ""

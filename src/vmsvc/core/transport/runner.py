@@ -14,6 +14,7 @@ a Python costs more than most commands do. The file stands alone, importing noth
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import errno
 import json
@@ -29,14 +30,8 @@ from typing import Any
 
 import sh
 
-#: How much of each output stream is kept, in bytes; the rest is read and dropped.
-OUTPUT_LIMIT = 1 << 20
-
 #: How long a command may take to obey SIGTERM, and its processes to vanish after SIGKILL, in seconds.
 TERM_GRACE_S, KILL_GRACE_S = 1.0, 0.5
-
-#: How long after a command's end its pipes are still read, where a daemon that it left behind holds them open.
-PIPES_GRACE_S = 0.2
 
 #: How many workers are kept that have nothing to do: as many as ask disks at once.
 SPARE = 32
@@ -181,14 +176,14 @@ def _work(link: socket.socket, runner: socket.socket) -> bool:
     os.environ.update(request["environment"])
     started = time.monotonic()
     try:
-        command = _Command(request["argv"], link)
+        command = _Command(request["argv"], request["limit"], link)
     except _NotStartedError as failure:
         _answer(link, {"failure": failure.args[0], "reason": failure.args[1]})
         return False
     in_time = command.read_until_end(started + request["budget_s"])
     left = [] if in_time else _end_session(command)
     code, duration_s = command.exit_code(), time.monotonic() - started
-    command.read_rest()
+    command.read_rest(request["grace_s"])
     is_free = in_time and not command.is_heard and _is_without_threads() and _tell_of_being_free(runner)
     _answer(link, {"code": code, "in_time": in_time, "left": left, "duration_s": duration_s, **command.output()})
     command.drain()
@@ -209,7 +204,8 @@ class _NotStartedError(Exception):
 class _Command:
     """One command: what it prints, whether it has ended, and whether its caller still waits."""
 
-    def __init__(self, argv: list[str], link: socket.socket) -> None:
+    def __init__(self, argv: list[str], limit: int, link: socket.socket) -> None:
+        self._limit = limit
         self._caller_waits = True
         self._is_truncated = False
         self._selector = selectors.DefaultSelector()
@@ -243,9 +239,9 @@ class _Command:
             self.pump(left_s)
         return True
 
-    def read_rest(self) -> None:
+    def read_rest(self, grace_s: float) -> None:
         """Read what the pipes still hold, for a short moment: a daemon may keep them open for ever."""
-        end = time.monotonic() + PIPES_GRACE_S
+        end = time.monotonic() + grace_s
         while self._open and (left_s := end - time.monotonic()) > 0:
             self.pump(left_s)
 
@@ -271,8 +267,8 @@ class _Command:
         return int(self._running.exit_code) if self._has_ended() else None
 
     def output(self) -> dict[str, Any]:
-        """What was printed, as far as it was kept."""
-        out, err = (kept.decode(errors="backslashreplace") for kept in self._kept.values())
+        """What was printed, as far as it was kept: bytes that JSON can carry."""
+        out, err = (binascii.b2a_base64(kept, newline=False).decode() for kept in self._kept.values())
         return {"out": out, "err": err, "truncated": self._is_truncated}
 
     def _has_ended(self) -> bool:
@@ -284,7 +280,7 @@ class _Command:
     def _read(self, pipe: int) -> None:
         chunk = os.read(pipe, _READ_BYTES)
         kept = self._kept[pipe]
-        room = OUTPUT_LIMIT - len(kept)
+        room = self._limit - len(kept)
         kept += chunk[:room]
         self._is_truncated |= len(chunk) > room
         if not chunk:

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from vmsvc.core.errors import ActionFailed, Undetermined, UsageError
 from vmsvc.core.transport import Host, local, runner
-from vmsvc.core.transport.local import LocalHost, shown
+from vmsvc.core.transport.command import shown
+from vmsvc.core.transport.local import LocalHost
 
 BUDGET_S = 20.0
 SOURCES = str(Path(local.__file__).parents[3])
@@ -172,8 +173,17 @@ def test_a_session_of_its_own_and_the_callers_directory(shared: LocalHost) -> No
     assert directory == str(Path.cwd())
 
 
-def test_binary_output_is_escaped(shared: LocalHost) -> None:
-    assert shared.run(["printf", r"\377\000\303\251\303"], budget_s=BUDGET_S).out == "\\xff\0é\\xc3"
+def test_binary_output_is_escaped_where_text_is_asked_for(shared: LocalHost) -> None:
+    outcome = shared.run(["printf", r"\377\000\303\251\303"], budget_s=BUDGET_S)
+    assert outcome.out == "\\xff\0é\\xc3"
+    assert outcome.stdout == b"\xff\0\xc3\xa9\xc3"
+
+
+def test_every_byte_is_kept(shared: LocalHost, tmp_path: Path) -> None:
+    everything = bytes(range(256)) * 4
+    (tmp_path / "all").write_bytes(everything)
+    outcome = shared.run(["sh", "-c", "cat $0; cat $0 >&2", str(tmp_path / "all")], budget_s=BUDGET_S)
+    assert (outcome.stdout, outcome.stderr) == (everything, everything)
 
 
 def test_too_much_output_is_dropped_in_bounded_memory(host: LocalHost) -> None:

@@ -20,7 +20,7 @@ def recorded(name: str) -> Outcome:
 
 
 def outcome(argv: Sequence[str] = (), code: int = 0, out: str = "", err: str = "") -> Outcome:
-    return Outcome(argv=tuple(argv), code=code, out=out, err=err, duration_s=0.01)
+    return Outcome(argv=tuple(argv), code=code, stdout=out.encode(), stderr=err.encode(), duration_s=0.01)
 
 
 class FakeHost:
