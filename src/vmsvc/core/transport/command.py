@@ -1,0 +1,87 @@
+"""What all ways to a host do alike with a command: refuse what no process can be given, and put it into words. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+
+from vmsvc.core.errors import UsageError
+
+_SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
+_SHOWN_CHARACTERS = 500
+
+
+def shown(argv: Sequence[str]) -> str:
+    """A command as one line for logs and messages: quoted for a shell, secrets masked, shortened.
+
+    Args:
+        argv: The program and its arguments.
+
+    Returns:
+        The line; values of options such as ``--password`` are replaced by ``***``.
+
+    >>> shown(["login", "--password=hunter2", "--token", "abc", "a b"])
+    "login '--password=***' --token '***' 'a b'"
+    """
+    masked: list[str] = []
+    is_secret = False
+    for argument in argv:
+        option = _SECRET.fullmatch(argument)
+        if is_secret and option is None:
+            masked.append("***")
+        else:
+            masked.append(f"{option[1]}=***" if option and option[2] else argument)
+        is_secret = option is not None and option[2] is None
+    line = printable(shlex.join(masked))
+    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+
+
+def printable(text: str) -> str:
+    r"""Text for one line of a message: what no terminal should be sent is escaped.
+
+    Args:
+        text: Whatever a command printed.
+
+    >>> printable("a\\x1b[31m\\n")
+    'a\\x1b[31m\\n'
+    """
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+
+
+def check(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Refuse what no process can be given.
+
+    Args:
+        argv: The program and its arguments.
+        environment: Variables to set.
+
+    Raises:
+        UsageError: An argument or a variable has a NUL character, is no valid text, or there is no program.
+    """
+    if isinstance(argv, str) or not argv or not argv[0]:
+        raise UsageError(f"a command is a list of a program and its arguments, not {argv!r}", code="usage.command")
+    for what, texts in (("an argument", argv), ("a variable", [*environment, *environment.values()])):
+        for text in texts:
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                raise UsageError(
+                    f"{shown(argv)}: {what} has a NUL character in it or is no valid text: {text[:80]!r}",
+                    code="usage.command",
+                )
+    for name in environment:
+        if not name or "=" in name:
+            raise UsageError(f"{shown(argv)}: {name!r} cannot be the name of a variable", code="usage.command")
+
+
+def said_last(stderr: bytes, stdout: bytes) -> str:
+    r"""The last lines of what a command printed, to end a sentence about it: ``; it said last: …``, or nothing.
+
+    Args:
+        stderr: What it printed to standard error.
+        stdout: What it printed to standard output, which counts where it printed no errors.
+
+    >>> said_last(b"", b"one\ntwo\n")
+    '; it said last: one | two'
+    """
+    lines = (stderr or stdout).decode(errors="backslashreplace").strip().splitlines()[-3:]
+    return f"; it said last: {printable(' | '.join(lines)[-300:])}" if lines else ""
