@@ -35,9 +35,9 @@ class Acting(Looking):
         """Look at a service and decide what an action would do. Changes nothing.
 
         Args:
-            action: ``start``, ``stop`` or ``restart``.
+            action: ``start``, ``stop``, ``restart`` or ``boot``.
             service: The service.
-            consent: What the operator has agreed to.
+            consent: What the operator has agreed to; no boot asks for that.
             only: The rids of the resources to limit the action to; empty for all.
 
         Returns:
@@ -46,21 +46,43 @@ class Acting(Looking):
         Raises:
             UsageError: There is no such action, or no such resource.
         """
-        from vmsvc.core.plan import plan  # noqa: PLC0415
+        from vmsvc.core.booting import BOOT  # noqa: PLC0415
 
         for rid in only:
             service.resource(rid)
-        seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
-        by_rid = {rid: observation for (_, rid), observation in seen.items()}
-        frozen = self.frozen(service)
-        made = plan(
-            action, service, self.node, by_rid, consent, only=only, freeze="" if frozen is None else str(frozen)
-        )
+        made = self._boot_plan(service, only) if action == BOOT else self._plan(action, service, consent, only)
         notes = tuple(
             Problem(message=note, code="note.goings-on", severity=Severity.NOTE)
             for note in self._goings_on([service]).get(service.name, ())
         )
         return evolve(made, notes=(*made.notes, *notes))
+
+    def _plan(self, action: str, service: Service, consent: Consent | None, only: Collection[str]) -> Plan:
+        from vmsvc.core.plan import plan  # noqa: PLC0415
+
+        seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
+        frozen = self.frozen(service)
+        return plan(
+            action,
+            service,
+            self.node,
+            {rid: observation for (_, rid), observation in seen.items()},
+            consent,
+            only=only,
+            freeze="" if frozen is None else str(frozen),
+        )
+
+    def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
+        from vmsvc.core.booting import looked_at, plan_boot  # noqa: PLC0415
+
+        seen = observe(looked_at(service), self._finder([service]))
+        return plan_boot(
+            service,
+            self.node,
+            {rid: observation for (_, rid), observation in seen.items()},
+            lambda disks: self._reserving([service]).problems_of(disks),
+            only=only,
+        )
 
     def run(
         self,
@@ -112,9 +134,9 @@ class Acting(Looking):
         """Plan an action and run it, under the service's lock.
 
         Args:
-            action: ``start``, ``stop`` or ``restart``.
+            action: ``start``, ``stop``, ``restart`` or ``boot``.
             service: The service.
-            consent: What the operator has agreed to.
+            consent: What the operator has agreed to; no boot asks for that.
             only: The rids of the resources to limit the action to; empty for all.
             planned: Called with the plan before it runs, unless it is refused.
             progress: Called as each step begins and ends, in the calling thread.
@@ -174,6 +196,23 @@ class Acting(Looking):
         """
         return self.act("restart", service)
 
+    def boot(self, service: Service) -> Report:
+        """Do what a node does once after it has booted: give up disks that a crash has left registered for it.
+
+        Nothing is started; what may be in use, and what is another node's, stays as it is. An action that a crash has
+        cut short is told by the plan's notes, and no longer by the service's status.
+
+        Args:
+            service: The service.
+
+        Returns:
+            What was done.
+
+        Raises:
+            VmsvcError: As :meth:`act` does.
+        """
+        return self.act("boot", service)
+
     def freeze(self, service: Service, reason: str = "") -> bool:
         """Let nothing start a service on this node, until it is thawed; what runs goes on, and may be stopped.
 
@@ -221,6 +260,7 @@ class Acting(Looking):
     ) -> Report:
         from vmsvc.core.charge import give_up_charge, take_charge  # noqa: PLC0415
         from vmsvc.core.executor import Executor  # noqa: PLC0415
+        from vmsvc.core.report import Report  # noqa: PLC0415
         from vmsvc.core.triggering import TriggerCaller  # noqa: PLC0415
 
         cancelled = cancelled or threading.Event()
@@ -229,10 +269,11 @@ class Acting(Looking):
             made.raise_if_refused()
             check(made)
             told: list[str] = []
+            journal = self._journal(service)
             executor = Executor(
                 driver_of=self._finder([service], consent, told.append, cancelled),
                 told=told,
-                journal=self._journal(service),
+                journal=journal,
                 hooks=_PluginHooks(self._plugin_host),
                 run_trigger=TriggerCaller(
                     host=lambda: self._host, service=service.name, action=action, node=self.node.name
@@ -240,9 +281,12 @@ class Acting(Looking):
                 progress=progress,
                 cancelled=cancelled,
             )
-            losses = [] if action == "start" else _losses_of(lambda: give_up_charge(self.node, service.name, only))
-            report = executor.run(made)
-            if action != "stop" and not is_upkeep:
+            losses: list[str] = []
+            if action in ("stop", "restart"):
+                losses += _losses_of(lambda: give_up_charge(self.node, service.name, only))
+            # Where there is nothing to do there is nothing to record, unless it closes what a crash has cut short.
+            report = executor.run(made) if made.steps or journal.unfinished() else Report(plan=made)
+            if action in ("start", "restart") and not is_upkeep:
                 losses += _losses_of(lambda: take_charge(self.node, service.name, _brought_up(report)))
             return evolve(report, losses=(*report.losses, *losses))
 

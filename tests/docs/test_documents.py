@@ -62,6 +62,14 @@ def test_that_check_can_fail():
         grammar.parser().parse(["stat", "web"])
 
 
+def test_units_of_systemd_start_commands_that_there_are():
+    units = re.findall(r"^ExecStart=/usr/local/bin/vmsvc (.*)$", "".join(map(Path.read_text, PAGES)), re.MULTILINE)
+
+    assert units
+    for words in units:
+        grammar.parser().parse(shlex.split(words))
+
+
 def test_no_docstring_has_an_example_that_is_not_run():
     sources = sorted(TREE.glob("src/**/*.py"))
     with_examples = [file for file in sources if re.search(r"^ +>>> ", file.read_text(), re.MULTILINE)]

@@ -52,6 +52,7 @@ CALLS = (
     ("vmsvc.disks/1", "pr status"),
     ("vmsvc.action/1", "pr start shared"),
     ("vmsvc.action/1", "pr stop shared"),
+    ("vmsvc.action/1", "boot"),
     ("vmsvc.watch/1", "pr watch --once"),
     ("vmsvc.validate-disks/1", "validate-disks shared"),
     ("vmsvc.completion/1", "completion bash"),

@@ -47,6 +47,15 @@ def test_a_dry_run_does_nothing(web):
     assert [entry.verb for entry in web.hypervisor.log() if entry.verb != "observe"] == ["start"]
 
 
+@pytest.mark.option("boot --dry-run")
+def test_a_boot_can_be_tried(inside):
+    inside.add("[container#1]", "type = null", "disks = /dev/vmsvc-no-such-disk", "[vmdg]", "scsireserv = true")
+    assert "stop vmdg" in inside.run("boot --dry-run")[1]
+    assert not (inside.root / "var/lib/vmsvc/journal").exists()
+    assert inside.code("boot") == 0
+    assert (inside.root / "var/lib/vmsvc/journal").exists()
+
+
 @pytest.mark.option("stop --kill", "restart --kill", "plan --kill", "svcmgr --kill")
 @pytest.mark.parametrize("action", ["stop", "restart"])
 def test_a_kill_asks_nobody_first(web, action):

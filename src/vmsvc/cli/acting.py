@@ -1,4 +1,4 @@
-"""Commands that act: start, stop, restart, and plan, which only says what they would do."""
+"""Commands that act: start, stop, restart, boot, and plan, which only says what they would do."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from vmsvc.cli.columns import word
 from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.progress import Silence, shown
-from vmsvc.cli.screen import Line
+from vmsvc.cli.screen import Line, plain
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
+from vmsvc.core.booting import BOOT
 from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Refused, Severity, Undetermined, VmsvcError
 from vmsvc.core.instance import ServiceStatus
 from vmsvc.core.lock import holder_of
@@ -81,7 +82,7 @@ class Ending:
 
 
 def act(call: Call) -> int:
-    """Start, stop or restart services.
+    """Start, stop or restart services, or do what a node does after it has booted.
 
     Args:
         call: The call.
@@ -92,7 +93,7 @@ def act(call: Call) -> int:
     if call.arguments.dry_run:
         return plan(call)
     arguments, screen = call.arguments, call.screen
-    services = _services(call)
+    services, failures = _services(call)
     names = [service.name for service in services]
     cancelled = threading.Event()
     with (
@@ -111,11 +112,12 @@ def act(call: Call) -> int:
         Ending(name=name, error=result) if isinstance(result, VmsvcError) else result
         for name, result in zip(names, results, strict=True)
     ]
+    tell(call, failures)
     for ending in endings:
         for problem in ending.problems:
             screen.tell(problem, of=ending.name)
-    screen.answer(_document(arguments.action, endings), _lines(endings))
-    return selection.worst(item.exit_code for item in endings)
+    screen.answer(_document(arguments.action, endings, problems_of(failures)), _lines(endings))
+    return selection.worst([*(item.exit_code for item in endings), *(each.error.exit_code for each in failures)])
 
 
 def plan(call: Call) -> int:
@@ -127,8 +129,7 @@ def plan(call: Call) -> int:
     Returns:
         The exit code: what the action would be refused with.
     """
-    services = _services(call)
-    failures: list[Failure] = []
+    services, failures = _services(call)
 
     def work(service: Service) -> Plan:
         only = selection.limits(call.arguments).rids_of(service)
@@ -177,14 +178,18 @@ def _consent(call: Call) -> Consent:
     )
 
 
-def _services(call: Call) -> list[Service]:
-    """The services to act on. A rid that one does not have is refused: a slip of the pen must not pass for consent."""
-    services = selection.all_of(call.session, call.arguments.names)
+def _services(call: Call) -> tuple[list[Service], list[Failure]]:
+    """The services to act on, every one of those that were asked for; all that can be read where none was named.
+
+    A rid that one does not have is refused: a slip of the pen must not pass for consent.
+    """
+    names = call.arguments.names
+    services, failures = (selection.all_of(call.session, names), []) if names else selection.chosen(call.session, names)
     for service in services:
         selection.limits(call.arguments).rids_of(service)
         for rid in call.arguments.despite_unknown:
             service.resource(rid)
-    return services
+    return services, failures
 
 
 def _act(call: Call, service: Service, *, progress: Silence, cancelled: threading.Event) -> Ending:
@@ -215,27 +220,32 @@ def _act(call: Call, service: Service, *, progress: Silence, cancelled: threadin
         )
     except VmsvcError as failure:
         error = failure
-    is_worth_a_look = not isinstance(error, (Refused, Undetermined))
-    status = session.status(service) if is_worth_a_look else None
+    is_as_it_was = isinstance(error, (Refused, Undetermined)) or (action == BOOT and report and not report.results)
+    status = None if is_as_it_was else session.status(service)
     return Ending(name=name, report=report, status=status, error=error, notes=tuple(notes))
 
 
 def _lines(endings: Sequence[Ending]) -> Iterator[Line]:
     """``web: up (start container#1, 0.4 s)``; nothing for what failed, which is told elsewhere."""
     for ending in endings:
-        if ending.report is None or ending.status is None:
+        if ending.report is None:
             continue
-        kept = "; ".join(f"{item.rid} {item.why}" for item in ending.report.plan.kept)
+        plan = ending.report.plan
+        kept = "; ".join(f"{item.rid} {item.why}" for item in plan.kept)
         taken = "; ".join(map(_taken, ending.report.results))
-        did = taken or f"nothing to do: {kept or 'it has no resources'}"
-        yield ((f"{ending.name}: ", ""), word(ending.status.avail), (f" ({did})", ""))
+        nothing = "it reserves no disks" if plan.action == BOOT else "it has no resources"
+        did = taken or f"nothing to do: {kept or nothing}"
+        if ending.status is None:
+            yield plain(f"{ending.name}: {did}")
+        else:
+            yield ((f"{ending.name}: ", ""), word(ending.status.avail), (f" ({did})", ""))
 
 
 def _taken(result: StepResult) -> str:
     return f"{result.step}{' failed' if result.failure else ''}, {result.duration_s:.1f} s"
 
 
-def _document(action: str, endings: Sequence[Ending]) -> schema.Data:
+def _document(action: str, endings: Sequence[Ending], problems: Sequence[Problem]) -> schema.Data:
     results = [
         schema.action_result(
             ending.name,
@@ -246,4 +256,4 @@ def _document(action: str, endings: Sequence[Ending]) -> schema.Data:
         )
         for ending in endings
     ]
-    return schema.action(action, results)
+    return schema.action(action, results, problems)

@@ -5,6 +5,18 @@ from __future__ import annotations
 from vmsvc.cli.phrases import Commands, completed, limits, name, names, positive, seconds
 from vmsvc.cli.words import Parser
 
+#: How many services are acted on at once.
+_PARALLEL = 10
+#: What an operator has agreed to who was not asked.
+_NO_CONSENT = {
+    "drp": False,
+    "despite_frozen": False,
+    "despite_lost_keys": False,
+    "despite_unknown": (),
+    "force": (),
+    "kill": False,
+}
+
 
 def add(commands: Commands) -> None:
     """Add the commands.
@@ -34,6 +46,18 @@ def _acting(commands: Commands) -> None:
         limits(command)
         _consents(command, action)
         _running(command)
+    boot = commands.add(
+        "boot",
+        "acting:act",
+        "give up disks that a crash has left reserved for this node: once after it has booted",
+        about="Removes this node's own registrations where what may use the disks is down here, and starts nothing. "
+        "Tells of actions that the crash has cut short.",
+        examples=("vmsvc boot", "vmsvc boot web", "vmsvc boot --dry-run"),
+        action="boot",
+    )
+    names(boot, required=False)
+    boot.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
+    boot.set_defaults(**_NO_CONSENT, rid=(), tags=(), subset=(), parallel=_PARALLEL)
     plan = commands.add(
         "plan",
         "acting:plan",
@@ -172,13 +196,17 @@ def _running(command: Parser) -> None:
     """How an action is to run."""
     command.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
     command.add_argument(
-        "--parallel", type=positive, default=10, metavar="N", help="act on so many services at once (default: 10)"
+        "--parallel",
+        type=positive,
+        default=_PARALLEL,
+        metavar="N",
+        help=f"act on so many services at once (default: {_PARALLEL})",
     )
 
 
 def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
     """What an operator may agree to; of a command that touches no guest, nothing about those."""
-    command.set_defaults(drp=False, despite_frozen=False, kill=False, force=[], despite_lost_keys=False)
+    command.set_defaults(**_NO_CONSENT)
     if action != "stop":
         command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         command.add_argument(

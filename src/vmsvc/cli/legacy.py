@@ -18,6 +18,7 @@ _ACTIONS = {
     "start": "start",
     "stop": "stop",
     "restart": "restart",
+    "boot": "boot",
     "freeze": "freeze",
     "thaw": "thaw",
     "prstatus": "pr status",
@@ -38,8 +39,9 @@ _ACTIONS = {
 }
 #: Actions of one service, whose command takes one name.
 _ONE = ("print config", "edit config", "show", "create", "get", "set", "unset")
-#: Actions of no service at all.
+#: Actions of no service at all, and those of all services where none is named.
 _NONE = ("ls", "list")
+_ALL = ("status", "print status", "boot")
 _ACTING = ("start", "stop", "restart", "prstart", "prstop")
 #: What an operator may add, and to which actions.
 _OPTIONS = {
@@ -48,7 +50,7 @@ _OPTIONS = {
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
     "despite-frozen": ("start", "restart"),
-    "dry-run": (*_ACTING, "freeze", "thaw", "create", "set", "unset"),
+    "dry-run": (*_ACTING, "boot", "freeze", "thaw", "create", "set", "unset"),
     "parallel": _ACTING,
     **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status")),
 }
@@ -159,7 +161,7 @@ class Legacy(Parser):
             self._refuse("which action?", "say `svcmgr -s NAME print status`, for one")
         if action not in _ACTIONS:
             self._refuse_unknown(asked, action)
-        if not names and action not in (*_NONE, "status", "print status"):
+        if not names and action not in (*_NONE, *_ALL):
             self._refuse(f"{action} needs a service", f"say `svcmgr -s NAME {action}`")
         if len(names) > 1 and action in _ONE:
             self._refuse(f"{action} takes one service at a time", f"say `vmsvc {_ACTIONS[action]} NAME` for each")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 #: Commands that change what runs; nobody who wanted to look is sent to one of them.
-_ACTING = ("start", "stop", "restart", "freeze", "thaw", "monitor")
+_ACTING = ("start", "stop", "restart", "boot", "freeze", "thaw", "monitor")
 #: Words that others have for what this version does not do.
 _NOT_YET = dict.fromkeys(("startapp", "stopapp"), "this version does not launch or stop applications inside guests yet")
 

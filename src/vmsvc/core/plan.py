@@ -23,7 +23,7 @@ from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.triggers import Trigger, Triggered
 from vmsvc.core.verb import Verb
 
-#: What can be done to a service.
+#: What can be done to a service; the plan of a boot is made elsewhere, since it has other rules.
 ACTIONS = ("start", "stop", "restart")
 
 
@@ -153,7 +153,7 @@ def plan(
     """
     if action not in ACTIONS:
         raise UsageError(
-            f"there is no action {action!r}", code="usage.no-such-action", hint=f"there are: {', '.join(ACTIONS)}"
+            f"there is no action {action!r}", code="usage.no-such-action", hint=f"there are: {', '.join(ACTIONS)}, boot"
         )
     draft = _Draft(service, node, seen, consent or Consent(), frozenset(only))
     resources = [resource for resource in _ordered(service) if not only or resource.rid in only]
@@ -191,6 +191,28 @@ def undo(step: Step, service: Service) -> tuple[Step, ...]:
     resource = service.resource(step.rid)
     stopping = _stopping(resource, kill_only=False, why=why, needs=needs_of(Verb.STOP, resource, service))
     return tuple(evolve(undoing, takes_back=True) for undoing in _around(resource, Verb.STOP, stopping, step.rid))
+
+
+def refusal_of_place(service: Service, node: Node) -> Problem:
+    """Why a node that a service does not list may not act on it.
+
+    Args:
+        service: The service.
+        node: The node.
+    """
+    return Problem(
+        code="refused.not-listed",
+        message=f"this node, {node.name}, is in neither nodes nor drpnodes of {service.name}",
+        hint=_where_to_act(service, node.name),
+        file=str(service.file),
+    )
+
+
+def _where_to_act(service: Service, name: str) -> str:
+    for listed in (*service.nodes, *service.drpnodes):
+        if listed.partition(".")[0].casefold() == name.partition(".")[0].casefold():
+            return f"the file calls it {listed}: set VMSVC_NODENAME={listed}, or write {name} in the file"
+    return f"act on {' or '.join(service.nodes) or 'a node of the list'}, or add this node to nodes"
 
 
 def _ordered(service: Service) -> list[Resource]:
@@ -272,18 +294,7 @@ class _Draft:
 
     def rules_of_any_action(self) -> None:
         if not self._service.place_of(self._node):
-            self._refuse(
-                "refused.not-listed",
-                f"this node, {self._node.name}, is in neither nodes nor drpnodes of {self._service.name}",
-                hint=self._where_to_act(),
-            )
-
-    def _where_to_act(self) -> str:
-        service, name = self._service, self._node.name
-        for listed in (*service.nodes, *service.drpnodes):
-            if listed.partition(".")[0].casefold() == name.partition(".")[0].casefold():
-                return f"the file calls it {listed}: set VMSVC_NODENAME={listed}, or write {name} in the file"
-        return f"act on {' or '.join(service.nodes) or 'a node of the list'}, or add this node to nodes"
+            self._refusals.append(refusal_of_place(self._service, self._node))
 
     def rules_of_start(self, freeze: str) -> None:
         service, node = self._service, self._node

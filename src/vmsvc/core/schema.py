@@ -160,9 +160,9 @@ def action(name: str, results: Iterable[Data], problems: Iterable[Problem] = ())
     """``vmsvc.action/1``: what an action did to services.
 
     Args:
-        name: ``start``, ``stop`` or ``restart``.
+        name: ``start``, ``stop``, ``restart`` or ``boot``.
         results: An :func:`action_result` for each service.
-        problems: What kept the action from names that mean no service.
+        problems: What kept the action from services whose files cannot be read.
     """
     content = {"action": name, "results": list(results), "errors": [problem(item) for item in problems]}
     return document("vmsvc.action/1", content)
@@ -182,7 +182,7 @@ def action_result(
         service: The service's name.
         exit_code: How it ended; its name in lower case is the outcome, and ``unchanged`` where nothing had to be done.
         report: What was done; ``None`` where it failed or was refused.
-        status: The service's status afterwards; ``None`` where the service could not be read.
+        status: The service's status afterwards; ``None`` where nobody looked.
         problems: Errors, warnings and notes.
     """
     told = list(problems)

@@ -189,3 +189,28 @@ def test_a_hypervisor_that_died_takes_its_disks_again_and_not_those_of_others(cl
     code, said = vmsvc(one, "start", "db")
     assert (code, is_up(one), writes(one)) == (3, False, [False, False]), said
     assert owners(cluster) == [{"h2": {KEYS["h2"]: 2}}]
+
+
+def test_a_hypervisor_that_boots_gives_up_what_its_crash_left_and_nothing_of_others(cluster, hypervisors):
+    one, two = hypervisors
+    assert vmsvc(one, "start", "db")[0] == 0
+    one.kill()
+    one.boot()
+    configure(one)
+    code, said = vmsvc(one, "boot")
+    assert (code, "left from before: 1 disk reserved" in said, is_up(one)) == (0, True, False), said
+    assert owners(cluster) == [{}]
+    assert vmsvc(two, "start", "db")[0] == 0, "nobody has to be evicted any more"
+
+    two.kill()
+    assert vmsvc(one, "start", "db", "--force", "h2")[0] == 0
+    two.boot()
+    configure(two)
+    code, said = vmsvc(two, "boot")
+    assert (code, f"held by h1 ({key_text(KEYS['h1'])})" in said) == (0, True), said
+    assert owners(cluster) == [{"h1": {KEYS["h1"]: 2}}]
+    assert writes(one) == [True, True]
+
+    code, said = vmsvc(one, "boot")
+    assert (code, "container#1 is running" in said, is_up(one)) == (0, True, True), said
+    assert owners(cluster) == [{"h1": {KEYS["h1"]: 2}}]

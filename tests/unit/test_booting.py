@@ -1,0 +1,160 @@
+"""A session after its node has booted, on the simulated hypervisor, with disks in memory that another node has, too."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import vmsvc
+from vmsvc.core.charge import charge_of
+from vmsvc.core.keyring import Keyring
+from vmsvc.core.surroundings import Surroundings
+from vmsvc.core.vmdg import attempt
+from vmsvc.core.vmdg.keys import key_text
+from vmsvc.core.vmdg.seen import OtherDisk
+from vmsvc.core.vmdg.sequences import carry_out
+from vmsvc.testing import Action, Fault, Request, San
+
+OURS, THEIRS = 0xA1, 0xB2
+DB = f"""
+    [DEFAULT]
+    nodes = n1 n2
+    lock_timeout = 300ms
+
+    [container#1]
+    type = null
+    disks = /dev/disk0 /dev/disk1
+
+    [vmdg]
+    scsireserv = true
+    prkey@n1 = {key_text(OURS)}
+    prkey@n2 = {key_text(THEIRS)}
+"""
+
+
+@pytest.fixture
+def san(monkeypatch):
+    """Two disks that this node sees as `a`, and another one as `b`."""
+    san = San(nodes="ab", disks=2)
+    known = {f"/dev/{disk.name}": disk for disk in san.disks("a")}
+
+    def devices(around, names):
+        return [known.get(name) or OtherDisk(name=name, why="gone", is_known=False) for name in names]
+
+    for tool in ("tool", "looking"):
+        monkeypatch.setattr(Surroundings, tool, property(lambda _: san.tool("a")))
+    monkeypatch.setattr(Surroundings, "devices", devices)
+    return san
+
+
+@pytest.fixture
+def db(session, make_service):
+    return session.load(make_service(DB, "db"))
+
+
+@pytest.fixture
+def crashed(san, session, db, hypervisor, root):
+    """The service was up when the node lost power: its disks are reserved, and nothing runs."""
+    session.start(db)
+    with (root / "var/lib/vmsvc/journal/db.jsonl").open("a") as journal:
+        for record in ({"event": "begin", "action": "restart", "steps": []}, {"event": "intend", "step": "stop vmdg"}):
+            journal.write(json.dumps({"at": 1e9, "pid": 1, **record}) + "\n")
+    hypervisor.set("db", phase="stopped")
+    return db
+
+
+def keys(san):
+    """The keys that each disk shows."""
+    return [{registration.key for registration in san.shown(disk.paths[0]).registrations} for disk in san.disks("a")]
+
+
+def take_over(san):
+    disks = san.disks("b")
+    result = carry_out(attempt.acquire(disks, THEIRS, authority=frozenset({OURS})), san.tool("b"), budget_s=60)
+    assert result.outcome is attempt.Outcome.HELD
+
+
+def test_what_the_crash_left_is_given_up_and_told(san, session, crashed, hypervisor):
+    assert keys(san) == [{OURS}, {OURS}]
+    assert "cut short" in session.status(crashed).instances[0].notes[0]
+    report = session.boot(crashed)
+    assert [str(result.step) for result in report.results] == ["stop vmdg"]
+    assert [note.code for note in report.plan.notes] == ["note.left-over", "note.goings-on"]
+    assert "the restart of 2001-09-09" in report.plan.notes[1].message
+    assert keys(san) == [set(), set()]
+    assert session.status(crashed).instances[0].notes == ()
+    assert session.boot(crashed).results == ()
+    assert hypervisor.starts("db") == 1
+
+
+def test_what_another_node_has_taken_meanwhile_is_not_touched(san, session, crashed):
+    take_over(san)
+    report = session.boot(crashed)
+    assert report.results == ()
+    assert "held by n2" in report.plan.kept[0].why
+    assert keys(san) == [{THEIRS}, {THEIRS}]
+
+
+def test_beside_a_key_of_another_node_only_ours_is_removed(san, session, crashed):
+    for disk in san.disks("b"):
+        san.ask(disk.paths[0], Request(Action.REGISTER_AND_IGNORE, action_key=THEIRS))
+    session.boot(crashed)
+    assert keys(san) == [{THEIRS}, {THEIRS}]
+
+
+def test_an_action_that_was_cut_short_is_closed_also_where_no_disks_are_left(san, session, crashed):
+    take_over(san)
+    assert session.status(crashed).instances[0].notes
+    session.boot(crashed)
+    assert session.status(crashed).instances[0].notes == ()
+
+
+@pytest.mark.parametrize("phase", ["running", "paused"])
+def test_disks_stay_reserved_under_a_guest_that_is_up(san, session, crashed, hypervisor, phase):
+    hypervisor.set("db", phase=phase)
+    assert session.boot(crashed).results == ()
+    assert keys(san) == [{OURS}, {OURS}]
+
+
+def test_disks_stay_reserved_where_the_guest_cannot_be_seen(san, session, crashed, hypervisor):
+    hypervisor.set(None, fail=["observe"])
+    with pytest.raises(vmsvc.Undetermined, match="container#1 down"):
+        session.boot(crashed)
+    assert keys(san) == [{OURS}, {OURS}]
+    assert session.status(crashed).instances[0].notes  # still to be looked at
+
+
+def test_a_disk_that_cannot_be_read_is_not_called_clean(san, session, crashed):
+    for path in san.disks("a")[1].paths:
+        san.give(path, Fault.DEAD)
+    with pytest.raises(vmsvc.Undetermined):
+        session.boot(crashed)
+    assert keys(san) == [set(), {OURS}]
+
+
+def test_disks_that_another_service_names_are_left_under_its_guest(san, session, crashed, make_service, hypervisor):
+    other = session.load(make_service(DB, "other"))
+    hypervisor.set("other", phase="running")
+    with pytest.raises(vmsvc.Refused, match="is a disk of"):
+        session.boot(crashed)
+    assert session.boot(other).results == ()
+    assert keys(san) == [{OURS}, {OURS}]
+
+
+def test_a_boot_changes_nothing_of_what_this_node_keeps_up(san, session, db):
+    session.start(db)
+    session.boot(db)
+    assert set(charge_of(session.node, "db")) == {"container#1", "vmdg"}
+
+
+def test_a_dry_run_shows_it_and_leaves_the_disks(san, session, crashed):
+    assert [str(step) for step in session.plan("boot", crashed).steps] == ["stop vmdg"]
+    assert keys(san) == [{OURS}, {OURS}]
+
+
+def test_a_node_without_a_key_has_left_nothing(san, session, make_service):
+    text = "\n".join(line for line in DB.splitlines() if "prkey" not in line)
+    fresh = session.load(make_service(text, "fresh"))
+    assert session.boot(fresh).results == ()
+    assert Keyring(session.node).own() is None
