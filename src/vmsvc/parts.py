@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from vmsvc import hookspecs
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import Problem, UsageError
+from vmsvc.core.errors import NoWayIn, Problem, UsageError
 from vmsvc.core.journal import SUFFIX, Journal, with_journals
 from vmsvc.core.lock import holder_of, with_holders
 from vmsvc.core.node import Node
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vmsvc.core.collecting import Collector
+    from vmsvc.core.inside.place import Places
+    from vmsvc.core.inside.ways import ClosingHost, Ways
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.reservations import ReservationDriver
     from vmsvc.core.rules import Consent
@@ -84,6 +86,8 @@ class Parts:
         """Give up connections and the helper process that ran commands. Waits for nobody who hangs."""
         if "_drivers" in self.__dict__:
             self._drivers.close()
+        if "_ways" in self.__dict__:
+            self._ways.close()
         if "_host" in self.__dict__:
             self._host.close()
 
@@ -205,6 +209,26 @@ class Parts:
             for each in reserved:
                 reserving.authority(each)  # a slip of the pen must not pass for consent
         return self._drivers.finder(services, reserving=reserving)
+
+    def _places(self, services: Sequence[Service]) -> Places:
+        """Where the addresses and applications of some services are."""
+        from vmsvc.core.inside.place import Places  # noqa: PLC0415
+
+        return Places(
+            services={service.name: service for service in services},
+            ways=self._ways,
+            node=lambda: self._host,
+            driver_of=self._drivers.of_guest,
+        )
+
+    @made_once
+    def _ways(self) -> Ways:
+        from vmsvc.core.inside.ways import Ways  # noqa: PLC0415 - only who goes inside pays for it
+
+        return Ways(self._drivers.of_guest, self._ssh)
+
+    def _ssh(self, target: str) -> ClosingHost:
+        raise NoWayIn(f"{target}: ssh is not handled by this version yet")
 
     def _reserving(
         self,

@@ -45,12 +45,19 @@ class Drivers:
         self._made: dict[tuple[str, str], Driver[Any]] = {}
         self._making = threading.Lock()
 
-    def finder(self, services: Iterable[Service], *, reserving: Driver[Any] | None = None) -> DriverFinder:
+    def finder(
+        self,
+        services: Iterable[Service],
+        *,
+        reserving: Driver[Any] | None = None,
+        located: Mapping[str, Driver[Any]] = MappingProxyType({}),
+    ) -> DriverFinder:
         """A way to find the drivers of some services' resources.
 
         Args:
             services: The services.
             reserving: The driver of disks that are reserved, made for one action.
+            located: The drivers of what may be inside these services' guests, by kind.
 
         Returns:
             A function that takes a resource of theirs. It raises :class:`~vmsvc.core.errors.Undetermined` for a
@@ -59,10 +66,12 @@ class Drivers:
         by_name = {service.name: service for service in services}
 
         def driver_of(resource: Resource) -> Driver[Any] | str:
-            if by_name[resource.service].is_inside_guest(resource):
-                return f"{resource.kind} resources inside a guest are not handled by this version yet"
             if isinstance(resource, Reserved) and reserving is not None:
                 return reserving
+            if (resource.kind, resource.type) not in self._classes and resource.kind in located:
+                return located[resource.kind]
+            if by_name[resource.service].is_inside_guest(resource) and resource.kind == "app":
+                return f"{resource.kind} resources inside a guest are not handled by this version yet"
             if (resource.kind, resource.type) not in self._classes:
                 return f"{resource.kind} resources are not handled by this version yet"
             return self._driver(resource.kind, resource.type)

@@ -159,6 +159,20 @@ class Guest(Resource):
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the guest's disks for this hypervisor (SCSI-3)."
     )
+    way_in: str = option(
+        choice("auto", "ssh", "entry", "agent", "none"),
+        default="auto",
+        inherited=True,
+        help="How commands are run inside the guest: by ssh; by the technology's own entry, such as `docker exec`; by "
+        "an agent inside it, such as QEMU's; or not at all. `auto` is the entry where there is one, else ssh, and for "
+        "a Windows guest the agent where there is one, else none.",
+    )
+    hostname: str = option(
+        line,
+        default="",
+        help="What ssh calls the guest: its host name, its address, or a host of the administrator's ssh "
+        "configuration; the guest's name when not given.",
+    )
 
     @property
     def label(self) -> str:
@@ -177,8 +191,22 @@ class Guest(Resource):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class App(Resource):
-    """An application that commands on the node start, stop and check."""
+class Located(Resource):
+    """What is inside a guest where its service has one, and else on the node: addresses and applications."""
+
+    container_id: str = option(
+        line, default="", help="The rid of the container inside which it is; the only one when not given."
+    )
+
+    @property
+    def is_inside_guest(self) -> bool:
+        """Whether it is inside a guest rather than on the node."""
+        return bool(self.container_id)
+
+
+@frozen(kw_only=True, eq=False, repr=False)
+class App(Located):
+    """An application that commands start, stop and check: inside the guest where the service has one."""
 
     start: tuple[str, ...] = option(argv, default=(), help="The command that starts the application.")
     stop: tuple[str, ...] = option(argv, default=(), help="The command that stops it.")
@@ -214,7 +242,7 @@ class App(Resource):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
-class Ip(Resource):
+class Ip(Located):
     """An address by which the service is reached."""
 
     ipname: str = option(name, help="The address, or a name that resolves to it.")

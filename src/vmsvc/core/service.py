@@ -9,7 +9,7 @@ from attrs import frozen
 from vmsvc.core.errors import Problem, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.options import boolean, choice, line, node_names, option, seconds, text
-from vmsvc.core.resource import App, Guest, Resource
+from vmsvc.core.resource import Guest, Located, Resource
 from vmsvc.core.triggers import Triggered
 
 
@@ -81,7 +81,25 @@ class Service(Triggered):
         Args:
             resource: One of its resources.
         """
-        return isinstance(resource, App) and bool(self.guests)
+        return isinstance(resource, Located) and resource.is_inside_guest
+
+    def guest_of(self, resource: Resource) -> Guest:
+        """The guest inside which a resource is.
+
+        Args:
+            resource: A resource inside a guest.
+
+        Returns:
+            The guest.
+
+        Raises:
+            UsageError: The resource is inside no guest of this service.
+        """
+        if not self.is_inside_guest(resource):
+            raise UsageError(f"{resource.rid} of {self.name} is inside no guest")
+        guest = self.resource(resource.container_id)  # type: ignore[attr-defined]
+        assert isinstance(guest, Guest)  # a section that means anything else is told to be wrong
+        return guest
 
     def place_of(self, node: Node) -> str:
         """Which list of the service names a node.

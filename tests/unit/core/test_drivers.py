@@ -121,7 +121,7 @@ def test_the_core_serves_applications_itself(make):
 
 
 def test_an_application_inside_a_guest_has_no_driver(make):
-    app = resource("app#1")
+    app = resource("app#1", container_id="container#1")
     find = make(container=Made).finder([service(guest(), app)])
     assert find(app) == "app resources inside a guest are not handled by this version yet"
     assert Made.made == []
@@ -148,9 +148,15 @@ def test_a_plugin_may_serve_another_kind(make):
     assert {kept.rid: kept.why for kept in made.kept}["ip#1"] == "up: as told"
 
 
+def test_what_is_inside_a_guest_has_a_driver_of_its_kind_made_for_these_services(make):
+    address = resource("ip#1", container_id="container#1")
+    within = FakeDriver()
+    assert make().finder([service(guest(), address)], located={"ip": within})(address) is within
+
+
 def test_each_service_has_its_own_view_of_its_resources(make):
     app = resource("app#1")
-    inside = resource("app#1", service="other")
+    inside = resource("app#1", service="other", container_id="container#1")
     other = evolve(service(guest(service="other"), inside), name="other")
     find = make(container=Made).finder([service(app), other])
     assert isinstance(find(app), AppDriver)

@@ -42,6 +42,76 @@ def phases(found):
     return [observation.phase for observation in found.values()]
 
 
+class Insider(FakeDriver):
+    """Sees what is inside of ``web``'s guests, and remembers what it was told of them."""
+
+    kind = "ip"
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def guest_of(self, resource):
+        return guest(int(resource.container_id.partition("#")[2]))
+
+    def observe_inside(self, resource, guest, *, budget_s):
+        self.told.append((resource.rid, guest.phase))
+        return seen(Phase.RUNNING)
+
+
+def within(number, guest_number):
+    return resource(f"ip#{number}", container_id=f"container#{guest_number}")
+
+
+def finder(guests, insider):
+    return lambda each: guests if isinstance(each, Guest) else insider
+
+
+def test_what_is_inside_a_guest_is_looked_at_after_it_and_the_guest_only_once():
+    driver, insider = Bulk(), Insider()
+    found = observe([within(1, 1), guest(1), within(2, 1)], finder(driver, insider))
+    assert list(found) == [("web", "ip#1"), ("web", "container#1"), ("web", "ip#2")]
+    assert sorted(insider.told) == [("ip#1", Phase.RUNNING), ("ip#2", Phase.RUNNING)]
+    assert driver.queries == [1]
+
+
+def test_whoever_looks_inside_a_guest_looks_at_the_guest_and_tells_only_what_was_asked():
+    driver, insider = FakeDriver(container_1=Phase.PAUSED), Insider()
+    assert list(observe([within(1, 1), within(2, 2)], finder(driver, insider))) == [("web", "ip#1"), ("web", "ip#2")]
+    assert sorted(insider.told) == [("ip#1", Phase.PAUSED), ("ip#2", Phase.STOPPED)]
+
+
+def test_a_guest_that_nobody_can_see_is_told_as_unknown_to_who_looks_inside():
+    insider = Insider()
+
+    def find(each):
+        if isinstance(each, Guest):
+            raise Undetermined("no driver")
+        return insider
+
+    observe([within(1, 1)], find)
+    assert insider.told == [("ip#1", Phase.UNKNOWN)]
+
+
+def test_looks_inside_wait_for_their_own_guest_only(monkeypatch):
+    monkeypatch.setattr(module, "STATUS_DEADLINE_S", 1.0)
+    driver, insider = FakeDriver(container_2=Phase.RUNNING), Insider()
+    driver.on["observe", "container#1"] = driver.hang
+    found = observe([within(1, 1), within(2, 2)], finder(driver, insider))
+    driver.release.set()
+    assert phases(found) == [Phase.UNKNOWN, Phase.RUNNING]
+    assert insider.told == [("ip#2", Phase.RUNNING)]
+
+
+def test_an_insider_that_breaks_is_unknown():
+    class Broken(Insider):
+        def observe_inside(self, resource, guest, *, budget_s):
+            raise ValueError("mine")
+
+    (found,) = observe([within(1, 1)], finder(FakeDriver(), Broken())).values()
+    assert (found.phase, found.evidence.detail) == (Phase.UNKNOWN, "ValueError: mine")
+
+
 def test_nothing_to_look_at():
     assert observe([], lambda _: "nobody") == {}
 
@@ -196,7 +266,8 @@ def test_budgets_are_those_of_the_resources():
 
 
 def test_seventy_hanging_checks_are_answered_by_the_deadline(monkeypatch):
-    # A check that hangs takes all of its budget: three rounds of 32 would take three times as long.
+    # A check that hangs takes all of its budget: rounds of 32 would take three times as long.
+    monkeypatch.setattr(module, "_PARALLEL", 32)
     monkeypatch.setattr(module, "STATUS_DEADLINE_S", 0.9)
     driver = FakeDriver()
     release = threading.Event()

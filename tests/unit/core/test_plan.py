@@ -19,6 +19,10 @@ def app(number=1, **options):
     return resource(f"app#{number}", **{**APP, **options})
 
 
+def inside(number=1, **options):
+    return app(number, container_id="container#1", **options)
+
+
 def steps(made):
     return [str(step) for step in made.steps]
 
@@ -147,7 +151,10 @@ def test_kinds_without_behaviour_are_left_as_they_are(rid, action, phase):
 
 def test_an_application_inside_a_guest_is_left_as_it_is():
     made = plan(
-        "start", service(guest(), app()), NODE, {"container#1": seen(Phase.STOPPED), "app#1": seen(Phase.INAPPLICABLE)}
+        "start",
+        service(guest(), inside()),
+        NODE,
+        {"container#1": seen(Phase.STOPPED), "app#1": seen(Phase.INAPPLICABLE)},
     )
     assert steps(made) == ["start container#1"]
     assert [kept.rid for kept in made.kept] == ["app#1"]
@@ -480,7 +487,7 @@ def test_what_is_frozen_stops_and_starts_when_told_so_in_words():
 
 def test_subsets_start_in_the_order_of_their_names_after_what_is_in_none_and_stop_the_other_way():
     web = service(
-        guest(1, subset="late"), guest(2), guest(3, subset="early"), app(1, subset="a"), resource("vmdg", subset="z")
+        guest(1, subset="late"), guest(2), guest(3, subset="early"), inside(1, subset="a"), resource("vmdg", subset="z")
     )
     facts = {each.rid: seen(Phase.STOPPED) for each in web.resources}
     assert steps(plan("start", web, NODE, facts)) == ["start container#2", "start container#3", "start container#1"]

@@ -61,11 +61,15 @@ def test_a_service_finds_its_resources():
 
 
 def test_applications_are_inside_the_guest_where_there_is_one():
-    app = resource("app#1")
+    app, address = resource("app#1"), resource("ip#1", container_id="container#1")
     assert not service(app).is_inside_guest(app)
-    assert service(guest(), app).is_inside_guest(app)
-    assert not service(guest(), app).is_inside_guest(guest())
-    assert not service(guest()).is_inside_guest(resource("ip#1"))
+    assert not service(app).is_inside_guest(guest())
+    web = service(guest(), address)
+    assert web.is_inside_guest(address)
+    assert web.guest_of(address) is web.guests[0]
+    for each in (app, guest()):
+        with pytest.raises(UsageError, match=f"{each.rid} of web is inside no guest"):
+            web.guest_of(each)
 
 
 def test_verbs_are_those_that_have_a_budget():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import define, evolve
 
 from vmsvc.core.config import ini
+from vmsvc.core.config.binding import Binding
 from vmsvc.core.config.files import check_name, check_service_name, check_text, is_toml, read_text
 from vmsvc.core.config.guests import identity
 from vmsvc.core.config.legacy import translate
@@ -30,7 +30,7 @@ from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
 from vmsvc.core.node import HOST_MODES, Node
-from vmsvc.core.resource import KINDS, Disk, Guest, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.resource import KINDS, Guest, Resource, kind_of
 from vmsvc.core.service import Service
 
 # A rid becomes a file's name and a word of references and command lines.
@@ -146,7 +146,8 @@ class _Reading:
                 # Of a section that stands twice, the second may well be incomplete: that it is there is the mistake.
                 resource = self._resource(section, values, is_whole=section is by_name[section.name])
                 resources += [resource] if resource else []
-        bound = self._with_disk_groups(resources, by_name, values)
+        binding = Binding(self.node, self.catalog, self.findings, by_name, values)
+        bound = binding.bound(resources, lambda section: self._resource(section, values, is_whole=True))
         self._check_guests(bound, by_name)
         if self.findings.errors:
             return None
@@ -297,103 +298,6 @@ class _Reading:
                 hint=f"did you mean `{near}`?" if near else f"known are: {', '.join(HOST_MODES)}",
                 severity=Severity.ERROR if near else Severity.WARNING,
             )
-
-    def _with_disk_groups(
-        self, resources: list[Resource], sections: dict[str, Section], values: Values
-    ) -> list[Resource]:
-        """Give each ``vmdg`` the container whose disks it means, and each container that reserves a ``vmdg``."""
-        bound: list[Resource] = []
-        for resource in resources:
-            group = self._bound(resource, resources, sections) if isinstance(resource, Vmdg) else resource
-            bound += [group] if group else []
-        taken = {resource.container_id for resource in bound if isinstance(resource, Vmdg)}
-        for guest in [resource for resource in bound if isinstance(resource, Guest)]:
-            if guest.scsireserv and guest.rid not in taken:
-                bound += self._implied_group(guest, sections, values)
-        for each in bound:
-            if isinstance(each, Vmdg):
-                self._check_disk_group(each, bound, sections)
-            if isinstance(each, Reserved) and each.scsireserv:
-                self._check_reservation(each, sections, values)
-        return bound
-
-    def _check_reservation(self, disks: Reserved, sections: dict[str, Section], values: Values) -> None:
-        default = sections.get(DEFAULT, Section(name=DEFAULT))
-        section = sections.get(disks.rid, default)
-        entry = values.chosen(section.variants("prkey")) or values.chosen(default.variants("prkey"))
-        if entry is not None and not self.node.is_called(entry.scope) and values.has_peers:
-            self.findings.add(
-                entry.position,
-                "several nodes would have this key, and each could write to the disks of the others",
-                code="prkey",
-                section=section.name,
-                key=entry.label,
-                hint=f"remove it, and each node has its own; or give each one: `prkey@{self.node.name} = 0x…`",
-            )
-        if isinstance(disks, Disk) and not disks.devices:
-            message, hint = "it names no disks to reserve", "add `devices = /dev/disk/by-id/…`"
-            self.findings.add(
-                section.position, message, code="missing-key", section=section.name, key="devices", hint=hint
-            )
-
-    def _bound(self, group: Vmdg, resources: Sequence[Resource], sections: dict[str, Section]) -> Vmdg | None:
-        containers = [rid for rid in sections if kind_of(rid) == "container"]
-        containers.sort(key=lambda rid: sections[rid].position)
-        section = sections[group.rid]
-        wanted = group.container_id or (containers[0] if len(containers) == 1 else "")
-        if wanted in containers:
-            says_itself = bool(section.variants("scsireserv"))
-            guest = next((each for each in resources if isinstance(each, Guest) and each.rid == wanted), None)
-            reserves = group.scsireserv if says_itself or guest is None else guest.scsireserv
-            return evolve(group, container_id=wanted, scsireserv=reserves)
-        listed = ", ".join(containers)
-        if not containers:
-            message, hint = "the file has no container whose disks it could mean", "add a `[container#1]` section"
-        elif wanted:
-            message = f"there is no container `{shortened(wanted, 60)}`"
-            hint = did_you_mean(wanted, containers, otherwise=f"the containers are {listed}")
-        else:
-            message = f"it does not say which container's disks it means: {listed}"
-            hint = f"add `container_id = {containers[0]}`"
-        self.findings.add(
-            section.position, message, code="container", section=section.name, key="container_id", hint=hint
-        )
-        return None
-
-    def _implied_group(self, guest: Guest, sections: dict[str, Section], values: Values) -> list[Resource]:
-        """The disk group of a container that asks for reservations and has no section for them."""
-        rid = guest.rid.replace("container", "vmdg", 1)
-        section = sections[guest.rid]
-        if rid in sections:
-            hint = f"add a section `[vmdg#…]` with `container_id = {guest.rid}`"
-            self.findings.add(
-                section.position,
-                f"it asks for reservations, and [{rid}] means another container",
-                code="container",
-                section=guest.rid,
-                key="scsireserv",
-                hint=hint,
-            )
-            return []
-        group = self._resource(Section(name=rid, position=section.position), values, is_whole=True)
-        return [evolve(group, container_id=guest.rid, scsireserv=True)] if isinstance(group, Vmdg) else []
-
-    def _check_disk_group(self, group: Vmdg, resources: Sequence[Resource], sections: dict[str, Section]) -> None:
-        guest = next((each for each in resources if isinstance(each, Guest) and each.rid == group.container_id), None)
-        if guest is None:
-            return  # what is wrong with it has been told
-        section = sections.get(group.rid) or sections[guest.rid]
-        say = partial(self.findings.add, section.position, section=section.name, code="disk-group")
-        served = self.catalog.capabilities.get(("container", guest.type))
-        if served is not None and "disks" not in served:
-            message = f"the driver of type `{guest.type}` cannot name a guest's disks"
-            say(message, key="scsireserv" if group.scsireserv else "", hint="remove it; name devices in a `[disk#1]`")
-        elif group.scsireserv and not guest.is_local:
-            message = f"{guest.name} runs on another host, whose disks cannot be reserved from here"
-            say(message, key="scsireserv", hint="set `scsireserv = false`")
-        elif sections[guest.rid].variants("scsireserv") and guest.scsireserv != group.scsireserv:
-            message = f"`scsireserv` says one thing here and another in [{guest.rid}]"
-            say(message, key="scsireserv", hint="remove one of them")
 
     def _check_guests(self, resources: Sequence[Resource], sections: dict[str, Section]) -> None:
         seen: dict[str, str] = {}

@@ -135,6 +135,20 @@ INI = [
         "container#1, container#2",
     ),
     (
+        "[ip#1]\nipname = a\nipdev = b\ncontainer_id = container#1\n",
+        "container",
+        "ip#1",
+        "container_id",
+        "no container",
+    ),
+    (
+        KVM + "[container#2]\ntype=kvm\nname=b\n[app#1]\ncheck = true\n",
+        "container",
+        "app#1",
+        "container_id",
+        "add `container_id = container#1`",
+    ),
+    (
         KVM + "[vmdg#1]\ncontainer_id = container#2\n",
         "container",
         "vmdg#1",

@@ -306,6 +306,20 @@ def test_old_names_are_translated():
     assert (guest.rid, guest.type, guest.name, guest.guestos) == ("container#1", "kvm", "vm1", "unix")
 
 
+@pytest.mark.keyword("ip.container_id", "app.container_id")
+def test_what_is_inside_a_guest_knows_which():
+    two = "[container#1]\ntype=kvm\n[container#2]\ntype=kvm\nname=b\n"
+    service = service_of(
+        f"{two}[ip#1]\nipname=a\nipdev=b\ncontainer_id=container#2\n[app#1]\ncheck=true\ncontainer_id=container#1\n"
+    )
+    assert service.guest_of(service.resource("ip#1")).name == "b"
+    assert service.guest_of(service.resource("app#1")).rid == "container#1"
+    alone = service_of("[container#7]\ntype=kvm\n[ip#1]\nipname=a\nipdev=b\n")
+    assert alone.resource("ip#1").container_id == "container#7"
+    on_the_node = service_of("[ip#1]\nipname=a\nipdev=b\n")
+    assert not on_the_node.is_inside_guest(on_the_node.resource("ip#1"))
+
+
 def test_old_names_complete_the_only_container():
     service = service_of("[DEFAULT]\nvm_name@nodes = a\nmode = kvm\n[container#7]\nname = b\n[vmdg]\n")
 
