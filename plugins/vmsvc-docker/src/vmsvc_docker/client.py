@@ -1,0 +1,345 @@
+"""The one room that calls docker's SDK: typed methods over its untyped client, and its errors as ours.
+
+Everything here runs in a lane's thread (:class:`vmsvc.driver.Lane`), since an engine that hangs answers nothing at all.
+Each request has a deadline of its own as well, so that such a thread ends by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from vmsvc.driver import DriverError, GuestDisk, Undetermined, VmsvcError
+from vmsvc_docker import disks, hints
+from vmsvc_docker.containers import Inspected, Seen, inspected, listed, mapping, unreadable
+from vmsvc_docker.options import is_local
+
+T = TypeVar("T")
+
+#: The code of an error about a container that the engine positively does not know.
+ABSENT = "driver.absent"
+#: The code of an error about something that the engine, asked for it by its id, does not have.
+NOT_FOUND = f"driver.http-{HTTPStatus.NOT_FOUND.value}"
+#: How long connecting may take, in seconds; the callers' budgets are what bounds a status call.
+CONNECT_S = 5.0
+# What is left of a deadline that has passed: a request without any time would be one without any limit.
+_LEAST_S = 0.001
+# What a proxy says on behalf of an engine that does not answer it.
+_NO_ANSWER = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+
+# What the SDK raises beside its own: requests' errors are OSErrors, and it believes the shape of whatever is answered.
+_ODDITIES = (OSError, ValueError, TypeError, LookupError, AttributeError)
+
+_loading = threading.Lock()
+_loaded: list[tuple[Any, Any]] = []
+
+
+class ConnectionLost(Undetermined):
+    """A connection broke during a call. Asking again opens another."""
+
+
+class Connection:
+    """A client of one engine.
+
+    Args:
+        endpoint: The engine's address.
+
+    Raises:
+        Undetermined: There is no engine to be had, or it refused.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._deadline = 0.0
+        self._docker, self._requests = _libraries()
+        failure: Exception
+        try:
+            told = self._docker.utils.kwargs_from_env({**os.environ, "DOCKER_HOST": endpoint})
+            self._client = self._docker.APIClient(**told, version="auto", timeout=CONNECT_S)
+        except (*_ODDITIES, self._docker.errors.DockerException) as error:
+            failure = error
+        else:
+            # No proxy stands before a socket of this machine, whatever the environment says.
+            self._client.trust_env = not is_local(endpoint)
+            return
+        raise Undetermined(
+            f"no connection to {endpoint}: {_words(failure)}",
+            code="undetermined.no-connection",
+            hint=hints.no_connection(endpoint, _system_error(failure)),
+        )
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def survey(self) -> dict[str, Seen]:
+        """All containers by name, in one request however many there are."""
+        with self._asking() as client:
+            return listed(client.containers(all=True))
+
+    def find(self, name: str) -> Seen | None:
+        """One container.
+
+        The engine is asked for all of them: where it looks for a name by itself, it takes the beginning of an id, or
+        a pattern, for one.
+
+        Args:
+            name: Its name, exactly.
+
+        Returns:
+            What the engine knows; ``None`` where it says that there is no such container.
+        """
+        return self.survey().get(name)
+
+    def inspect(self, seen: Seen) -> Inspected | None:
+        """All that the engine tells of a container.
+
+        Args:
+            seen: The container.
+
+        Returns:
+            What it tells; ``None`` where the container has gone meanwhile.
+        """
+        try:
+            with self._asking() as client:
+                return inspected(client.inspect_container(seen.id))
+        except DriverError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return None
+
+    def described(self, name: str) -> Inspected:
+        """All that the engine tells of a container that must be there.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            DriverError: There is no such container.
+        """
+        seen = self.find(name)
+        found = None if seen is None else self.inspect(seen)
+        if found is None:
+            raise absent(name, self.endpoint)
+        return found
+
+    def disks(self, container: Inspected) -> tuple[GuestDisk, ...]:
+        """The disks of a container; the engine is asked about each of its volumes.
+
+        Args:
+            container: The container.
+        """
+        return disks.of_container(container, self._volume_options, is_local=is_local(self.endpoint))
+
+    def _volume_options(self, name: str) -> Mapping[str, Any]:
+        try:
+            with self._asking() as client:
+                answer = client.inspect_volume(name)
+        except DriverError as error:
+            if error.code != NOT_FOUND:
+                raise
+            return {}  # it has gone meanwhile
+        if not isinstance(answer, Mapping):
+            raise unreadable("a volume", answer)
+        return mapping(answer, "Options")
+
+    def capacity(self) -> tuple[int, int]:
+        """What a container without limits may use: the node's processors, and its memory in bytes."""
+        with self._asking() as client:
+            answer = client.info()
+        if not isinstance(answer, Mapping):
+            raise unreadable("the engine's facts", answer)
+        cpus, memory = answer.get("NCPU"), answer.get("MemTotal")
+        if not isinstance(cpus, int) or not isinstance(memory, int):
+            raise unreadable("the node's processors and memory", (cpus, memory))
+        return cpus, memory
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def create(self, name: str, made_of: Mapping[str, Any]) -> Seen:
+        """Make a container, without starting it. Its image must be there: this pulls nothing.
+
+        Args:
+            name: Its name.
+            made_of: What it is made of, as the API takes it.
+
+        Raises:
+            DriverError: The engine cannot; it lacks the image, for one.
+        """
+        try:
+            with self._changing() as client:
+                answer = client.create_container_from_config(dict(made_of), name)
+        except DriverError as error:
+            if error.code != NOT_FOUND:
+                raise
+            image = str(made_of.get("Image", ""))
+            raise DriverError(
+                f"{name} cannot be made: {error.message}",
+                code="driver.no-image",
+                hint=f"vmsvc pulls no images: `{hints.by_hand(self.endpoint, 'pull', image)}`, or `docker load`",
+            ) from None
+        identity = mapping({"answer": answer}, "answer").get("Id")
+        if not isinstance(identity, str):
+            raise unreadable("a new container", answer)
+        return Seen(id=identity, name=name, state="created")
+
+    def start(self, seen: Seen) -> bool:
+        """Start a container.
+
+        Args:
+            seen: The container.
+
+        Returns:
+            Whether this very request has started it; the SDK's own method does not tell.
+        """
+        with self._changing() as client:
+            url = f"{client.base_url}/v{client.api_version}/containers/{seen.id}/start"
+            answer = client.post(url, timeout=client.timeout)
+            try:
+                answer.raise_for_status()
+            except self._requests.exceptions.HTTPError as error:
+                self._docker.errors.create_api_error_from_http_exception(error)
+        return bool(answer.status_code != HTTPStatus.NOT_MODIFIED)
+
+    def signal(self, seen: Seen, signal: str) -> None:
+        """Send a signal to what a container runs, and return.
+
+        The engine's own way to stop would kill after a while, and keep the caller waiting until then.
+
+        Args:
+            seen: The container.
+            signal: The signal's name or number.
+        """
+        with self._changing() as client:
+            client.kill(seen.id, signal)
+
+    def unpause(self, seen: Seen) -> None:
+        """Let a paused container go on.
+
+        Args:
+            seen: The container.
+        """
+        with self._changing() as client:
+            client.unpause(seen.id)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def guarded(self, work: Callable[[Connection], T], deadline: float) -> T:
+        """Do some work with the connection, in time.
+
+        Args:
+            work: What to do.
+            deadline: Until when it may change anything, on the monotonic clock: whoever asked has given up then, and a
+                container that starts minutes later, when its engine goes on, might run on another node by now.
+
+        Returns:
+            What it returned.
+
+        Raises:
+            ConnectionLost: The connection broke.
+            Undetermined: The engine did not answer in its time, or not in a way that can be read.
+            DriverError: The engine said clearly that it cannot.
+        """
+        self._deadline = deadline
+        return work(self)
+
+    @contextmanager
+    def _asking(self) -> Iterator[Any]:
+        """The client, whose request has the time that is left, and whose errors become ours."""
+        self._client.timeout = max(self._deadline - time.monotonic(), _LEAST_S)
+        try:
+            yield self._client
+        except (*_ODDITIES, self._docker.errors.DockerException) as error:
+            raise self._failure(error) from None
+
+    @contextmanager
+    def _changing(self) -> Iterator[Any]:
+        """The same, for a request that changes something: none is made too late."""
+        if time.monotonic() > self._deadline:
+            raise Undetermined(f"{self.endpoint} answered too late", code="undetermined.timeout")
+        with self._asking() as client:
+            yield client
+
+    def _failure(self, error: Exception) -> VmsvcError:
+        """What an exception of the SDK means."""
+        if isinstance(error, self._docker.errors.APIError) and error.status_code is not None:
+            return self._refusal(int(error.status_code), _words(error))
+        failures = self._requests.exceptions
+        if isinstance(error, failures.Timeout) or any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+            return Undetermined(f"{self.endpoint} did not answer in time", code="undetermined.timeout")
+        if isinstance(error, (failures.ConnectionError, failures.ChunkedEncodingError)):
+            return ConnectionLost(f"the connection to {self.endpoint} broke: {_words(error)}")
+        return Undetermined(
+            f"the answer of {self.endpoint} cannot be read: {_words(error)}", code="undetermined.unreadable"
+        )
+
+    def _refusal(self, status: int, message: str) -> VmsvcError:
+        if status in _NO_ANSWER:
+            return Undetermined(f"{self.endpoint}: {message}", code=f"undetermined.http-{status:d}")
+        return DriverError(f"{self.endpoint}: {message}", code=f"driver.http-{status:d}")
+
+
+def absent(name: str, endpoint: str) -> DriverError:
+    """The error for a container that the engine positively does not know.
+
+    Args:
+        name: The container's name.
+        endpoint: The engine that was asked.
+    """
+    return DriverError(
+        f"{endpoint} has no container named {name!r}",
+        code=ABSENT,
+        hint=f"`{hints.by_hand(endpoint, 'ps', '-a')}` tells which names there are",
+    )
+
+
+def _words(error: Exception) -> str:
+    """An exception of the SDK in the engine's words, or the system's, where it has some."""
+    if explanation := getattr(error, "explanation", None):
+        return str(explanation)
+    system = next((cause for cause in _causes(error) if isinstance(cause, OSError) and cause.errno), None)
+    return str(system or error) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what is behind it: its cause, or the ones that requests and urllib3 put among its arguments."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = [each for each in error.args if isinstance(each, BaseException)]
+        behind = [error.__cause__, *inner, error.__context__]
+        error = next((each for each in behind if each is not None and id(each) not in seen), error)
+
+
+def _system_error(error: Exception) -> int | None:
+    """The ``errno`` behind an exception."""
+    return next((cause.errno for cause in _causes(error) if isinstance(cause, OSError) and cause.errno), None)
+
+
+def _libraries() -> tuple[Any, Any]:
+    """docker's SDK, and requests, on which it stands: loaded when they are first needed.
+
+    Raises:
+        Undetermined: They cannot be loaded.
+    """  # noqa: D403 - docker's name
+    with _loading:
+        if not _loaded:
+            try:
+                _loaded.append((importlib.import_module("docker"), importlib.import_module("requests")))
+            except ImportError as error:
+                raise Undetermined(
+                    f"docker's SDK for Python cannot be loaded: {error}",
+                    code="undetermined.no-docker",
+                    hint=f"install it where vmsvc is: `{sys.executable} -m pip install docker`",
+                ) from None
+        return _loaded[0]

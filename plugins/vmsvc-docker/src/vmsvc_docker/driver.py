@@ -1,0 +1,254 @@
+"""The verbs of a container."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import ClassVar, TypeVar
+
+from vmsvc.driver import (
+    Capability,
+    Context,
+    DefinitionFields,
+    Definitions,
+    DriverError,
+    FoundGuest,
+    GuestDisk,
+    Lane,
+    Observation,
+    Phase,
+    Resource,
+    Sizes,
+    Undetermined,
+)
+from vmsvc_docker import definition, hints, limits
+from vmsvc_docker.client import ABSENT, Connection
+from vmsvc_docker.containers import Inspected, Seen
+from vmsvc_docker.definition import Definition
+from vmsvc_docker.lanes import Lanes, ask
+from vmsvc_docker.observing import Observer
+from vmsvc_docker.options import DockerGuest
+from vmsvc_docker.states import AT_REST, DEAD, judge
+
+T = TypeVar("T")
+
+# What a start is to bring about.
+AWAKE = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.STARTING})
+# What a request to stop is to bring about.
+GOING_DOWN = AT_REST | {Phase.STOPPING}
+
+
+class DockerDriver:
+    """A container of docker, or of podman by its compatible API.
+
+    Each kind of call has a lane of its own: status calls of one engine share one; verbs have theirs for each guest, so
+    that one that hangs holds up neither another nor its own forced stop.
+    """
+
+    type: ClassVar[str] = "docker"
+    kind: ClassVar[str] = "container"
+    api: ClassVar[frozenset[int]] = frozenset({1})
+    options: ClassVar[builtins.type[Resource]] = DockerGuest
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.BULK,
+            Capability.DISKS,
+            Capability.DEFINITION,
+            Capability.SIZES,
+            Capability.DISCOVER,
+            Capability.COMPARE,
+        }
+    )
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context."""
+        self._context = context
+        self._lanes = Lanes()
+        self._observer = Observer(self._lanes)
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def observe(self, resource: DockerGuest, *, budget_s: float) -> Observation:
+        """Say where the container stands."""
+        return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
+
+    def observe_all(
+        self, resources: Sequence[DockerGuest], *, budget_s: float
+    ) -> Mapping[tuple[str, str], Observation]:
+        """Say where the containers stand: one list of each engine, all of them at once."""
+        return self._observer.survey(resources, budget_s)
+
+    def discover(self, where: DockerGuest, *, budget_s: float) -> Sequence[FoundGuest]:
+        """Name every container of the engine that an address means."""
+        from vmsvc_docker import discovery  # noqa: PLC0415 - nothing that is done daily pays for it
+
+        return discovery.discover(self._lanes, where, budget_s)
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def start(self, resource: DockerGuest, *, budget_s: float) -> bool:
+        """Start the container; where the engine has none of its name, make it first."""
+        lane = self._lane(resource, "start")
+        return ask(lane, lambda connection: self._start(connection, resource), budget_s=budget_s)
+
+    def _start(self, connection: Connection, guest: DockerGuest) -> bool:
+        seen = connection.find(guest.name)
+        if seen is None:
+            seen = connection.create(guest.name, self._wanted(guest).made_of)
+        phase, state = judge(seen.state, seen.health)
+        if phase in AWAKE:
+            return False
+        if phase is Phase.UNKNOWN:
+            raise Undetermined(f"{guest.name} on {guest.endpoint} is in a state that is not known: {state}")
+        if phase not in AT_REST or state == DEAD:
+            raise DriverError(
+                f"{guest.name} on {guest.endpoint} cannot be started: it is {state}",
+                hint=_way_back(guest, phase, state),
+            )
+        return _bring(connection, guest, AWAKE, lambda: connection.start(seen))
+
+    def _wanted(self, guest: DockerGuest) -> Definition:
+        """What a container is made of that the engine does not have: by the service file, else as the service keeps it.
+
+        Raises:
+            DriverError: Neither says.
+        """
+        if guest.image:
+            return definition.of_guest(guest)
+        file = self._context.definition_file(guest)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise DriverError(
+                f"{guest.endpoint} has no container named {guest.name!r}, and the service keeps no definition of it "
+                f"({file})",
+                code=ABSENT,
+                hint=f"is the key `name` right? `{hints.by_hand(guest.endpoint, 'ps', '-a')}` tells the names. Else: "
+                f"set the key `image`, or `vmsvc push {guest.service}` on the node that has the container",
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DriverError(f"the stored definition of {guest.name} cannot be read: {file}: {error}") from None
+        kept = definition.read(text, origin=str(file))
+        if kept.name != guest.name:
+            raise DriverError(
+                f"{file} defines a container named {kept.name!r}, not {guest.name!r}",
+                hint=f"`vmsvc push {guest.service}` on the node that has the container writes it anew",
+            )
+        return kept
+
+    def stop(self, resource: DockerGuest, *, budget_s: float) -> None:
+        """Send the container the signal by which its image wants to be stopped, and nothing harder after it."""
+
+        def stop(connection: Connection) -> None:
+            seen = connection.find(resource.name)
+            phase, state = _standing(seen)
+            if seen is None or phase in GOING_DOWN:
+                return
+            if phase is Phase.UNKNOWN:
+                raise Undetermined(f"{resource.name} on {resource.endpoint} is in a state that is not known: {state}")
+            if phase is Phase.PAUSED:
+                raise DriverError(
+                    f"{resource.name} on {resource.endpoint} cannot hear a request to stop: it is {state}"
+                )
+            found = connection.inspect(seen)
+            if found is not None:
+                _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, found.stop_signal))
+
+        ask(self._lane(resource, "stop"), stop, budget_s=budget_s)
+
+    def kill(self, resource: DockerGuest, *, budget_s: float) -> None:
+        """Stop the container by force."""
+
+        def kill(connection: Connection) -> None:
+            seen = connection.find(resource.name)
+            if seen is None or _standing(seen)[0] in GOING_DOWN:
+                return
+            try:
+                connection.signal(seen, "SIGKILL")
+            except DriverError:
+                phase, _ = _standing(connection.find(resource.name))
+                if phase in GOING_DOWN:
+                    return
+                if phase is not Phase.PAUSED:
+                    raise
+                # podman kills nothing that is paused.
+                connection.unpause(seen)
+                _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, "SIGKILL"))
+
+        ask(self._lane(resource, "kill"), kill, budget_s=budget_s)
+
+    # --- what it is made of ------------------------------------------------------------------------------------------
+
+    def disks(self, guest: DockerGuest, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The devices, directories and volumes that the container is handed."""
+        return self._ask(guest, lambda connection: connection.disks(connection.described(guest.name)), budget_s)
+
+    def definition(self, guest: DockerGuest, *, budget_s: float) -> str:
+        """What the container is made of, complete with its environment's passwords: keep it where only root reads."""
+        return definition.of_container(self._described(guest, budget_s)).text()
+
+    def definitions(self, guest: DockerGuest, *, budget_s: float) -> Definitions:
+        """The same for the container that runs and for its next start: an engine keeps one definition."""
+        found = self._described(guest, budget_s)
+        text = definition.of_container(found).text()
+        is_at_rest = judge(found.seen.state, found.seen.health)[0] in AT_REST
+        return Definitions(live=None if is_at_rest else text, persistent=text)
+
+    def fields(self, definition: str) -> DefinitionFields:
+        """What a definition says, field by field."""
+        from vmsvc_docker.definition import fields  # noqa: PLC0415 - the parameter has the module's name
+
+        return fields(definition, origin="the definition")
+
+    def sizes(self, guest: DockerGuest, *, budget_s: float) -> Sizes:
+        """The container's limits; where it has none, what the node has."""
+
+        def ask_both(connection: Connection) -> Sizes:
+            return limits.of_container(connection.described(guest.name), connection.capacity)
+
+        return self._ask(guest, ask_both, budget_s)
+
+    def _described(self, guest: DockerGuest, budget_s: float) -> Inspected:
+        return self._ask(guest, lambda connection: connection.described(guest.name), budget_s)
+
+    def _ask(self, guest: DockerGuest, work: Callable[[Connection], T], budget_s: float) -> T:
+        return ask(self._lane(guest, "definition"), work, budget_s=budget_s)
+
+    # --- lanes -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let every connection go, and wait for none."""
+        self._lanes.close()
+
+    def _lane(self, guest: DockerGuest, purpose: str) -> Lane[Connection]:
+        return self._lanes.to(guest.endpoint, f"{purpose} of {guest.name}")
+
+
+def _standing(seen: Seen | None) -> tuple[Phase, str]:
+    """What the engine's answer about a container means; ``None`` where it positively knows none."""
+    return (Phase.ABSENT, "absent") if seen is None else judge(seen.state, seen.health)
+
+
+def _way_back(guest: DockerGuest, phase: Phase, state: str) -> str:
+    """How people bring a container where it can be started."""
+    if phase is Phase.PAUSED:
+        return f"`{hints.by_hand(guest.endpoint, 'unpause', guest.name)}`, or stop the service first"
+    if state == DEAD:
+        return f"a dead container can only be removed: `{hints.by_hand(guest.endpoint, 'rm', '-f', guest.name)}`"
+    return "it is going down; try again when it has"
+
+
+def _bring(connection: Connection, guest: DockerGuest, where: Container[Phase], act: Callable[[], bool | None]) -> bool:
+    """Act; a refusal counts only where the container is not where it was to be brought.
+
+    Others act on the container, too, and the engine then complains: the state tells, the error's words do not.
+
+    Returns:
+        Whether it was this act that brought it there.
+    """
+    try:
+        return act() is not False
+    except DriverError:
+        if _standing(connection.find(guest.name))[0] not in where:
+            raise
+    return False

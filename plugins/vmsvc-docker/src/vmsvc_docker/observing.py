@@ -1,0 +1,107 @@
+"""Where containers stand: one list for all of an engine, however many there are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Sequence
+
+from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
+from vmsvc_docker import hints
+from vmsvc_docker.client import Connection
+from vmsvc_docker.containers import Inspected, Seen
+from vmsvc_docker.lanes import Lanes, ask
+from vmsvc_docker.options import DockerGuest
+from vmsvc_docker.states import judge
+
+Key = tuple[str, str]
+
+
+class Observer:
+    """Looks at containers and changes nothing.
+
+    Args:
+        lanes: Where its calls run.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    def survey(self, guests: Sequence[DockerGuest], budget_s: float) -> dict[Key, Observation]:
+        """Look at many containers: each engine is asked once, and all engines at once.
+
+        Args:
+            guests: The guests.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Observations by service and rid.
+        """
+        by_endpoint: dict[str, list[DockerGuest]] = {}
+        for guest in guests:
+            by_endpoint.setdefault(guest.endpoint, []).append(guest)
+        found: dict[Key, Observation] = {}
+
+        def survey(endpoint: str) -> None:
+            way = self._lanes.to(endpoint, "status", max_abandoned=2)
+            found.update(_survey(way, endpoint, by_endpoint[endpoint], budget_s))
+
+        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
+        threads = [threading.Thread(target=survey, args=(each,), daemon=True) for each in list(by_endpoint)[1:]]
+        for thread in threads:
+            thread.start()
+        for endpoint in list(by_endpoint)[:1]:
+            survey(endpoint)
+        for thread in threads:
+            thread.join()
+        return found
+
+
+def _survey(
+    way: Lane[Connection], endpoint: str, guests: Sequence[DockerGuest], budget_s: float
+) -> dict[Key, Observation]:
+    def look(connection: Connection) -> tuple[dict[str, Seen], Inspected | None]:
+        seen = connection.survey()
+        # A list does not tell of restart policies, and one inspection for each container would be as many requests.
+        only = seen.get(guests[0].name) if len(guests) == 1 else None
+        return seen, None if only is None else connection.inspect(only)
+
+    probe = f"GET /containers/json?all=1 {endpoint}"
+    began = time.monotonic()
+    try:
+        seen, inspected = ask(way, look, budget_s=budget_s)
+    except (Undetermined, DriverError) as error:
+        nothing = unknown(probe, error, duration_s=time.monotonic() - began)
+        return {(guest.service, guest.rid): nothing for guest in guests}
+    took_s, now = time.monotonic() - began, time.time()
+
+    def observation(guest: DockerGuest) -> Observation:
+        phase, state, detail = _standing(guest, seen.get(guest.name), seen)
+        evidence = Evidence(probe=probe, detail=detail, at=now, duration_s=took_s)
+        warnings = (about_restart(guest, inspected),) if inspected is not None and inspected.comes_back else ()
+        return Observation(phase=phase, state=state, evidence=evidence, warnings=warnings)
+
+    return {(guest.service, guest.rid): observation(guest) for guest in guests}
+
+
+def _standing(guest: DockerGuest, seen: Seen | None, names: Collection[str]) -> tuple[Phase, str, str]:
+    """Where a guest stands: its phase, its state in a word, and the evidence."""
+    if seen is None:
+        said = f"{guest.endpoint} has no container {guest.name!r}"
+        return Phase.ABSENT, "absent", "; ".join(filter(None, [said, hints.similar(guest.name, names)]))
+    phase, state = judge(seen.state, seen.health)
+    return phase, state, seen.words or seen.state
+
+
+def about_restart(guest: DockerGuest, inspected: Inspected) -> str:
+    """What to say of a container that its engine starts by itself.
+
+    Args:
+        guest: The guest.
+        inspected: Its container.
+    """
+    disable = hints.by_hand(guest.endpoint, "update", "--restart=no", guest.name)
+    return (
+        f"the restart policy of {guest.name} is {inspected.restart_policy}: its engine would start it behind the "
+        f"service's back, as when the node boots; `{disable}`"
+    )
