@@ -7,6 +7,7 @@ by hand. All plugins of this tree must be installed.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import inspect
 import json
 import re
@@ -28,6 +29,7 @@ from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 
 REFERENCE = Path(__file__).parent / "reference"
+PLUGINS = Path(__file__).parents[1] / "plugins"
 SCHEMAS = Path(vmsvc.__file__).parent / "schemas"
 _PART = re.compile(r"(?P<begin><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<end><!-- end of (?P=name) -->)", re.DOTALL)
 
@@ -249,8 +251,17 @@ def renewed(text: str) -> str:
     return _PART.sub(lambda part: f"{part['begin']}\n{GENERATED[part['name']]()}\n{part['end']}", text)
 
 
+def missing() -> list[str]:
+    """Plugins of this tree that bring drivers and are not installed: the reference would lack their keys."""
+    names = sorted(file.parents[2].name for file in PLUGINS.glob("*/src/*/driver.py"))
+    return [name for name in names if importlib.util.find_spec(name.replace("-", "_")) is None]
+
+
 def main() -> int:
     """Renew every page of the reference; the exit code is 1 where one was out of date."""
+    if lacking := missing():
+        print(f"install them first: pip install{''.join(f' -e plugins/{name}' for name in lacking)}", file=sys.stderr)
+        return 2
     stale = 0
     for page in sorted(REFERENCE.glob("*.md")):
         text = page.read_text()

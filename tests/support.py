@@ -16,6 +16,12 @@ from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 
 NODE = Node(name="n1")
+_DRIVERS = {file.parents[2].name for file in Path(__file__).parents[1].glob("plugins/*/src/*/driver.py")}
+
+
+def drivers_but(*wanted: str) -> str:
+    """What VMSVC_DISABLE_PLUGINS must be to leave some of this tree's drivers only, whichever are installed."""
+    return ",".join(sorted({name.removeprefix("vmsvc-") for name in _DRIVERS} - {*wanted}))
 
 
 def resource(rid: str, **options: Any) -> Resource:

@@ -12,6 +12,7 @@ from typing import Any
 from vmsvc_null import Hypervisor
 
 from tests import documents
+from tests.support import drivers_but
 
 VMSVC = (sys.executable, "-m", "vmsvc")
 
@@ -28,7 +29,7 @@ class Node:
             **{key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "TERM")},
             "VMSVC_ROOT": str(root),
             "VMSVC_NODENAME": "n1",
-            "VMSVC_DISABLE_PLUGINS": "kvm",
+            "VMSVC_DISABLE_PLUGINS": drivers_but("null"),
             "TERM": "xterm",
         }
 

@@ -16,7 +16,7 @@ from itertools import count
 import pytest
 
 import vmsvc
-from tests.support import lay_plugin
+from tests.support import drivers_but, lay_plugin
 
 PLUGIN = """
     import itertools, os, signal, threading
@@ -113,7 +113,7 @@ def run_and_die(root, action, kill_at, when):
         **os.environ,
         "VMSVC_ROOT": str(root),
         "VMSVC_NODENAME": "n1",
-        "VMSVC_DISABLE_PLUGINS": "kvm",
+        "VMSVC_DISABLE_PLUGINS": drivers_but("null"),
         "PYTHONPATH": str(root / "site"),
         "KILL_AT": str(kill_at),
         "KILL_WHEN": when,

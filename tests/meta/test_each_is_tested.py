@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from docs import generate
 from tests import named
 
-pytest.importorskip("vmsvc_null")
-pytest.importorskip("vmsvc_kvm")
+if missing := generate.missing():
+    pytest.skip(f"not installed: {', '.join(missing)}", allow_module_level=True)
 
 
 @pytest.mark.parametrize(("marker", "known"), [("keyword", named.keywords), ("option", named.options)])

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.support import drivers_but
 from vmsvc.cli import main
 
 
@@ -8,7 +9,7 @@ def services_dir(tmp_path, monkeypatch):
     """The services of a node of our own, without any plugin."""
     monkeypatch.setenv("VMSVC_ROOT", str(tmp_path))
     monkeypatch.setenv("VMSVC_NODENAME", "n1")
-    monkeypatch.setenv("VMSVC_DISABLE_PLUGINS", "kvm,null")
+    monkeypatch.setenv("VMSVC_DISABLE_PLUGINS", drivers_but())
     directory = tmp_path / "etc/vmsvc/services"
     directory.mkdir(parents=True)
     return directory

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from tests.support import drivers_but
+
 
 @pytest.fixture
 def editor(tmp_path, monkeypatch):
@@ -63,7 +65,7 @@ GUEST = "[container#{number}]\ntype = null\nname = {name}\n"
 def guests(vmsvc, services_dir, monkeypatch):
     """Write service files that name guests."""
     pytest.importorskip("vmsvc_null")
-    monkeypatch.setenv("VMSVC_DISABLE_PLUGINS", "kvm")
+    monkeypatch.setenv("VMSVC_DISABLE_PLUGINS", drivers_but("null"))
 
     def write(service, *names, more=""):
         text = "[DEFAULT]\nnodes = n1\n" + "".join(GUEST.format(number=n, name=name) for n, name in enumerate(names))
