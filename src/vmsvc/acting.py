@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from vmsvc.core.errors import Problem, Refused, Severity, VmsvcError
+from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
 from vmsvc.core.lock import service_lock
 from vmsvc.core.observe import observe
 from vmsvc.core.plugins import PluginHost
+from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 from vmsvc.looking import Looking
@@ -50,12 +51,30 @@ class Acting(Looking):
 
         for rid in only:
             service.resource(rid)
+        self._check_consent(service, consent)
         made = self._boot_plan(service, only) if action == BOOT else self._plan(action, service, consent, only)
         notes = tuple(
             Problem(message=note, code="note.goings-on", severity=Severity.NOTE)
             for note in self._goings_on([service]).get(service.name, ())
         )
         return evolve(made, notes=(*made.notes, *notes))
+
+    def _check_consent(self, service: Service, consent: Consent | None) -> None:
+        """Refuse consent to what cannot come to pass: a slip of the pen must not pass for it."""
+        if consent is None or not (consent.force or consent.despite_lost_keys):
+            return
+        disks = [each for each in service.resources if isinstance(each, Reserved)]
+        reserved = [each for each in disks if each.scsireserv and not each.disable]
+        if not reserved:
+            option = "--force" if consent.force else "--despite-lost-keys"
+            raise UsageError(
+                f"{option}: {service.name} reserves no disks",
+                code="usage.no-disks",
+                hint=f"leave it out: {option} is for disks that are reserved (`scsireserv = true`)",
+            )
+        reserving = self._reserving([service], consent)
+        for each in reserved:
+            reserving.authority(each)
 
     def _plan(self, action: str, service: Service, consent: Consent | None, only: Collection[str]) -> Plan:
         from vmsvc.core.plan import plan  # noqa: PLC0415

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from vmsvc import hookspecs
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import NoWayIn, Problem, UsageError
+from vmsvc.core.errors import NoWayIn, Problem
 from vmsvc.core.journal import SUFFIX, Journal, with_journals
 from vmsvc.core.lock import holder_of, with_holders
 from vmsvc.core.node import Node
@@ -200,14 +200,6 @@ class Parts:
         """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
         disks = [each for service in services for each in service.resources if isinstance(each, Reserved)]
         reserving = self._reserving(services, consent, tell, cancelled) if disks else None
-        if consent is not None and consent.force:
-            reserved = [each for each in disks if each.scsireserv and not each.disable]
-            if reserving is None or not reserved:
-                raise UsageError(
-                    f"--force: {', '.join(each.name for each in services)} reserves no disks that could be taken"
-                )
-            for each in reserved:
-                reserving.authority(each)  # a slip of the pen must not pass for consent
         return self._drivers.finder(services, reserving=reserving)
 
     def _places(self, services: Sequence[Service]) -> Places:

@@ -10,6 +10,7 @@ from tests.e2e.node import VMSVC
 from vmsvc import Session
 from vmsvc.core.lock import service_lock
 from vmsvc.core.node import Node
+from vmsvc.core.status import Status
 from vmsvc.core.watch import Concern, Watched
 
 GUEST = "[container#1]\ntype = null"
@@ -353,7 +354,14 @@ def test_a_guest_that_has_lost_its_disks_is_stopped_where_its_service_wants_that
 
     def lost(_, services):
         return [
-            Watched(resource=each, concern=Concern.LOST, text="as told", users=("container#1",), is_taken=True)
+            Watched(
+                resource=each,
+                concern=Concern.LOST,
+                text="as told",
+                status=Status.DOWN,
+                users=("container#1",),
+                is_taken=True,
+            )
             for service in services
             for each in service.resources
             if each.kind == kind

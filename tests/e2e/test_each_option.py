@@ -125,6 +125,13 @@ def test_force_is_for_disks_that_somebody_holds(web, command):
     assert "reserves no disks" in told
 
 
+@pytest.mark.parametrize("command", ["start", "restart", "plan start", "pr start"])
+def test_lost_keys_are_those_of_reserved_disks(web, command):
+    code, _, told = web.run(f"{command} web --despite-lost-keys")
+    assert code == 2
+    assert "web reserves no disks" in told
+
+
 @pytest.mark.option("svcmgr --force")
 def test_force_without_a_name_is_refused_with_what_to_say_instead(web):
     code, _, told = web.svcmgr("-s web stop --force")

@@ -63,6 +63,38 @@ def test_no_disk_is_released_under_a_guest(node):
     assert "container#1" in done.stderr
 
 
+def test_who_asks_for_reservations_that_there_cannot_be_is_warned(node):
+    file = node.add("web", f"disks = {node.root}/disk.img", "[vmdg]", "scsireserv = true")
+    assert "disk.img: not reservable: a file" in node.run("start", "web").stderr
+    code, document = node.json("validate", "web")
+    assert (code, [each["code"] for each in document["files"][0]["problems"]]) == (0, ["warning.nothing-to-reserve"])
+    file.write_text(file.read_text().replace("true", "false"))
+    assert "reserve" not in node.run("start", "web").stderr + node.run("validate", "web").stdout
+    # Which disks a guest has that is not here, nobody knows.
+    node.add("db", "initial = absent", "[vmdg]", "scsireserv = true")
+    assert "nothing to reserve" not in node.run("start", "db").stderr + node.run("validate", "db").stdout
+
+
+def test_a_plan_shows_disks_of_which_nobody_knows_how_they_stand(node):
+    node.add("web", GONE, "[vmdg]", "scsireserv = true")
+    done = node.run("start", "web", "--dry-run")
+    assert done.returncode == 4
+    assert "vmdg is left as it is: its status is unknown: /dev/vmsvc-no-such-disk" in done.stdout
+
+
+def test_a_garbage_file_among_the_peers_is_named_with_what_to_do(node):
+    node.add("web", f"disks = {node.root}/disk.img", "[vmdg]", "scsireserv = true")
+    garbage = node.root / "var/lib/vmsvc/peers/n2"
+    garbage.parent.mkdir(parents=True)
+    garbage.write_text("garbage")
+    done = node.run("disks", "web")
+    assert done.returncode == 2
+    assert str(garbage) in done.stderr
+    assert "`vmsvc node peer remove n2`" in done.stderr
+    assert node.run("node", "peer", "remove", "n2").returncode == 0
+    assert node.run("disks", "web").returncode == 0
+
+
 @pytest.mark.parametrize("section", ["[vmdg]", "[disk#1]\ndevices = /dev/vmsvc-no-such-disk"])
 def test_a_disk_that_two_services_name_is_an_error(node, section):
     node.add("web", GONE, "[vmdg]", "scsireserv = true")
@@ -135,9 +167,9 @@ def test_a_watcher_goes_on_until_it_is_interrupted(node):
     node.add("web", f"disks = {node.root}/disk.img", "scsireserv = true")
     watcher = node.begin("pr", "watch", "--interval", "100ms")
     try:
-        assert "web vmdg#1: well" in watcher.stdout.readline()
+        assert "web vmdg#1: idle: nothing runs here" in watcher.stdout.readline()
         node.hypervisor.set("web", phase="running")
-        assert "well" in watcher.stdout.readline()
+        assert "web vmdg#1: n/a: nothing keeps other nodes from the disks of container#1" in watcher.stdout.readline()
         watcher.terminate()
         assert watcher.wait(10) == 0
     finally:

@@ -127,7 +127,7 @@ def _reserving(commands: Commands) -> None:
         "check whether the disks of a service do what exclusive disks need of them",
         about="Without options nothing is changed, so that disks may be in use. With --scratch, two paths play two "
         "nodes: registering, reserving, conflicts, takeovers and races are tried with throw-away keys. Nobody else can "
-        "write to the disk meanwhile. Exits with 1 where a check has failed, with 4 where one could not be made.",
+        "write to the disk meanwhile. Exits with 1 where a check has failed, else with 4 where one could not be made.",
         examples=("vmsvc validate-disks web", "vmsvc validate-disks web --scratch /dev/mapper/spare"),
     )
     name(validate)

@@ -133,10 +133,13 @@ def _about(commands: Commands) -> None:
             "vmsvc node mode PRD",
             "vmsvc node prkey",
             "vmsvc node peer add n2 --prkey 0x4ac11d08baf7e1b9",
+            "vmsvc node peer remove n2",
         ),
     )
     node.add_argument("what", nargs="?", choices=("mode", "prkey", "peer"), help="what to set or print")
-    node.add_argument("words", nargs="*", metavar="WORD", help="the host mode: PRD, DEV, TST …; or `add` and a node")
+    node.add_argument(
+        "words", nargs="*", metavar="WORD", help="the host mode: PRD, DEV, TST …; or `add` or `remove`, and a node"
+    )
     node.add_argument("--prkey", metavar="KEY", help="the key by which a peer registers on disks (SCSI-3)")
     shell = commands.add(
         "completion",

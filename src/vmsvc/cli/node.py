@@ -103,17 +103,31 @@ def _prkey(call: Call, *words: str) -> int:
 
 def _peer(call: Call, verb: str = "", name: str = "", *words: str) -> int:
     _refuse_more(words)
+    if verb == "remove" and name:
+        return _remove_peer(call, name)
     if verb != "add" or not name or call.arguments.prkey is None:
         raise UsageError(
             "what is to be done with a peer?",
-            hint="say `vmsvc node peer add NODE --prkey KEY`; `vmsvc node` lists those that are known",
+            hint="say `vmsvc node peer add NODE --prkey KEY`, or `vmsvc node peer remove NODE`; `vmsvc node` lists "
+            "those that are known",
         )
+    return _add_peer(call, name)
+
+
+def _remove_peer(call: Call, name: str) -> int:
+    path = Keyring(call.session.node).remove_peer(name)
+    document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
+    call.screen.answer(document, [plain(f"{path}: removed; what {name} has registered on disks is still there")])
+    return ExitCode.DONE
+
+
+def _add_peer(call: Call, name: str) -> int:
     try:
         key = parse_key(call.arguments.prkey)
     except ValueError as error:
         raise UsageError(f"--prkey: {error}", hint=f"`vmsvc node prkey` on {name} prints its key") from None
     keyring = Keyring(call.session.node)
-    before = keyring.peers().get(name.casefold())
+    before = keyring.peer(name)
     path = keyring.add_peer(name, key)
     document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     replaced = f" (it was {key_text(before)})" if before not in (None, key) else ""

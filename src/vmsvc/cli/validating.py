@@ -28,15 +28,15 @@ def validate(call: Call) -> int:
         call: The call.
 
     Returns:
-        The exit code: 4 where a check could not be made, else 1 where one has failed, else 0.
+        The exit code: 1 where a check has failed, else 4 where one could not be made, else 0.
     """
     service, scratch = call.session.load(call.arguments.name), call.arguments.scratch
     done = call.session.validate_disks(service, scratch=scratch)
     call.screen.answer(schema.validated_disks(service.name, done, scratch=scratch), _lines(done, scratch))
     verdicts = {check.verdict for validation in done for check in validation.checks}
-    if Verdict.UNKNOWN in verdicts:
-        return ExitCode.UNDETERMINED
-    return ExitCode.FAILED if Verdict.FAILED in verdicts else ExitCode.DONE
+    if Verdict.FAILED in verdicts:
+        return ExitCode.FAILED
+    return ExitCode.UNDETERMINED if Verdict.UNKNOWN in verdicts else ExitCode.DONE
 
 
 def _lines(done: Sequence[Validation], scratch: Sequence[str]) -> Iterator[Line]:

@@ -11,22 +11,21 @@ from vmsvc.cli import selection
 from vmsvc.cli.call import Call, unexpected
 from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
-from vmsvc.cli.screen import Line
+from vmsvc.cli.screen import Line, Span
 from vmsvc.core import schema
 from vmsvc.core.errors import ExitCode, Problem, VmsvcError
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
+from vmsvc.core.status import Status
 from vmsvc.core.watch import Concern, Noticed, Watched, what_stopped
 
 _STYLES = {
-    Concern.NONE: "green",
     Concern.CARE: "yellow",
     Concern.UNKNOWN: "bold magenta",
     Concern.CONTESTED: "bold red",
     Concern.LOST: "bold red",
 }
 _WORDS = {
-    Concern.NONE: "well",
     Concern.CARE: "warning",
     Concern.UNKNOWN: "unknown",
     Concern.CONTESTED: "ALARM",
@@ -136,10 +135,18 @@ def _lines(noticed: Sequence[Noticed], problems: Sequence[Problem]) -> Iterator[
     for one in noticed:
         seen = one.watched
         place = f"{seen.resource.service} {seen.resource.rid}: "
-        yield ((place, "bold"), (_WORDS[seen.concern], _STYLES[seen.concern]), (f": {seen.text}", ""))
+        yield ((place, "bold"), _word(seen), (f": {seen.text}", ""))
         if one.stopped:
             yield (("  ", ""), (f"stopped by force: {', '.join(one.stopped)}, as on_lost_keys = kill says", "bold"))
         if one.error:
             yield (("  ", ""), (f"could not be stopped: {one.error}", "bold red"))
         elif not one.stopped and seen.hint and seen.concern is not Concern.NONE:
             yield (("  ", ""), (f"hint: {seen.hint}", "dim"))
+
+
+def _word(seen: Watched) -> Span:
+    if seen.concern is not Concern.NONE:
+        return _WORDS[seen.concern], _STYLES[seen.concern]
+    if not seen.users:
+        return "idle", "dim"
+    return ("well", "green") if seen.status is Status.UP else (str(seen.status), "dim")

@@ -77,11 +77,11 @@ def plan_boot(
 
 
 def _reserved(service: Service) -> list[Reserved]:
-    """The disks that are to be reserved, in the order of a stop."""
+    """The disks that can be released, in the order of a stop."""
     return [
         each
         for each in reversed(service.resources)
-        if isinstance(each, Reserved) and each.scsireserv
+        if isinstance(each, Reserved) and Verb.STOP in each.budgets_s
         if not each.disable
     ]
 

@@ -39,7 +39,7 @@ class Keyring:
         Raises:
             ConfigError: The file holds no key, or cannot be read.
         """
-        return _read(self.file)
+        return _read(self.file, hint=_OWN_HINT)
 
     def own_or_new(self) -> int:
         """This node's key, made now where it has none. Of two processes that make one, the first one's counts.
@@ -65,6 +65,21 @@ class Keyring:
         Raises:
             ConfigError: A file holds no key, or cannot be read.
         """
+        found = {name: _read(file, hint=_peer_hint(file)) for name, file in self._peer_files().items()}
+        return {name: key for name, key in found.items() if key is not None}
+
+    def peer(self, name: str) -> int | None:
+        """The key of one peer; ``None`` where it was not told to this node, or is none.
+
+        Args:
+            name: The peer's name.
+        """
+        with contextlib.suppress(ConfigError):
+            return _read(self._peers_dir / name.casefold(), hint="")
+        return None
+
+    def _peer_files(self) -> dict[str, Path]:
+        """The files of peers, by name. What an editor leaves beside a file, as `n2~`, is no node."""
         try:
             files = sorted(self._peers_dir.iterdir())
         except FileNotFoundError:
@@ -73,9 +88,7 @@ class Keyring:
             raise ConfigError(
                 f"the keys of peers cannot be read: {error}", code="config.prkey", hint="mend it: they tell nodes apart"
             ) from None
-        # What an editor leaves beside a file, as `n2~`, is no node.
-        found = {file.name.casefold(): _read(file) for file in files if file.name[0] != "." and file.name[-1] != "~"}
-        return {name: key for name, key in found.items() if key is not None}
+        return {file.name.casefold(): file for file in files if file.name[0] != "." and file.name[-1] != "~"}
 
     def add_peer(self, name: str, key: int) -> Path:
         """Remember a peer's key.
@@ -99,8 +112,8 @@ class Keyring:
         own = self.own()
         if own is not None:
             check_distinct(own, name, key)
-        for other, theirs in self.peers().items():
-            if theirs == key and other != name.casefold():
+        for other, file in self._peer_files().items():
+            if other != name.casefold() and _read(file, hint=_peer_hint(file)) == key:
                 raise Refused(
                     f"{other} is known by this key already, {key_text(key)}",
                     code="refused.same-key",
@@ -108,6 +121,33 @@ class Keyring:
                 )
         file = self._peers_dir / name.casefold()
         write_atomically(file, f"{key_text(key)}\n", mode=0o644)
+        return file
+
+    def remove_peer(self, name: str) -> Path:
+        """Forget a peer's key, whatever its file holds. Nothing is changed on any disk.
+
+        Args:
+            name: The peer's name.
+
+        Returns:
+            The file that held it.
+
+        Raises:
+            UsageError: No such peer is known.
+            ConfigError: The file cannot be removed.
+        """
+        known = self._peer_files()
+        file = known.get(name.casefold())
+        if file is None:
+            raise UsageError(
+                f"no key of {name} is known here",
+                code="usage.no-such-peer",
+                hint=f"known are those of: {', '.join(known) or 'nobody'}",
+            )
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{file} cannot be removed: {error.strerror}", code="config.prkey") from None
         return file
 
     @property
@@ -135,7 +175,18 @@ def check_distinct(own: int, peer: str, theirs: int) -> None:
         )
 
 
-def _read(file: Path) -> int | None:
+_OWN_HINT = (
+    "a key that was registered must not be lost: `vmsvc disks` on another node, or `sg_persist --in --read-keys "
+    "DEVICE`, shows the one that is on the disks of this node; write it there"
+)
+
+
+def _peer_hint(file: Path) -> str:
+    name = file.name
+    return f"`vmsvc node peer add {name} --prkey KEY` writes it anew, `vmsvc node peer remove {name}` forgets it"
+
+
+def _read(file: Path, *, hint: str) -> int | None:
     try:
         return parse_key(file.read_text(encoding="ascii"))
     except FileNotFoundError:
@@ -144,5 +195,5 @@ def _read(file: Path) -> int | None:
         raise ConfigError(
             f"{file} holds no key that can be used: {error}",
             code="config.prkey",
-            hint="a key that was registered must not be lost: look at `vmsvc disks`, and write the node's key there",
+            hint=hint,
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.resource import Reserved, Resource, Vmdg
 from vmsvc.core.rules import Need
 from vmsvc.core.service import Service
@@ -27,6 +28,22 @@ def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ..
             if _reserves_for(resource, user) and not service.is_inside_guest(user)
         )
     return ()
+
+
+def nothing_to_reserve(disks: Reserved, why: str) -> Problem:
+    """A warning of disks that are to be reserved, and of which none can be.
+
+    Args:
+        disks: The disks.
+        why: Why not, of each.
+    """
+    return Problem(
+        message=f"scsireserv is true, and there is nothing to reserve: {why}",
+        code="warning.nothing-to-reserve",
+        hint="nothing but you keeps other nodes from these disks; `scsireserv = false` says that this is meant",
+        section=disks.rid,
+        severity=Severity.WARNING,
+    )
 
 
 def _reserves_for(disks: Resource, user: Resource) -> bool:

@@ -14,9 +14,9 @@ from attrs import evolve, field, frozen
 from attrs.validators import instance_of
 
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Severity, Undetermined, UsageError
-from vmsvc.core.needs import needs_of
+from vmsvc.core.needs import needs_of, nothing_to_reserve
 from vmsvc.core.node import Node
-from vmsvc.core.resource import KINDS, NO_ACTION, Reserved, Resource
+from vmsvc.core.resource import KINDS, NO_ACTION, Reserved, Resource, Vmdg
 from vmsvc.core.rules import Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
@@ -326,6 +326,8 @@ class _Draft:
         judgement = self._judgement(Verb.START, resource, _STOPPED_BEFORE if will_be_down else seen)
         if judgement is None:
             return
+        if isinstance(resource, Reserved) and seen is not None and seen.phase is Phase.INAPPLICABLE:
+            self._warn_of_nothing_to_reserve(resource, seen)
         if judgement.ruling is Ruling.NEEDLESS and resource.proves_itself and self._has_waiting_users(resource):
             # What a look has shown is no promise, and it cannot tell everything: taken again, it is made sure of.
             judgement = evolve(judgement, ruling=Ruling.DO, why=f"{judgement.why}; made sure of before it is used")
@@ -363,6 +365,12 @@ class _Draft:
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
 
+    def _warn_of_nothing_to_reserve(self, disks: Reserved, seen: Observation) -> None:
+        """The service asks for a protection that there will not be. A guest that is not here has no disks here, yet."""
+        guest = self._seen.get(disks.container_id) if isinstance(disks, Vmdg) else None
+        if guest is None or guest.phase is not Phase.ABSENT:
+            self._notes.append(nothing_to_reserve(disks, seen.evidence.detail))
+
     def _has_waiting_users(self, disks: Resource) -> bool:
         """Whether something is to be started that writes to these disks."""
         for user in self._service.resources:
@@ -399,6 +407,7 @@ class _Draft:
     def _refuse_to(self, verb: str, resource: Resource, judgement: Judgement) -> None:
         code = "undetermined.status" if judgement.ruling is Ruling.UNKNOWN else f"refused.not-to-{verb}"
         self._refuse(code, judgement.why, section=resource.rid, hint=judgement.hint)
+        self._keep(resource, judgement.why)
 
     def _keep(self, resource: Resource, why: str, *, in_place: bool = False) -> None:
         self._kept.append(Kept(rid=resource.rid, why=why, in_place=in_place))

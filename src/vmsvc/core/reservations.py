@@ -28,6 +28,7 @@ from vmsvc.core.errors import (
 )
 from vmsvc.core.keyring import check_distinct
 from vmsvc.core.lane import call_each
+from vmsvc.core.needs import nothing_to_reserve
 from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
 from vmsvc.core.surroundings import ABSENT, Surroundings, identity
@@ -168,16 +169,21 @@ class ReservationDriver:
             resource: The resource.
 
         Returns:
-            An error where another resource of this node names a disk of it; a warning where that cannot be told.
+            An error where another resource of this node names a disk of it; a warning where that cannot be told, or
+            where none of its disks can be reserved.
         """
         try:
-            clashes = self._clashes(disk_set(resource, self._around))
+            found = disk_set(resource, self._around)
+            clashes = self._clashes(found)
         except VmsvcError as error:
             if error.code in ABSENT:
                 return []  # a guest that is not here has no disks here
             problem = error.within(section=resource.rid)
             message = f"whether its disks belong to it alone is not known: {problem.message}"
             return [evolve(problem, message=message, severity=Severity.WARNING)]
+        if not found.disks and not found.doubtful:
+            why = judge.judge_set(map(judge.judge_other, found.others)).detail
+            return [nothing_to_reserve(resource, why)]
         return [
             Problem(message=clash, code="config.same-disk", hint=_ONE_OWNER, section=resource.rid) for clash in clashes
         ]
@@ -328,6 +334,9 @@ class ReservationDriver:
         """
         if not self._force:
             return frozenset()
+        node = self._around.keyring.node
+        if mine := [word for word in self._force if node.is_called(word)]:
+            raise UsageError(f"--force {mine[0]}: {mine[0]} is this node", hint="name the node that holds the disks")
         named = {word: _key_named(word, self._around.peer_keys(resource)) for word in self._force}
         own = self._known_key(resource)
         if mine := [word for word, key in named.items() if key == own]:

@@ -525,6 +525,7 @@ def watch(items: Iterable[Noticed], problems: Iterable[Problem] = ()) -> Data:
             "service": item.watched.resource.service,
             "rid": item.watched.resource.rid,
             "concern": item.watched.concern.value,
+            "status": item.watched.status.value,
             "text": item.watched.text,
             "hint": item.watched.hint,
             "users": list(item.watched.users),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from functools import partial
 
 from attrs import frozen
 
@@ -18,7 +19,7 @@ from vmsvc.core.report import Report
 from vmsvc.core.resource import Reserved
 from vmsvc.core.rules import DOWN
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase
+from vmsvc.core.status import Observation, Phase, Status
 from vmsvc.core.verb import Verb
 
 
@@ -26,7 +27,7 @@ class Concern(enum.Enum):
     """What a watcher has to say of the disks of one resource.
 
     Attributes:
-        NONE: They are reserved, or nothing runs that could write to them.
+        NONE: They are reserved, or nothing runs that could write to them, or none of them can be reserved.
         CARE: They are reserved, and something is wrong.
         UNKNOWN: They could not be read.
         CONTESTED: Something may be writing to them, and somebody else is registered beside us, and can write, too.
@@ -53,6 +54,7 @@ class Watched:
         resource: The resource.
         concern: What there is to say.
         text: The same in words.
+        status: How the disks stand with this node.
         hint: What to do next.
         users: The rids of what may be writing to the disks now.
         is_taken: Whether somebody else's key is on a disk that has lost ours. If not, nobody else writes to it, and
@@ -62,6 +64,7 @@ class Watched:
     resource: Reserved
     concern: Concern
     text: str
+    status: Status
     hint: str = ""
     users: tuple[str, ...] = ()
     is_taken: bool = False
@@ -106,30 +109,33 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
         found: What the disks showed, or why they could not be named.
         users: What was seen of everything that may write to them, by rid.
     """
+    status = Status.UNKNOWN if isinstance(found, VmsvcError) else found.whole.phase.status
+    about = partial(Watched, resource=resource, status=status)
     running = tuple(rid for rid, seen in users.items() if seen.phase not in {*DOWN, Phase.INAPPLICABLE})
     if not running:
         state = found.message if isinstance(found, VmsvcError) else found.whole.state
         text = f"nothing runs here that could write to them: {state}"
-        return Watched(resource=resource, concern=Concern.NONE, text=text)
+        return about(concern=Concern.NONE, text=text)
+    about = partial(about, users=running)
     if isinstance(found, VmsvcError):
-        return Watched(resource=resource, concern=Concern.UNKNOWN, text=found.message, hint=found.hint, users=running)
+        return about(concern=Concern.UNKNOWN, text=found.message, hint=found.hint)
     whole = found.whole
     if whole.is_lost:
         # Without a key of its own this node has never had the disks: nobody took them away from its guests.
         is_taken = found.key is not None and any(each.is_lost and each.foreign for each in found.judged)
-        return Watched(
-            resource=resource,
+        return about(
             concern=Concern.LOST,
             text=f"this node's keys are lost under {', '.join(running)}: {whole.detail}",
             hint=_TAKEN_HINT if is_taken else _LOST_HINT,
-            users=running,
             is_taken=is_taken,
         )
     if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
         text = f"somebody else can write beside {', '.join(running)}: {whole.detail}"
-        return Watched(resource=resource, concern=Concern.CONTESTED, text=text, hint=whole.hint, users=running)
-    concern = _CONCERNS.get(whole.phase, Concern.CARE)
-    return Watched(resource=resource, concern=concern, text=whole.detail, hint=whole.hint, users=running)
+        return about(concern=Concern.CONTESTED, text=text, hint=whole.hint)
+    if whole.phase is Phase.INAPPLICABLE:
+        text = f"nothing keeps other nodes from the disks of {', '.join(running)}: {whole.detail}"
+        return about(concern=Concern.NONE, text=text)
+    return about(concern=_CONCERNS.get(whole.phase, Concern.CARE), text=whole.detail, hint=whole.hint)
 
 
 def what_stopped(seen: Watched, report: Report) -> tuple[tuple[str, ...], VmsvcError | None]:
@@ -168,4 +174,4 @@ _LOST_HINT = (
     "nobody else's key is on them; if no other node has written to them: "
     "`vmsvc pr start --despite-lost-keys` reserves them again"
 )
-_CONCERNS = {Phase.RUNNING: Concern.NONE, Phase.INAPPLICABLE: Concern.NONE, Phase.UNKNOWN: Concern.UNKNOWN}
+_CONCERNS = {Phase.RUNNING: Concern.NONE, Phase.UNKNOWN: Concern.UNKNOWN}

@@ -11,6 +11,7 @@ from vmsvc.cli import watching
 from vmsvc.core.errors import ConfigError, Refused, UsageError
 from vmsvc.core.plan import Kept, Plan, Step
 from vmsvc.core.report import Report, StepResult
+from vmsvc.core.status import Status
 from vmsvc.core.verb import Verb
 from vmsvc.core.watch import Concern, Watched
 
@@ -19,7 +20,14 @@ WEB = service(guest(1), DISKS)
 
 
 def lost(*, is_taken=True, concern=Concern.LOST):
-    return Watched(resource=DISKS, concern=concern, text="as told", users=("container#1",), is_taken=is_taken)
+    return Watched(
+        resource=DISKS,
+        concern=concern,
+        text="as told",
+        status=Status.DOWN if concern is Concern.LOST else Status.UP,
+        users=("container#1",),
+        is_taken=is_taken,
+    )
 
 
 class Site:
@@ -140,3 +148,19 @@ def test_the_only_look_exits_with_its_error():
     assert watching.watch(site) == 2
     assert site.documents[0]["errors"][0]["message"] == "the key file is wrong"
     assert "no service" not in site.lines
+
+
+@pytest.mark.parametrize(
+    ("users", "status", "word"),
+    [
+        (("container#1",), Status.UP, "well"),
+        (("container#1",), Status.NA, "n/a"),
+        ((), Status.UP, "idle"),
+        ((), Status.UNKNOWN, "idle"),
+    ],
+)
+def test_nothing_is_called_well_but_disks_that_are_reserved_under_what_runs(users, status, word):
+    site = Site(Watched(resource=DISKS, concern=Concern.NONE, text="as told", status=status, users=users))
+    assert watching.watch(site) == 0
+    assert site.lines == f"web vmdg: {word}: as told"
+    assert row(site)["status"] == status.value

@@ -106,3 +106,24 @@ def test_no_two_peers_share_a_key(keyring):
         keyring.add_peer("n3", 0x22)
     keyring.add_peer("N2", 0x22)
     assert keyring.peers() == {"n2": 0x22}
+
+
+def test_a_peer_can_be_forgotten_whatever_its_file_holds(keyring):
+    file = keyring.add_peer("n2", 0x22)
+    keyring.add_peer("n3", 0x33)
+    file.write_text("garbage")
+    with pytest.raises(ConfigError, match="n2 holds no key") as error:
+        keyring.peers()
+    assert "node peer remove n2" in error.value.problems[0].hint
+    assert keyring.peer("n2") is None
+    assert keyring.remove_peer("N2") == file
+    assert keyring.peers() == {"n3": 0x33}
+    with pytest.raises(UsageError, match="no key of n2") as unknown:
+        keyring.remove_peer("n2")
+    assert "n3" in unknown.value.hint
+
+
+def test_a_peers_garbage_is_written_over(keyring):
+    keyring.add_peer("n2", 0x22).write_text("garbage")
+    keyring.add_peer("n2", 0x222)
+    assert (keyring.peer("N2"), keyring.peers()) == (0x222, {"n2": 0x222})

@@ -130,7 +130,7 @@ def test_the_whole_table(action, what, phase, mode):
         assert codes(made) == want.split()
         assert all(problem.section == each.rid for problem in made.refusals)
         assert not made.steps
-        assert {kept.rid for kept in made.kept} == ({each.rid} if (action, mode) == ("restart", "optional") else set())
+        assert {kept.rid for kept in made.kept} == {each.rid}  # what is refused is shown, and why
         code = ExitCode.UNDETERMINED if phase is Phase.UNKNOWN else ExitCode.REFUSED
         assert made.exit_code is code
         with pytest.raises(Undetermined if phase is Phase.UNKNOWN else Refused):
@@ -203,7 +203,7 @@ def test_a_restart_starts_also_what_is_down_and_says_each_thing_once():
     phases = {"container#1": Phase.STOPPED, "container#2": Phase.RUNNING, "container#4": Phase.UNKNOWN}
     made = plan("restart", web, NODE, {rid: seen(phase) for rid, phase in phases.items()})
     assert steps(made) == ["stop container#2", "kill container#2", "start container#1", "start container#2"]
-    assert [kept.rid for kept in made.kept] == ["container#3"]
+    assert [kept.rid for kept in made.kept] == ["container#4", "container#3"]
     assert codes(made) == ["undetermined.status"]
 
 

@@ -157,6 +157,11 @@ def test_nobody_takes_disks_from_himself(around):
         take(around["a"], force=["0xa"])
 
 
+def test_nobody_names_himself_as_the_holder(around):
+    with pytest.raises(UsageError, match="A is this node"):
+        take(around["a"], force=["A"])
+
+
 def test_naming_somebody_else_is_no_authority(san, around):
     take(around["a"])
     with pytest.raises(Refused):
