@@ -11,9 +11,10 @@ from attrs import evolve
 
 from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
 from vmsvc.core.lock import service_lock
+from vmsvc.core.needs import needs_of
 from vmsvc.core.observe import observe
 from vmsvc.core.plugins import PluginHost
-from vmsvc.core.resource import Reserved
+from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 from vmsvc.looking import Looking
@@ -79,7 +80,7 @@ class Acting(Looking):
     def _plan(self, action: str, service: Service, consent: Consent | None, only: Collection[str]) -> Plan:
         from vmsvc.core.plan import plan  # noqa: PLC0415
 
-        seen = observe([item for item in service.resources if not item.disable], self._finder([service], consent))
+        seen = observe(_worth_a_look(service), self._finder([service], consent))
         frozen = self.frozen(service)
         return plan(
             action,
@@ -99,7 +100,7 @@ class Acting(Looking):
             service,
             self.node,
             {rid: observation for (_, rid), observation in seen.items()},
-            lambda disks: self._reserving([service]).problems_of(disks),
+            lambda disks: self._reserving([service]).rivals_of(disks),
             only=only,
         )
 
@@ -308,6 +309,13 @@ class Acting(Looking):
             if action in ("start", "restart") and not is_upkeep:
                 losses += _losses_of(lambda: take_charge(self.node, service.name, _brought_up(report)))
             return evolve(report, losses=(*report.losses, *losses))
+
+
+def _worth_a_look(service: Service) -> list[Resource]:
+    """What a plan depends on: what is not disabled, and what would have to be down for disks to be released."""
+    disks = [each for each in service.resources if Verb.STOP in each.budgets_s]
+    needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
+    return [each for each in service.resources if not each.disable or each.rid in needed]
 
 
 def _losses_of(record: Callable[[], None]) -> list[str]:

@@ -137,7 +137,15 @@ class Parts:
             ConfigError: Its file is wrong; all its problems are in the error.
         """
         path = service if isinstance(service, Path) else service_file(self.node, service)
-        return load_service(path, self.node, self.catalog)
+        return self._with_left_over(load_service(path, self.node, self.catalog))
+
+    def _with_left_over(self, service: Service) -> Service:
+        """A service, with what it does not want reserved any more, and this node has reserved."""
+        if not self.node.reservations_dir(service.name).exists():
+            return service
+        from vmsvc.core.ledger import Ledger  # noqa: PLC0415 - only who has reserved pays for it
+
+        return Ledger(self.node).with_left_over(service)
 
     def examine(self, service: str | Path) -> tuple[Service | None, tuple[Problem, ...]]:
         """Read a service and tell everything that is wrong, odd or worth knowing. Touches no hypervisor.
@@ -238,6 +246,7 @@ class Parts:
         )
 
     def _surroundings(self, services: Sequence[Service]) -> Surroundings:
+        from vmsvc.core.estate import Estate  # noqa: PLC0415
         from vmsvc.core.surroundings import Surroundings, quirks_of  # noqa: PLC0415
 
         return Surroundings(
@@ -245,7 +254,7 @@ class Parts:
             self.catalog,
             self._drivers,
             services,
-            others=self._readable,
+            estate=lambda: Estate.of(self.node, self.catalog),
             host=lambda: self._host,
             quirks=lambda: quirks_of(self._plugin_host.hook.vmsvc_disk_quirks),
         )

@@ -90,6 +90,7 @@ class Session(Monitoring):
         """
         from vmsvc.core import adoption  # noqa: PLC0415 - nothing that is done daily pays for it
         from vmsvc.core.discovery import discover  # noqa: PLC0415
+        from vmsvc.core.estate import Estate  # noqa: PLC0415
 
         drivers = self._plugin_host.drivers
         types = sorted(type_ for (_, type_), each in drivers.items() if Capability.DISCOVER in each.capabilities)
@@ -97,7 +98,7 @@ class Session(Monitoring):
         return adoption.propose(
             self.node,
             self.catalog,
-            adoption.Estate.of(self.node, self.catalog),
+            Estate.of(self.node, self.catalog),
             discover(places, self._drivers.of_guest),
             settings=settings or {},
             is_wanted=adoption.is_named(guests),
@@ -176,7 +177,11 @@ class Session(Monitoring):
         from vmsvc.core.lock import service_lock  # noqa: PLC0415 - only who validates pays for it
         from vmsvc.core.validating import trials_of, validate_in_use, validate_scratch  # noqa: PLC0415
 
-        resources = [each for each in service.resources if isinstance(each, Reserved) and not each.disable]
+        resources = [
+            each
+            for each in service.resources
+            if isinstance(each, Reserved) and not each.disable and not each.is_left_over
+        ]
         if not resources:
             raise UsageError(
                 f"{service.name} has neither a [vmdg] nor a [disk#…] section",
@@ -200,7 +205,7 @@ class Session(Monitoring):
         Args:
             service: The service.
         """
-        reserved = [each for each in service.resources if isinstance(each, Reserved) and each.scsireserv]
+        reserved = [each for each in service.resources if isinstance(each, Reserved) and each.may_be_held]
         if not reserved:
             return ()
         driver = self._reserving([service])

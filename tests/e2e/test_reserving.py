@@ -95,6 +95,14 @@ def test_a_garbage_file_among_the_peers_is_named_with_what_to_do(node):
     assert node.run("disks", "web").returncode == 0
 
 
+def test_no_disk_is_released_under_a_guest_whose_section_is_disabled(node):
+    node.add("web", GONE, "disable = true", "[vmdg]", "scsireserv = true")
+    node.hypervisor.set("web", phase="running")
+    done = node.run("plan", "stop", "web")
+    assert done.returncode == 3
+    assert "it needs container#1 down" in done.stderr
+
+
 @pytest.mark.parametrize("section", ["[vmdg]", "[disk#1]\ndevices = /dev/vmsvc-no-such-disk"])
 def test_a_disk_that_two_services_name_is_an_error(node, section):
     node.add("web", GONE, "[vmdg]", "scsireserv = true")
@@ -108,10 +116,34 @@ def test_a_disk_that_two_services_name_is_an_error(node, section):
     assert [problem["code"] for problem in document["files"][0]["problems"]][-1] == "config.same-disk"
 
 
-def test_a_disk_that_another_service_lists_without_reserving_it_is_none(node):
+def test_a_disk_that_another_guest_uses_without_reserving_it_is_an_error(node):
     node.add("web", GONE, "[vmdg]", "scsireserv = true")
-    node.add("db", GONE, "[vmdg]", "scsireserv = false")
+    node.add("db", GONE)
+    done = node.run("validate", "web")
+    assert done.returncode == 2
+    assert "db ([container#1] of db), which does not reserve it" in done.stdout
+    assert node.run("validate", "db").returncode == 0  # it is for who reserves to see to it
+
+
+def test_a_disk_that_another_service_only_lists_is_nobodys(node):
+    node.add("web", GONE, "[vmdg]", "scsireserv = true")
+    node.add("db", "[disk#1]", GONE.replace("disks", "devices"), "scsireserv = false")
     assert node.run("validate").returncode == 0
+
+
+def test_a_file_that_cannot_be_read_keeps_those_from_starting_whose_disks_it_names_and_nobody_else(node):
+    disk = f"{node.root}/disk.img"
+    node.add("web", f"disks = {disk}", "[vmdg]", "scsireserv = true")
+    file = node.add("db")
+    file.write_text("nonsense\n")
+    done = node.run("start", "web")
+    assert done.returncode == 0
+    assert f"{file} cannot be read, and names none of them" in done.stderr
+    node.add("erp", GONE, "[vmdg]", "scsireserv = true")
+    file.write_text(f"nonsense {GONE}\n")
+    done = node.run("validate", "erp")
+    assert f"{file} cannot be read, and names it" in done.stdout
+    assert node.run("start", "erp").returncode == 4
 
 
 @pytest.mark.parametrize("words", [("pr", "start", "web"), ("pr", "stop", "web"), ("disks", "web")])

@@ -45,6 +45,7 @@ def san(monkeypatch):
     for tool in ("tool", "looking"):
         monkeypatch.setattr(Surroundings, tool, property(lambda _: san.tool("a")))
     monkeypatch.setattr(Surroundings, "devices", devices)
+    monkeypatch.setattr("vmsvc.core.usage.device_at", known.get)
     return san
 
 

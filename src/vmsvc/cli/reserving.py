@@ -86,7 +86,7 @@ def _nothing(service: Service) -> VmsvcError:
 def _exit_code(reports: Sequence[DiskReport], failures: Sequence[Failure]) -> int:
     codes = [
         ExitCode.UNDETERMINED
-        if report.found.resource.scsireserv and report.whole.phase.status is Status.UNKNOWN
+        if report.found.resource.may_be_held and report.whole.phase.status is Status.UNKNOWN
         else ExitCode.DONE
         for report in reports
     ]
@@ -120,7 +120,7 @@ def _disk_lines(reports: Sequence[DiskReport]) -> Iterator[Line]:
 def _head(report: DiskReport) -> Iterator[Line]:
     resource, whole = report.found.resource, report.whole
     key = "no key yet" if report.key is None else f"key {key_text(report.key)}"
-    wanted = "" if resource.scsireserv else "; scsireserv is false: not to be reserved"
+    wanted = "" if resource.scsireserv else "; not to be reserved any more" if resource.is_left_over else _NOT_WANTED
     yield (
         (f"{resource.service} {resource.rid}", "bold"),
         GAP,
@@ -129,8 +129,11 @@ def _head(report: DiskReport) -> Iterator[Line]:
     )
 
 
+_NOT_WANTED = "; scsireserv is false: not to be reserved"
+
+
 def _advice(report: DiskReport) -> Iterator[Line]:
-    if report.whole.hint and report.found.resource.scsireserv:
+    if report.whole.hint and report.found.resource.may_be_held:
         yield (("  ", ""), (f"hint: {report.whole.hint}", "dim"))
     for warning in report.whole.warnings:
         yield (("  ", ""), ("warning: ", "yellow"), (warning, ""))
@@ -151,11 +154,11 @@ def _rows(report: DiskReport) -> Iterator[tuple[Span, ...]]:
             (_holder(report, live), ""),
             (_keys(report, live), ""),
         )
-    for other, judged in zip(report.found.others, report.others, strict=True):
+    for judged in (*report.others, *report.left_over):
         yield (
             ("  ", ""),
-            (other.name, ""),
-            (report.found.targets.get(other.name, ""), ""),
+            (judged.name, ""),
+            (report.found.targets.get(judged.name, ""), ""),
             ("", ""),
             word(judged.phase.status),
         ) + (("", ""),) * 3

@@ -9,16 +9,15 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core import config
 from vmsvc.core.answers import FoundGuest
-from vmsvc.core.config import Catalog, Claims, edit, identity, literally
+from vmsvc.core.config import Catalog, edit, identity, literally
 from vmsvc.core.config.edit import Draft
 from vmsvc.core.discovery import Discovery
 from vmsvc.core.errors import ConfigError, Severity, UsageError, VmsvcError
+from vmsvc.core.estate import Estate
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest
 
@@ -99,76 +98,6 @@ class Adoption:
 
 
 # --- what is there ---------------------------------------------------------------------------------------------------
-
-
-@frozen(kw_only=True)
-class Estate:
-    """The services that a node has already.
-
-    Attributes:
-        names: Their names, those of files that cannot be read among them.
-        claims: Which guests they mean.
-        unread: The texts of files that cannot be read, by name; ``None`` where not even the text is to be had.
-    """
-
-    names: frozenset[str] = frozenset()
-    claims: Claims = field(factory=lambda: Claims({}))
-    unread: Mapping[str, str | None] = field(factory=dict)
-
-    @classmethod
-    def of(cls, node: Node, catalog: Catalog) -> Estate:
-        """Read a node's services.
-
-        Args:
-            node: The node.
-            catalog: What the drivers declare.
-
-        Raises:
-            ConfigError: The directory of services cannot be read.
-        """
-        names = config.service_names(node)
-        services, unread = [], dict[str, "str | None"]()
-        for name in names:
-            path: Path | None = None
-            try:
-                path = config.service_file(node, name)
-                services.append(config.load_service(path, node, catalog))
-            except VmsvcError:
-                unread[name] = _text_of(path)
-        return cls(names=frozenset(names), claims=Claims.of(services), unread=unread)
-
-    def owner_of(self, guest: Guest) -> str:
-        """The service that means a guest.
-
-        Args:
-            guest: The guest.
-
-        Returns:
-            Its name; empty where none does.
-        """
-        return next((service.name for service, _ in self.claims.by_guest.get(identity(guest), ())), "")
-
-    def suspect_of(self, guest: FoundGuest) -> str:
-        """A service whose file cannot be read, and which may mean a guest; what is not known is no "no".
-
-        Args:
-            guest: The guest.
-
-        Returns:
-            Its name; empty where none can.
-        """
-        for name, text in self.unread.items():
-            # A reference may make up any name.
-            if text is None or guest.name == name or guest.name in text or "{" in text:
-                return name
-        return ""
-
-
-def _text_of(path: Path | None) -> str | None:
-    try:
-        return None if path is None else config.read_text(path)
-    except VmsvcError:
-        return None
 
 
 # --- what could be ---------------------------------------------------------------------------------------------------

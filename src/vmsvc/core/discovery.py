@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -11,7 +12,7 @@ from attrs import frozen
 from vmsvc.core.answers import FoundGuest
 from vmsvc.core.contract import Driver
 from vmsvc.core.errors import Undetermined, VmsvcError, told
-from vmsvc.core.lane import call_within
+from vmsvc.core.lane import call_each, call_within
 from vmsvc.core.observe import GRACE_S
 from vmsvc.core.resource import Guest
 
@@ -34,29 +35,36 @@ class Discovery:
     error: VmsvcError | None = None
 
 
-def discover(places: Sequence[Guest], driver_of: Callable[[Guest], Driver[Any]]) -> list[Discovery]:
+def discover(
+    places: Sequence[Guest], driver_of: Callable[[Guest], Driver[Any]], *, budget_s: float = BUDGET_S
+) -> list[Discovery]:
     """Ask drivers for their guests; one that hangs or fails holds up no other.
 
     Args:
         places: For each driver, a guest of no service, whose options tell where to look.
         driver_of: Finds the driver of such a guest.
+        budget_s: How long each may take, in seconds.
 
     Returns:
         What each has told, in the order of the places.
     """
-    if not places:
-        return []
-    # Its threads end by themselves, since each call is bounded: waiting for them keeps no program from its end.
-    with ThreadPoolExecutor(len(places), "vmsvc discovery") as pool:
-        return list(pool.map(lambda where: _ask(where, driver_of), places))
+    deadline = time.monotonic() + budget_s + 2 * GRACE_S  # each call has its own, which comes before
+    ask = partial(_ask, driver_of=driver_of, budget_s=budget_s)
+    found = call_each(ask, places, deadline=deadline, width=len(places), name="vmsvc discovery")
+    return [each or _late(where, budget_s) for where, each in zip(places, found, strict=True)]
 
 
-def _ask(where: Guest, driver_of: Callable[[Guest], Driver[Any]]) -> Discovery:
+def _late(where: Guest, budget_s: float) -> Discovery:
+    error = Undetermined(f"the {where.type} driver gave no answer within {budget_s:g} s", code="undetermined.timeout")
+    return Discovery(type=where.type, error=error)
+
+
+def _ask(where: Guest, driver_of: Callable[[Guest], Driver[Any]], budget_s: float) -> Discovery:
     name = f"{where.type} driver"
     try:
         driver: Any = driver_of(where)
         answer = call_within(
-            name, lambda: _checked(driver.discover(where, budget_s=BUDGET_S)), budget_s=BUDGET_S + GRACE_S
+            name, lambda: _checked(driver.discover(where, budget_s=budget_s)), budget_s=budget_s + GRACE_S
         )
     except VmsvcError as error:
         return Discovery(type=where.type, error=error)

@@ -1,4 +1,4 @@
-"""The disks of one resource: which can be reserved and which cannot, and what they showed when they were read."""
+"""The disks of one resource: those that can be reserved, those that cannot, and those it names no more."""
 
 from __future__ import annotations
 
@@ -7,11 +7,27 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from vmsvc.core.answers import GuestDisk
+from vmsvc.core.errors import VmsvcError
+from vmsvc.core.ledger import Entry, Record
 from vmsvc.core.resource import Disk, Reserved, Vmdg
-from vmsvc.core.surroundings import Surroundings
+from vmsvc.core.surroundings import ABSENT, Surroundings
 from vmsvc.core.vmdg import words
 from vmsvc.core.vmdg.judge import Judged
+from vmsvc.core.vmdg.keys import parse_key
 from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
+
+
+@frozen(kw_only=True)
+class LeftOver:
+    """A disk that this node has reserved for a resource which does not name it any more, or not with that key.
+
+    Attributes:
+        entry: What was written down of it.
+        disk: The disk, as it is found now.
+    """
+
+    entry: Entry
+    disk: ScsiDisk | OtherDisk
 
 
 @frozen(kw_only=True)
@@ -21,14 +37,26 @@ class DiskSet:
     Attributes:
         resource: The resource.
         disks: Those that can be reserved.
-        others: Those that cannot, and why.
+        others: Those that cannot, and why; and what stands for disks that nobody knows, such as a record that cannot be
+            read.
         targets: The devices in the guest, by the name of the disk.
+        key: The key by which this node registers on them; ``None`` where it has none yet.
+        record: What this node has written down as reserved; without disks where that cannot be read.
+        left_over: The disks of the record that the resource does not name.
     """
 
     resource: Reserved
     disks: tuple[ScsiDisk, ...] = ()
     others: tuple[OtherDisk, ...] = ()
     targets: Mapping[str, str] = field(factory=dict)
+    key: int | None = None
+    record: Record
+    left_over: tuple[LeftOver, ...] = ()
+
+    @property
+    def every(self) -> tuple[ScsiDisk, ...]:
+        """All disks that can be read, named or not."""
+        return (*self.disks, *(each.disk for each in self.left_over if isinstance(each.disk, ScsiDisk)))
 
     @property
     def doubtful(self) -> tuple[OtherDisk, ...]:
@@ -42,28 +70,33 @@ class DiskReport:
 
     Attributes:
         found: The disks.
-        key: The key by which this node registers on them; ``None`` where it has none yet.
         names: The nodes by their keys, as far as they are known.
         readings: What each path of each disk showed, in the order of ``found.disks``.
         judged: How each disk stands, alike.
         others: How each of ``found.others`` stands.
         whole: How the set stands.
         duration_s: How long it took to name and read them, in seconds.
+        left_over: How each of ``found.left_over`` stands.
     """
 
     found: DiskSet
-    key: int | None
     names: Mapping[int, str]
     readings: tuple[tuple[Reading, ...], ...]
     judged: tuple[Judged, ...]
     others: tuple[Judged, ...]
     whole: Judged
     duration_s: float
+    left_over: tuple[Judged, ...] = ()
+
+    @property
+    def key(self) -> int | None:
+        """The key by which this node registers on them; ``None`` where it has none yet."""
+        return self.found.key
 
     @property
     def every(self) -> tuple[Judged, ...]:
-        """How each disk stands, those that cannot be reserved at the end."""
-        return (*self.judged, *self.others)
+        """How each disk stands: those that can be reserved, those that cannot, and those that are named no more."""
+        return (*self.judged, *self.others, *self.left_over)
 
     def named(self, key: int) -> str:
         """A key, with the name of the node that it belongs to, where that is known.
@@ -75,44 +108,88 @@ class DiskReport:
 
 
 def disk_set(resource: Reserved, around: Surroundings) -> DiskSet:
-    """Name the disks of a resource: those that can be reserved, and the others.
+    """Name the disks of a resource: those that can be reserved, the others, and those that it has reserved earlier.
 
     Args:
         resource: The resource.
-        around: Its surroundings: guests and devices.
+        around: Its surroundings: guests, devices, and what this node has written down.
 
     Raises:
-        VmsvcError: The driver of the guest cannot name them now.
+        VmsvcError: The driver of the guest cannot name them now, and there are no others.
     """
-    others: list[OtherDisk] = []
-    targets: dict[str, str] = {}
-    names: list[str] = []
-    if isinstance(resource, Disk):
-        names += resource.devices
-    else:
-        assert isinstance(resource, Vmdg)
-        for disk in around.guest_disks(resource):
-            name = disk.source or disk.target
-            targets[name] = disk.target
-            if why := _not_a_device(disk):
-                others.append(OtherDisk(name=name, why=why))
-            else:
-                names.append(name)
-    found = around.devices(names)
+    key = parse_key(resource.prkey) if resource.prkey else around.keyring.own()
+    record = around.ledger.read(resource)
+    others = [OtherDisk(name=str(record.file), why=record.fault, is_known=False)] if record.fault else []
+    named: list[_Named] = []
+    try:
+        named = [] if resource.is_left_over else _named(resource, around)
+    except VmsvcError as error:
+        if not record.entries:
+            raise
+        if error.code not in ABSENT:  # a guest that is not known here has no disks here but those that are written down
+            others.append(OtherDisk(name=f"disks of {resource.rid}", why=error.message, is_known=False))
+    others += [each.other for each in named if each.other]
+    found = around.devices([each.name for each in named if not each.other])
     disks = [each for each in found if isinstance(each, ScsiDisk)]
     others += [each for each in found if isinstance(each, OtherDisk)]
-    return DiskSet(resource=resource, disks=tuple(disks), others=tuple(others), targets=targets)
+    current = {(disk.wwid, key) for disk in disks}
+    former = [entry for entry in record.entries if (entry.wwid, entry.key) not in current]
+    units = around.units([(each.wwid, each.name) for each in former])
+    return DiskSet(
+        resource=resource,
+        disks=tuple(disks),
+        others=tuple(others),
+        targets={each.name: each.target for each in named},
+        key=key,
+        record=record,
+        left_over=tuple(LeftOver(entry=entry, disk=disk) for entry, disk in zip(former, units, strict=True)),
+    )
 
 
-def _not_a_device(disk: GuestDisk) -> str:
-    """Why a guest's disk is no device that could be reserved; empty where it may be one."""
+@frozen(kw_only=True)
+class _Named:
+    """A disk as a resource names it; ``other`` where it cannot be a device that is reserved."""
+
+    name: str
+    target: str = ""
+    other: OtherDisk | None = None
+
+
+def _named(resource: Reserved, around: Surroundings) -> list[_Named]:
+    if isinstance(resource, Disk):
+        return [_Named(name=device) for device in resource.devices]
+    assert isinstance(resource, Vmdg)
+    return [
+        _Named(name=disk.source or disk.target, target=disk.target, other=_no_device(disk))
+        for disk in around.guest_disks(resource)
+    ]
+
+
+def _no_device(disk: GuestDisk) -> OtherDisk | None:
+    """Why a guest's disk is no device that could be reserved; ``None`` where it may be one."""
+    name = disk.source or disk.target
     if not disk.source:
-        return f"a {disk.device} without a medium"
+        return OtherDisk(name=name, why=f"a {disk.device} without a medium")
     if disk.readonly:
-        return "read-only for the guest"
+        return OtherDisk(name=name, why="read-only for the guest")
     if disk.kind == "block":
-        return ""
-    return _KINDS.get(disk.kind, f"a disk of kind {disk.kind}")
+        return None
+    if disk.kind == "volume":
+        why = "a volume of a storage pool, and what is behind it is not known here"
+        return OtherDisk(name=name, why=why, is_known=False)
+    return OtherDisk(
+        name=name,
+        why=_KINDS.get(disk.kind, f"of a kind that vmsvc does not know ({disk.kind})"),
+        is_known=disk.kind in _KINDS,
+    )
 
 
-_KINDS = {"file": "a file", "network": "a network disk", "dir": "a directory", "volume": "a volume of a storage pool"}
+#: What backs a disk that no reservation of this node could protect; formatdomain.html of libvirt knows these.
+_KINDS = {
+    "file": "a file",
+    "network": "a network disk",
+    "dir": "a directory",
+    "nvme": "an NVMe namespace, which the guest drives itself",
+    "vhostuser": "served by a program, through a socket",
+    "vhostvdpa": "a vDPA device, which passes no reservations on",
+}

@@ -68,7 +68,7 @@ class Limits:
 
 
 def _reserved(service: Service) -> set[str]:
-    disks = {each.rid for each in service.resources if isinstance(each, Reserved) and each.scsireserv}
+    disks = {each.rid for each in service.resources if isinstance(each, Reserved) and each.may_be_held}
     if not disks:
         raise UsageError(
             f"{service.name} reserves no disks",

@@ -20,13 +20,9 @@ def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ..
         service: Its service.
     """
     if verb is Verb.START and not isinstance(resource, Reserved):
-        return tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _reserves_for(disks, resource))
+        return tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _must_be_up(disks, resource))
     if verb is not Verb.START and isinstance(resource, Reserved):
-        return tuple(
-            Need(rid=user.rid, up=False)
-            for user in service.resources
-            if _reserves_for(resource, user) and not service.is_inside_guest(user)
-        )
+        return tuple(Need(rid=rid, up=False) for rid in _users(resource, service))
     return ()
 
 
@@ -46,10 +42,21 @@ def nothing_to_reserve(disks: Reserved, why: str) -> Problem:
     )
 
 
-def _reserves_for(disks: Resource, user: Resource) -> bool:
+def _must_be_up(disks: Resource, user: Resource) -> bool:
     """Whether a resource reserves disks that another one writes to, as far as a service's file tells."""
     if not isinstance(disks, Reserved) or not disks.scsireserv or disks.disable or isinstance(user, Reserved):
         return False
     if isinstance(disks, Vmdg):
         return user.rid == disks.container_id
     return bool(user.budgets_s)
+
+
+def _users(disks: Reserved, service: Service) -> tuple[str, ...]:
+    """What may be writing to disks, whether they are reserved or not; a guest also where its section is gone."""
+    if isinstance(disks, Vmdg):
+        return (disks.container_id,)
+    return tuple(
+        user.rid
+        for user in service.resources
+        if user.budgets_s and not isinstance(user, Reserved) and not service.is_inside_guest(user)
+    )

@@ -64,6 +64,14 @@ class Node:
         """
         return self.state_dir / "definitions" / service / rid
 
+    def reservations_dir(self, service: str) -> Path:
+        """Where it is written down what the node has reserved for a service: a file for each resource.
+
+        Args:
+            service: The service's name.
+        """
+        return self.state_dir / "reserved" / service
+
     def is_called(self, name: str) -> bool:
         """Whether a name in a service file means this node; host names have no case (RFC 4343).
 

@@ -260,6 +260,15 @@ _STOPPED_BEFORE = Observation(
 )
 
 
+def _unseen(need: Need) -> Judgement:
+    """What becomes of a verb that needs a resource which the service does not have any more."""
+    return Judgement(
+        ruling=Ruling.UNKNOWN,
+        why=f"it needs {need}, and the service has no {need.rid} any more, so that nobody can look",
+        hint=f"put [{need.rid}] back into the file until this is done",
+    )
+
+
 class _Draft:
     """A plan in the making."""
 
@@ -384,8 +393,11 @@ class _Draft:
 
     def _refuse_unmet(self, verb: str, resource: Resource, needs: tuple[Need, ...]) -> None:
         """Refuse what needs another resource elsewhere than it is, unless the plan brings it there before."""
+        known = {each.rid for each in self._service.resources}
         for need in needs:
-            if need.rid in self._seen and not any(step.rid == need.rid for step in self.steps):
+            if need.rid not in known:  # its section is gone, and whatever it was may go on
+                self._refuse_to(verb, resource, _unseen(need))
+            elif need.rid in self._seen and not any(step.rid == need.rid for step in self.steps):
                 unmet = judge_need(need, self._seen[need.rid], self._consent.despite_unknown)
                 if unmet is not None:
                     self._refuse_to(verb, resource, unmet)

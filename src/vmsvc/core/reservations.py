@@ -10,6 +10,7 @@ import builtins
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from attrs import evolve
@@ -26,23 +27,24 @@ from vmsvc.core.errors import (
     UsageError,
     VmsvcError,
 )
+from vmsvc.core.examining import examine, names_of
 from vmsvc.core.keyring import check_distinct
-from vmsvc.core.lane import call_each
+from vmsvc.core.ledger import Record
 from vmsvc.core.needs import nothing_to_reserve
+from vmsvc.core.releasing import release_of
 from vmsvc.core.resource import Reserved, Resource
+from vmsvc.core.rivals import Rivals
 from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
-from vmsvc.core.surroundings import ABSENT, Surroundings, identity
+from vmsvc.core.surroundings import ABSENT, Surroundings
 from vmsvc.core.vmdg import attempt, judge, words
 from vmsvc.core.vmdg.attempt import Outcome, Result
 from vmsvc.core.vmdg.keys import key_text, parse_key
-from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
+from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 from vmsvc.core.vmdg.sequences import carry_out
-from vmsvc.core.vmdg.survey import survey
+from vmsvc.core.vmdg.turn import Standing
 
 _PROBE = "PERSISTENT RESERVE IN"
 _NOT_WANTED = "scsireserv is false: the disks are not to be reserved"
-#: How many guests are asked for their disks at once.
-_PARALLEL = 16
 
 
 class ReservationDriver:
@@ -98,7 +100,7 @@ class ReservationDriver:
             resources: The resources.
             budget_s: How long it may take, in seconds.
         """
-        wanted = [resource for resource in resources if resource.scsireserv]
+        wanted = [resource for resource in resources if resource.may_be_held]
         seen = {(each.service, each.rid): inapplicable("configuration", _NOT_WANTED) for each in resources}
         for resource, report in zip(wanted, self.examine(wanted, budget_s=budget_s), strict=True):
             seen[resource.service, resource.rid] = _observation(report)
@@ -114,53 +116,7 @@ class ReservationDriver:
         Returns:
             For each resource what was found, or why its disks could not be named.
         """
-        began = time.monotonic()
-        named = call_each(
-            self._disk_set_or_error,
-            resources,
-            deadline=began + budget_s / 2,  # a guest whose disks nobody names does not hide those of others
-            width=_PARALLEL,
-            name="vmsvc disks",
-        )
-        late = Undetermined(f"its disks could not be named within {budget_s / 2:.3g} s", code="undetermined.timeout")
-        found = [each or late for each in named]
-        disks = {disk: None for each in found if isinstance(each, DiskSet) for disk in each.disks}
-        shown: dict[ScsiDisk, tuple[Reading, ...]] = {}
-        if disks:
-            left = max(budget_s - (time.monotonic() - began), 0.1)
-            readings = carry_out(survey(disks), self._around.looking, budget_s=left)
-            shown = dict(zip(disks, readings, strict=True))
-        return [self._report_or_error(each, shown, began) if isinstance(each, DiskSet) else each for each in found]
-
-    def _disk_set_or_error(self, resource: Reserved) -> DiskSet | VmsvcError:
-        try:
-            return disk_set(resource, self._around)
-        except VmsvcError as error:
-            return error
-
-    def _report_or_error(
-        self, found: DiskSet, shown: Mapping[ScsiDisk, tuple[Reading, ...]], began: float
-    ) -> DiskReport | VmsvcError:
-        try:
-            return self._report_on(found, shown, began)
-        except VmsvcError as error:  # a key that cannot be read is no reason not to judge the others
-            return error
-
-    def _report_on(self, found: DiskSet, shown: Mapping[ScsiDisk, tuple[Reading, ...]], began: float) -> DiskReport:
-        key = self._known_key(found.resource) or 0  # 0 is nobody's: all keys are foreign then
-        names = self._names(found.resource)
-        judged = [judge.judge(disk, shown[disk], key, names) for disk in found.disks]
-        others = tuple(map(judge.judge_other, found.others))
-        return DiskReport(
-            found=found,
-            key=key or None,
-            names=names,
-            readings=tuple(shown[disk] for disk in found.disks),
-            judged=tuple(judged),
-            others=others,
-            whole=judge.judge_set([*judged, *others]),
-            duration_s=time.monotonic() - began,
-        )
+        return examine(resources, self._around, budget_s=budget_s)
 
     def problems_of(self, resource: Reserved) -> list[Problem]:
         """What is wrong with the disks of a resource, as far as can be told without reading them.
@@ -169,23 +125,51 @@ class ReservationDriver:
             resource: The resource.
 
         Returns:
-            An error where another resource of this node names a disk of it; a warning where that cannot be told, or
-            where none of its disks can be reserved.
+            An error where somebody else of this node has a disk of it; a warning where that cannot be told, where none
+            of its disks can be reserved, or where some are still reserved that it does not name.
         """
         try:
             found = disk_set(resource, self._around)
-            clashes = self._clashes(found)
+        except VmsvcError:
+            return self.rivals_of(resource)  # which tells why
+        left_over = [
+            Problem(
+                message=f"{each.disk.name} is not among its disks any more, and may still be reserved",
+                code="config.left-over",
+                hint=f"`vmsvc disks {resource.service}` tells; a stop of the service releases it",
+                section=resource.rid,
+                severity=Severity.WARNING,
+            )
+            for each in found.left_over
+        ]
+        if not found.disks and not found.doubtful and not found.left_over:
+            return [nothing_to_reserve(resource, judge.judge_set(map(judge.judge_other, found.others)).detail)]
+        return [*self.rivals_of(resource), *left_over]
+
+    def rivals_of(self, resource: Reserved) -> list[Problem]:
+        """Who else of this node has the disks of a resource.
+
+        Args:
+            resource: The resource.
+
+        Returns:
+            An error for each disk that somebody else has, a warning where that cannot be told.
+        """
+        try:
+            disks = _candidates(disk_set(resource, self._around))
+            rivals = self._around.rivals(resource)
         except VmsvcError as error:
             if error.code in ABSENT:
                 return []  # a guest that is not here has no disks here
-            problem = error.within(section=resource.rid)
-            message = f"whether its disks belong to it alone is not known: {problem.message}"
-            return [evolve(problem, message=message, severity=Severity.WARNING)]
-        if not found.disks and not found.doubtful:
-            why = judge.judge_set(map(judge.judge_other, found.others)).detail
-            return [nothing_to_reserve(resource, why)]
+            unclear = error.within(section=resource.rid).as_warning()
+            return [evolve(unclear, message=_unclear(unclear.message))]
+        problem = partial(Problem, section=resource.rid)
         return [
-            Problem(message=clash, code="config.same-disk", hint=_ONE_OWNER, section=resource.rid) for clash in clashes
+            *(problem(message=each, code="config.same-disk", hint=_ONE_OWNER) for each in rivals.claims_on(disks)),
+            *(
+                problem(message=_unclear(each), code="config.same-disk-unclear", hint=_MEND, severity=Severity.WARNING)
+                for each in (*rivals.doubts_on(disks), *rivals.silent)
+            ),
         ]
 
     # --- acting -------------------------------------------------------------------------------------------------------
@@ -208,7 +192,7 @@ class ReservationDriver:
         deadline = time.monotonic() + budget_s
         found = disk_set(resource, self._around)
         self._check_whole(found)
-        self._check_claims(found)
+        self._check_rivals(found)
         if not found.disks:
             return False
         key = self._own_key(resource)
@@ -216,6 +200,7 @@ class ReservationDriver:
         if in_use and not self._despite_lost_keys:
             self._check_kept(resource)
         taking = attempt.acquire(found.disks, key, authority=self.authority(resource), in_use=in_use)
+        self._around.ledger.write(found.record.with_disks(found.disks, key))
         result = carry_out(
             taking,
             self._around.tool,
@@ -225,6 +210,8 @@ class ReservationDriver:
         )
         self._tell_evicted(resource, result)
         if result.outcome is not Outcome.HELD:
+            if result.outcome is not Outcome.UNDETERMINED:  # nothing was done, or it was taken back, and read
+                self._put_down(found.record)
             raise self._failure(resource, result)
         for path in self._around.restore_capacity([path for disk in found.disks for path in disk.paths]):
             self._tell(f"{resource.rid}: {path} has a size of 0 here, and guests would read nothing from it")
@@ -242,15 +229,46 @@ class ReservationDriver:
             Undetermined: A disk could not be read; the others have been released. Or time was too short.
         """
         deadline = time.monotonic() + budget_s
-        key = self._known_key(resource)
         found = disk_set(resource, self._around)
-        if key is not None and found.disks:
-            result = carry_out(attempt.release(found.disks, key), self._around.tool, budget_s=_left(deadline))
+        release = release_of(found, self._rivals_at_release(found), self._around.peer_keys(resource))
+        record, failures = found.record, list[VmsvcError]()
+        for note in release.notes:
+            self._tell(f"{resource.rid}: {note}")
+        for key, disks in release.due.items():
+            result = carry_out(attempt.release(disks, key), self._around.tool, budget_s=_left(deadline))
             self._tell_evicted(resource, result)
+            record = record.without(key, [wwid for wwid, standing in result.standings if standing in _RELEASED])
             if result.outcome is not Outcome.RELEASED:
-                raise self._failure(resource, result)
-        if key is not None:
+                failures.append(self._failure(resource, result))
+        for key, wwids in release.passed_on.items():
+            record = record.without(key, wwids)
+        self._put_down(record)
+        if failures:
+            raise failures[0]
+        if release.unclear:
+            hint = _SEE.format(service=resource.service)
+            raise Undetermined("; ".join(release.unclear), code="undetermined.left-over", hint=hint)
+        if found.key is not None or found.record.entries or found.record.fault:
             self._check_whole(found)
+
+    def _rivals_at_release(self, found: DiskSet) -> Rivals:
+        """Who else has the disks: asked only where this node has reserved any of them for another resource, too."""
+        ours = {disk.wwid for disk in found.every}
+        try:
+            others = [*self._around.ledger.others(found.resource)]
+            if any(each.fault or ours & each.wwids for each in others):
+                return self._around.rivals(found.resource)
+        except VmsvcError as error:
+            return Rivals(doubtful=dict.fromkeys(ours, error.message))
+        return Rivals()
+
+    def _put_down(self, record: Record) -> None:
+        """Write down what is still reserved. Where that fails, what is too much in the record is struck out later."""
+        try:
+            if not record.fault:
+                self._around.ledger.write(record)
+        except Refused as error:
+            self._tell(f"{record.rid}: {error.message}; it is put right by the next release")
 
     def kill(self, resource: Reserved, *, budget_s: float) -> None:  # noqa: ARG002 - there is no force to use
         """Refuse: what is ours is released, or cannot be.
@@ -278,15 +296,18 @@ class ReservationDriver:
                 hint=f"`vmsvc disks {found.resource.service}` shows all of them",
             )
 
-    def _check_claims(self, found: DiskSet) -> None:
-        """Refuse disks that another service reserves: its release would free ours, since a key belongs to a node."""
-        try:
-            clashes = self._clashes(found)
-        except Undetermined as error:  # another service's hypervisor keeps nobody from starting: validate has told
-            self._tell(f"{found.resource.rid}: {error.message}")
-            return
-        if clashes:
+    def _check_rivals(self, found: DiskSet) -> None:
+        """Refuse disks that somebody else of this node has: a key belongs to a node, and tells its guests not apart."""
+        rivals, disks = self._around.rivals(found.resource), _candidates(found)
+        if clashes := rivals.claims_on(disks):
             raise Refused("; ".join(clashes), code="refused.same-disk", hint=_ONE_OWNER)
+        if doubts := rivals.doubts_on(disks):
+            raise Undetermined("; ".join(doubts), code="undetermined.same-disk", hint=_MEND)
+        for gap in (
+            *rivals.silent,
+            *rivals.unrelated,
+        ):  # what nothing connects with these disks keeps nobody from starting
+            self._tell(f"{found.resource.rid}: {_unclear(gap)}")
 
     def _check_kept(self, resource: Reserved) -> None:
         """Refuse to give disks back to what went on without them: what it remembers of them may be stale.
@@ -302,13 +323,6 @@ class ReservationDriver:
                 "since: --despite-lost-keys",
             )
 
-    def _clashes(self, found: DiskSet) -> list[str]:
-        claims = self._around.claims(found.resource)
-        candidates: list[ScsiDisk | OtherDisk] = [*found.disks, *found.doubtful]
-        return [
-            f"{disk.name} is a disk of {claims[identity(disk)]}, too" for disk in candidates if identity(disk) in claims
-        ]
-
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     def _known_key(self, resource: Reserved) -> int | None:
@@ -319,9 +333,6 @@ class ReservationDriver:
         for peer, theirs in self._around.peer_keys(resource).items():
             check_distinct(key, peer, theirs)
         return key
-
-    def _names(self, resource: Reserved) -> Mapping[int, str]:
-        return {key: peer for peer, key in self._around.peer_keys(resource).items()}
 
     def authority(self, resource: Reserved) -> frozenset[int]:
         """The keys of the holders whom the operator has named.
@@ -348,7 +359,7 @@ class ReservationDriver:
     # --- words --------------------------------------------------------------------------------------------------------
 
     def _tell_evicted(self, resource: Reserved, result: Result) -> None:
-        names = self._names(resource) if result.evicted else {}
+        names = names_of(resource, self._around) if result.evicted else {}
         for evicted in result.evicted:
             keys = ", ".join(words.named(key, names) for key in evicted.keys)
             self._tell(f"{resource.rid}: {evicted.disk}: removed the registrations of {keys}")
@@ -356,12 +367,21 @@ class ReservationDriver:
             self._tell(f"{resource.rid}: {note}")
 
     def _failure(self, resource: Reserved, result: Result) -> VmsvcError:
-        names = self._names(resource)
+        names = names_of(resource, self._around)
         text = "; ".join(map(str, result.reasons)) or result.outcome.value
         for key, name in names.items():
             text = text.replace(key_text(key), f"{name} ({key_text(key)})")
         kind, code, hint = _FAILURES[result.outcome]
         return kind(text, code=code, hint=hint.format(service=resource.service))
+
+
+def _candidates(found: DiskSet) -> list[ScsiDisk | OtherDisk]:
+    """What may be a disk that somebody else reserves."""
+    return [*found.disks, *found.doubtful]
+
+
+def _unclear(why: str) -> str:
+    return f"whether its disks belong to it alone is not known: {why}"
 
 
 def _key_named(word: str, peers: Mapping[str, int]) -> int:
@@ -379,6 +399,9 @@ def _key_named(word: str, peers: Mapping[str, int]) -> int:
 
 
 _ONE_OWNER = "a disk belongs to one resource: take it out of the other"
+_MEND = "mend that first; `vmsvc validate` tells what is wrong with a file"
+#: Where a disk stands when there is nothing of ours on it any more.
+_RELEASED = (Standing.LEFT, Standing.INCAPABLE)
 _SEE = "`vmsvc disks {service}` shows who holds what"
 _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
     Outcome.REFUSED: (Refused, "refused.disks", f"{_SEE}; if the holder is gone for certain: --force NODE"),

@@ -258,7 +258,14 @@ class Ip(Located):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Reserved(Resource):
-    """Disks that are reserved for this hypervisor: what ``vmdg`` and ``disk`` have in common."""
+    """Disks that are reserved for this hypervisor: what ``vmdg`` and ``disk`` have in common.
+
+    Attributes:
+        is_left_over: Whether its service does not want it reserved any more, and this node has written down that it is:
+            it can be released, and nothing else.
+    """
+
+    is_left_over: bool = False
 
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."
@@ -287,7 +294,13 @@ class Reserved(Resource):
     @property
     def budgets_s(self) -> Mapping[Verb, float]:
         """To start is to reserve the disks and to stop is to release them, where that is wanted; in seconds."""
-        return {Verb.START: self.reserve_timeout, Verb.STOP: self.reserve_timeout} if self.scsireserv else {}
+        verbs = (Verb.START, Verb.STOP) if self.scsireserv else (Verb.STOP,) if self.is_left_over else ()
+        return dict.fromkeys(verbs, self.reserve_timeout)
+
+    @property
+    def may_be_held(self) -> bool:
+        """Whether there may be anything to release: it is to be reserved, or was."""
+        return self.scsireserv or self.is_left_over
 
     @property
     def startable(self) -> frozenset[Phase]:

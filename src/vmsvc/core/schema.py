@@ -596,6 +596,17 @@ def _disk_report(item: DiskReport) -> Data:
             }
             for other, judged in zip(found.others, item.others, strict=True)
         ],
+        "left_over": [
+            {
+                "name": judged.name,
+                "wwid": each.entry.wwid,
+                "prkey": key_text(each.entry.key),
+                "status": judged.phase.status.value,
+                "state": judged.state,
+                "detail": judged.detail,
+            }
+            for each, judged in zip(found.left_over, item.left_over, strict=True)
+        ],
     }
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -15,17 +13,21 @@ from vmsvc.core.answers import GuestDisk
 from vmsvc.core.config import Catalog, parse_service
 from vmsvc.core.contract import Capability
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import Undetermined, VmsvcError, told
+from vmsvc.core.errors import Undetermined, told
+from vmsvc.core.estate import Estate
 from vmsvc.core.inventory import ask
 from vmsvc.core.keyring import Keyring
 from vmsvc.core.lane import call_within
+from vmsvc.core.ledger import Ledger
 from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
-from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg
+from vmsvc.core.resource import Guest, Reserved, Vmdg
+from vmsvc.core.rivals import Rivals, rivals_of
 from vmsvc.core.rules import judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.transport import Host
+from vmsvc.core.usage import Usage, usage_of
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.keys import parse_key
 from vmsvc.core.vmdg.quirks import KNOWN, Quirks
@@ -40,8 +42,8 @@ _log = logging.getLogger(__name__)
 #: By which codes a driver says positively that a guest is not known on this node.
 ABSENT = ("driver.absent", "driver.no-guest")
 
-#: How many guests are asked for their disks at once.
-_PARALLEL = 16
+#: How long all hypervisors of the node have to name the disks of their guests, in seconds.
+_NAMING_S = 8.0
 
 #: How long one request to a device may take, in seconds: of an action, and of a look, which has a status' time.
 _ACTING_S, _LOOKING_S = 15.0, 3.0
@@ -57,7 +59,7 @@ class Surroundings:
         catalog: What the drivers declare, to read services as their peers see them.
         drivers: The drivers of guests.
         services: The services that are looked at, or acted on.
-        others: Reads every service of the node; called only where it matters who else names a disk.
+        estate: Reads every service of the node; called only where it matters who else has a disk.
         host: The host whose disks they are, when it is first needed.
         quirks: What plugins know of arrays, when it is first needed.
     """
@@ -69,17 +71,18 @@ class Surroundings:
         drivers: Drivers,
         services: Iterable[Service],
         *,
-        others: Callable[[], Iterable[Service]],
+        estate: Callable[[], Estate],
         host: Callable[[], Host],
         quirks: Callable[[], Iterable[Quirks]] = tuple,
     ) -> None:
         self.keyring = Keyring(node)
+        self.ledger = Ledger(node)
         self._node = node
         self._catalog = catalog
         self._drivers = drivers
         self._services = {service.name: service for service in services}
         self._seen_by: dict[tuple[str, str], Service | None] = {}
-        self._others = others
+        self._read_estate = estate
         self._host = host
         self._quirks = quirks
 
@@ -100,6 +103,14 @@ class Surroundings:
             names: As guests' definitions and service files give them.
         """
         return self._finder.find(names)
+
+    def units(self, units: Sequence[tuple[str, str]]) -> Sequence[ScsiDisk | OtherDisk]:
+        """The disks that have World Wide IDs, whatever they are called now.
+
+        Args:
+            units: The World Wide ID of each, and what it was called once.
+        """
+        return self._finder.find_units(units)
 
     @cached_property
     def _finder(self) -> DiskFinder:
@@ -179,47 +190,34 @@ class Surroundings:
         """
         service = self._services[disks.service]
         needs = needs_of(Verb.STOP, disks, service)
+        if {need.rid for need in needs} - {each.rid for each in service.resources}:
+            return True  # what used them has left the file, and nobody sees what it does
         seen = observe([service.resource(need.rid) for need in needs], self._drivers.finder([service]))
         return any(judge_need(need, seen[service.name, need.rid], ()) for need in needs)
 
-    def claims(self, disks: Reserved) -> Mapping[str, str]:
-        """The disks that other resources of this node reserve: who does, by :func:`identity`.
+    def rivals(self, disks: Reserved) -> Rivals:
+        """Who else of this node may write to the disks of a resource.
 
         Args:
-            disks: The resource that is not among the others.
+            disks: The resource.
 
         Raises:
-            Undetermined: The disks of another service could not be named.
+            VmsvcError: The services of the node, or its records, cannot be read.
         """
-        services = {service.name: service for service in [*self._others(), *self._services.values()]}
-        rivals = [
-            (service, each)
-            for service in services.values()
-            for each in service.resources
-            if isinstance(each, Reserved) and each.scsireserv and not each.disable
-            if (each.service, each.rid) != (disks.service, disks.rid)
-        ]
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="vmsvc claims") as threads:
-            named = list(threads.map(lambda rival: self._names_of(*rival), rivals))
-        return {
-            identity(found): f"[{each.rid}] of {each.service}"
-            for (_, each), names in zip(rivals, named, strict=True)
-            for found in self.devices(names)
-        }
+        return rivals_of(disks, self._usage, self._estate, self.ledger.others(disks), self.devices)
 
-    def _names_of(self, service: Service, disks: Reserved) -> Sequence[str]:
-        if isinstance(disks, Disk):
-            return disks.devices
-        assert isinstance(disks, Vmdg)
-        try:
-            return [disk.source for disk in self._disks_of(service, disks) if disk.kind == "block" and disk.source]
-        except VmsvcError as error:
-            if error.code in ABSENT:
-                return ()  # a guest that is not known here has no disks here
-            raise Undetermined(
-                f"whether {service.name} names the same disks is not known: {error.message}",
-                hint=f"see `vmsvc disks {service.name}`",
-            ) from error
+    @cached_property
+    def _estate(self) -> Estate:
+        """The services of the node, those that are acted on as they are known here."""
+        found = self._read_estate()
+        return Estate(
+            services=tuple({**{each.name: each for each in found.services}, **self._services}.values()),
+            unread=tuple(each for each in found.unread if each.name not in self._services),
+        )
+
+    @cached_property
+    def _usage(self) -> Usage:
+        return usage_of(self._estate.services, self._drivers.of_guest, budget_s=_NAMING_S)
 
     def _disks_of(self, service: Service, group: Vmdg) -> Sequence[GuestDisk]:
         guest = service.resource(group.container_id)
@@ -228,15 +226,6 @@ class Surroundings:
         if disks is None:
             raise Undetermined(f"the driver of type {guest.type} cannot name a guest's disks")
         return disks
-
-
-def identity(disk: ScsiDisk | OtherDisk) -> str:
-    """What two names of one disk have in common: its World Wide ID, or else the file that its name leads to.
-
-    Args:
-        disk: What was found behind a name.
-    """
-    return disk.wwid if isinstance(disk, ScsiDisk) else os.path.realpath(disk.name)
 
 
 def quirks_of(hook: Any) -> tuple[Quirks, ...]:

@@ -7,6 +7,7 @@ Wide ID. No device is opened, and each hypervisor is asked once, however many gu
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,16 +16,18 @@ from attrs import evolve, frozen
 from vmsvc.core.answers import GuestDisk
 from vmsvc.core.config.guests import identity
 from vmsvc.core.contract import Capability, Driver
-from vmsvc.core.discovery import discover
+from vmsvc.core.discovery import BUDGET_S, discover
 from vmsvc.core.errors import Problem, Severity, Undetermined, VmsvcError
 from vmsvc.core.inventory import ask
-from vmsvc.core.lane import call_within
+from vmsvc.core.lane import call_each, call_within
 from vmsvc.core.resource import Disk, Fs, Guest
 from vmsvc.core.service import Service
 from vmsvc.core.vmdg.tools.devices import device_at
 
 #: How long it may take to look names up, in seconds: they may lead to storage that hangs.
 _RESOLVE_S = 2.0
+#: How many guests are asked at once that no hypervisor has named in one answer.
+_PARALLEL = 16
 
 DriverOf = Callable[[Guest], Driver[Any]]
 
@@ -43,6 +46,7 @@ class Use:
         target: What the disk is to it: a device in the guest, a mount point.
         readonly: Whether it only reads.
         shareable: Whether it lets others write, too.
+        live: Whether a guest that runs has it.
     """
 
     source: str
@@ -54,6 +58,7 @@ class Use:
     target: str = ""
     readonly: bool = False
     shareable: bool = False
+    live: bool = False
 
     def __str__(self) -> str:
         """Read as ``vda of web01 (container#1 of web)``."""
@@ -130,19 +135,20 @@ class Usage:
         )
 
 
-def usage_of(services: Iterable[Service], driver_of: DriverOf) -> Usage:
+def usage_of(services: Iterable[Service], driver_of: DriverOf, *, budget_s: float = BUDGET_S) -> Usage:
     """Find out who uses which disk of this node.
 
     Args:
         services: The services of the node.
         driver_of: Finds the driver of a guest.
+        budget_s: How long hypervisors may take to name their guests, in seconds; and as long again, other guests.
 
     Returns:
         The uses; what could not be learned is among the gaps.
     """
     known = list(services)
     guests = [guest for service in known for guest in service.guests if guest.is_local]
-    uses, gaps = _uses_of_guests(guests, driver_of)
+    uses, gaps = _uses_of_guests(guests, driver_of, budget_s)
     uses += [use for service in known for use in _uses_of_resources(service)]
     backings: dict[str, Backing] = {}
     names = {use.source for use in uses if use.source.startswith("/")}
@@ -164,7 +170,7 @@ def _backing(name: str) -> Backing:
     return Backing(path=os.path.realpath(name), wwid=device.wwid if device else "")
 
 
-def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf) -> tuple[list[Use], list[str]]:
+def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf, budget_s: float) -> tuple[list[Use], list[str]]:
     """The disks of all guests: those that a hypervisor names in one answer, then those of guests that it did not."""
     claimed = {identity(guest): guest for guest in guests}
     uses: list[Use] = []
@@ -172,25 +178,37 @@ def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf) -> tuple[list[
     # One guest for each hypervisor: what is the same for all of its guests tells where to ask.
     places = {identity(evolve(guest, name="")): guest for guest in guests}
     asked = [guest for guest in places.values() if _can(Capability.DISCOVER, guest, driver_of)]
-    for where, found in zip(asked, discover(asked, driver_of), strict=True):
+    for where, found in zip(asked, discover(asked, driver_of, budget_s=budget_s), strict=True):
         if found.error is not None:
             gaps.append(f"{where.type}: {found.error}")
         for each in found.guests:
             who = identity(evolve(where, name=each.name))
             uses += _uses(who, where.type, each.name, claimed.get(who), each.disks)
     told = {use.who for use in uses}
-    for who, guest in claimed.items():
-        if who in told or not _can(Capability.DISKS, guest, driver_of):
-            continue
-        try:
-            disks = ask(guest, driver_of(guest), Capability.DISKS)
-        except Undetermined as error:
-            gaps.append(f"{guest.rid} of {guest.service}: {error}")
-        except VmsvcError:  # a guest that is not here has no disk here
-            continue
-        else:
-            uses += _uses(who, guest.type, guest.name, guest, disks)
+    unasked = [each for who, each in claimed.items() if who not in told and _can(Capability.DISKS, each, driver_of)]
+    answers = call_each(
+        lambda guest: _disks_of(guest, driver_of),
+        unasked,
+        deadline=time.monotonic() + budget_s,
+        width=_PARALLEL,
+        name="vmsvc usage",
+    )
+    for guest, answer in zip(unasked, answers, strict=True):
+        if answer is None:
+            gaps.append(f"{guest.rid} of {guest.service}: no answer within {budget_s:g} s")
+        elif isinstance(answer, Undetermined):
+            gaps.append(f"{guest.rid} of {guest.service}: {answer}")
+        elif not isinstance(answer, VmsvcError):  # a guest that is not here has no disk here
+            uses += _uses(identity(guest), guest.type, guest.name, guest, answer)
     return uses, gaps
+
+
+def _disks_of(guest: Guest, driver_of: DriverOf) -> Sequence[GuestDisk] | VmsvcError:
+    try:
+        found: Sequence[GuestDisk] = ask(guest, driver_of(guest), Capability.DISKS)
+    except VmsvcError as error:
+        return error
+    return found
 
 
 def _can(capability: Capability, guest: Guest, driver_of: DriverOf) -> bool:
@@ -212,6 +230,7 @@ def _uses(who: str, type: str, name: str, claim: Guest | None, disks: Iterable[G
             target=disk.target,
             readonly=disk.readonly,
             shareable=disk.shareable,
+            live=disk.live,
         )
 
 

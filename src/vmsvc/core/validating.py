@@ -16,7 +16,7 @@ from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.disk_sets import DiskSet, disk_set
 from vmsvc.core.errors import Refused, Undetermined, UsageError
 from vmsvc.core.resource import Reserved
-from vmsvc.core.surroundings import Surroundings, identity
+from vmsvc.core.surroundings import Surroundings
 from vmsvc.core.vmdg import laws, validation, words
 from vmsvc.core.vmdg.keys import key_text, new_key, parse_key
 from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
@@ -199,8 +199,8 @@ def _left(around: Surroundings, left: Record) -> tuple[ScsiDisk, ...]:
 
 def _check_spare(around: Surroundings, resource: Reserved, disks: tuple[ScsiDisk, ...]) -> None:
     """Refuse disks that anybody may be using: nobody else could write to them while they are tried."""
-    claims = around.claims(resource)
-    reasons = [f"{disk.name} is a disk of {claims[identity(disk)]}" for disk in disks if identity(disk) in claims]
+    rivals = around.rivals(resource)
+    reasons = rivals.claims_on(disks)
     reasons += [f"{disk.name} is read-only here" for disk in disks if disk.readonly]
     if around.is_in_use(resource):
         reasons.append(f"a guest of {resource.service} may be using its disks: it is not positively down")
@@ -213,6 +213,12 @@ def _check_spare(around: Surroundings, resource: Reserved, disks: tuple[ScsiDisk
             "; ".join(reasons),
             code="refused.not-spare",
             hint="only disks that nobody uses are tried; without --scratch, disks in use are checked",
+        )
+    if doubts := [*rivals.doubts_on(disks), *rivals.silent, *rivals.unrelated]:
+        raise Undetermined(
+            f"whether anybody uses the disks is not known: {'; '.join(doubts)}",
+            code="undetermined.not-spare",
+            hint="mend that first: a disk is tried only where it is certain that nobody uses it",
         )
 
 

@@ -97,7 +97,7 @@ def users_of(service: Service, disks: Reserved | None = None) -> tuple[str, ...]
         service: The service.
         disks: The resource whose disks are meant; all of them when not given.
     """
-    meant = [disks] if disks else [each for each in service.resources if isinstance(each, Reserved)]
+    meant = [disks] if disks else [each for each in service.resources if isinstance(each, Reserved) and each.scsireserv]
     return tuple(dict.fromkeys(need.rid for each in meant for need in needs_of(Verb.STOP, each, service)))
 
 

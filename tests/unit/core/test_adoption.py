@@ -9,12 +9,13 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmsvc.core.adoption import Adoption, Estate, is_named, places, propose
+from vmsvc.core.adoption import Adoption, is_named, places, propose
 from vmsvc.core.answers import FoundGuest, GuestDisk
 from vmsvc.core.config import Catalog, load_service, parse_service
 from vmsvc.core.config.files import check_service_name, ignored_files
 from vmsvc.core.discovery import Discovery
 from vmsvc.core.errors import ConfigError, Undetermined, UsageError
+from vmsvc.core.estate import Estate
 from vmsvc.core.node import Node
 from vmsvc.core.options import line, option
 from vmsvc.core.resource import Guest, Vmdg

@@ -73,13 +73,12 @@ def test_a_driver_that_cannot_tell_hides_no_other(answer, kind, words):
 
 
 def test_a_driver_that_hangs_costs_its_budget_once_and_nobody_elses_answer(monkeypatch):
-    monkeypatch.setattr(discovery, "BUDGET_S", 0.2)
     monkeypatch.setattr(discovery, "GRACE_S", 0.1)
     hung, other = Telling(None), Telling(None)
     hung.answer, other.answer = hung.hang, other.hang
     drivers = {"a": hung, "b": other, "c": Telling([found("x")])}
     began = time.monotonic()
-    answers = discover([guest(type=name) for name in drivers], lambda where: drivers[where.type])
+    answers = discover([guest(type=name) for name in drivers], lambda where: drivers[where.type], budget_s=0.2)
     assert time.monotonic() - began < 2
     for driver in drivers.values():
         driver.close()

@@ -502,3 +502,19 @@ def test_no_action_touches_what_is_tagged_noaction(action, phase):
     made = plan_for(action, guest(tags=("front", "noaction")), phase)
     assert (made.steps, made.refusals) == ((), ())
     assert [(kept.rid, kept.why) for kept in made.kept] == [("container#1", "tagged noaction")]
+
+
+def test_disks_are_not_given_up_where_what_used_them_has_left_the_file():
+    gone = resource("vmdg", container_id="container#9", is_left_over=True)
+    made = plan(
+        "stop", service(guest(), gone), NODE, {"vmdg": seen(Phase.DEGRADED), "container#1": seen(Phase.STOPPED)}
+    )
+    assert codes(made) == ["undetermined.status"]
+    assert "container#9" in made.refusals[0].message
+
+
+def test_what_is_only_left_over_is_given_up_and_never_started():
+    parts = service(guest(), resource("vmdg", container_id="container#1", is_left_over=True))
+    looks = {"vmdg": seen(Phase.DEGRADED), "container#1": seen(Phase.STOPPED)}
+    assert steps(plan("stop", parts, NODE, looks)) == ["stop vmdg"]
+    assert steps(plan("start", parts, NODE, looks)) == ["start container#1"]

@@ -6,14 +6,17 @@ import threading
 import time
 
 import pytest
+from attrs import evolve
 
 from tests.support import resource
 from vmsvc.core.answers import GuestDisk
 from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import DriverError, Refused, Undetermined, UsageError
 from vmsvc.core.keyring import Keyring
+from vmsvc.core.ledger import Ledger
 from vmsvc.core.node import Node
 from vmsvc.core.reservations import ReservationDriver
+from vmsvc.core.rivals import Rivals
 from vmsvc.core.status import Phase
 from vmsvc.core.surroundings import quirks_of
 from vmsvc.core.vmdg.keys import key_text
@@ -30,6 +33,7 @@ class Around:
     def __init__(self, root, san, name, peers=("a", "b", "c")):
         node = Node(name=name, root=root / name)
         self.keyring = Keyring(node)
+        self.ledger = Ledger(node)
         self.keyring.file.parent.mkdir(parents=True)
         self.keyring.file.write_text(key_text(KEYS[name]))
         self.tool = self.looking = san.tool(name)
@@ -38,7 +42,11 @@ class Around:
         self.others = {}
         self.peers = {peer: KEYS[peer] for peer in peers if peer != name}
         self.in_use = False
-        self.claimed = {}
+        self.claims = {}
+        self.suspicions = {}
+        self.holders = {}
+        self.doubtful = {}
+        self.silent = ()
         self.empty = ()
         self.held = {}
 
@@ -65,8 +73,19 @@ class Around:
     def is_in_use(self, disks):
         return self.in_use
 
-    def claims(self, disks):
-        return self.claimed
+    def units(self, units):
+        found = {disk.wwid: disk for disk in self.known.values()}
+        absent = OtherDisk(name="", why="not to be found", is_known=False)
+        return [evolve(found.get(wwid, absent), name=f"{name} ({wwid})") for wwid, name in units]
+
+    def rivals(self, disks):
+        return Rivals(
+            claims=self.claims,
+            suspicions=self.suspicions,
+            holders=self.holders,
+            doubtful=self.doubtful,
+            silent=self.silent,
+        )
 
     def restore_capacity(self, paths):
         return [path for path in paths if path in self.empty]
@@ -198,7 +217,7 @@ def test_disks_that_are_not_to_be_reserved_are_not_read_as_up(around):
         (GuestDisk(target="vda", kind="network", source="rbd://x"), "a network disk"),
         (GuestDisk(target="sda", kind="block", source="", device="cdrom"), "a cdrom without a medium"),
         (GuestDisk(target="sda", kind="block", source="/dev/sr0", readonly=True), "read-only for the guest"),
-        (GuestDisk(target="sda", kind="vhostuser", source="/run/x"), "kind vhostuser"),
+        (GuestDisk(target="sda", kind="vhostuser", source="/run/x"), "through a socket"),
     ],
 )
 def test_what_cannot_be_reserved_is_told_apart(around, disk, words):
@@ -285,10 +304,7 @@ def test_disks_that_are_kept_may_be_made_sure_of_under_a_guest(around):
 
 
 def test_another_service_whose_disks_cannot_be_named_is_told_and_keeps_nobody_from_starting(san, around):
-    def claims(disks):
-        raise Undetermined("whether db names the same disks is not known")
-
-    around["a"].claims = claims
+    around["a"].silent = ("db: libvirtd hangs",)
     was_taken, told = take(around["a"])
     assert was_taken
     assert "db" in told[0]
@@ -296,7 +312,7 @@ def test_another_service_whose_disks_cannot_be_named_is_told_and_keeps_nobody_fr
 
 def test_a_disk_of_another_service_is_refused_before_anything_is_written(san, around):
     (first, _) = san.disks("a")
-    around["a"].claimed = {first.wwid: "[vmdg] of db"}
+    around["a"].claims = {first.wwid: "[vmdg] of db"}
     with pytest.raises(Refused, match=r"disk0 is a disk of \[vmdg\] of db, too"):
         take(around["a"])
     assert not [asked for asked in san.asked if asked.operation]
@@ -316,7 +332,7 @@ def test_a_resource_may_have_a_key_of_its_own(san, around):
     own = resource("vmdg", container_id="container#1", scsireserv=True, prkey="0x0000000000000abc")
     ReservationDriver(around["a"]).start(own, budget_s=60)
     assert look(around["a"], own).phase is Phase.RUNNING
-    assert look(around["a"]).phase is Phase.STOPPED
+    assert "held by 0x0000000000000abc" in look(around["a"]).evidence.detail
 
 
 def test_no_disk_is_taken_with_the_key_of_a_peer(san, around):
@@ -401,7 +417,7 @@ def test_plugins_add_quirks_and_one_that_fails_hides_no_other(caplog):
 
 
 def test_what_naming_the_disks_takes_is_charged_to_the_budget(san, around, monkeypatch):
-    monkeypatch.setattr(around["a"], "claims", lambda disks: time.sleep(0.05) or {})
+    monkeypatch.setattr(around["a"], "rivals", lambda disks: time.sleep(0.05) or Rivals())
     with pytest.raises(Undetermined, match="left as they are"):
         ReservationDriver(around["a"]).start(GROUP, budget_s=0.02)
     assert san.asked == []

@@ -175,7 +175,9 @@ class TestTrials:
         assert verdict(checks, "take")[0] is Verdict.PASSED
         assert {verdict(checks, name)[0] for name in ("conflict", "takeover", "race")} == {Verdict.SKIPPED}
 
-    @pytest.mark.parametrize("why", ["registered", "guest", "claimed", "mounted", "read-only", "unreadable"])
+    @pytest.mark.parametrize(
+        "why", ["registered", "guest", "claimed", "mounted", "read-only", "unreadable", "unknown", "gap"]
+    )
     def test_a_disk_that_may_be_in_use_is_not_touched(self, san, around, record, why):
         match why:
             case "registered":
@@ -183,15 +185,19 @@ class TestTrials:
             case "guest":
                 around.in_use = True
             case "claimed":
-                around.claimed = {around.known["disk1"].wwid: "[vmdg] of db"}
+                around.claims = {around.known["disk1"].wwid: "[vmdg] of db"}
             case "mounted":
                 around.held = {"disk1": "is mounted"}
             case "read-only":
                 around.known["disk1"] = evolve(around.known["disk1"], readonly=True)
+            case "unknown":
+                around.suspicions = {around.known["disk1"].wwid: "db.conf cannot be read, and names it"}
+            case "gap":
+                around.silent = ("libvirtd does not answer",)
             case "unreadable":
                 for path in range(1, 5):
                     san.give(f"/dev/a{path}d1", Fault.DEAD)
-        with pytest.raises(Undetermined if why == "unreadable" else Refused):
+        with pytest.raises(Undetermined if why in {"unreadable", "unknown", "gap"} else Refused):
             tried(around, record)
         assert all(asked.operation is None for asked in san.asked)
         assert not record.exists()

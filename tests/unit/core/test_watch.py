@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support import guest, resource, seen, service
 from vmsvc.core.disk_sets import DiskReport, DiskSet
 from vmsvc.core.errors import Undetermined
+from vmsvc.core.ledger import Record
 from vmsvc.core.status import Phase
 from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.watch import Concern, users_of, watched
@@ -17,10 +20,9 @@ RUNNING = {"container#1": seen(Phase.RUNNING)}
 
 def report(phase, *, is_lost=False, foreign=(), key=1):
     whole = Judged(phase=phase, state=phase.value, detail="as told", is_lost=is_lost, foreign=foreign)
-    found = DiskSet(resource=DISKS)
-    return DiskReport(
-        found=found, key=key, names={}, readings=(), judged=(whole,), others=(), whole=whole, duration_s=0.0
-    )
+    record = Record(service=DISKS.service, rid=DISKS.rid, file=Path("/none"))
+    found = DiskSet(resource=DISKS, key=key, record=record)
+    return DiskReport(found=found, names={}, readings=(), judged=(whole,), others=(), whole=whole, duration_s=0.0)
 
 
 @pytest.mark.parametrize("user", [Phase.RUNNING, Phase.PAUSED, Phase.STARTING, Phase.STUCK, Phase.UNKNOWN])

@@ -79,7 +79,7 @@ class Result:
         reasons: Why, where it did not end as wanted.
         notes: What is worth telling in any case, such as dead paths.
         evicted: Whose keys were removed, whatever the outcome; only disks that lost some.
-        standings: Where each disk stands, in the order of their World Wide IDs.
+        standings: Where each disk stands, by its World Wide ID, in their order.
         was_held: Whether every disk was held by us at the first look, so that nothing was taken.
     """
 
@@ -153,7 +153,7 @@ class Attempt:
             reasons=self.reasons,
             notes=tuple(note for turn in self.turns for note in self._notes(turn)),
             evicted=tuple(Evicted(disk=turn.disk.name, keys=turn.evicted) for turn in self.turns if turn.evicted),
-            standings=tuple((turn.disk.name, turn.standing) for turn in self.turns),
+            standings=tuple((turn.disk.wwid, turn.standing) for turn in self.turns),
             was_held=all(turn.was_held for turn in self.turns if turn.standing is not Standing.EXEMPT),
         )
 

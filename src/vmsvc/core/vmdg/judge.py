@@ -137,6 +137,26 @@ def judge_other(disk: OtherDisk) -> Judged:
     return Judged(name=disk.name, phase=Phase.UNKNOWN, state="unknown", detail=disk.why)
 
 
+def judge_left_over(judged: Judged) -> Judged:
+    """How a disk stands that was reserved, and that its resource does not name any more, or not with that key.
+
+    It is a fault as long as anything of ours may be on it, and keeps nobody from starting. A guest that has it no more
+    cannot lose it.
+
+    Args:
+        judged: How it stands by itself.
+    """
+    if judged.phase in (Phase.STOPPED, Phase.INAPPLICABLE, Phase.INCAPABLE):
+        state = f"reserved earlier, and nothing of that is left: {judged.state}"
+        return Judged(name=judged.name, phase=Phase.INAPPLICABLE, state=state, detail=state)
+    if judged.phase is Phase.UNKNOWN:
+        state, detail = "reserved earlier, and perhaps still, though it is not named any more", f": {judged.detail}"
+    else:
+        state, detail = "reserved earlier, and still for this node, though it is not named any more", ""
+    hint = "a stop of the service releases it"
+    return Judged(name=judged.name, phase=Phase.DEGRADED, state=state, detail=f"{state}{detail}", hint=hint)
+
+
 def judge_set(judged: Iterable[Judged]) -> Judged:
     """How a set of disks stands: up only where each of them is, down only where none is ours.
 

@@ -203,3 +203,37 @@ def trouble(scsi, fault):
                 for path in (1, 2):
                     faults.enter_context(getattr(scsi, fault)("a", path, 1))
         return faults.pop_all()
+
+
+@pytest.mark.parametrize("change", ["disk gone", "switched off", "section gone"])
+def test_what_was_reserved_is_given_back_whatever_the_file_says_by_then(scsi, nodes, change):
+    a, b, _ = nodes
+    assert a.vmsvc("start", "db")[0] == 0
+    file = a.services_dir / "db.conf"
+    if change == "disk gone":
+        a.add_reserved(0)
+    elif change == "switched off":
+        file.write_text(file.read_text().replace("scsireserv = true", "scsireserv = false"))
+    else:
+        file.write_text(file.read_text().partition("[vmdg]")[0])
+    code, said = a.vmsvc("pr", "status", "db")
+    assert (code, "not named any more" in said) == (0, True), said
+    code, said = a.vmsvc("pr", "stop", "db")
+    assert (code, scsi.look(1).hosts) == (3, {"a"}), said  # not under a guest that runs
+    assert b.vmsvc("pr", "stop", "db")[0] == 0
+    code, said = a.vmsvc("stop", "db")
+    assert (code, a.is_up) == (0, False), said
+    assert [scsi.look(disk).hosts for disk in range(DISKS)] == [set(), set()]
+    assert not list((a.root / "var/lib/vmsvc").glob("reserved/db/*"))
+
+
+def test_a_record_that_cannot_be_read_is_told_and_kept(scsi, nodes):
+    a, *_ = nodes
+    assert a.vmsvc("pr", "start", "db")[0] == 0
+    [record] = (a.root / "var/lib/vmsvc/reserved/db").iterdir()
+    record.write_text("garbage")
+    for words in (("pr", "status"), ("start",), ("pr", "stop")):
+        code, said = a.vmsvc(*words, "db")
+        assert (code, str(record) in said) == (4, True), said
+    assert record.read_text() == "garbage"
+    assert [scsi.look(disk).hosts for disk in range(DISKS)] == [set(), set()]

@@ -281,7 +281,7 @@ def test_a_disk_without_reservations_is_refused_in_words():
     result = attempt.advanced((Reading(path="/q", answer=Answer.FOREIGN),)).result
 
     assert result.outcome is Outcome.REFUSED
-    assert result.standings == (("d", Standing.INCAPABLE),)
+    assert result.standings == (("w", Standing.INCAPABLE),)
     assert str(result.reasons[0]) == "d: knows no persistent reservations"
 
 
@@ -648,10 +648,11 @@ def test_an_attempt_that_is_given_up_takes_back_what_it_did():
 def test_an_attempt_that_is_given_up_while_looking_has_nothing_to_take_back():
     san = San("a")
 
-    attempt = acquire(san.disks("a"), A).given_up("out of time")
+    (disk,) = san.disks("a")
+    attempt = acquire([disk], A).given_up("out of time")
 
     assert attempt.result.outcome is Outcome.UNDETERMINED
-    assert attempt.result.standings == (("disk0", Standing.STOPPED),)
+    assert attempt.result.standings == ((disk.wwid, Standing.STOPPED),)
 
 
 def test_an_attempt_that_is_given_up_while_undoing_is_over():
@@ -722,7 +723,7 @@ def test_a_read_only_disk_is_left_alone_and_another_one_decides():
     result = run(san, "a", acquire([evolve(first, readonly=True), second], A))
 
     assert result.outcome is Outcome.HELD
-    assert result.standings == (("disk0", Standing.EXEMPT), ("disk1", Standing.HELD))
+    assert result.standings == ((first.wwid, Standing.EXEMPT), (second.wwid, Standing.HELD))
     assert keys(san, 0) == {}
     assert "read-only" in str(result.notes[0])
 

@@ -118,6 +118,18 @@ class TestRealMachine:
 
         assert [disk.name for disk in disks] == ["/dev/sda", "/dev/sdl"]
 
+    def test_a_disk_is_found_by_its_world_wide_id_whatever_it_is_called_now(self, find, recorded_system):
+        (by_map,) = find("/dev/mapper/mpatha")
+        lost = "naa.6000000000000000"
+
+        finder = DiskFinder(multipathd(), system=recorded_system)
+        found = finder.find_units([(lost, "/dev/sdq"), (by_map.wwid, "/dev/sdx"), (by_map.wwid, "/dev/sdy")])
+
+        assert (found[0].name, found[0].is_known) == (f"/dev/sdq ({lost})", False)
+        assert [evolve(disk, name=by_map.name) for disk in found[1:]] == [by_map, by_map]
+        assert found[2].name == f"/dev/sdy ({by_map.wwid})"
+        assert finder.find_units([]) == ()
+
     def test_raw_paths_are_joined_without_a_map(self, find):
         (disk,) = find("/dev/sdl")
 

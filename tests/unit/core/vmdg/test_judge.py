@@ -7,7 +7,7 @@ from attrs import evolve
 
 from tests.unit.core.vmdg.drive import A, B, C, register, reserve, run, take
 from vmsvc.core.status import Phase, Status
-from vmsvc.core.vmdg.judge import Judged, judge, judge_other, judge_set
+from vmsvc.core.vmdg.judge import Judged, judge, judge_left_over, judge_other, judge_set
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.core.vmdg.seen import Answer, OtherDisk, Reading, Registration, Reservation, ScsiDisk
 from vmsvc.core.vmdg.survey import survey
@@ -278,3 +278,20 @@ def test_the_words_of_a_set():
     assert mixed.detail == "d: not reserved"
     assert (mixed.hint, mixed.warnings, mixed.foreign, mixed.is_lost) == ("h", ("w",), (B, C), True)
     assert judge_set([]).detail == "the guest has no disks"
+
+
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.DEGRADED, Phase.CONTESTED, Phase.UNKNOWN])
+def test_what_is_still_reserved_from_before_is_a_fault_and_never_down(phase):
+    left = judge_left_over(Judged(name="d", phase=phase, state="as it is", detail="no path answers", is_lost=True))
+    assert (left.phase, left.is_lost) == (Phase.DEGRADED, False)
+    assert ("no path answers" in left.detail) == (phase is Phase.UNKNOWN)
+    running, stopped = (Judged(phase=phase, state="") for phase in (Phase.RUNNING, Phase.STOPPED))
+    assert judge_set([running, left]).phase is Phase.DEGRADED
+    assert judge_set([stopped, left]).phase is Phase.CONTESTED
+
+
+@pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.INAPPLICABLE, Phase.INCAPABLE])
+def test_what_is_not_reserved_any_more_counts_for_nothing(phase):
+    left = judge_left_over(Judged(name="d", phase=phase, state="held by n2", is_lost=True))
+    assert (left.phase, left.is_lost) == (Phase.INAPPLICABLE, False)
+    assert "held by n2" in left.detail

@@ -137,7 +137,7 @@ def test_a_target_that_never_does_it_ends_as_failed():
         attempt = step(san, "a", attempt)
 
     assert attempt.result.outcome is Outcome.FAILED
-    assert attempt.result.standings == (("disk0", Standing.FAILED),)
+    assert attempt.result.standings == ((san.disks("a")[0].wwid, Standing.FAILED),)
 
 
 def test_a_disk_that_knows_no_reservations_has_nothing_of_ours():

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from vmsvc.core.errors import Undetermined
-from vmsvc.core.lane import call_within
+from vmsvc.core.lane import call_each, call_within
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.quirks import KNOWN, Quirks
 from vmsvc.core.vmdg.tools.classify import BlockDevice, Circumstances, Disk, Node, classify, without_looking
@@ -32,6 +32,9 @@ _KINDS: tuple[tuple[Callable[[int], bool], Node], ...] = (
     (stat.S_ISSOCK, Node(why="a socket, behind which a program serves the disk")),
     (stat.S_ISCHR, Node(why="a character device: name the disk by its block device, as /dev/sda", is_known=False)),
 )
+
+
+_LATE = Node(why="not known: looking up names took too long", is_known=False)
 
 
 def _number_of(path: str) -> str | None:
@@ -89,7 +92,30 @@ class DiskFinder:
         Returns:
             The disks in the order of their names; one that has several names comes once, under the first.
         """
-        named = self._look_up([*names])
+        return self._classified(self._look_up([*names]))
+
+    def find_units(self, units: Iterable[tuple[str, str]]) -> tuple[Disk, ...]:
+        """The disks that have World Wide IDs, whatever they are called now.
+
+        Args:
+            units: The World Wide ID of each, and what it was called once.
+
+        Returns:
+            The disks, in the order of their World Wide IDs as given; one without a path left is not known.
+        """
+        units = [*units]
+        blocks = self._system.sys / "class/block"
+        sought = {wwid for wwid, _ in units}
+        paths: dict[str, str] = {}
+        for name in _entries(blocks) if sought else ():
+            if name.startswith("sd") and (wwid := _text(blocks / name / "device/wwid")) in sought:
+                paths.setdefault(wwid, name)
+        absent = Node(why="reserved earlier, and not to be found here now", is_known=False)
+        named = {wwid: Node(device=paths[wwid]) if wwid in paths else absent for wwid, _ in units}
+        found = dict(zip(named, self._classified(named), strict=True))
+        return tuple(evolve(found[wwid], name=f"{name} ({wwid})") for wwid, name in units)
+
+    def _classified(self, named: Mapping[str, Node]) -> tuple[Disk, ...]:
         wanted = {node.device for node in named.values() if node.device}
         devices = _block_devices(wanted, self._system.sys) if wanted else {}
         circumstances = self._circumstances
@@ -102,9 +128,10 @@ class DiskFinder:
         found = {name: without_looking(name) for name in names}
         found |= {name: node_at(name, self._system) for name in names if not found[name] and name.startswith("/dev/")}
         others = [name for name, node in found.items() if not node]
-        with ThreadPoolExecutor(max_workers=_PARALLEL) as threads:  # one that hangs costs the others no time
-            found |= zip(others, threads.map(self._look_up_in_time, others), strict=True)
-        return {name: node for name, node in found.items() if node}
+        # One that hangs costs the others no time.
+        deadline = time.monotonic() + 2 * self._budget_s
+        found |= zip(others, call_each(self._look_up_in_time, others, deadline=deadline, width=_PARALLEL), strict=True)
+        return {name: node or _LATE for name, node in found.items()}
 
     def _look_up_in_time(self, name: str) -> Node:
         what = f"the file system of {name}"

@@ -1,0 +1,233 @@
+"""What this node has reserved, and for which resource: written down before anything is registered.
+
+A disk may leave its guest's definition while the guest runs, and a service's file may change: without a record, nobody
+would know then what is still registered. There is one file for each resource. A disk is struck out of it when it has
+been read and shows nothing of ours; a record that cannot be read stands for disks that nobody knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from vmsvc.core.config.atomic import write_atomically
+from vmsvc.core.errors import Refused, Undetermined, VmsvcError, told
+from vmsvc.core.node import Node
+from vmsvc.core.resource import Disk, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.service import Service
+from vmsvc.core.vmdg.keys import key_text, parse_key
+from vmsvc.core.vmdg.seen import ScsiDisk
+
+_SUFFIX = ".json"
+
+
+@frozen(kw_only=True)
+class Entry:
+    """One disk that this node may have registered on.
+
+    Attributes:
+        wwid: The World Wide ID of its logical unit: names are given anew at each boot.
+        key: The key that was registered.
+        name: What it was called then.
+    """
+
+    wwid: str
+    key: int
+    name: str
+
+
+@frozen(kw_only=True)
+class Record:
+    """What this node has reserved for one resource.
+
+    Attributes:
+        service: The service's name.
+        rid: The resource's id.
+        file: Where it is written down.
+        entries: The disks.
+        container_id: The rid of the container that uses them; empty where the service as a whole does.
+        fault: Why it cannot be read, so that nobody knows which disks there are; empty where it can.
+    """
+
+    service: str
+    rid: str
+    file: Path
+    entries: tuple[Entry, ...] = ()
+    container_id: str = ""
+    fault: str = ""
+
+    @property
+    def wwids(self) -> frozenset[str]:
+        """The World Wide IDs of the disks."""
+        return frozenset(entry.wwid for entry in self.entries)
+
+    def with_disks(self, disks: Iterable[ScsiDisk], key: int) -> Record:
+        """The same, with disks that are about to be reserved.
+
+        Args:
+            disks: The disks; those that this node cannot write to are left as they are, and not registered on.
+            key: The key.
+        """
+        added = [Entry(wwid=disk.wwid, key=key, name=disk.name) for disk in disks if not disk.readonly]
+        entries = {(entry.wwid, entry.key): entry for entry in (*self.entries, *added)}
+        return evolve(self, entries=tuple(entries.values()))
+
+    def without(self, key: int, wwids: Iterable[str]) -> Record:
+        """The same, without disks on which nothing of a key is left.
+
+        Args:
+            key: The key.
+            wwids: Their World Wide IDs.
+        """
+        gone = {(wwid, key) for wwid in wwids}
+        return evolve(self, entries=tuple(entry for entry in self.entries if (entry.wwid, entry.key) not in gone))
+
+
+@frozen
+class Ledger:
+    """The records of a node.
+
+    Args:
+        node: The node.
+    """
+
+    node: Node
+
+    def read(self, resource: Reserved) -> Record:
+        """What this node has reserved for a resource; a record without disks where that is nothing.
+
+        Args:
+            resource: The resource.
+        """
+        user = resource.container_id if isinstance(resource, Vmdg) else ""
+        found = self._read(resource.service, resource.rid)
+        return found if found.entries else evolve(found, container_id=user)
+
+    def write(self, record: Record) -> None:
+        """Write a record down; or remove it, where there is nothing left in it.
+
+        Args:
+            record: The record.
+
+        Raises:
+            Refused: It could not be written, or would replace what cannot be read: nothing may be registered then.
+        """
+        try:
+            present = self._read(record.service, record.rid)
+            if present.fault:
+                raise Undetermined(present.fault)
+            if present.entries == record.entries:
+                return
+            if not record.entries:
+                record.file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # others of the service are still there
+                    record.file.parent.rmdir()
+                return
+            write_atomically(record.file, _text_of(record), mode=0o644)
+        except (OSError, VmsvcError) as error:
+            reason = error.message if isinstance(error, VmsvcError) else told(error)
+            raise Refused(
+                f"what is reserved on its disks cannot be written down: {reason}",
+                code="refused.not-recorded",
+                hint=f"make room, or mend the permissions, in {record.file.parent}",
+            ) from None
+
+    def others(self, resource: Reserved) -> Iterator[Record]:
+        """What this node has reserved for every other resource.
+
+        Args:
+            resource: The resource that is not meant.
+
+        Raises:
+            Undetermined: Which records there are cannot be told.
+        """
+        for directory in _entries_of(self.node.reservations_dir("")):
+            for file in _entries_of(directory):
+                service, rid = directory.name, file.name.removesuffix(_SUFFIX)
+                if _is_record(file) and (service, rid) != (resource.service, resource.rid):
+                    yield self._read(service, rid)
+
+    def with_left_over(self, service: Service) -> Service:
+        """A service, with what it does not want reserved any more and this node has written down.
+
+        Args:
+            service: The service, as its file describes it.
+
+        Returns:
+            The service. A resource whose ``scsireserv`` was switched off, or that was disabled, can be released again;
+            and so can one whose section is gone.
+
+        Raises:
+            Undetermined: Which records there are cannot be told.
+        """
+        resources = {resource.rid: resource for resource in service.resources}
+        for file in _entries_of(self.node.reservations_dir(service.name)):
+            rid = file.name.removesuffix(_SUFFIX)
+            wanted = resources.get(rid)
+            if _is_record(file) and not (isinstance(wanted, Reserved) and wanted.scsireserv and not wanted.disable):
+                resources[rid] = self._left_over(service.name, rid, wanted)
+        return evolve(service, resources=tuple(resources.values()))
+
+    def _left_over(self, service: str, rid: str, wanted: Resource | None) -> Reserved:
+        user = self._read(service, rid).container_id  # where that is not known, all that the service runs may use them
+        if isinstance(wanted, Vmdg) and user:
+            wanted = evolve(wanted, container_id=user)
+        if isinstance(wanted, Reserved):
+            return evolve(wanted, scsireserv=False, disable=False, is_left_over=True)
+        kind = kind_of(rid)
+        if user:
+            return Vmdg(service=service, rid=rid, kind=kind, container_id=user, is_left_over=True)
+        return Disk(service=service, rid=rid, kind=kind, is_left_over=True)
+
+    def _read(self, service: str, rid: str) -> Record:
+        file = self.node.reservations_dir(service) / f"{rid}{_SUFFIX}"
+        try:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            entries = [
+                Entry(wwid=_word(each["wwid"]), key=parse_key(each["prkey"]), name=_word(each["name"]))
+                for each in found["disks"]
+            ]
+            return Record(
+                service=service, rid=rid, file=file, entries=tuple(entries), container_id=str(found["container"])
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return Record(service=service, rid=rid, file=file)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            fault = f"what this node has reserved for [{rid}] of {service} cannot be read ({told(error)}); {_MEND}"
+            return Record(service=service, rid=rid, file=file, fault=fault)
+
+
+_MEND = "look at the disks that it has had, remove what is left there of this node's key, and then the file"
+
+
+def _text_of(record: Record) -> str:
+    disks = [{"wwid": each.wwid, "prkey": key_text(each.key), "name": each.name} for each in record.entries]
+    return json.dumps({"container": record.container_id, "disks": disks}, indent=1) + "\n"
+
+
+def _word(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is no name")
+    return value
+
+
+def _is_record(file: Path) -> bool:
+    """What is being written, or what an editor leaves, is none."""
+    return file.suffix == _SUFFIX and not file.name.startswith(".")
+
+
+def _entries_of(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise Undetermined(
+            f"what this node has reserved is not known: {told(error)}",
+            code="undetermined.record",
+            hint=f"mend {directory}; as root, if need be",
+        ) from None

@@ -1,0 +1,336 @@
+"""Disks that are reserved, and that nothing names any more: what this node has written down is what it gives back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import guest, resource, service
+from tests.unit.core.test_reservations import GROUP, KEYS, Around, give_up, look, take, writers
+from vmsvc.core import ledger
+from vmsvc.core.disk_sets import disk_set
+from vmsvc.core.errors import DriverError, Refused, Severity, Undetermined, VmsvcError
+from vmsvc.core.ledger import Ledger
+from vmsvc.core.needs import needs_of
+from vmsvc.core.reservations import ReservationDriver
+from vmsvc.core.resource import Vmdg
+from vmsvc.core.status import Phase
+from vmsvc.core.verb import Verb
+from vmsvc.testing import Fault, San
+
+ALL = {"a", "b"}
+
+
+@pytest.fixture
+def san():
+    return San(nodes="ab", disks=2)
+
+
+@pytest.fixture
+def a(san, tmp_path):
+    return Around(tmp_path, san, "a", peers=("a", "b"))
+
+
+@pytest.fixture
+def b(san, tmp_path):
+    return Around(tmp_path, san, "b", peers=("a", "b"))
+
+
+def record_of(around, group=GROUP):
+    return around.ledger.read(group)
+
+
+def stop(around, group):
+    ReservationDriver(around).stop(group, budget_s=60)
+
+
+def told_by_stop(around):
+    told = []
+    ReservationDriver(around, tell=told.append).stop(GROUP, budget_s=60)
+    return "; ".join(told)
+
+
+def operations(san, node="a"):
+    return [asked for asked in san.asked if asked.node == node and asked.operation]
+
+
+class TestTheRecord:
+    def test_is_there_before_anything_is_registered(self, san, a):
+        found = []
+        san.before = lambda asked: found.append(record_of(a).wwids) if asked.operation else None
+        take(a)
+        assert found
+        assert set(found) == {frozenset(san.units)}
+
+    def test_is_gone_when_everything_was_given_back(self, a):
+        take(a)
+        give_up(a)
+        assert record_of(a).entries == ()
+        assert not record_of(a).file.parent.exists()
+
+    def test_has_nothing_of_an_attempt_that_was_refused_or_taken_back(self, san, a, b):
+        take(b)
+        with pytest.raises(Refused):
+            take(a)
+        assert not record_of(a).file.exists()
+
+    def test_stays_where_nobody_knows_what_came_of_the_attempt(self, san, a):
+        paths = [path for disk in san.disks("a") for path in disk.paths]
+
+        def die(asked):
+            if asked.operation is not None and len(operations(san)) == 1:  # the first path is registered by now
+                for path in paths:
+                    san.give(path, Fault.DEAD)
+
+        san.before = die
+        with pytest.raises(Undetermined):
+            take(a)
+        assert record_of(a).wwids == set(san.units)
+
+    def test_that_cannot_be_written_keeps_everything_from_being_registered(self, san, a, monkeypatch):
+        def full(*args, **more):
+            raise VmsvcError("no space left on device", code="failed.write")
+
+        monkeypatch.setattr(ledger, "write_atomically", full)
+        with pytest.raises(Refused, match="no space left"):
+            take(a)
+        assert operations(san) == []
+
+    @pytest.mark.parametrize(
+        "text", ["", "{", "[]", '{"container": "", "disks": [{"wwid": "", "prkey": "0x1"}]}', "\0"]
+    )
+    def test_that_cannot_be_read_is_unknown_and_never_replaced(self, san, a, text):
+        take(a)
+        file = record_of(a).file
+        file.write_text(text)
+        seen = look(a)
+        assert seen.phase is Phase.UNKNOWN
+        assert str(file) in seen.evidence.detail
+        before = len(operations(san))
+        with pytest.raises(Undetermined, match=r"cannot be read"):
+            take(a)
+        assert len(operations(san)) == before
+        with pytest.raises(Undetermined, match=r"cannot be read"):
+            give_up(a)
+        assert writers(san) == [ALL, ALL]  # what is named is given back all the same
+        assert file.read_text() == text
+
+    def test_that_says_too_much_after_a_crash_is_put_right_by_a_release(self, san, a):
+        found = disk_set(GROUP, a)
+        a.ledger.write(found.record.with_disks(found.disks, KEYS["a"]))
+        give_up(a)
+        assert not record_of(a).file.exists()
+        assert operations(san) == []
+
+    def test_keeps_the_disks_that_could_not_be_read(self, san, a):
+        take(a)
+        for path in san.disks("a")[0].paths:
+            san.give(path, Fault.DEAD)
+        with pytest.raises(Undetermined):
+            give_up(a)
+        assert record_of(a).wwids == {san.disks("a")[0].wwid}
+
+    def test_that_cannot_be_struck_out_is_told_and_fails_nothing(self, san, a, monkeypatch):
+        take(a)
+        san.give(san.disks("a")[0].paths[0], Fault.DEAD)
+        monkeypatch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        assert "next release" in told_by_stop(a)
+
+    def test_has_no_disks_that_cannot_be_written_to(self, a):
+        found = disk_set(GROUP, a)
+        disks = [ledger.evolve(disk, readonly=True) for disk in found.disks]
+        assert found.record.with_disks(disks, 1).entries == ()
+
+
+class TestADiskThatLeftTheDefinition:
+    def test_is_seen_and_given_back(self, san, a):
+        take(a)
+        a.disks.pop()
+        seen = look(a)
+        assert seen.phase is Phase.DEGRADED
+        assert "not named any more" in seen.evidence.detail
+        give_up(a)
+        assert writers(san) == [ALL, ALL]
+        assert not record_of(a).file.exists()
+
+    def test_is_given_back_although_no_other_is_ours(self, san, a):
+        take(a)
+        gone = a.disks.pop()
+        give_up(a)
+        a.disks.append(gone)
+        take(a)
+        a.disks.clear()
+        assert look(a).phase is Phase.DEGRADED
+        give_up(a)
+        assert writers(san) == [ALL, ALL]
+
+    def test_keeps_nobody_from_starting_and_is_not_forgotten(self, san, a):
+        take(a)
+        a.disks.pop()
+        take(a)
+        assert record_of(a).wwids == set(san.units)
+
+    def test_of_which_nothing_is_left_counts_for_nothing(self, san, a, b):
+        take(a)
+        a.disks.pop()
+        (_, second) = san.disks("a")
+        stop(b, GROUP)
+        b.disks = b.disks[1:]
+        take(b, force=["a"])
+        assert look(a).phase is Phase.RUNNING
+        give_up(a)
+        assert san.writers(second.wwid) == {"b"}
+
+    def test_and_cannot_be_found_is_told_and_kept_in_mind(self, san, a):
+        take(a)
+        a.disks.pop()
+        (_, second) = san.disks("a")
+        del a.known["disk1"]
+        seen = look(a)
+        assert seen.phase is Phase.DEGRADED
+        assert "perhaps still" in seen.evidence.detail
+        with pytest.raises(Undetermined, match="not to be found"):
+            give_up(a)
+        assert record_of(a).wwids == {second.wwid}
+
+    def test_is_told_by_validate(self, a):
+        take(a)
+        a.disks.pop()
+        (problem,) = ReservationDriver(a).problems_of(GROUP)
+        assert (problem.code, problem.severity) == ("config.left-over", Severity.WARNING)
+
+    def test_of_a_guest_that_is_known_here_no_more_is_given_back(self, san, a):
+        take(a)
+        a.disks = DriverError("no such guest", code="driver.absent")
+        assert look(a).phase is Phase.DEGRADED
+        give_up(a)
+        assert writers(san) == [ALL, ALL]
+
+    def test_is_given_back_though_nobody_names_the_others(self, san, a):
+        take(a)
+        a.disks = Undetermined("libvirtd hangs")
+        assert look(a).phase is Phase.UNKNOWN
+        with pytest.raises(Undetermined, match="libvirtd hangs"):
+            give_up(a)
+        assert writers(san) == [ALL, ALL]
+
+
+class TestAKey:
+    def test_that_was_changed_meanwhile_is_removed_all_the_same(self, san, a):
+        take(a)
+        other = resource("vmdg", container_id="container#1", scsireserv=True, prkey="0x0000000000000abc")
+        assert look(a, other).phase is Phase.CONTESTED
+        stop(a, other)
+        assert writers(san) == [ALL, ALL]
+
+    def test_that_is_a_peers_by_now_is_never_removed(self, san, a):
+        take(a)
+        a.peers = {"b": KEYS["a"]}
+        other = resource("vmdg", container_id="container#1", scsireserv=True, prkey="0x0000000000000abc")
+        with pytest.raises(Undetermined, match="is now the key of b"):
+            stop(a, other)
+        assert writers(san) == [{"a"}, {"a"}]
+
+
+class TestADiskThatAnotherServiceReserves:
+    @pytest.fixture
+    def both(self, a):
+        """The record of another resource has the first disk, too."""
+        take(a)
+        db = resource("vmdg", service="db", container_id="container#1", scsireserv=True)
+        (first, _) = disk_set(GROUP, a).disks
+        a.ledger.write(a.ledger.read(db).with_disks([first], KEYS["a"]))
+        return first
+
+    def test_is_left_to_it_and_forgotten(self, san, a, both):
+        a.holders = {both.wwid: "[vmdg] of db"}
+        assert "stays reserved, for [vmdg] of db" in told_by_stop(a)
+        assert writers(san) == [{"a"}, ALL]
+        assert not record_of(a).file.exists()
+
+    def test_perhaps_is_left_as_it_is_and_kept_in_mind(self, san, a, both):
+        a.doubtful = {both.wwid: "db.conf cannot be read"}
+        with pytest.raises(Undetermined, match=r"db\.conf cannot be read"):
+            give_up(a)
+        assert writers(san) == [{"a"}, ALL]
+        assert record_of(a).wwids == {both.wwid}
+
+    def test_is_left_as_it_is_where_the_services_cannot_be_read(self, san, a, both, monkeypatch):
+        def rivals(_):
+            raise VmsvcError("etc/vmsvc/services: Input/output error")
+
+        monkeypatch.setattr(a, "rivals", rivals)
+        with pytest.raises(Undetermined, match="Input/output error"):
+            give_up(a)
+        assert writers(san) == [{"a"}, {"a"}]
+
+    def test_was_passed_on_by_it_is_given_back(self, san, a, both):
+        give_up(a)
+        assert writers(san) == [ALL, ALL]
+
+
+class TestAServiceThatWantsNothingReservedAnyMore:
+    GUEST = guest()
+
+    @pytest.fixture(autouse=True)
+    def taken(self, a):
+        take(a)
+
+    def left_over(self, a, *resources):
+        web = a.ledger.with_left_over(service(*resources))
+        return web, next(each for each in web.resources if each.rid == "vmdg")
+
+    @pytest.mark.parametrize(
+        "resources",
+        [
+            (GUEST,),
+            (GUEST, resource("vmdg", container_id="container#1", scsireserv=False)),
+            (GUEST, resource("vmdg", container_id="container#1", scsireserv=True, disable=True)),
+        ],
+        ids=["section gone", "switched off", "disabled"],
+    )
+    def test_can_give_them_back_and_not_take_them(self, san, a, resources):
+        web, group = self.left_over(a, *resources)
+        assert isinstance(group, Vmdg)
+        assert set(group.budgets_s) == {Verb.STOP}
+        assert [str(need) for need in needs_of(Verb.STOP, group, web)] == ["container#1 down"]
+        assert needs_of(Verb.START, self.GUEST, web) == ()
+        assert look(a, group).phase is Phase.DEGRADED
+        stop(a, group)
+        assert writers(san) == [ALL, ALL]
+        assert a.ledger.with_left_over(service(*resources)).resources == resources
+
+    def test_needs_the_guest_down_that_used_them_then(self, a):
+        two = guest(2)
+        web, group = self.left_over(a, self.GUEST, two, resource("vmdg", container_id="container#2"))
+        assert [need.rid for need in needs_of(Verb.STOP, group, web)] == ["container#1"]
+
+    def test_needs_everything_down_where_the_record_does_not_tell_who_used_them(self, a):
+        record_of(a).file.write_text("")
+        web, group = self.left_over(a, self.GUEST, guest(2))
+        assert [need.rid for need in needs_of(Verb.STOP, group, web)] == ["container#1", "container#2"]
+
+    def test_is_as_its_file_says_where_it_wants_them_still(self, a):
+        web = service(self.GUEST, GROUP)
+        assert a.ledger.with_left_over(web).resources == web.resources
+
+    def test_is_told_where_records_cannot_be_listed(self, a):
+        directory = record_of(a).file.parent
+        for file in directory.iterdir():
+            file.unlink()
+        directory.rmdir()
+        directory.symlink_to(directory)
+        with pytest.raises(Undetermined, match="not known"):
+            a.ledger.with_left_over(service(self.GUEST))
+
+
+def test_what_an_editor_leaves_beside_a_record_is_none(a):
+    take(a)
+    file = record_of(a).file
+    (file.parent / ".vmsvc-123.json").write_text("{")
+    (file.parent / "vmdg.json~").write_text("{")
+    assert [each.rid for each in a.ledger.others(resource("disk#9"))] == ["vmdg"]
+    assert Ledger(a.ledger.node).read(GROUP).entries
+    assert json.loads(file.read_text())["container"] == "container#1"
