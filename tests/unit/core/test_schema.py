@@ -121,7 +121,7 @@ def test_action():
     found = result_of(results=[StepResult(step=STEP, duration_s=0.5, acted=True)], problems=[NOTE])
     assert (found["service"], found["outcome"], found["exit_code"], found["status"]) == ("web", "done", 0, None)
     assert found["steps"] == [{"rid": "container#1", "verb": "start", "trigger": "", "duration_s": 0.5, "error": ""}]
-    assert {kept["rid"] for kept in found["kept"]} == {"container#2", "sync#1"}
+    assert {kept["rid"] for kept in found["kept"]} == {"container#1", "container#2", "sync#1"}
     assert ([each["message"] for each in found["notes"]], found["errors"]) == (["by the way"], [])
     whole = plain(schema.action("start", [found], [Problem(message="no such service")]))
     assert (whole["schema"], whole["action"], whole["results"]) == ("vmsvc.action/1", "start", [found])
