@@ -50,7 +50,8 @@ def _as_address(text: str) -> str:
     """An address in its usual form; a :class:`ValueError` for what is none."""
     from ipaddress import ip_address  # noqa: PLC0415 - only who tells addresses pays for it
 
-    return str(ip_address(text.partition("%")[0]))
+    address = ip_address(text.partition("%")[0])
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 @frozen(kw_only=True)
@@ -58,16 +59,31 @@ class GuestAddress:
     """An address of an adapter inside a guest, as the technology tells it.
 
     Attributes:
-        device: The adapter's name in the guest, such as ``eth0``.
-        address: The address, without a prefix or a zone, such as ``192.0.2.7`` or ``2001:db8::7``.
+        device: The adapter's name in the guest, such as ``eth0``; of an alias its own, such as ``eth0:1``.
+        address: The address, without a prefix or a zone, such as ``192.0.2.7`` or ``2001:db8::7``; one that is mapped
+            from IPv4 is kept as that.
         prefix: The length of its network's prefix, in bits; ``None`` where it is not told.
         hardware: The adapter's own address (MAC), as told; empty where it is not.
+        unusable: Why it is of no use although it is configured, such as ``the adapter is down``; empty where nothing
+            speaks against it.
     """
 
     device: str = field(validator=instance_of(str))
     address: str = field(validator=instance_of(str), converter=_as_address)
     prefix: int | None = field(default=None, validator=optional(instance_of(int)))
     hardware: str = field(default="", validator=instance_of(str))
+    unusable: str = field(default="", validator=instance_of(str))
+
+    def is_on(self, device: str) -> bool:
+        """Whether it is on an adapter; an alias of an adapter is on that as well.
+
+        Args:
+            device: The name of an adapter or of an alias.
+
+        >>> GuestAddress(device="eth0:1", address="192.0.2.7").is_on("eth0")
+        True
+        """
+        return device in (self.device, self.device.partition(":")[0])
 
 
 @frozen(kw_only=True)

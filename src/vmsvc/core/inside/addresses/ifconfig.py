@@ -1,0 +1,118 @@
+"""The outputs of ``ifconfig -a``: of Linux (net-tools old and new, busybox), the BSDs, macOS, AIX, Solaris, HP-UX. Pure.
+
+All begin an adapter, or an alias of one, at the start of a line, and tell its addresses in lines that are indented.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from vmsvc.core.answers import GuestAddress
+from vmsvc.core.inside.addresses.build import address_of, lines_of, prefix_of, unreadable, unusable
+
+#: `eth0: flags=4163<UP,BROADCAST>  mtu 1500`, in AIX with two numbers, in old BSDs with blanks.
+_BEGINS = re.compile(r"(?P<name>[^\s:]+(?::[^\s:]+)?): flags=[0-9a-fA-Fx,]+\s?<(?P<flags>[^>]*)>")
+#: `eth0      Link encap:Ethernet  HWaddr 52:54:00:12:34:56`: net-tools until 1.60, and busybox.
+_BEGINS_OLD = re.compile(r"(?P<name>\S+)\s+Link encap:(?:.*HWaddr (?P<hardware>\S+))?")
+_FLAGS_OLD = re.compile(r"\s+(?:\[NO FLAGS\] )?(?P<flags>(?:[A-Z]+ )*) ?MTU:\d+")
+_ADDRESS = re.compile(
+    r"\s+inet6? (?:addr: ?)?(?P<address>[0-9a-fA-F.:]+)(?:%[^\s/]+)?(?:/(?P<prefix>\d+))?(?P<rest>\s.*)?"
+)
+_PREFIX = re.compile(r"\bprefix(?:len)? (\d+)")
+_NETMASK = re.compile(r"\bnetmask (\S+)|\bMask:(\S+)")
+_HARDWARE = re.compile(r"\s+(?:ether|lladdr|address:) (?P<hardware>[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5,})\b")
+#: How the BSDs tell that an adapter has no link; ifconfig(8) of FreeBSD.
+_NO_LINK = re.compile(r"\s+status: (?:no carrier|inactive|no network)")
+
+
+@frozen
+class _Adapter:
+    """The lines of one adapter or alias.
+
+    Attributes:
+        name: Its name.
+        flags: Its flags.
+        lines: What is told of it.
+        hardware: Its own address.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+    lines: tuple[str, ...]
+    hardware: str
+
+
+def read_ifconfig(text: str) -> list[GuestAddress]:
+    """Read what ``ifconfig -a`` prints, or ``ifconfig`` for one adapter after the other.
+
+    Args:
+        text: Its output.
+
+    Raises:
+        Undetermined: It cannot be read.
+    """
+    found: list[GuestAddress] = []
+    for adapter in _adapters(lines_of(text)):
+        found += [_read(line, adapter) for line in adapter.lines if _is_address(line)]
+    return found
+
+
+def begins_adapter(line: str) -> bool:
+    """Whether a line is the first one of an adapter, in what today's systems print.
+
+    Args:
+        line: A line.
+    """
+    return bool(_BEGINS.match(line))
+
+
+def _is_address(line: str) -> bool:
+    """Whether a line tells an address; Solaris tells the ends of a tunnel in a line that begins alike."""
+    words = line.split(maxsplit=2)
+    return words[0] in ("inet", "inet6") and words[1:2] != ["tunnel"]
+
+
+def _adapters(lines: list[str]) -> Iterator[_Adapter]:
+    starts = [number for number, line in enumerate(lines) if not line[0].isspace()]
+    if not starts or starts[0] != 0:
+        raise unreadable("it begins in the middle", lines[0])
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        yield _adapter(lines[start], tuple(lines[start + 1 : end]))
+
+
+def _adapter(first: str, rest: tuple[str, ...]) -> _Adapter:
+    if begins := _BEGINS.match(first):
+        flags = begins["flags"].split(",")
+        hardware = next((found["hardware"] for found in map(_HARDWARE.match, rest) if found), "")
+    elif begins := _BEGINS_OLD.match(first):
+        told = [found["flags"].split() for found in map(_FLAGS_OLD.match, rest) if found]
+        if len(told) != 1:
+            raise unreadable("an adapter without its flags", first)
+        (flags,), hardware = told, begins["hardware"] or ""
+    else:
+        raise unreadable("no adapter of `ifconfig -a`", first)
+    if any(_NO_LINK.match(line) for line in rest):
+        flags = [*flags, "NO-CARRIER"]
+    return _Adapter(begins["name"], tuple(flags), rest, hardware)
+
+
+def _read(line: str, adapter: _Adapter) -> GuestAddress:
+    inet = _ADDRESS.fullmatch(line)
+    if inet is None:
+        raise unreadable("no address of `ifconfig -a`", line)
+    rest = inet["rest"] or ""
+    prefix: int | None = None
+    if told := inet["prefix"] or next(iter(_PREFIX.findall(rest)), ""):
+        prefix = int(told)
+    elif netmask := _NETMASK.search(rest):
+        prefix = prefix_of(netmask[1] or netmask[2])
+    return address_of(
+        adapter.name,
+        inet["address"],
+        prefix=prefix,
+        hardware=adapter.hardware,
+        unusable=unusable(adapter.flags, words=rest.split(), running="RUNNING"),
+    )
