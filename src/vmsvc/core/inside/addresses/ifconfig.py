@@ -1,4 +1,4 @@
-"""The outputs of ``ifconfig -a``: of Linux (net-tools old and new, busybox), the BSDs, macOS, AIX, Solaris, HP-UX. Pure.
+"""The outputs of ``ifconfig -a``: of Linux (net-tools, busybox), the BSDs, macOS, AIX, Solaris and HP-UX. Pure.
 
 All begin an adapter, or an alias of one, at the start of a line, and tell its addresses in lines that are indented.
 """
