@@ -1,0 +1,214 @@
+# What vmsvc does inside guests. For any shell of POSIX: dash, ash of busybox, ksh, sh of AIX, HP-UX and Solaris 11.
+#
+#     sh -c "$(cat verbs.sh)" vmsvc-guest VERB [WORD…]      by a way that lets any command in
+#     sh verbs.sh permit DIRECTORY…                         as the forced command of an ssh key (sshd(8), authorized_keys)
+#
+# The second reads what the client asked for from SSH_ORIGINAL_COMMAND, `vmsvc-guest VERB [WORD…]`, and does that and
+# nothing else, with launchers of the given directories and no other. Nothing that a client sends is evaluated: a command
+# consists of letters, digits, `_ . / = % -` and blanks, in which no shell sees anything to expand; and in words, `%` and
+# three octal digits stand for any other byte.
+
+name=vmsvc-guest
+old_locale=${LC_ALL-}
+LC_ALL=C # what is no letter in some locale is still a byte
+PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:/usr/bin:/bin
+export LC_ALL PATH
+
+refuse() {
+    echo "$name: refused: $1" >&2
+    exit 126
+}
+
+fail() {
+    echo "$name: $1" >&2
+    exit 125
+}
+
+# Sets `decoded` to what a word stands for. The x keeps newlines at its end, which a substitution would drop.
+decode() {
+    case $1 in
+        '' | *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=%-]*) refuse "a word that is not encoded" ;;
+    esac
+    decoded=$1
+    case $1 in
+        *%*) ;;
+        *) return ;;
+    esac
+    case $1 in
+        *%000*) refuse "a word with a NUL byte" ;;
+    esac
+    case $(printf '%s\n' "$1" | sed -e 's/%[0-3][0-7][0-7]//g') in
+        *%*) refuse "a word that cannot be decoded" ;;
+    esac
+    decoded=$(printf '%b' "$(printf '%s\n' "$1" | sed -e 's/%/\\0/g')x")
+    decoded=${decoded%x}
+}
+
+# --- the verbs ---------------------------------------------------------------------------------------------------------
+
+hello() {
+    echo "$name 1"
+}
+
+addresses() {
+    system=$(uname -s)
+    if [ "$system" = HP-UX ]; then
+        echo "SYSTEM $system"
+        echo "FORM netstat"
+        netstat -in || exit
+        netstat -in | sed -e 1d -e 's/[* ].*//' | sort -u | while read -r adapter; do ifconfig "$adapter"; done
+        return
+    fi
+    for form in ip-json ip-text ifconfig; do
+        case $form in
+            ip-json) told=$(ip -j addr 2>/dev/null) ;;
+            ip-text) told=$(ip addr 2>/dev/null) ;;
+            ifconfig) told=$(ifconfig -a 2>/dev/null) ;;
+        esac
+        # shellcheck disable=SC2181 # whichever of them it was
+        if [ $? = 0 ] && [ "$told" ]; then
+            printf 'SYSTEM %s\nFORM %s\n%s\n' "$system" "$form" "$told"
+            return
+        fi
+    done
+    fail "neither ip nor ifconfig tells the addresses"
+}
+
+# Goes to a directory; where there is none, tells so by failing.
+enter() {
+    case $1 in
+        /*) ;;
+        *) refuse "a directory without its full path" ;;
+    esac
+    if [ ! -d "$1" ]; then
+        [ -e "$1" ] && fail "$1 is no directory"
+        return 1
+    fi
+    cd "$1" || fail "$1 cannot be entered"
+}
+
+# Prints `kind/name/` for each entry: a name may have any byte in it but `/`, and NUL.
+launchers() {
+    printf '%s launchers/' "$name"
+    if enter "$1"; then
+        for entry in *; do
+            if [ -f "./$entry" ]; then
+                if [ -x "./$entry" ]; then kind=executable; else kind=readable; fi
+            elif [ -e "./$entry" ]; then
+                kind=other
+            elif [ -h "./$entry" ]; then
+                kind=dangling
+            else
+                continue # nothing there: it is the pattern itself, or has just gone
+            fi
+            printf '%s/%s/' "$kind" "$entry"
+        done
+    fi
+    echo end
+}
+
+# Runs one launcher: by the system where it is executable, else by what its first line names, and without one by sh.
+launch() {
+    [ $# -ge 3 ] || refuse "launch without directory, name and action"
+    enter "$1" || fail "there is no directory $1"
+    cd / || exit # a daemon that stays there keeps nothing from being unmounted
+    launcher=$1/$2 action=$3
+    case $2 in
+        '' | . | .. | */*) refuse "a launcher that is not in the directory" ;;
+    esac
+    case $action in
+        start | stop | status | info) ;;
+        *) refuse "an action that launchers do not have" ;;
+    esac
+    [ -f "$launcher" ] || fail "there is no launcher $launcher"
+    shift 3
+    for variable; do
+        case ${variable%%=*} in
+            *[!ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_]*) refuse "a variable of another name" ;;
+            VMSVC_?* | OPENSVC_?*) ;;
+            *) refuse "a variable of another name" ;;
+        esac
+        case $variable in
+            *=*) export "${variable?}" ;;
+            *) refuse "a variable without a value" ;;
+        esac
+    done
+    if [ "$old_locale" ]; then LC_ALL=$old_locale; else unset LC_ALL; fi
+    if [ -x "$launcher" ]; then
+        exec "$launcher" "$action" </dev/null
+    fi
+    interpreter=
+    read -r interpreter <"$launcher"
+    case $interpreter in
+        '#!'*) interpreter=${interpreter#??} ;;
+        *) interpreter='sh' ;;
+    esac
+    set -f # the first line's words are split, and not taken for patterns
+    # shellcheck disable=SC2086 # to be split
+    exec $interpreter "$launcher" "$action" </dev/null
+}
+
+# --- who asks ----------------------------------------------------------------------------------------------------------
+
+# Only directories that the key's own line names; on a way that lets any command in, there is nothing to protect.
+permit_directory() {
+    [ "$permitted" ] || return 0
+    case "$permitted" in
+        *"
+$1
+"*) ;;
+        *) refuse "a directory that this key is not for" ;;
+    esac
+}
+
+perform() {
+    [ $# -ge 1 ] || refuse "no verb"
+    verb=$1
+    shift
+    for word; do # each word's turn comes once: it goes out in front, and comes in behind
+        decode "$word"
+        shift
+        set -- "$@" "$decoded"
+    done
+    case $verb/$# in
+        hello/0) hello ;;
+        addresses/0) addresses ;;
+        launchers/1)
+            permit_directory "$1"
+            launchers "$1"
+            ;;
+        launch/*)
+            permit_directory "${1-}"
+            launch "$@"
+            ;;
+        *) refuse "a verb that there is not" ;;
+    esac
+}
+
+permitted=
+if [ "${1-}" != permit ]; then
+    perform "$@"
+    exit
+fi
+shift
+[ $# -ge 1 ] || refuse "permit without a directory"
+permitted='
+'
+for directory; do
+    permitted="$permitted$directory
+"
+done
+case ${SSH_ORIGINAL_COMMAND-} in
+    *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=%\ -]*) refuse "a command that is not vmsvc's" ;;
+    "$name "*) ;;
+    *) refuse "a command that is not vmsvc's" ;;
+esac
+set -f
+IFS=' '
+# shellcheck disable=SC2086 # to be split
+set -- $SSH_ORIGINAL_COMMAND
+IFS=' 	
+'
+set +f
+shift
+perform "$@"

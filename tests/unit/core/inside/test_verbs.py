@@ -1,0 +1,353 @@
+"""The verbs as guests do them: the script in every shell of POSIX that this machine has, as anything and as a forced command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from vmsvc.core.errors import ActionFailed, NoWayIn, UsageError
+from vmsvc.core.inside import verbs
+from vmsvc.core.inside.verbs import GREETING, NAME, ask, encoded, script
+from vmsvc.core.transport import Outcome
+
+# dash and busybox are always there in CI; the others where somebody has installed them
+SHELLS = [
+    shell for shell in (["dash"], ["busybox", "sh"], ["bash", "--posix"], ["ksh"], ["mksh"]) if shutil.which(shell[0])
+]
+#: Names with every byte that a name can have, in pieces that a directory takes.
+ODD_NAMES = [
+    b"S10 web",
+    b"-n",
+    b"S'\"$(id)`id`;id|&",
+    b"S\n\nK10\n",
+    b"*",
+    b"[S]?",
+    b"a%040b",
+    b"\\0101\\n",
+    "Sgröße☂".encode(),
+    *(bytes(each for each in range(start, min(start + 64, 256)) if each not in b"\0/") for start in range(0, 256, 64)),
+]
+
+
+@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+def shell(request):
+    return request.param
+
+
+class Guest:
+    """The inside of a guest that is this machine, by a shell of one's choice."""
+
+    name = "guest"
+
+    def __init__(self, shell):
+        self.shell = shell
+
+    def run(self, argv, *, budget_s, environment=None):
+        assert argv[0] == "sh"
+        return outcome([*self.shell, *argv[1:]], environment)
+
+
+class Restricted(Guest):
+    """The same, behind a key whose forced command is the installed script."""
+
+    is_restricted = False
+
+    def __init__(self, shell, tmp_path, *directories):
+        super().__init__(shell)
+        self.installed = tmp_path / "installed.sh"
+        self.installed.write_text(script())
+        self.directories = directories or (str(tmp_path / "init.d"),)
+
+    def open(self, *, budget_s):
+        self.is_restricted = True
+
+    def run(self, argv, *, budget_s, environment=None):
+        return self.send(" ".join(argv))
+
+    def send(self, command):
+        """What a client sends, whoever it is."""
+        told = {} if command is None else {"SSH_ORIGINAL_COMMAND": command}
+        return outcome([*self.shell, str(self.installed), "permit", *self.directories], told)
+
+
+def outcome(argv, environment=None):
+    done = subprocess.run(argv, check=False, env={**os.environ, **(environment or {})}, capture_output=True, timeout=60)
+    return Outcome(
+        argv=tuple(map(str, argv)), code=done.returncode, stdout=done.stdout, stderr=done.stderr, duration_s=0.0
+    )
+
+
+@pytest.fixture(params=["any command", "verbs alone"])
+def host(request, shell, tmp_path):
+    return Guest(shell) if request.param == "any command" else Restricted(shell, tmp_path)
+
+
+@pytest.fixture
+def init_d(tmp_path):
+    made = tmp_path / "init.d"
+    made.mkdir()
+    return made
+
+
+def launcher(path, text, mode=0o755):
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def test_hello(host):
+    assert ask(host, "hello", budget_s=30.0).out == f"{GREETING}\n"
+
+
+def test_addresses_tell_the_system_and_the_form(host):
+    system, form, *told = ask(host, "addresses", budget_s=30.0).out.splitlines()
+    assert (system, form in {"FORM ip-json", "FORM ip-text", "FORM ifconfig"}) == ("SYSTEM Linux", True)
+    assert "127.0.0.1" in "".join(told)
+
+
+def tools(tmp_path, monkeypatch, **scripts):
+    """A machine with these tools alone, beside what the script itself needs."""
+    directory = tmp_path / "tools"
+    directory.mkdir()
+    for name in ("sed", "sort", "printf", "cat"):
+        (directory / name).symlink_to(shutil.which(name))
+    for name, text in scripts.items():
+        launcher(directory / name, f"#!{shutil.which('dash')}\n{text}\n")
+    monkeypatch.setattr(verbs, "script", lambda: script().replace(":/usr/sbin:/sbin:/usr/bin:/bin", "", 1))
+    return {"PATH": str(directory)}
+
+
+@pytest.mark.parametrize(
+    ("scripts", "told"),
+    [
+        ({"ip": '[ $1 = -j ] && exit 255; echo "1: lo"'}, "SYSTEM SunOS\nFORM ip-text\n1: lo\n"),
+        ({"ip": "exit 1", "ifconfig": 'echo "lo0: $1"'}, "SYSTEM SunOS\nFORM ifconfig\nlo0: -a\n"),
+        ({"ifconfig": 'echo "lo0: $1"'}, "SYSTEM SunOS\nFORM ifconfig\nlo0: -a\n"),
+        (
+            {
+                "uname": "echo HP-UX",
+                "netstat": "echo 'Name Mtu'; echo 'lan1* 1500'; echo 'lan0 1500'; echo 'lan0 1500'",
+                "ifconfig": 'echo "$1: flags"',
+            },
+            "SYSTEM HP-UX\nFORM netstat\nName Mtu\nlan1* 1500\nlan0 1500\nlan0 1500\nlan0: flags\nlan1: flags\n",
+        ),
+    ],
+)
+def test_addresses_of_systems_without_a_modern_ip(tmp_path, monkeypatch, scripts, told):
+    environment = tools(tmp_path, monkeypatch, **{"uname": "echo SunOS", **scripts})
+    done = outcome([shutil.which("dash"), "-c", verbs.script(), NAME, "addresses"], environment)
+    assert (done.out, done.code) == (told, 0)
+
+
+def test_a_system_that_cannot_tell_addresses(tmp_path, monkeypatch):
+    environment = tools(tmp_path, monkeypatch, uname="echo SunOS")
+    done = outcome([shutil.which("dash"), "-c", verbs.script(), NAME, "addresses"], environment)
+    assert (done.out, done.err, done.code) == ("", f"{NAME}: neither ip nor ifconfig tells the addresses\n", 125)
+
+
+def test_what_lies_in_a_directory_whatever_its_name(host, init_d):
+    for odd in ODD_NAMES:
+        (init_d / os.fsdecode(odd)).touch()
+    launcher(init_d / "S1", "")
+    (init_d / "S2").mkdir()
+    (init_d / "S3").symlink_to("/nowhere")
+    (init_d / ".hidden").touch()
+    begin, *told = ask(host, "launchers", str(init_d), budget_s=30.0).stdout.split(b"/")
+    assert (begin, told.pop()) == (b"vmsvc-guest launchers", b"end\n")
+    found = dict(zip(told[1::2], told[::2], strict=True))
+    assert found.pop(b"S1") == b"executable"
+    assert found.pop(b"S2") == b"other"
+    assert found.pop(b"S3") == b"dangling"
+    assert found == dict.fromkeys(ODD_NAMES, b"readable")
+
+
+def test_where_there_is_no_directory_or_nothing_in_it_there_are_no_launchers(host, init_d):
+    assert ask(host, "launchers", str(init_d), budget_s=30.0).stdout == b"vmsvc-guest launchers/end\n"
+    init_d.rmdir()
+    assert ask(host, "launchers", str(init_d), budget_s=30.0).stdout == b"vmsvc-guest launchers/end\n"
+    init_d.touch()
+    with pytest.raises(ActionFailed, match=r"guest: launchers: .*init\.d is no directory"):
+        ask(host, "launchers", str(init_d), budget_s=30.0)
+
+
+def test_a_launcher_of_any_name_is_run_with_its_action_and_its_exit_code(host, init_d):
+    for odd in ODD_NAMES:
+        launcher(init_d / os.fsdecode(odd), '#!/bin/sh\nprintf "%s by %s" "$1" "${0##*/}"\nexit 7\n')
+        done = ask(host, "launch", str(init_d), os.fsdecode(odd), "start", budget_s=30.0)
+        assert (done.code, done.stdout, done.stderr) == (7, b"start by " + odd, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        ("#!/bin/sh\necho by itself", 0o755, "by itself"),
+        ("echo by itself", 0o755, "by itself"),
+        ("echo by sh", 0o644, "by sh"),
+        ("#!/usr/bin/env python3\nprint('by python')", 0o644, "by python"),
+        ("#! /usr/bin/printf %s\n", 0o644, "%s{}/S1start"),
+    ],
+)
+def test_a_launcher_that_is_not_executable_is_run_by_what_it_names(host, init_d, text, mode, told):
+    launcher(init_d / "S1", text, mode)
+    done = ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0)
+    assert (done.out.strip().removeprefix("%s"), done.code) == (told.removeprefix("%s").format(init_d), 0)
+
+
+def test_a_launcher_is_told_of_its_service(host, init_d, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    launcher(init_d / "S1", '#!/bin/sh\necho "$VMSVC_SERVICE|$OPENSVC_IPADDR|$LC_ALL|$(cat)"\n')
+    environment = {"VMSVC_SERVICE": "we b\n'\"$(id);=", "OPENSVC_IPADDR": ""}
+    done = ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0, environment=environment)
+    assert done.out == f"{environment['VMSVC_SERVICE']}||C.UTF-8|\n"
+
+
+@pytest.mark.parametrize("variable", ["PATH", "LD_PRELOAD", "IFS", "VMSVC_", "VMSVC_a", "XVMSVC_A", "VMSVC_A;id"])
+def test_a_launcher_is_told_nothing_that_changes_what_it_is(host, init_d, variable):
+    launcher(init_d / "S1", "#!/bin/sh\necho ran\n")
+    with pytest.raises(ActionFailed, match="refused: a variable of another name") as error:
+        ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0, environment={variable: "x"})
+    assert error.value.code == "action.refused-inside"
+
+
+@pytest.mark.parametrize("name", [".", "..", "../evil", "/bin/sh", "sub/S1"])
+def test_a_launcher_lies_in_its_directory(host, init_d, name):
+    (init_d / "sub").mkdir()
+    launcher(init_d / "sub" / "S1", "echo ran")
+    launcher(init_d.parent / "evil", "echo ran")
+    with pytest.raises(ActionFailed, match="refused: a launcher that is not in the directory"):
+        ask(host, "launch", str(init_d), name, "start", budget_s=30.0)
+
+
+def test_a_launcher_that_is_not_there_or_is_no_file(host, init_d):
+    (init_d / "S1").mkdir()
+    for name in ("S1", "S2"):
+        with pytest.raises(ActionFailed, match=f"there is no launcher .*/{name}$"):
+            ask(host, "launch", str(init_d), name, "start", budget_s=30.0)
+
+
+def test_a_launcher_leaves_nothing_behind_in_its_directory(host, init_d):
+    launcher(init_d / "S1", "pwd")
+    assert ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0).out == "/\n"
+
+
+def test_an_action_that_is_none_of_launchers(host, init_d):
+    launcher(init_d / "S1", "echo ran")
+    with pytest.raises(ActionFailed, match="an action that launchers do not have"):
+        ask(host, "launch", str(init_d), "S1", "-c", budget_s=30.0)
+
+
+def test_a_launchers_own_exit_codes_are_no_refusals(host, init_d):
+    for code in (125, 126, 127):
+        launcher(init_d / "S1", f"#!/bin/sh\necho oops >&2\nexit {code}\n")
+        assert ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0).code == code
+
+
+# --- as a forced command -----------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    None,
+    "",
+    " ",
+    "rm -rf /",
+    "/usr/lib/openssh/sftp-server",
+    "vmsvc-guest",
+    "vmsvc-guest ",
+    "vmsvc-guest  ; touch evil",
+    "vmsvc-guest permit /",
+    "vmsvc-guest -c hello",
+    "vmsvc-guest hello; touch evil",
+    "vmsvc-guest hello\ntouch evil",
+    "vmsvc-guest hello $(touch evil)",
+    "vmsvc-guest hello `touch evil`",
+    "vmsvc-guest hello | touch evil",
+    "vmsvc-guest hello & touch evil",
+    "vmsvc-guest hello > evil",
+    "vmsvc-guest hello hello",
+    "vmsvc-guest *",
+    "vmsvc-guest launchers /etc",
+    "vmsvc-guest launchers DIR/..",
+    "vmsvc-guest launchers DIR%012",
+    "vmsvc-guest launchers DIR%012/etc",
+    "vmsvc-guest launchers %",
+    "vmsvc-guest launchers DIR%4",
+    "vmsvc-guest launchers DIR%999",
+    "vmsvc-guest launchers DIR%000",
+    "vmsvc-guest launchers DIR DIR",
+    "vmsvc-guest launchers DIR\tDIR",
+    "vmsvc-guest launchers",
+    "vmsvc-guest launch",
+    "vmsvc-guest launch DIR",
+    "vmsvc-guest launch DIR S1",
+    "vmsvc-guest launch DIR ..%057evil start",
+    "vmsvc-guest launch / S1 start",
+    "vmsvc-guest launch DIR S1 start PATH=/tmp",
+    "vmsvc-guest launch DIR S1 start BASH_ENV=/tmp",
+    "vmsvc-guest launch DIR S1 start%073touch%040evil",
+    "vmsvc-guest launch DIR S1 start VMSVC_A",
+    "VMSVC-GUEST hello",
+    "sh -c vmsvc-guest hello",
+    "vmsvc-guest héllo",
+    "vmsvc-guest hello \udcff\udc80",
+]
+
+
+@pytest.mark.parametrize("command", HOSTILE)
+def test_a_forced_command_does_its_verbs_and_nothing_else(shell, tmp_path, init_d, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    launcher(init_d / "S1", "echo ran\n")
+    launcher(tmp_path / "evil.sh", "echo ran\n")
+    before = sorted(tmp_path.rglob("*"))
+    guest = Restricted(shell, tmp_path)
+    before.append(guest.installed)
+    done = guest.send(None if command is None else command.replace("DIR", str(init_d)))
+    assert (done.code, done.out) == (126, "")
+    assert done.err.startswith(f"{NAME}: refused: ")
+    assert done.err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == sorted(before)
+
+
+def test_a_forced_command_may_be_for_several_directories(shell, tmp_path, init_d):
+    other = tmp_path / "other one"
+    other.mkdir()
+    guest = Restricted(shell, tmp_path, str(init_d), str(other))
+    for directory in (init_d, other):
+        assert ask(guest, "launchers", str(directory), budget_s=30.0).code == 0
+    with pytest.raises(ActionFailed, match="a directory that this key is not for"):
+        ask(guest, "launchers", str(tmp_path), budget_s=30.0)
+
+
+def test_a_forced_command_without_a_directory_does_nothing(shell, tmp_path):
+    guest = Restricted(shell, tmp_path)
+    guest.directories = ()
+    assert guest.send("vmsvc-guest hello").code == 126
+
+
+# --- our end -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["", "a\0b"])
+def test_what_no_guest_can_be_sent(word):
+    with pytest.raises(UsageError, match="cannot be sent to a guest"):
+        encoded(word)
+
+
+def test_words_are_sent_as_their_bytes():
+    assert encoded("S10 größe\n") == "S10%040gr%303%266%303%237e%012"
+    assert encoded(os.fsdecode(b"\xff")) == "%377"
+
+
+def test_a_way_that_cannot_be_opened_is_asked_nothing():
+    class Closed:
+        name = "guest"
+        is_restricted = False
+
+        def open(self, *, budget_s):
+            raise NoWayIn("nobody answers")
+
+        def run(self, argv, *, budget_s, environment=None):
+            raise AssertionError(argv)
+
+    with pytest.raises(NoWayIn, match="nobody answers"):
+        ask(Closed(), "hello", budget_s=1.0)
