@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from lab import LabError
+from lab.dockerd import PrivateDockerd
 from lab.domain import Guest, GuestOptions, define_guest
+from lab.engine import PrivateEngine
 from lab.guest import GuestImage
 from lab.image import build_image
 from lab.libvirtd import PrivateLibvirtd
+from lab.podman import PrivatePodman
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
 
-__all__ = ["guest_image", "libvirtd", "make_guest", "private_libvirtd"]
+__all__ = ["dockerd", "engine", "guest_image", "libvirtd", "make_guest", "private_engine", "private_libvirtd"]
 
 
 class MakeGuest(Protocol):
@@ -76,6 +79,49 @@ def make_guest(request: pytest.FixtureRequest, guest_image: GuestImage) -> Itera
     for guest in guests:
         if guest.libvirtd.answers:
             guest.remove()
+
+
+@pytest.fixture(scope="session", params=[PrivateDockerd, PrivatePodman], ids=["docker", "podman"])
+def _engine(request: pytest.FixtureRequest) -> Iterator[PrivateEngine]:
+    yield from _started(request.param)
+
+
+@pytest.fixture
+def engine(_engine: PrivateEngine) -> Iterator[PrivateEngine]:
+    """A dockerd and a podman for the whole session, by turns, without containers; tests leave it running."""
+    _engine.clear()
+    yield _engine
+    _engine.clear()
+
+
+@pytest.fixture(scope="session")
+def _dockerd() -> Iterator[PrivateEngine]:
+    yield from _started(PrivateDockerd)
+
+
+@pytest.fixture
+def dockerd(_dockerd: PrivateEngine) -> Iterator[PrivateEngine]:
+    """A dockerd for the whole session, without containers, for what podman does not have."""
+    _dockerd.clear()
+    yield _dockerd
+    _dockerd.clear()
+
+
+@pytest.fixture(params=[PrivateDockerd, PrivatePodman], ids=["docker", "podman"])
+def private_engine(request: pytest.FixtureRequest) -> Iterator[PrivateEngine]:
+    """A dockerd and a podman, by turns, for one test, which may kill it, stop it, pause it."""
+    yield from _started(request.param)
+
+
+def _started(kind: type[PrivateEngine]) -> Iterator[PrivateEngine]:
+    engine = None
+    with required():
+        engine = kind()
+        engine.__enter__()
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def _libvirtd() -> Iterator[PrivateLibvirtd]:

@@ -36,6 +36,7 @@ class Engine:
         self.requests: list[str] = []
         self.instead: dict[str, tuple[int, bytes]] = {}
         self.raw: bytes | None = None
+        self.server = "Docker/20.10.24 (linux)"
         self.breaks = 0
         self.silent = threading.Event()
         self.over = threading.Event()
@@ -123,10 +124,16 @@ class Engine:
 
     def _kill(self, name, query):
         one = self.containers[name]
-        if one["state"] not in ("running", "paused", "restarting"):
+        if one["state"] not in ("running", "paused", "restarting", "stopping"):
             return 409, {"message": f"Container {one['Id']} is not running"}
         one["state"] = "exited"
         one["signal"] = query["signal"][0]
+        return 204, None
+
+    def _stop(self, name, query):
+        self.containers[name]["patience"] = int(query["t"][0])
+        self.containers[name]["state"] = "stopping"
+        self.over.wait(30)  # podman answers when the container has ended
         return 204, None
 
     def _unpause(self, name, _query):
@@ -157,7 +164,8 @@ def _handler(engine: Engine) -> type[BaseHTTPRequestHandler]:
                 return
             status, answer = engine.answer(self.command, path, parse_qs(parts.query), body)
             data = answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
-            self.send_response(status)
+            self.send_response_only(status)
+            self.send_header("Server", engine.server)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)

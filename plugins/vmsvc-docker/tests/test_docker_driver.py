@@ -411,13 +411,38 @@ def test_a_paused_container_cannot_be_asked_and_can_be_killed(driver, engine, gu
     assert engine.state("web") == "exited"
 
 
-def test_kill_where_the_engine_kills_nothing_that_is_paused(driver, engine, guest):
+def test_podman_is_to_kill_nothing_that_is_paused(driver, engine, guest):
+    engine.server = "Libpod/4.3.1 (linux)"
     engine.add("web", "paused")
-    kill = engine._kill
-    refusal = (500, {"message": "can only kill running containers. it is in state paused"})
-    engine._kill = lambda name, query: refusal if engine.state(name) == "paused" else kill(name, query)
     driver.kill(guest, budget_s=5)
     assert engine.state("web") == "exited"
+    assert [path.rpartition("/")[2] for path in engine.made("POST")] == ["unpause", "kill"]
+
+
+@pytest.mark.parametrize("policy", ["always", "unless-stopped", "on-failure"])
+def test_podman_is_asked_to_stop_for_good_what_it_would_start_again(driver, engine, guest, policy, monkeypatch):
+    monkeypatch.setattr("vmsvc_docker.driver.HEARD_S", 0.3)
+    engine.server = "Libpod/4.3.1 (linux)"
+    engine.add("web", restart=policy)
+    for _ in range(3):
+        driver.stop(guest, budget_s=5)
+        assert driver.observe(guest, budget_s=5).phase is Phase.STOPPING
+    assert [path.rpartition("/")[2] for path in engine.made("POST")] == ["stop"]
+    assert engine.containers["web"]["patience"] > 3600, "killing is the core's"
+    driver.kill(guest, budget_s=5)
+    assert engine.state("web") == "exited"
+
+
+def test_podman_is_sent_a_signal_where_nothing_would_start_the_container_again(driver, engine, guest):
+    engine.server = "Libpod/4.3.1 (linux)"
+    engine.add("web")
+    driver.stop(guest, budget_s=5)
+    assert engine.containers["web"]["signal"] == "SIGTERM"
+
+
+def test_kill_of_a_container_that_is_being_removed_is_no_error(driver, engine, guest):
+    engine.add("web", "removing")
+    driver.kill(guest, budget_s=5)
 
 
 def test_a_container_that_ended_while_it_was_to_be_stopped_is_no_error(driver, engine, guest):

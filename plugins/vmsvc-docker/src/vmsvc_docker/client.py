@@ -29,6 +29,8 @@ ABSENT = "driver.absent"
 NOT_FOUND = f"driver.http-{HTTPStatus.NOT_FOUND.value}"
 #: How long connecting may take, in seconds; the callers' budgets are what bounds a status call.
 CONNECT_S = 5.0
+# How podman names itself in each answer: `Libpod/4.3.1 (linux)`.
+_PODMAN = "Libpod/"
 # What is left of a deadline that has passed: a request without any time would be one without any limit.
 _LEAST_S = 0.001
 # What a proxy says on behalf of an engine that does not answer it.
@@ -51,12 +53,16 @@ class Connection:
     Args:
         endpoint: The engine's address.
 
+    Attributes:
+        is_podman: Whether the engine is podman, by its latest answer.
+
     Raises:
         Undetermined: There is no engine to be had, or it refused.
     """
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
+        self.is_podman = False
         self._deadline = 0.0
         self._docker, self._requests = _libraries()
         failure: Exception
@@ -68,6 +74,7 @@ class Connection:
         else:
             # No proxy stands before a socket of this machine, whatever the environment says.
             self._client.trust_env = not is_local(endpoint)
+            self._client.hooks["response"].append(self._take_note)
             return
         raise Undetermined(
             f"no connection to {endpoint}: {_words(failure)}",
@@ -201,14 +208,7 @@ class Connection:
         Returns:
             Whether this very request has started it; the SDK's own method does not tell.
         """
-        with self._changing() as client:
-            url = f"{client.base_url}/v{client.api_version}/containers/{seen.id}/start"
-            answer = client.post(url, timeout=client.timeout)
-            try:
-                answer.raise_for_status()
-            except self._requests.exceptions.HTTPError as error:
-                self._docker.errors.create_api_error_from_http_exception(error)
-        return bool(answer.status_code != HTTPStatus.NOT_MODIFIED)
+        return self._post(seen, "start") != HTTPStatus.NOT_MODIFIED
 
     def signal(self, seen: Seen, signal: str) -> None:
         """Send a signal to what a container runs, and return.
@@ -221,6 +221,15 @@ class Connection:
         """
         with self._changing() as client:
             client.kill(seen.id, signal)
+
+    def stop(self, seen: Seen, *, patience_s: int) -> None:
+        """Stop a container in the engine's own way, and wait until it has.
+
+        Args:
+            seen: The container.
+            patience_s: When the engine kills it, in seconds from now; it does so whether or not anybody still waits.
+        """
+        self._post(seen, "stop", t=patience_s)
 
     def unpause(self, seen: Seen) -> None:
         """Let a paused container go on.
@@ -268,6 +277,20 @@ class Connection:
             raise Undetermined(f"{self.endpoint} answered too late", code="undetermined.timeout")
         with self._asking() as client:
             yield client
+
+    def _post(self, seen: Seen, verb: str, **parameters: int) -> int:
+        """Have the engine do something to a container; gives the answer's code, which the SDK's methods keep back."""
+        with self._changing() as client:
+            url = f"{client.base_url}/v{client.api_version}/containers/{seen.id}/{verb}"
+            answer = client.post(url, params=parameters, timeout=client.timeout)
+            try:
+                answer.raise_for_status()
+            except self._requests.exceptions.HTTPError as error:
+                self._docker.errors.create_api_error_from_http_exception(error)
+        return int(answer.status_code)
+
+    def _take_note(self, answer: Any, **_: Any) -> None:
+        self.is_podman = answer.headers.get("Server", "").startswith(_PODMAN)
 
     def _failure(self, error: Exception) -> VmsvcError:
         """What an exception of the SDK means."""

@@ -84,7 +84,11 @@ def of_container(container: Inspected) -> Definition:
     made_of = dict(container.config)
     if made_of.get("Hostname") == container.seen.id[:_SHORT_ID]:
         del made_of["Hostname"]
-    made_of["HostConfig"] = dict(container.host_config)
+    given = dict(container.host_config)
+    if given.get("NanoCpus"):  # podman tells one limit in two ways, and would refuse both
+        given.pop("CpuQuota", None)
+        given.pop("CpuPeriod", None)
+    made_of["HostConfig"] = given
     networks = mapping(mapping(container.facts, "NetworkSettings"), "Networks")
     endpoints = {name: _endpoint(mapping(networks, name), container.seen.id) for name in networks}
     if endpoints:

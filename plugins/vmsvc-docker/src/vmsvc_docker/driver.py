@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
@@ -36,6 +37,10 @@ T = TypeVar("T")
 AWAKE = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.STARTING})
 # What a request to stop is to bring about.
 GOING_DOWN = AT_REST | {Phase.STOPPING}
+# When podman may kill a container that it was asked to stop, in seconds: never, since the core does that in its time.
+FOR_EVER_S = 365 * 24 * 3600
+# How long podman has to hear such a request, in seconds; it answers only when the container has ended.
+HEARD_S = 2.0
 
 
 class DockerDriver:
@@ -138,12 +143,13 @@ class DockerDriver:
 
     def stop(self, resource: DockerGuest, *, budget_s: float) -> None:
         """Send the container the signal by which its image wants to be stopped, and nothing harder after it."""
+        deadline = time.monotonic() + budget_s
 
-        def stop(connection: Connection) -> None:
+        def has_asked(connection: Connection) -> bool:
             seen = connection.find(resource.name)
             phase, state = _standing(seen)
             if seen is None or phase in GOING_DOWN:
-                return
+                return True
             if phase is Phase.UNKNOWN:
                 raise Undetermined(f"{resource.name} on {resource.endpoint} is in a state that is not known: {state}")
             if phase is Phase.PAUSED:
@@ -151,29 +157,45 @@ class DockerDriver:
                     f"{resource.name} on {resource.endpoint} cannot hear a request to stop: it is {state}"
                 )
             found = connection.inspect(seen)
-            if found is not None:
-                _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, found.stop_signal))
+            if found is None:
+                return True
+            if connection.is_podman and found.restart_policy != "no":
+                return False
+            _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, found.stop_signal))
+            return True
 
-        ask(self._lane(resource, "stop"), stop, budget_s=budget_s)
+        if not ask(self._lane(resource, "stop"), has_asked, budget_s=budget_s):
+            self._stop_for_good(resource, deadline)
+
+    def _stop_for_good(self, guest: DockerGuest, deadline: float) -> None:
+        """Have podman itself stop a container, which it would start again after a mere signal, by its policy.
+
+        podman does not answer before the container has ended, and goes on whether or not anybody waits for that.
+        """
+
+        def stop(connection: Connection) -> None:
+            seen = connection.find(guest.name)
+            if seen is not None and _standing(seen)[0] not in GOING_DOWN:
+                connection.stop(seen, patience_s=FOR_EVER_S)
+
+        way = self._lane(guest, "lasting stop")
+        try:
+            ask(way, stop, budget_s=min(deadline - time.monotonic(), HEARD_S))
+        except Undetermined as silence:
+            if silence.code != "undetermined.timeout":  # else asked, and not answered yet
+                raise
 
     def kill(self, resource: DockerGuest, *, budget_s: float) -> None:
         """Stop the container by force."""
 
         def kill(connection: Connection) -> None:
             seen = connection.find(resource.name)
-            if seen is None or _standing(seen)[0] in GOING_DOWN:
+            phase, _ = _standing(seen)
+            if seen is None or phase in AT_REST:
                 return
-            try:
-                connection.signal(seen, "SIGKILL")
-            except DriverError:
-                phase, _ = _standing(connection.find(resource.name))
-                if phase in GOING_DOWN:
-                    return
-                if phase is not Phase.PAUSED:
-                    raise
-                # podman kills nothing that is paused.
-                connection.unpause(seen)
-                _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, "SIGKILL"))
+            if phase is Phase.PAUSED and connection.is_podman:
+                connection.unpause(seen)  # it would wait for an end that does not come, and then believe in it
+            _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, "SIGKILL"))
 
         ask(self._lane(resource, "kill"), kill, budget_s=budget_s)
 
