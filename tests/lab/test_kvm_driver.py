@@ -373,6 +373,25 @@ def test_disks_live_and_persistent_with_serials_and_sizes(driver, make_guest, tm
         os.kill(guest.pid, signal.SIGCONT)
 
 
+def test_a_saved_guest_has_the_disks_that_it_was_saved_with(driver, make_guest, tmp_path):
+    old, new = (tmp_path / f"{name}.img" for name in ("old", "new"))
+    for file in (old, new):
+        with file.open("wb") as image:
+            image.truncate(1 << 20)
+    guest = make_guest("saved-disks", disks=[Disk(old)])
+    service = of(guest)
+    driver.start(service, budget_s=30)
+    guest.libvirtd.virsh("managedsave", guest.uuid)
+    redefine(guest, lambda root: root.find("devices/disk/source").set("file", str(new)))
+    # A start would restore the old one; should the image be removed, it would take the new one.
+    found = [(disk.source, disk.live, disk.persistent) for disk in driver.disks(service, budget_s=10)]
+    assert sorted(found) == sorted([(str(old), False, True), (str(new), False, True)])
+    (discovered,) = [each for each in driver.discover(service, budget_s=10) if each.name == guest.name]
+    assert {disk.source for disk in discovered.disks} == {str(old), str(new)}
+    guest.libvirtd.virsh("managedsave-remove", guest.uuid)
+    assert [disk.source for disk in driver.disks(service, budget_s=10)] == [str(new)]
+
+
 def test_files_for_peers(driver, make_guest, tmp_path):
     guest = make_guest("firmware")
     code, variables = tmp_path / "CODE.fd", tmp_path / "firmware_VARS.fd"

@@ -119,6 +119,19 @@ def test_merge_tells_what_is_now_from_what_comes_next():
     assert merge(None, None) == ()
 
 
+def test_the_disks_of_a_save_image_are_those_of_the_next_start_and_so_are_the_others():
+    def of(*sources):
+        xml = "".join(
+            f"<disk type='file'><source file='{source}'/><target dev='{target}'/></disk>" for target, source in sources
+        )
+        return read(domain(xml), origin="here")
+
+    persistent, saved = of(("vda", "/a"), ("vdb", "/new")), of(("vda", "/a"), ("vdb", "/old"))
+    merged = merge(None, persistent, saved)
+    assert [(disk.target, disk.source) for disk in merged] == [("vda", "/a"), ("vdb", "/old"), ("vdb", "/new")]
+    assert all(disk.persistent and not disk.live for disk in merged)
+
+
 @pytest.mark.parametrize(
     ("system", "files"),
     [

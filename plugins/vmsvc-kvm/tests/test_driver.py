@@ -143,6 +143,37 @@ def test_autostart_is_a_warning(driver, test_domain):
     assert "`virsh -c test:///default autostart --disable test`" in warning
 
 
+def test_a_save_image_that_cannot_be_read_stands_for_disks_that_nobody_knows(driver, test_domain, monkeypatch):
+    def unsupported(*_):
+        raise libvirt.libvirtError("this function is not supported by the connection driver")
+
+    monkeypatch.setattr(libvirt.virDomain, "managedSaveGetXMLDesc", unsupported)
+    test_domain.managedSave()
+    (stand_in,) = [disk for disk in driver.disks(GUEST, budget_s=5) if disk.kind == "save-image"]
+    assert "save image of test" in stand_in.source
+
+
+def test_a_volume_is_what_it_is_on_the_node(driver, test_domain):
+    with_volume = NEW.format("pooled").replace(
+        "</os>",
+        "</os><devices><disk type='volume'><source pool='default-pool' volume='v1'/><target dev='vda'/></disk>"
+        "<disk type='volume'><source pool='default-pool' volume='gone'/><target dev='vdb'/></disk>"
+        "<disk type='volume'><source pool='none' volume='v1'/><target dev='vdc'/></disk></devices>",
+    )
+    pool = test_domain.connect().storagePoolLookupByName("default-pool")
+    volume = pool.createXML("<volume><name>v1</name><capacity>1048576</capacity></volume>")
+    test_domain.connect().defineXML(with_volume)
+    try:
+        found = driver.disks(evolve(GUEST, name="pooled"), budget_s=5)
+        assert [(disk.kind, disk.source) for disk in found] == [
+            ("file", volume.path()),
+            ("volume", "default-pool/gone"),
+            ("volume", "none/v1"),
+        ]
+    finally:
+        volume.delete()
+
+
 def test_a_managed_save_is_saved(driver, test_domain):
     test_domain.managedSave()
     assert driver.observe(GUEST, budget_s=5).phase is Phase.SAVED

@@ -200,7 +200,10 @@ class DiskLister(Protocol[G_contra]):
     """Capability ``disks``: the driver can name the guest's disks. It names them only; reserving is the core's."""
 
     def disks(self, guest: G_contra, *, budget_s: float) -> Sequence[GuestDisk]:
-        """The guest's disks, live and persistent ones merged, in a stable order.
+        """The guest's disks, in a stable order: those it has, and all that its next start may give it.
+
+        Disks that only a state has from which it would be resumed are among the latter. What the driver cannot resolve
+        keeps the technology's word as its kind: nothing is started then on what may be a disk to reserve.
 
         Args:
             guest: The guest to ask about.

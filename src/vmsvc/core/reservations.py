@@ -213,8 +213,7 @@ class ReservationDriver:
             if result.outcome is not Outcome.UNDETERMINED:  # nothing was done, or it was taken back, and read
                 self._put_down(found.record)
             raise self._failure(resource, result)
-        for path in self._around.restore_capacity([path for disk in found.disks for path in disk.paths]):
-            self._tell(f"{resource.rid}: {path} has a size of 0 here, and guests would read nothing from it")
+        self._check_capacity(resource, found.disks, in_use=in_use)
         return not result.was_held
 
     def stop(self, resource: Reserved, *, budget_s: float) -> None:
@@ -308,6 +307,22 @@ class ReservationDriver:
             *rivals.unrelated,
         ):  # what nothing connects with these disks keeps nobody from starting
             self._tell(f"{found.resource.rid}: {_unclear(gap)}")
+
+    def _check_capacity(self, resource: Reserved, disks: Sequence[ScsiDisk], *, in_use: bool) -> None:
+        """Have disks be as large as they are, and refuse to go on with one that seems empty: nothing could be read.
+
+        What runs on it already is not stopped for that; it is told. So is a single path, since others are there.
+        """
+        empty = set(self._around.restore_capacity([path for disk in disks for path in disk.paths]))
+        for path in sorted(empty):
+            self._tell(f"{resource.rid}: {path} has a size of 0 here, and guests would read nothing from it")
+        useless = [disk.name for disk in disks if empty.issuperset(disk.paths)]
+        if useless and not in_use:
+            raise ActionFailed(
+                f"{', '.join(useless)}: it has a size of 0 here, through every path",
+                code="action.no-capacity",
+                hint="have the kernel look again, `echo 1 > /sys/block/sdX/device/rescan`; then start it once more",
+            )
 
     def _check_kept(self, resource: Reserved) -> None:
         """Refuse to give disks back to what went on without them: what it remembers of them may be stale.

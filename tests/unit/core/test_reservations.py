@@ -11,7 +11,7 @@ from attrs import evolve
 from tests.support import resource
 from vmsvc.core.answers import GuestDisk
 from vmsvc.core.disk_sets import DiskReport
-from vmsvc.core.errors import DriverError, Refused, Undetermined, UsageError
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, UsageError
 from vmsvc.core.keyring import Keyring
 from vmsvc.core.ledger import Ledger
 from vmsvc.core.node import Node
@@ -142,6 +142,15 @@ def test_a_disk_that_stays_empty_after_another_node_had_it_for_itself_is_told(sa
     )
 
 
+def test_no_guest_starts_on_a_disk_that_seems_empty_through_every_path(san, around):
+    around["a"].empty = san.disks("a")[1].paths
+    with pytest.raises(ActionFailed, match="disk1: it has a size of 0"):
+        take(around["a"])
+    around["a"].in_use = True
+    was_taken, told = take(around["a"])
+    assert (was_taken, len(told)) == (False, 2)  # what runs already is not stopped for it
+
+
 def test_who_was_not_named_is_not_evicted_and_nothing_was_written(san, around):
     take(around["a"])
     before = dict(san.units)
@@ -227,6 +236,19 @@ def test_what_cannot_be_reserved_is_told_apart(around, disk, words):
     assert words in seen.evidence.detail
     assert take(around["a"]) == (False, [])
     give_up(around["a"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("volume", "a volume of a storage pool"), ("flux", "does not know (flux)")]
+)
+def test_what_may_be_anything_is_unknown_and_nothing_is_started_on_it(san, around, kind, words):
+    around["a"].disks.append(GuestDisk(target="vdz", kind=kind, source="pool/x"))
+    seen = look(around["a"])
+    assert seen.phase is Phase.UNKNOWN
+    assert words in seen.evidence.detail
+    with pytest.raises(Undetermined):
+        take(around["a"])
+    assert not [asked for asked in san.asked if asked.operation]
 
 
 def test_a_guest_without_disks_is_no_guest_whose_disks_are_released(around):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from vmsvc.driver import Definitions, DriverError, Undetermined, VmsvcError
+from vmsvc.driver import Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.options import is_session, unattended
@@ -70,10 +70,18 @@ class Described:
     Attributes:
         live: What the running guest has; ``None`` where it does not run.
         persistent: What its next start takes; ``None`` for a guest that vanishes when it stops.
+        saved: What its next start takes instead, with the disks that it had when it was saved; ``None`` where it has no
+            managed save image.
     """
 
     live: Definition | None
     persistent: Definition | None
+    saved: Definition | None = None
+
+    @property
+    def disks(self) -> tuple[GuestDisk, ...]:
+        """The disks of all of them, each once."""
+        return definition.with_devices(definition.merge(self.live, self.persistent, self.saved))
 
 
 @frozen(kw_only=True)
@@ -205,13 +213,54 @@ class Connection:
         """
         domain = self._domain(name)
         origin = f"the definition of {name} on {self._uri}"
-        live = persistent = None
+        live = persistent = saved = None
         if domain.isActive():
-            live = definition.read(domain.XMLDesc(), origin=f"the live part of {origin}")
+            live = self.read(domain.XMLDesc(), origin=f"the live part of {origin}")
+        elif self._where_supported(domain.hasManagedSaveImage, 0):
+            saved = self._saved(domain, f"the save image of {name} on {self._uri}")
         if domain.isPersistent():
-            xml = domain.XMLDesc(self._virt.VIR_DOMAIN_XML_INACTIVE)
-            persistent = definition.read(xml, origin=origin)
-        return Described(live=live, persistent=persistent)
+            persistent = self.read(domain.XMLDesc(self._virt.VIR_DOMAIN_XML_INACTIVE), origin=origin)
+        return Described(live=live, persistent=persistent, saved=saved)
+
+    def read(self, xml: str, *, origin: str) -> Definition:
+        """Read domain XML, with volumes of storage pools as what they are on the node.
+
+        Args:
+            xml: The definition.
+            origin: Where it comes from, for the error.
+
+        Raises:
+            DriverError: It is not a domain's definition.
+        """
+        found = definition.read(xml, origin=origin)
+        return evolve(found, disks=tuple(map(self._resolved, found.disks)))
+
+    def _saved(self, domain: Any, origin: str) -> Definition | None:
+        """What a guest is restored with; an image that cannot be read stands for disks that nobody knows."""
+        try:
+            return self.read(domain.managedSaveGetXMLDesc(), origin=origin)
+        except self._virt.libvirtError as error:
+            if not self._is_alive():
+                raise
+            if error.get_error_code() == self._virt.VIR_ERR_NO_DOMAIN:
+                raise
+        except DriverError:
+            pass
+        return Definition(name=domain.name(), uuid="", disks=(definition.unknown(origin),), files=())
+
+    def _resolved(self, disk: GuestDisk) -> GuestDisk:
+        """A disk with the path of its volume; one whose pool is not there, or not active, stays a volume."""
+        pool, _, volume = disk.source.partition("/")
+        if disk.kind != definition.VOLUME or not volume:
+            return disk
+        try:
+            found = self._conn.storagePoolLookupByName(pool).storageVolLookupByName(volume)
+            kind = definition.VOLUME_KINDS.get(found.info()[0])
+            return evolve(disk, kind=kind, source=found.path()) if kind else disk
+        except self._virt.libvirtError:
+            if not self._is_alive():
+                raise
+        return disk
 
     def definition(self, name: str) -> str:
         """A guest's definition, complete with its passwords, as its next start would take it.

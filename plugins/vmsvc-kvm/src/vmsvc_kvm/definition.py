@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _PACKAGED = Path("/usr")
 #: The kind of a disk that is named by the address of a SCSI unit, until its block device is known.
 SCSI_ADDRESS = "scsi-address"
+#: The kind of a disk that is named by a storage pool and a volume of it.
+VOLUME = "volume"
+#: What volumes are on the node, by ``virStorageVolType``: file, block device, directory, network.
+VOLUME_KINDS = {0: "file", 1: "block", 2: "dir", 3: "network"}
 # Where virt-install and virt-manager note the guest's operating system, and how its identifier begins for Windows:
 # https://gitlab.com/libosinfo/osinfo-db
 _OS = "metadata/{http://libosinfo.org/xmlns/libvirt/domain/1.0}libosinfo/{http://libosinfo.org/xmlns/libvirt/domain/1.0}os"
@@ -84,7 +88,18 @@ def read(xml: str, *, origin: str) -> Definition:
     )
 
 
-def merge(live: Definition | None, persistent: Definition | None) -> tuple[GuestDisk, ...]:
+def unknown(origin: str) -> GuestDisk:
+    """What stands for the disks of a definition that cannot be read.
+
+    Args:
+        origin: Where it comes from.
+    """
+    return GuestDisk(target="", kind="save-image", source=origin)
+
+
+def merge(
+    live: Definition | None, persistent: Definition | None, saved: Definition | None = None
+) -> tuple[GuestDisk, ...]:
     """Join what the running guest has with what its next start will give it.
 
     A target whose source differs between the two is two disks: the guest holds one now, and will want the other.
@@ -92,6 +107,8 @@ def merge(live: Definition | None, persistent: Definition | None) -> tuple[Guest
     Args:
         live: The running guest's definition; ``None`` where it does not run.
         persistent: The definition that its next start takes; ``None`` for a guest that vanishes when it stops.
+        saved: The definition that its next start takes instead, where it was saved; should the image go, it is the
+            other one again.
 
     Returns:
         The live disks in their order, then the others.
@@ -99,7 +116,7 @@ def merge(live: Definition | None, persistent: Definition | None) -> tuple[Guest
     merged: dict[tuple[str, str, str], GuestDisk] = {}
     for disk in live.disks if live else ():
         merged[disk.target, disk.kind, disk.source] = evolve(disk, live=True)
-    for disk in persistent.disks if persistent else ():
+    for disk in (*(saved.disks if saved else ()), *(persistent.disks if persistent else ())):
         key = (disk.target, disk.kind, disk.source)
         merged[key] = evolve(merged.get(key, disk), persistent=True)
     return tuple(merged.values())
@@ -174,7 +191,7 @@ def _source(kind: str, source: ET.Element | None) -> str:
         return ""
     if kind == "network":
         return _url(source)
-    if kind == "volume":
+    if kind == VOLUME:
         return f"{source.get('pool', '')}/{source.get('volume', '')}"
     if kind == "nvme":
         address = source.find("address")

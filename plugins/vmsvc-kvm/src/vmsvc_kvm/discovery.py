@@ -5,7 +5,6 @@ from __future__ import annotations
 from attrs import evolve, fields
 
 from vmsvc.driver import FoundGuest
-from vmsvc_kvm import definition
 from vmsvc_kvm.client import Connection, Listed
 from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import about_autostart, phase_of
@@ -44,6 +43,6 @@ def _found(where: KvmGuest, one: Listed) -> FoundGuest:
         options=options,
         autostart=one.seen.autostart,
         title="" if described is None else described.title,
-        disks=definition.with_devices(definition.merge(one.described.live, one.described.persistent)),
+        disks=one.described.disks,
         warnings=tuple(warnings),
     )

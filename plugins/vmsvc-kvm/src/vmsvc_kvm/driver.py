@@ -212,13 +212,13 @@ class KvmDriver:
     # --- what it is made of ------------------------------------------------------------------------------------------
 
     def disks(self, guest: KvmGuest, *, budget_s: float) -> Sequence[GuestDisk]:
-        """The guest's disks, also those of a guest that a start would define.
+        """The guest's disks, also those of a guest that a start would define or restore.
 
         Sizes are asked for last: a guest or storage that hangs costs them, and nothing else.
         """
         deadline = time.monotonic() + budget_s
         described = self._ask(guest, lambda connection: self._described(connection, guest), budget_s)
-        disks = definition.with_devices(definition.merge(described.live, described.persistent))
+        disks = described.disks
         sizes: dict[str, int | None] = {}
 
         def measure(connection: Connection) -> None:
@@ -244,7 +244,7 @@ class KvmDriver:
             if error.code != ABSENT:
                 raise
         kept = self._stored_definition(guest, connection)
-        return Described(live=None, persistent=definition.read(kept, origin=f"the stored definition of {guest.name}"))
+        return Described(live=None, persistent=connection.read(kept, origin=f"the stored definition of {guest.name}"))
 
     def definition(self, guest: KvmGuest, *, budget_s: float) -> str:
         """The guest's domain XML, complete with its passwords: keep it where only root reads."""
