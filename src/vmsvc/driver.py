@@ -43,13 +43,15 @@ from vmsvc.core.options import (
 )
 from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
 
 __all__ = [
     "API",
+    "OUTPUT_GRACE_S",
+    "OUTPUT_LIMIT",
     "ActionFailed",
     "AddressLister",
     "App",
@@ -75,6 +77,7 @@ __all__ = [
     "GuestDisk",
     "Host",
     "Ip",
+    "Kept",
     "Lane",
     "NoWayIn",
     "Node",

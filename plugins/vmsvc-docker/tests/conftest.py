@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import socketserver
+import struct
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ class Engine:
         self.silent = threading.Event()
         self.over = threading.Event()
         self.before = lambda method, path: None
+        self.commands: dict[str, dict] = {}
+        self.program = lambda command, say: 0
 
     @property
     def endpoint(self) -> str:
@@ -78,14 +81,44 @@ class Engine:
             return 200, whole[path]
         if path == "/containers/create":
             return self._create(query["name"][0], json.loads(body))
-        if found := re.fullmatch(r"/volumes/(\w+)", path):
-            volume = self.volumes.get(found[1])
-            return (200, volume) if volume else (404, {"message": f"get {found[1]}: no such volume"})
-        found = re.fullmatch(r"/containers/(\w+)/(\w+)", path)
-        named = [name for name, each in self.containers.items() if found and each["Id"] == found[1]]
+        what, _, rest = path[1:].partition("/")
+        return getattr(self, f"_of_{what}")(*rest.split("/"), query, body)
+
+    def _of_volumes(self, name, *_):
+        volume = self.volumes.get(name)
+        return (200, volume) if volume else (404, {"message": f"get {name}: no such volume"})
+
+    def _of_exec(self, identity, *_):
+        return 200, {key: self.commands[identity][key] for key in ("Running", "ExitCode", "Pid")}
+
+    def _of_containers(self, identity, verb, query, body):
+        named = [name for name, each in self.containers.items() if each["Id"] == identity]
         if not named:
-            return 404, {"message": f"No such container: {path}"}
-        return getattr(self, f"_{found[2]}")(named[0], query)
+            return 404, {"message": f"No such container: {identity}"}
+        return self._exec(named[0], json.loads(body)) if verb == "exec" else getattr(self, f"_{verb}")(named[0], query)
+
+    def _exec(self, name, body):
+        if self.state(name) != "running":
+            return 409, {"message": f"Container {name} is not running"}
+        identity = f"{len(self.commands) + 1:032x}"
+        self.commands[identity] = {**body, "Running": False, "ExitCode": None, "Pid": 0}
+        return 201, {"Id": identity}
+
+    def run(self, identity, wfile):
+        """Run a command by ``program``, which says things on a stream, and gives an exit code; ``None``: it goes on."""
+        command = self.commands[identity]
+        command["Running"] = True
+
+        def say(stream, data, *, split=False):
+            frame = struct.pack(">BxxxL", stream, len(data)) + data
+            for piece in [frame[i : i + 1] for i in range(len(frame))] if split else [frame]:
+                wfile.write(piece)
+                wfile.flush()
+
+        # The head and the first words come in one piece, as they do from an engine on a machine with much to do.
+        command["Pid"] = 4711
+        command["ExitCode"] = self.program(command, say)
+        command["Running"] = command["ExitCode"] is None
 
     def _summary(self, name):
         one = self.containers[name]
@@ -160,6 +193,11 @@ def _handler(engine: Engine) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if engine.breaks:
                 engine.breaks -= 1
+                self.close_connection = True
+                return
+            if found := re.fullmatch(r"/exec/(\w+)/start", path):
+                self.wfile.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+                engine.run(found[1], self.wfile)
                 self.close_connection = True
                 return
             status, answer = engine.answer(self.command, path, parse_qs(parts.query), body)

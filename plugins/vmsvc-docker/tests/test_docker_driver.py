@@ -15,7 +15,7 @@ from vmsvc.core.contract import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
 
 # The SDK leaves the socket of a connection that was refused to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,7 +24,7 @@ def _garbage_collected():
     gc.collect()
 
 
-CAPABILITIES = ("bulk", "disks", "definition", "sizes", "discover", "compare")
+CAPABILITIES = ("bulk", "disks", "definition", "sizes", "discover", "compare", "entry")
 KEY = ("web", "container#1")
 MIB = 2**20
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import importlib
 import os
+import queue
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from vmsvc.driver import DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_docker import disks, hints
-from vmsvc_docker.containers import Inspected, Seen, inspected, listed, mapping, unreadable
+from vmsvc_docker.containers import Ended, Inspected, Seen, ended, inspected, listed, mapping, unreadable
 from vmsvc_docker.options import is_local
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ NOT_FOUND = f"driver.http-{HTTPStatus.NOT_FOUND.value}"
 CONNECT_S = 5.0
 # How podman names itself in each answer: `Libpod/4.3.1 (linux)`.
 _PODMAN = "Libpod/"
+_PIECE_BYTES = 1 << 16
 # What is left of a deadline that has passed: a request without any time would be one without any limit.
 _LEAST_S = 0.001
 # What a proxy says on behalf of an engine that does not answer it.
@@ -240,6 +243,57 @@ class Connection:
         with self._changing() as client:
             client.unpause(seen.id)
 
+    # --- commands inside of containers -------------------------------------------------------------------------------
+
+    def prepare(self, seen: Seen, argv: Sequence[str], environment: Sequence[str]) -> str:
+        """Tell the engine of a command that is to be run inside of a container, as its administrator.
+
+        Args:
+            seen: The container.
+            argv: The program and its arguments.
+            environment: ``NAME=VALUE`` words, in addition to the container's own.
+
+        Returns:
+            The command's id.
+        """
+        with self._changing() as client:
+            answer = client.exec_create(seen.id, list(argv), user="0", environment=list(environment))
+        identity = mapping({"answer": answer}, "answer").get("Id")
+        if not isinstance(identity, str):
+            raise unreadable("a command", answer)
+        return identity
+
+    @contextmanager
+    def attached(self, command: str) -> Iterator[Attached]:
+        """Run a prepared command, and receive what it prints. It goes on when nobody receives that any more.
+
+        Args:
+            command: Its id.
+        """
+        with self._changing() as client:
+            answer = client.post(
+                f"{client.base_url}/v{client.api_version}/exec/{command}/start",
+                json={"Detach": False, "Tty": False},
+                headers={"Connection": "Upgrade", "Upgrade": "tcp"},
+                stream=True,
+                timeout=client.timeout,
+            )
+            self._check(answer)
+        attached = Attached(answer)
+        try:
+            yield attached
+        finally:
+            attached.close()
+
+    def ended(self, command: str) -> Ended | None:
+        """How a command has ended; ``None`` where it goes on.
+
+        Args:
+            command: Its id.
+        """
+        with self._asking() as client:
+            return ended(client.exec_inspect(command))
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def guarded(self, work: Callable[[Connection], T], deadline: float) -> T:
@@ -283,11 +337,15 @@ class Connection:
         with self._changing() as client:
             url = f"{client.base_url}/v{client.api_version}/containers/{seen.id}/{verb}"
             answer = client.post(url, params=parameters, timeout=client.timeout)
-            try:
-                answer.raise_for_status()
-            except self._requests.exceptions.HTTPError as error:
-                self._docker.errors.create_api_error_from_http_exception(error)
+            self._check(answer)
         return int(answer.status_code)
+
+    def _check(self, answer: Any) -> None:
+        """Raise the SDK's error for an answer that is a refusal."""
+        try:
+            answer.raise_for_status()
+        except self._requests.exceptions.HTTPError as error:
+            self._docker.errors.create_api_error_from_http_exception(error)
 
     def _take_note(self, answer: Any, **_: Any) -> None:
         self.is_podman = answer.headers.get("Server", "").startswith(_PODMAN)
@@ -309,6 +367,54 @@ class Connection:
         if status in _NO_ANSWER:
             return Undetermined(f"{self.endpoint}: {message}", code=f"undetermined.http-{status:d}")
         return DriverError(f"{self.endpoint}: {message}", code=f"driver.http-{status:d}")
+
+
+class Attached:
+    """What a command prints, as it arrives; received by a thread, since waiting for it knows no limit.
+
+    The SDK's own way would lose what has come together with the answer's head.
+
+    Args:
+        answer: The engine's answer, whose body is what the command prints.
+
+    Attributes:
+        at_end: Whether all has been read.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self.at_end = False
+        self._answer = answer
+        self._file = answer.raw._fp.fp  # noqa: SLF001 - the SDK reads there, too
+        self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        threading.Thread(target=self._receive, name="vmsvc docker output", daemon=True).start()
+
+    def read(self, budget_s: float) -> bytes:
+        """What has arrived since the last time; waits for something as long as that takes.
+
+        Args:
+            budget_s: How long to wait, in seconds.
+
+        Returns:
+            Some bytes; none where nothing has arrived.
+        """
+        try:
+            piece = self._pieces.get(timeout=max(budget_s, 0.0))
+        except queue.Empty:
+            return b""
+        self.at_end = not piece
+        return piece
+
+    def close(self) -> None:
+        """Receive no more."""
+        with suppress(OSError, AttributeError):
+            self._file.raw._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - wakes the thread; closing would wait for it
+        self._answer.close()
+
+    def _receive(self) -> None:
+        with suppress(OSError, ValueError):
+            while piece := self._file.read1(_PIECE_BYTES):
+                self._pieces.put(piece)
+        self._pieces.put(b"")
 
 
 def absent(name: str, endpoint: str) -> DriverError:

@@ -76,6 +76,41 @@ class Inspected:
         return str(self.config.get("StopSignal") or "SIGTERM")
 
 
+@frozen(kw_only=True)
+class Ended:
+    """A command inside of a container, once it has ended.
+
+    Attributes:
+        code: Its exit code.
+        pid: Its number on the engine's machine; 0 where it was never started. podman forgets it.
+    """
+
+    code: int
+    pid: int
+
+
+def ended(answer: Any) -> Ended | None:
+    """Read what an inspection of a command inside of a container has told.
+
+    Args:
+        answer: What the engine answered.
+
+    Returns:
+        How it ended; ``None`` where it goes on.
+
+    Raises:
+        Undetermined: It is no such answer.
+    """
+    if not isinstance(answer, Mapping):
+        raise unreadable("a command", answer)
+    runs, code, pid = answer.get("Running"), answer.get("ExitCode"), answer.get("Pid") or 0
+    if runs is True:
+        return None
+    if runs is not False or not isinstance(code, int) or not isinstance(pid, int):
+        raise unreadable("a command", answer)
+    return Ended(code=code, pid=pid)
+
+
 def listed(answer: Any) -> dict[str, Seen]:
     """Read a list of containers.
 

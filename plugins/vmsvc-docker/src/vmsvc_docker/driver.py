@@ -17,6 +17,7 @@ from vmsvc.driver import (
     GuestDisk,
     Lane,
     Observation,
+    Outcome,
     Phase,
     Resource,
     Sizes,
@@ -43,6 +44,10 @@ FOR_EVER_S = 365 * 24 * 3600
 HEARD_S = 2.0
 
 
+# How much later than its killing a command's lane is given up, in seconds.
+LATE_S = 0.5
+
+
 class DockerDriver:
     """A container of docker, or of podman by its compatible API.
 
@@ -62,6 +67,7 @@ class DockerDriver:
             Capability.SIZES,
             Capability.DISCOVER,
             Capability.COMPARE,
+            Capability.ENTRY,
         }
     )
 
@@ -235,6 +241,24 @@ class DockerDriver:
 
     def _ask(self, guest: DockerGuest, work: Callable[[Connection], T], budget_s: float) -> T:
         return ask(self._lane(guest, "definition"), work, budget_s=budget_s)
+
+    # --- inside of it ------------------------------------------------------------------------------------------------
+
+    def enter(
+        self, guest: DockerGuest, argv: Sequence[str], *, budget_s: float, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run one command inside the container, as root; several may run at a time."""
+        from vmsvc_docker import entry  # noqa: PLC0415 - a look at containers runs no commands in them
+
+        deadline = time.monotonic() + budget_s
+
+        def enter(connection: Connection) -> Outcome:
+            return entry.enter(connection, guest, argv, environment or {}, deadline)
+
+        with self._lanes.any_to(guest.endpoint, f"a command in {guest.name}") as way:
+            return way.call(
+                lambda connection: connection.guarded(enter, deadline), budget_s=budget_s + entry.KILL_S + LATE_S
+            )
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from vmsvc.driver import Lane
@@ -19,6 +20,7 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane[Connection]] = {}
+        self._idle: dict[str, list[Lane[Connection]]] = {}
         self._guard = threading.Lock()
 
     def to(self, endpoint: str, purpose: str, *, max_abandoned: int = 3) -> Lane[Connection]:
@@ -35,11 +37,31 @@ class Lanes:
                 self._lanes[name] = lane(name, lambda: Connection(endpoint), max_abandoned=max_abandoned)
             return self._lanes[name]
 
+    @contextlib.contextmanager
+    def any_to(self, endpoint: str, purpose: str, *, max_abandoned: int = 3) -> Iterator[Lane[Connection]]:
+        """A lane for work of which several may go on at a time: one that is idle, or another.
+
+        Args:
+            endpoint: What to connect to.
+            purpose: What for, in messages.
+            max_abandoned: How many calls may hang for this purpose before others fail at once.
+        """
+        name = f"{endpoint}, {purpose}"
+        with self._guard:
+            idle = self._idle.setdefault(name, [])
+            way = idle.pop() if idle else lane(name, lambda: Connection(endpoint), max_abandoned=max_abandoned)
+        try:
+            yield way
+        finally:
+            with self._guard:
+                idle.append(way)
+
     def close(self) -> None:
         """Let every connection go; the lanes' own threads close them, and nobody waits for those."""
         with self._guard:
-            lanes, self._lanes = self._lanes, {}
-        for one in lanes.values():
+            lanes = [*self._lanes.values(), *itertools.chain.from_iterable(self._idle.values())]
+            self._lanes, self._idle = {}, {}
+        for one in lanes:
             one.close()
 
 

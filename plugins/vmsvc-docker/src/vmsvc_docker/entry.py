@@ -1,0 +1,153 @@
+"""Commands inside of containers: run to their end, or to the end of their time."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+
+from vmsvc.driver import OUTPUT_GRACE_S, ActionFailed, DriverError, NoWayIn, Outcome, Phase, Undetermined
+from vmsvc_docker.client import Attached, Connection
+from vmsvc_docker.containers import Ended, Seen
+from vmsvc_docker.frames import Demultiplexer
+from vmsvc_docker.options import DockerGuest
+from vmsvc_docker.states import judge
+
+#: How long it may take, in seconds, to kill what has not ended in its time.
+KILL_S = 2.0
+# How often the engine is asked whether a command has ended: quickly at first, then with patience.
+_SOONEST_S, _LATEST_S = 0.01, 0.25
+# Engines have no way to kill a command. Its processes, whatever they call themselves and wherever they went, have this
+# variable, by which a second command finds them; again, in case one was just making another.
+_MARK = "VMSVC_ENTRY"
+_KILL = """\
+for again in 1 2 3; do
+    for of in /proc/[0-9]*/environ; do
+        grep -q "$0" "$of" && pid=${of#/proc/} && kill -9 "${pid%/environ}"
+    done
+done 2>/dev/null
+true
+"""
+_INHABITED = frozenset({Phase.RUNNING, Phase.DEGRADED})
+# What a shell says of programs that are not there or may not be run, and engines with it.
+_NOT_STARTED = (126, 127)
+# What podman says then, which otherwise tells it from no command that ends with such a code: `Err…` in its
+# libpod/define/errors.go.
+_PODMAN_SAYS = (b"OCI runtime attempted to invoke a command that was not found", b"OCI permission denied")
+
+
+def enter(
+    connection: Connection,
+    guest: DockerGuest,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    deadline: float,
+) -> Outcome:
+    """Run one command inside of a container.
+
+    Args:
+        connection: A connection to the container's engine.
+        guest: The guest.
+        argv: The program and its arguments.
+        environment: Variables to set in addition to the container's own.
+        deadline: When the command is killed, on the monotonic clock.
+
+    Raises:
+        NoWayIn: Nothing was run.
+        ActionFailed: There is no such program, or it may not be run.
+        Undetermined: What the command did is not known.
+    """
+    mark = f"{_MARK}={secrets.token_hex(16)}"
+    try:
+        seen = _inhabited(connection, guest)
+        command = connection.prepare(seen, argv, [*(f"{name}={value}" for name, value in environment.items()), mark])
+    except NoWayIn:
+        raise
+    except (Undetermined, DriverError) as error:
+        raise NoWayIn(f"no command can be run in {guest.name}: {error.message}", hint=error.hint) from None
+    began = time.monotonic()
+    printed = Demultiplexer()
+    with connection.attached(command) as attached:
+        ended = _followed(connection, command, attached, printed, deadline)
+    if ended is None:
+        _kill(connection, seen, mark)
+        raise Undetermined(
+            f"{argv[0]} in {guest.name} did not end within {deadline - began:.1f} s and was killed",
+            code="undetermined.timeout",
+        )
+    if _was_not_started(connection, ended, printed):
+        said = (bytes(printed.err) or bytes(printed.out)).decode(errors="backslashreplace").strip()
+        raise ActionFailed(f"{argv[0]} cannot be run in {guest.name}: {said}", code="action.no-program")
+    return Outcome(
+        argv=tuple(argv),
+        code=ended.code,
+        stdout=bytes(printed.out),
+        stderr=bytes(printed.err),
+        duration_s=time.monotonic() - began,
+        truncated=printed.out.truncated or printed.err.truncated,
+    )
+
+
+def _inhabited(connection: Connection, guest: DockerGuest) -> Seen:
+    seen = connection.find(guest.name)
+    if seen is None:
+        raise NoWayIn(f"{guest.endpoint} has no container named {guest.name!r}")
+    phase, state = judge(seen.state, seen.health)
+    if phase not in _INHABITED:
+        raise NoWayIn(f"no command can be run in {guest.name}: it is {state}")
+    return seen
+
+
+def _followed(
+    connection: Connection, command: str, attached: Attached, printed: Demultiplexer, deadline: float
+) -> Ended | None:
+    """Take what a command prints until it has ended; ``None`` where it has not in its time.
+
+    The end of its output is not its own: it may close it early, and what it leaves behind may hold it open.
+    """
+    pause = _SOONEST_S
+    look_at = time.monotonic()
+    while (now := time.monotonic()) < deadline:
+        if not attached.at_end:
+            printed.feed(attached.read(min(pause, deadline - now)))
+        else:
+            time.sleep(min(pause, deadline - now))
+        if time.monotonic() < look_at:
+            continue
+        ended = connection.ended(command)
+        if ended is not None:
+            _drain(attached, printed)
+            return ended
+        pause = min(2 * pause, _LATEST_S)
+        look_at = time.monotonic() + pause
+    return None
+
+
+def _drain(attached: Attached, printed: Demultiplexer) -> None:
+    """Take what an ended command has printed and did not arrive yet."""
+    until = time.monotonic() + OUTPUT_GRACE_S
+    while not attached.at_end and (left := until - time.monotonic()) > 0:
+        printed.feed(attached.read(left))
+
+
+def _was_not_started(connection: Connection, ended: Ended, printed: Demultiplexer) -> bool:
+    if ended.code not in _NOT_STARTED:
+        return False
+    if connection.is_podman:
+        return any(words in bytes(printed.err) for words in _PODMAN_SAYS)
+    return not ended.pid
+
+
+def _kill(connection: Connection, seen: Seen, mark: str) -> None:
+    """Kill a command with all that it has started, as far as the container has a shell and grep."""
+
+    def kill(connection: Connection) -> None:
+        until = time.monotonic() + KILL_S
+        command = connection.prepare(seen, ["sh", "-c", _KILL, mark], [])
+        with connection.attached(command) as attached:
+            _followed(connection, command, attached, Demultiplexer(), until)
+
+    try:
+        connection.guarded(kill, time.monotonic() + KILL_S)
+    except (Undetermined, DriverError):
+        return  # the caller is told that the command did not end

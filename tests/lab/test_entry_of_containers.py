@@ -1,0 +1,139 @@
+"""Commands inside of real containers, of docker and of podman."""
+
+import gc
+import hashlib
+import time
+
+import pytest
+from vmsvc_docker import DockerDriver, DockerGuest
+
+from vmsvc.driver import OUTPUT_LIMIT, ActionFailed, Context, Node, NoWayIn, Undetermined
+
+# The SDK leaves the socket of a connection that was refused to the garbage collector.
+pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _garbage_collected():
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def driver(tmp_path):
+    made = DockerDriver(Context(node=Node(name="n1", root=tmp_path), host=None, state_dir=tmp_path))
+    yield made
+    made.close()
+
+
+def inside(driver, engine, name="web"):
+    guest = DockerGuest(
+        service=name, rid="container#1", kind="container", type="docker", name=name, docker_host=engine.endpoint
+    )
+
+    def enter(*argv, budget_s=20.0, **options):
+        return driver.enter(guest, argv, budget_s=budget_s, **options)
+
+    return enter
+
+
+@pytest.fixture
+def enter(engine, driver):
+    engine.run("web", "-e", "OWN=kept", "-u", "1234")
+    return inside(driver, engine)
+
+
+def test_arguments_environment_output_and_code_arrive_exactly(enter):
+    words = ["a b", "it's", 'say "x"', "two\nlines", "\ttab", "ü€", "", "$HOME", "`id`", "*", "-x", "back\\slash"]
+    outcome = enter("printf", "%s\\0", *words)
+    assert outcome.stdout == b"".join(word.encode() + b"\0" for word in words)
+    told = enter(
+        "sh", "-c", 'printf "%s|%s|%s" "$OWN" "$ADDED" "$(id -u)"; echo e >&2; exit 7', environment={"ADDED": "x y=z"}
+    )
+    assert (told.code, told.stdout, told.stderr) == (7, b"kept|x y=z|0", b"e\n")
+    assert (told.truncated, told.argv[0]) == (False, "sh")
+    assert enter("sh", "-c", "kill -9 $$").code == 137
+
+
+def test_bytes_arrive_as_they_are_printed_again_and_again(enter):
+    for _ in range(20):
+        outcome = enter("sh", "-c", "head -c 200000 /dev/urandom >/tmp/x; cat /tmp/x; sha256sum </tmp/x >&2")
+        assert hashlib.sha256(outcome.stdout).hexdigest() == outcome.err.split()[0]
+
+
+def test_much_output_is_kept_to_the_limit(enter):
+    outcome = enter("sh", "-c", "yes | head -c 3000000; yes | head -c 3000000 >&2")
+    assert (outcome.code, len(outcome.stdout), len(outcome.stderr)) == (0, OUTPUT_LIMIT, OUTPUT_LIMIT)
+    assert outcome.truncated
+
+
+def test_a_program_that_is_not_there_or_may_not_be_run(enter):
+    for program in ("nosuch", "/nosuch", "/tmp"):
+        with pytest.raises(ActionFailed, match="cannot be run in web"):
+            enter(program)
+    assert enter("sh", "-c", "nosuch").code == 127
+    assert enter("sh", "-c", "exit 126").code == 126
+
+
+def test_what_does_not_end_is_killed_with_all_that_it_has_started(enter, engine):
+    began = time.monotonic()
+    with pytest.raises(Undetermined, match="was killed"):
+        enter("sh", "-c", "setsid tail -f /dev/null & (tail -f /dev/null &); tail -f /dev/null", budget_s=1.5)
+    assert time.monotonic() - began < 5
+    deadline = time.monotonic() + 5
+    while "tail" in engine.processes():
+        assert time.monotonic() < deadline, "its processes live"
+        time.sleep(0.1)
+    assert "svc" in engine.processes()
+    assert enter("true").code == 0
+
+
+def test_a_daemon_that_holds_the_output_open_is_not_waited_for(enter, engine):
+    began = time.monotonic()
+    outcome = enter("sh", "-c", "setsid tail -f /dev/null & echo begun")
+    assert (outcome.code, outcome.stdout) == (0, b"begun\n")
+    assert time.monotonic() - began < 5
+    assert "tail" in engine.processes()
+
+
+def test_a_command_that_closes_its_output_is_waited_for(enter):
+    began = time.monotonic()
+    assert enter("sh", "-c", "exec >&- 2>&-; sleep 1; exit 3").code == 3
+    assert time.monotonic() - began > 1
+
+
+def test_where_nothing_runs_there_is_no_way_in(enter, engine, driver):
+    engine.cli("pause", "web")
+    with pytest.raises(NoWayIn, match="paused"):
+        enter("true")
+    engine.cli("unpause", "web")
+    engine.cli("kill", "web")
+    with pytest.raises(NoWayIn):
+        enter("true")
+    with pytest.raises(NoWayIn, match="no container named"):
+        inside(driver, engine, "we")("true")
+
+
+@pytest.mark.parametrize("trouble", ["kill", "pause"])
+def test_an_engine_in_trouble(private_engine, driver, trouble):
+    private_engine.run("web")
+    enter = inside(driver, private_engine)
+    assert enter("true").code == 0
+    getattr(private_engine, trouble)()
+    began = time.monotonic()
+    with pytest.raises(Undetermined):
+        enter("true", budget_s=2)
+    assert time.monotonic() - began < 5.5
+    if trouble == "pause":
+        private_engine.resume()
+    else:
+        private_engine.start()
+        private_engine.cli("start", "web")
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            assert enter("true").code == 0
+            break
+        except NoWayIn:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
