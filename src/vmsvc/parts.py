@@ -19,7 +19,7 @@ from vmsvc.core.lock import holder_of, with_holders
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
-from vmsvc.core.resource import Reserved
+from vmsvc.core.resource import Ip, Reserved
 from vmsvc.core.service import Service
 
 # A look is what is asked for most often, and start-up is most of what it costs: what only others need is imported where
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from vmsvc.core.collecting import Collector
+    from vmsvc.core.contract import Driver
     from vmsvc.core.inside.place import Places
     from vmsvc.core.inside.ways import ClosingHost, Ways
     from vmsvc.core.inventory import GuestFacts
@@ -208,7 +209,16 @@ class Parts:
         """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
         disks = [each for service in services for each in service.resources if isinstance(each, Reserved)]
         reserving = self._reserving(services, consent, tell, cancelled) if disks else None
-        return self._drivers.finder(services, reserving=reserving)
+        return self._drivers.finder(services, reserving=reserving, located=self._located(services))
+
+    def _located(self, services: Sequence[Service]) -> dict[str, Driver[Any]]:
+        """The drivers of what may be inside guests, by kind; only who has such resources pays for them."""
+        found: dict[str, Driver[Any]] = {}
+        if any(isinstance(each, Ip) for service in services for each in service.resources):
+            from vmsvc.core.ips.driver import IpDriver  # noqa: PLC0415
+
+            found["ip"] = IpDriver(self._places(services))
+        return found
 
     def _places(self, services: Sequence[Service]) -> Places:
         """Where the addresses and applications of some services are."""

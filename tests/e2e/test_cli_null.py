@@ -98,11 +98,11 @@ def test_a_guest_that_is_not_there_is_told_beneath(node):
 
 def test_flags_and_reasons_in_the_tree(node):
     path = node.add("web", "optional = true")
-    path.write_text(path.read_text() + "[ip#1]\nipname = 10.0.0.1\nipdev = eth0\n[app#1]\ndisable = true\n")
+    path.write_text(path.read_text() + "[fs#1]\ndev = /dev/x\nmnt = /srv\n[app#1]\ndisable = true\n")
     tree = node.run("print", "status").stdout
 
     assert re.search(r"├─ container#1  \.O  down", tree)
-    assert re.search(r"├─ ip#1 +\.\.  n/a .*\n   │  note: ip resources are not handled", tree)
+    assert re.search(r"├─ fs#1 +\.\.  n/a .*\n   │  note: fs resources are not handled", tree)
     assert re.search(r"└─ app#1 +D\.  n/a", tree)
 
 

@@ -246,9 +246,9 @@ def test_applications_of_the_node(session, make_service, root):
         start = touch {flag}
         stop = rm {flag}
         check = test -e {flag}
-        [ip#1]
-        ipname = 192.0.2.1
-        ipdev = eth0
+        [fs#1]
+        dev = /dev/vmsvc-none
+        mnt = /srv
         """
     )
     service = session.load(name)
@@ -258,7 +258,7 @@ def test_applications_of_the_node(session, make_service, root):
     status = session.status(service)
     assert status.avail is vmsvc.Status.UP
     reasons = {item.resource.rid: item.observation.evidence.detail for item in status.instances[0].resources}
-    assert reasons["ip#1"] == "ip resources are not handled by this version yet"
+    assert reasons["fs#1"] == "fs resources are not handled by this version yet"
     session.stop(service)
     assert not flag.exists()
 

@@ -249,11 +249,34 @@ class Ip(Located):
     ipdev: str = option(name, help="The adapter that carries the address.")
     netmask: str = option(line, default="", help="The netmask or prefix length.")
     gateway: str = option(line, default="", help="The gateway to use with the address.")
+    check_ping: bool = option(
+        boolean, default=True, inherited=True, help="Inside a guest: up means that the address answers to ping."
+    )
+    check_adapter: bool = option(
+        boolean,
+        default=True,
+        inherited=True,
+        help="Inside a guest: up means that `ipdev` has the address, as the guest itself tells.",
+    )
+    ping_timeout: float = option(
+        check_seconds,
+        default=2.0,
+        inherited=True,
+        help="How long an answer to ping is waited for, in whole seconds; each second, it is asked again.",
+    )
+    check_timeout: float = option(
+        check_seconds, default=5.0, inherited=True, help="How long the whole check may take; at most 8 seconds."
+    )
 
     @property
     def label(self) -> str:
         """A few words for a person who looks at the resource in a list."""
         return f"{self.ipname}@{self.ipdev}"
+
+    @property
+    def observe_budget_s(self) -> float:
+        """As long as its check may take, in seconds."""
+        return self.check_timeout
 
 
 @frozen(kw_only=True, eq=False, repr=False)

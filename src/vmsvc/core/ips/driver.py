@@ -1,0 +1,185 @@
+"""Addresses: the core's own driver of kind ``ip``, of those inside guests and of those that the node itself has."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar
+
+from vmsvc.core.contract import API, Capability
+from vmsvc.core.errors import DriverError, VmsvcError
+from vmsvc.core.inside.place import Places
+from vmsvc.core.ips.guests import Adapters
+from vmsvc.core.ips.halves import Answer, Check, Half, best
+from vmsvc.core.ips.names import resolved
+from vmsvc.core.ips.ping import ping, who_has
+from vmsvc.core.lane import call_each
+from vmsvc.core.resource import Guest, Ip, Located, Resource
+from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
+
+_PROBE = "ping, adapters inside"
+#: Guests in these phases are there and do nothing: nobody is asked inside.
+_STILL = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
+#: How long nobody's answer is waited for where none is expected, in seconds.
+_UNEXPECTED_S = 1.0
+#: How many addresses of one name are looked at side by side.
+_WIDTH = 16
+#: What is left of a look's time for telling what was seen, in seconds.
+_RESERVE_S = 0.2
+
+
+class IpDriver:
+    """Looks at addresses, and configures those that are the node's own.
+
+    An address inside a guest is up where ping answers *and* the adapter has it. Where a name has several addresses, one
+    that is up by both is enough; the others are told.
+
+    Args:
+        places: Where addresses are.
+    """
+
+    type: ClassVar[str] = ""
+    kind: ClassVar[str] = "ip"
+    api: ClassVar[frozenset[int]] = frozenset({API})
+    options: ClassVar[builtins.type[Resource]] = Ip
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._adapters = Adapters(places)
+
+    def guest_of(self, resource: Located) -> Guest:
+        """The guest inside which an address is.
+
+        Args:
+            resource: An address inside a guest.
+        """
+        return self._places.guest_of(resource)
+
+    def observe_inside(self, resource: Ip, guest: Observation, *, budget_s: float) -> Observation:
+        """Say where an address stands, once its guest has been looked at.
+
+        Args:
+            resource: The address.
+            guest: What was seen of its guest.
+            budget_s: How long the look may take, in seconds.
+        """
+        began = time.monotonic()
+        if guest.phase is Phase.UNKNOWN:
+            return unknown(_PROBE, f"its guest could not be seen: {guest.evidence.detail}")
+        if guest.status is Status.DOWN:
+            return self._without_guest(resource, guest, began, budget_s)
+        try:
+            checks = self._checks(resource, guest, began + budget_s)
+        except VmsvcError as error:
+            return unknown(_PROBE, error, duration_s=time.monotonic() - began)
+        check, others = best(checks)
+        phase, words = check.phase, self._words(check)
+        if guest.phase in _STILL or (guest.status is not Status.UP and phase is Phase.RUNNING):
+            phase = guest.phase  # an address is never better off than its guest
+        if guest.status is not Status.UP:
+            words = f"the guest is {guest.state}; {words}"
+        if phase is Phase.INAPPLICABLE:
+            return inapplicable("configuration", words)
+        also = [f"{resource.ipname} is {each.address}, too: {each.words}" for each in others]
+        return _observation(phase, words, began, *also)
+
+    def _without_guest(self, resource: Ip, guest: Observation, began: float, budget_s: float) -> Observation:
+        """The guest is down, and so is its address; unless somebody else has it."""
+        words = f"the guest is {guest.state}"
+        if not resource.check_ping:
+            return _observation(Phase.STOPPED, words, began)
+        try:
+            addresses = resolved(resource.ipname, budget_s=budget_s)
+        except VmsvcError as error:
+            return _observation(Phase.STOPPED, words, began, f"whether somebody else has the address: {error}")
+        asks = [partial(ping, self._places.node(), address, wait_s=_UNEXPECTED_S) for address in addresses]
+        halves = _together(asks, began + budget_s - _RESERVE_S)
+        for address, half in zip(addresses, halves, strict=True):
+            if half.answer is Answer.YES and guest.phase is Phase.MOVED:
+                return _observation(Phase.MOVED, f"{words}; {half.words}", began)
+            if half.answer is Answer.YES:
+                who = who_has(self._places.node(), address)
+                return _observation(
+                    Phase.CONTESTED, f"{address} answers although the guest is {guest.state} here: {who}", began
+                )
+        doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
+        return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
+
+    def _checks(self, resource: Ip, guest: Observation, deadline: float) -> list[Check]:
+        deadline -= _RESERVE_S
+        addresses = resolved(resource.ipname, budget_s=deadline - time.monotonic())
+        outside = [self._ping(resource, address) for address in addresses]
+        inside = [self._adapter(resource, address, guest, deadline) for address in addresses]
+        halves = _together([*outside, *inside], deadline)
+        count = len(addresses)
+        return [
+            Check(address=address, ping=heard, adapter=seen)
+            for address, heard, seen in zip(addresses, halves[:count], halves[count:], strict=True)
+        ]
+
+    def _ping(self, resource: Ip, address: str) -> Callable[[], Half]:
+        if not resource.check_ping:
+            return partial(Half, Answer.LEFT_OUT, "ping is left out (`check_ping = false`)")
+        wait_s = min(resource.ping_timeout, resource.check_timeout - _RESERVE_S)
+        return partial(ping, self._places.node(), address, wait_s=wait_s)
+
+    def _adapter(self, resource: Ip, address: str, guest: Observation, deadline: float) -> Callable[[], Half]:
+        if not resource.check_adapter:
+            return partial(Half, Answer.LEFT_OUT, "the adapter is left out (`check_adapter = false`)")
+        if guest.phase in _STILL:
+            return partial(Half, Answer.LEFT_OUT, "nobody was asked inside")
+        if why := self._adapters.left_out(self.guest_of(resource)):
+            return partial(Half, Answer.LEFT_OUT, f"the adapter is left out ({why})")
+        return partial(self._adapters.check, resource, address, guest, deadline)
+
+    def _words(self, check: Check) -> str:
+        """Both halves in words; of an address that answers and is not where it should be, who it is that answers."""
+        if check.ping.answer is Answer.YES and check.adapter.answer is Answer.NO:
+            who = who_has(self._places.node(), check.address)
+            return f"{check.ping.words} ({who}); {check.adapter.words}"
+        return check.words
+
+    # --- what the node itself has ---------------------------------------------------------------------------------
+
+    def observe(self, resource: Ip, *, budget_s: float) -> Observation:
+        """Say where an address of the node itself stands.
+
+        Args:
+            resource: The address.
+            budget_s: How long the look may take, in seconds.
+        """
+        del resource, budget_s
+        return inapplicable("vmsvc", "ip resources on the node are not handled by this version yet")
+
+    def start(self, resource: Ip, *, budget_s: float) -> bool:  # noqa: ARG002
+        """Refuse: nothing plans it yet."""
+        raise DriverError(f"{resource.rid} has nothing to start", code="driver.no-such-verb")
+
+    def stop(self, resource: Ip, *, budget_s: float) -> None:  # noqa: ARG002
+        """Refuse: nothing plans it yet."""
+        raise DriverError(f"{resource.rid} has nothing to stop", code="driver.no-such-verb")
+
+    def kill(self, resource: Ip, *, budget_s: float) -> None:  # noqa: ARG002
+        """Refuse: nothing plans it yet."""
+        raise DriverError(f"{resource.rid} has nothing to stop", code="driver.no-such-verb")
+
+    def close(self) -> None:
+        """Do nothing: hosts are the session's."""
+
+
+def _together(asks: Sequence[Callable[[], Half]], deadline: float) -> list[Half]:
+    """Ask side by side; who has not answered by the deadline is unknown."""
+    halves = call_each(lambda ask: ask(), asks, deadline=deadline, width=_WIDTH, name="vmsvc ip")
+    return [half or Half(Answer.UNKNOWN, "no answer in time") for half in halves]
+
+
+def _is_doubt(half: Half) -> bool:
+    return half.answer is Answer.UNKNOWN
+
+
+def _observation(phase: Phase, words: str, began: float, *warnings: str) -> Observation:
+    evidence = Evidence(probe=_PROBE, detail=words, duration_s=time.monotonic() - began)
+    return Observation(phase=phase, state=words, evidence=evidence, warnings=warnings)

@@ -1,0 +1,105 @@
+"""The two halves of a check, ping and adapter: what each has said, and what both together mean. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from vmsvc.core.answers import GuestAddress
+from vmsvc.core.status import Phase
+
+
+class Answer(enum.Enum):
+    """What one half of a check has said."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    LEFT_OUT = "left out"
+
+
+@frozen
+class Half:
+    """One half of a check.
+
+    Attributes:
+        answer: Whether the address is there, as far as this half can tell.
+        words: That in words, as a part of a sentence.
+    """
+
+    answer: Answer
+    words: str
+
+
+@frozen(kw_only=True)
+class Check:
+    """Both halves of the check of one address.
+
+    Attributes:
+        address: The address.
+        ping: What was heard from outside of the guest.
+        adapter: What was seen inside.
+    """
+
+    address: str
+    ping: Half
+    adapter: Half
+
+    @property
+    def phase(self) -> Phase:
+        """What both halves mean together: what nobody knows is unknown, and where they differ it is degraded."""
+        answers = {self.ping.answer, self.adapter.answer} - {Answer.LEFT_OUT}
+        if not answers:
+            return Phase.INAPPLICABLE
+        if Answer.UNKNOWN in answers:
+            return Phase.UNKNOWN
+        if len(answers) > 1:
+            return Phase.DEGRADED
+        return Phase.RUNNING if Answer.YES in answers else Phase.STOPPED
+
+    @property
+    def words(self) -> str:
+        """Both halves in words."""
+        return f"{self.ping.words}; {self.adapter.words}"
+
+
+#: Of several addresses of one name, one that is up is enough; one that may be up is more than one that is not.
+_BEST_FIRST = (Phase.RUNNING, Phase.UNKNOWN, Phase.DEGRADED, Phase.STOPPED, Phase.INAPPLICABLE)
+
+
+def best(checks: Sequence[Check]) -> tuple[Check, tuple[Check, ...]]:
+    """The check that counts where a name has several addresses, and the others.
+
+    Args:
+        checks: One for each address, at least one.
+    """
+    first = min(checks, key=lambda check: _BEST_FIRST.index(check.phase))
+    return first, tuple(check for check in checks if check is not first)
+
+
+def on_adapter(address: str, device: str, told: Sequence[GuestAddress]) -> Half:
+    """Whether an address is on an adapter, from what all adapters have.
+
+    Args:
+        address: The address; its zone does not count.
+        device: The adapter, or an alias of one.
+        told: The addresses of all adapters.
+    """
+    bare = address.partition("%")[0]
+    having = [each for each in told if each.address == bare]
+    there = [each for each in having if each.is_on(device)]
+    usable = [each for each in there if not each.unusable]
+    if usable:
+        return Half(Answer.YES, f"{_with_prefix(usable[0])} is on {usable[0].device}")
+    if there:
+        return Half(Answer.NO, f"{_with_prefix(there[0])} is on {there[0].device}, and of no use: {there[0].unusable}")
+    if having:
+        places = ", ".join(dict.fromkeys(each.device for each in having))
+        return Half(Answer.NO, f"{_with_prefix(having[0])} is on {places} and not on {device}")
+    return Half(Answer.NO, f"{bare} is on no adapter")
+
+
+def _with_prefix(address: GuestAddress) -> str:
+    return address.address if address.prefix is None else f"{address.address}/{address.prefix}"

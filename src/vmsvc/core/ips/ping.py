@@ -1,0 +1,87 @@
+"""Ask from this node whether an address answers, and who it is that answers; by ping(8) and ip(8), as root or not."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from vmsvc.core.errors import VmsvcError
+from vmsvc.core.ips.halves import Answer, Half
+from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.command import said_last
+
+_C_LOCALE = {"LC_ALL": "C"}
+#: How long a command of the node may take beyond what it waits for, in seconds.
+_START_S = 1.5
+#: How long the kernel may take to tell a route or a neighbour, in seconds.
+_TELL_S = 1.5
+#: iputils says "1 received", busybox "1 packets received".
+_RECEIVED = re.compile(r"\d+ packets transmitted, (\d+) (?:packets )?received")
+_TIME = re.compile(r"time[=<]([\d.]+) ms")
+
+
+def ping(host: Host, address: str, *, wait_s: float) -> Half:
+    """Send echo requests, one a second, until one is answered or the time is up.
+
+    Args:
+        host: Where to send them from.
+        address: Whom to send them to.
+        wait_s: How long to wait for an answer, in seconds; ping counts in whole ones.
+
+    Returns:
+        Whether it answers; whatever keeps ping from asking leaves that unknown.
+    """
+    whole = max(math.ceil(wait_s), 1)
+    argv = ["ping", "-6" if ":" in address else "-4", "-n", "-c", "1", "-w", str(whole), address]
+    try:
+        outcome = host.run(argv, budget_s=whole + _START_S, environment=_C_LOCALE)
+    except VmsvcError as error:
+        return Half(Answer.UNKNOWN, f"ping could not ask: {error.message}")
+    return _heard(outcome)
+
+
+def _heard(outcome: Outcome) -> Half:
+    received = _RECEIVED.search(outcome.out)
+    if received and int(received[1]) and outcome.code == 0:
+        time = _TIME.search(outcome.out)
+        return Half(Answer.YES, f"ping answers in {float(time[1]):.1f} ms" if time else "ping answers")
+    if received and not int(received[1]) and outcome.code == 1:
+        return Half(Answer.NO, "ping does not answer")
+    words = f"ping could not ask: it exited with {outcome.code}{said_last(outcome.stderr, outcome.stdout)}"
+    return Half(Answer.UNKNOWN, words)
+
+
+def who_has(host: Host, address: str) -> str:
+    """Who has an address that has just answered, in words.
+
+    Args:
+        host: The node that heard the answer.
+        address: The address.
+
+    Returns:
+        The MAC and the adapter where it was heard; or why it cannot be seen, as behind a router.
+    """
+    bare = address.partition("%")[0]
+    route = _told(host, ["ip", "-j", "route", "get", bare])
+    if any(each.get("type") == "local" for each in route):
+        return "this node itself has it"
+    routers = [str(each["gateway"]) for each in route if each.get("gateway")]
+    if routers:
+        return f"it is behind the router {routers[0]}, so its MAC is not to be seen"
+    for each in _told(host, ["ip", "-j", "neigh", "show", "to", bare]):
+        if each.get("lladdr"):
+            return f"{each['lladdr']} on {each.get('dev', 'an adapter')} has it"
+    return "whose MAC is not to be seen from here"
+
+
+def _told(host: Host, argv: Sequence[str]) -> list[dict[str, Any]]:
+    """What ``ip -j`` tells; nothing where it fails, as it only adds to what is known."""
+    try:
+        outcome = host.run(argv, budget_s=_TELL_S, environment=_C_LOCALE)
+        told: Any = json.loads(outcome.out or "[]")
+    except (VmsvcError, ValueError):
+        return []
+    return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
