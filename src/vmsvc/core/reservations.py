@@ -10,44 +10,33 @@ import builtins
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from typing import ClassVar
-
-from attrs import evolve
 
 from vmsvc.core.contract import API, Capability
 from vmsvc.core.disk_sets import DiskReport, DiskSet, disk_set
 from vmsvc.core.errors import (
     ActionFailed,
     DriverError,
-    Problem,
     Refused,
-    Severity,
     Undetermined,
-    UsageError,
     VmsvcError,
 )
-from vmsvc.core.examining import examine, names_of
+from vmsvc.core.examining import MEND, ONE_OWNER, SEE, TO_TAKE, DiskLooker, candidates, names_of, unclear
 from vmsvc.core.keyring import check_distinct
 from vmsvc.core.ledger import Record
-from vmsvc.core.needs import nothing_to_reserve
 from vmsvc.core.releasing import release_of
 from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.rivals import Rivals
-from vmsvc.core.status import Evidence, Observation, inapplicable, unknown
-from vmsvc.core.surroundings import ABSENT, Surroundings
-from vmsvc.core.vmdg import attempt, judge, words
+from vmsvc.core.surroundings import Surroundings
+from vmsvc.core.vmdg import attempt, words
 from vmsvc.core.vmdg.attempt import Outcome, Result
 from vmsvc.core.vmdg.keys import key_text, parse_key
-from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
+from vmsvc.core.vmdg.seen import ScsiDisk
 from vmsvc.core.vmdg.sequences import carry_out
 from vmsvc.core.vmdg.turn import Standing
 
-_PROBE = "PERSISTENT RESERVE IN"
-_NOT_WANTED = "scsireserv is false: the disks are not to be reserved"
 
-
-class ReservationDriver:
+class ReservationDriver(DiskLooker):
     """Reserves disks and releases them, and tells how they stand.
 
     A driver of the core's own: it is made for one action, with what its operator has agreed to.
@@ -76,101 +65,10 @@ class ReservationDriver:
         tell: Callable[[str], None] = lambda _: None,
         cancelled: threading.Event | None = None,
     ) -> None:
-        self._around = surroundings
-        self._force = force
+        super().__init__(surroundings, force=force)
         self._despite_lost_keys = despite_lost_keys
         self._tell = tell
         self._cancelled = cancelled
-
-    # --- looking ------------------------------------------------------------------------------------------------------
-
-    def observe(self, resource: Reserved, *, budget_s: float) -> Observation:
-        """Read the disks of one resource, through every path.
-
-        Args:
-            resource: The resource.
-            budget_s: How long it may take, in seconds.
-        """
-        return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
-
-    def observe_all(self, resources: Sequence[Reserved], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
-        """Read the disks of many resources at once, each path once.
-
-        Args:
-            resources: The resources.
-            budget_s: How long it may take, in seconds.
-        """
-        wanted = [resource for resource in resources if resource.may_be_held]
-        seen = {(each.service, each.rid): inapplicable("configuration", _NOT_WANTED) for each in resources}
-        for resource, report in zip(wanted, self.examine(wanted, budget_s=budget_s), strict=True):
-            seen[resource.service, resource.rid] = _observation(report)
-        return seen
-
-    def examine(self, resources: Sequence[Reserved], *, budget_s: float) -> list[DiskReport | VmsvcError]:
-        """Name the disks of resources and read them, each path once, whether or not they are to be reserved.
-
-        Args:
-            resources: The resources.
-            budget_s: How long it may take, in seconds.
-
-        Returns:
-            For each resource what was found, or why its disks could not be named.
-        """
-        return examine(resources, self._around, budget_s=budget_s)
-
-    def problems_of(self, resource: Reserved) -> list[Problem]:
-        """What is wrong with the disks of a resource, as far as can be told without reading them.
-
-        Args:
-            resource: The resource.
-
-        Returns:
-            An error where somebody else of this node has a disk of it; a warning where that cannot be told, where none
-            of its disks can be reserved, or where some are still reserved that it does not name.
-        """
-        try:
-            found = disk_set(resource, self._around)
-        except VmsvcError:
-            return self.rivals_of(resource)  # which tells why
-        left_over = [
-            Problem(
-                message=f"{each.disk.name} is not among its disks any more, and may still be reserved",
-                code="config.left-over",
-                hint=f"`vmsvc disks {resource.service}` tells; a stop of the service releases it",
-                section=resource.rid,
-                severity=Severity.WARNING,
-            )
-            for each in found.left_over
-        ]
-        if not found.disks and not found.doubtful and not found.left_over:
-            return [nothing_to_reserve(resource, judge.judge_set(map(judge.judge_other, found.others)).detail)]
-        return [*self.rivals_of(resource), *left_over]
-
-    def rivals_of(self, resource: Reserved) -> list[Problem]:
-        """Who else of this node has the disks of a resource.
-
-        Args:
-            resource: The resource.
-
-        Returns:
-            An error for each disk that somebody else has, a warning where that cannot be told.
-        """
-        try:
-            disks = _candidates(disk_set(resource, self._around))
-            rivals = self._around.rivals(resource)
-        except VmsvcError as error:
-            if error.code in ABSENT:
-                return []  # a guest that is not here has no disks here
-            unclear = error.within(section=resource.rid).as_warning()
-            return [evolve(unclear, message=_unclear(unclear.message))]
-        problem = partial(Problem, section=resource.rid)
-        return [
-            *(problem(message=each, code="config.same-disk", hint=_ONE_OWNER) for each in rivals.claims_on(disks)),
-            *(
-                problem(message=_unclear(each), code="config.same-disk-unclear", hint=_MEND, severity=Severity.WARNING)
-                for each in (*rivals.doubts_on(disks), *rivals.silent)
-            ),
-        ]
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
@@ -245,7 +143,7 @@ class ReservationDriver:
         if failures:
             raise failures[0]
         if release.unclear:
-            hint = _SEE.format(service=resource.service)
+            hint = SEE.format(service=resource.service)
             raise Undetermined("; ".join(release.unclear), code="undetermined.left-over", hint=hint)
         if found.key is not None or found.record.entries or found.record.fault:
             self._check_whole(found)
@@ -297,16 +195,16 @@ class ReservationDriver:
 
     def _check_rivals(self, found: DiskSet) -> None:
         """Refuse disks that somebody else of this node has: a key belongs to a node, and tells its guests not apart."""
-        rivals, disks = self._around.rivals(found.resource), _candidates(found)
+        rivals, disks = self._around.rivals(found.resource), candidates(found)
         if clashes := rivals.claims_on(disks):
-            raise Refused("; ".join(clashes), code="refused.same-disk", hint=_ONE_OWNER)
+            raise Refused("; ".join(clashes), code="refused.same-disk", hint=ONE_OWNER)
         if doubts := rivals.doubts_on(disks):
-            raise Undetermined("; ".join(doubts), code="undetermined.same-disk", hint=_MEND)
+            raise Undetermined("; ".join(doubts), code="undetermined.same-disk", hint=MEND)
         for gap in (
             *rivals.silent,
             *rivals.unrelated,
         ):  # what nothing connects with these disks keeps nobody from starting
-            self._tell(f"{found.resource.rid}: {_unclear(gap)}")
+            self._tell(f"{found.resource.rid}: {unclear(gap)}")
 
     def _check_capacity(self, resource: Reserved, disks: Sequence[ScsiDisk], *, in_use: bool) -> None:
         """Have disks be as large as they are, and refuse to go on with one that seems empty: nothing could be read.
@@ -340,36 +238,11 @@ class ReservationDriver:
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
-    def _known_key(self, resource: Reserved) -> int | None:
-        return parse_key(resource.prkey) if resource.prkey else self._around.keyring.own()
-
     def _own_key(self, resource: Reserved) -> int:
         key = parse_key(resource.prkey) if resource.prkey else self._around.keyring.own_or_new()
         for peer, theirs in self._around.peer_keys(resource).items():
             check_distinct(key, peer, theirs)
         return key
-
-    def authority(self, resource: Reserved) -> frozenset[int]:
-        """The keys of the holders whom the operator has named.
-
-        Args:
-            resource: The resource whose disks they may hold.
-
-        Raises:
-            UsageError: A word means no holder.
-        """
-        if not self._force:
-            return frozenset()
-        node = self._around.keyring.node
-        if mine := [word for word in self._force if node.is_called(word)]:
-            raise UsageError(f"--force {mine[0]}: {mine[0]} is this node", hint="name the node that holds the disks")
-        named = {word: _key_named(word, self._around.peer_keys(resource)) for word in self._force}
-        own = self._known_key(resource)
-        if mine := [word for word, key in named.items() if key == own]:
-            raise UsageError(
-                f"--force {mine[0]}: that is this node's own key", hint="name the node that holds the disks"
-            )
-        return frozenset(named.values())
 
     # --- words --------------------------------------------------------------------------------------------------------
 
@@ -390,39 +263,13 @@ class ReservationDriver:
         return kind(text, code=code, hint=hint.format(service=resource.service))
 
 
-def _candidates(found: DiskSet) -> list[ScsiDisk | OtherDisk]:
-    """What may be a disk that somebody else reserves."""
-    return [*found.disks, *found.doubtful]
-
-
-def _unclear(why: str) -> str:
-    return f"whether its disks belong to it alone is not known: {why}"
-
-
-def _key_named(word: str, peers: Mapping[str, int]) -> int:
-    if word.casefold() in peers:
-        return peers[word.casefold()]
-    if word[:2].casefold() == "0x":
-        try:
-            return parse_key(word)
-        except ValueError as error:
-            raise UsageError(f"--force: {error}") from None
-    raise UsageError(
-        f"--force {word}: the key of {word} is not known here",
-        hint=f"name the key that `vmsvc disks` shows (--force 0x…), or `vmsvc node peer add {word} --prkey KEY`",
-    )
-
-
-_ONE_OWNER = "a disk belongs to one resource: take it out of the other"
-_MEND = "mend that first; `vmsvc validate` tells what is wrong with a file"
 #: Where a disk stands when there is nothing of ours on it any more.
 _RELEASED = (Standing.LEFT, Standing.INCAPABLE)
-_SEE = "`vmsvc disks {service}` shows who holds what"
 _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
-    Outcome.REFUSED: (Refused, "refused.disks", f"{_SEE}; if the holder is gone for certain: --force NODE"),
-    Outcome.LOST: (Refused, "refused.disks", f"{_SEE}; another node was faster, and has them"),
-    Outcome.FAILED: (ActionFailed, "action.disks", _SEE),
-    Outcome.UNDETERMINED: (Undetermined, "undetermined.disk", f"{_SEE}, and which paths are dead"),
+    Outcome.REFUSED: (Refused, "refused.disks", TO_TAKE),
+    Outcome.LOST: (Refused, "refused.disks", f"{SEE}; another node was faster, and has them"),
+    Outcome.FAILED: (ActionFailed, "action.disks", SEE),
+    Outcome.UNDETERMINED: (Undetermined, "undetermined.disk", f"{SEE}, and which paths are dead"),
 }
 
 
@@ -436,15 +283,3 @@ def _left(deadline: float) -> float:
             hint="see `reserve_timeout`",
         )
     return left
-
-
-def _observation(report: DiskReport | VmsvcError) -> Observation:
-    if isinstance(report, DriverError) and report.code in ABSENT:
-        # The guest is not known on this node, so it has no disks here, and cannot be started either.
-        return inapplicable(_PROBE, f"its disks cannot be named: {report.message}")
-    if isinstance(report, VmsvcError):
-        return unknown(_PROBE, report)
-    whole = report.whole
-    detail = f"{whole.detail} ({whole.hint})" if whole.hint else whole.detail
-    evidence = Evidence(probe=_PROBE, detail=detail, duration_s=report.duration_s)
-    return Observation(phase=whole.phase, state=whole.state, evidence=evidence, warnings=whole.warnings)

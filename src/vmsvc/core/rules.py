@@ -124,17 +124,19 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
     if seen.phase is Phase.INAPPLICABLE:  # an application without a check: its commands must bear being run again
         return Judgement(ruling=Ruling.DO, why=seen.state)
     if verb is Verb.START:
-        return _judge_start(resource, seen.phase, seen.state)
+        return _judge_start(resource, seen)
     return _judge_stop(verb, resource, seen.phase, seen.state)
 
 
-def _judge_start(resource: Resource, phase: Phase, state: str) -> Judgement:
-    if phase is Phase.RUNNING:
+def _judge_start(resource: Resource, seen: Observation) -> Judgement:
+    if seen.phase is Phase.RUNNING:
         return Judgement(ruling=Ruling.NEEDLESS, why="already up")
-    if phase in resource.startable:
-        return Judgement(ruling=Ruling.DO, why=state)
-    hint = _NOT_STARTABLE_HINTS.get(phase, "")
-    return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {state}: neither up nor down", hint=hint)
+    if seen.objection is not None:
+        return Judgement(ruling=Ruling.FORBIDDEN, why=seen.objection.why, hint=seen.objection.hint)
+    if seen.phase in resource.startable:
+        return Judgement(ruling=Ruling.DO, why=seen.state)
+    hint = _NOT_STARTABLE_HINTS.get(seen.phase, "")
+    return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}: neither up nor down", hint=hint)
 
 
 def _judge_stop(verb: Verb, resource: Resource, phase: Phase, state: str) -> Judgement:

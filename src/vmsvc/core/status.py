@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import reduce
 
 from attrs import field, frozen
-from attrs.validators import deep_iterable, instance_of
+from attrs.validators import deep_iterable, instance_of, optional
 
 
 class Status(str, enum.Enum):
@@ -125,6 +125,19 @@ class Evidence:
 
 
 @frozen(kw_only=True)
+class Objection:
+    """What speaks against a start, though nothing has been tried yet.
+
+    Attributes:
+        why: The reason, for people.
+        hint: What to do next.
+    """
+
+    why: str
+    hint: str = ""
+
+
+@frozen(kw_only=True)
 class Observation:
     """A status with its evidence; what ``observe`` returns.
 
@@ -135,12 +148,14 @@ class Observation:
         state: The technology's own word, such as ``paused (ioerror)``.
         evidence: What was asked and answered.
         warnings: Things worth telling that change no phase, such as an autostart that would fight the service.
+        objection: Why it must not be started as it is, whatever its phase; ``None`` where nothing speaks against it.
     """
 
     phase: Phase = field(validator=instance_of(Phase))
     state: str = field(validator=instance_of(str))
     evidence: Evidence = field(validator=instance_of(Evidence))
     warnings: tuple[str, ...] = field(default=(), validator=deep_iterable(instance_of(str), instance_of(tuple)))
+    objection: Objection | None = field(default=None, validator=optional(instance_of(Objection)))
 
     @property
     def status(self) -> Status:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import guest, resource, seen
 from vmsvc.core.rules import DOWN, Consent, Need, Ruling, judge, judge_need
-from vmsvc.core.status import Phase
+from vmsvc.core.status import Objection, Phase
 from vmsvc.core.verb import Verb
 
 DO, NEEDLESS, UNHEARD, FORBIDDEN, UNKNOWN = Ruling
@@ -176,3 +176,12 @@ def test_nobody_vouches_for_disks_that_nobody_sees():
     unmet = judge_need(Need(rid="vmdg", up=True), seen(Phase.UNKNOWN), {"vmdg"})
     assert unmet is not None
     assert unmet.ruling is UNKNOWN
+
+
+@pytest.mark.parametrize("phase", set(Phase) - {Phase.RUNNING, Phase.UNKNOWN, Phase.INAPPLICABLE})
+def test_what_speaks_against_a_start_counts_whatever_the_phase_and_against_no_stop(phase):
+    disks = resource("vmdg", container_id="container#1", scsireserv=True)
+    held = seen(phase, objection=Objection(why="held by n2", hint="--force n2"))
+    judged = judge(Verb.START, disks, held, {"vmdg"})
+    assert (judged.ruling, judged.why, judged.hint) == (FORBIDDEN, "held by n2", "--force n2")
+    assert judge(Verb.STOP, disks, held, ()) == judge(Verb.STOP, disks, seen(phase), ())

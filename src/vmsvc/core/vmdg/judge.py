@@ -126,6 +126,28 @@ def _faults(disk: ScsiDisk, reading: Reading, key: int) -> tuple[str, ...]:
     return (f"reserved as {words.type_words(reading.reservation.type)}, not as registrants only", *missing)
 
 
+def objection_to(
+    disk: ScsiDisk, readings: Iterable[Reading], key: int, authority: frozenset[int], names: Mapping[int, str]
+) -> str:
+    """Why a disk would not be taken as it stands, in words; empty where it would, or where that is not known.
+
+    Args:
+        disk: The disk.
+        readings: What its paths showed.
+        key: Our key.
+        authority: The keys of the holders whom the operator has named.
+        names: The names of nodes by their keys, for the words.
+    """
+    readings = tuple(readings)
+    live = [reading for reading in readings if laws.is_credible(reading, has_counted=False)]
+    if disk.readonly or not laws.agree(live):
+        return ""
+    if live:
+        return "" if laws.is_authorised(live[0], key, authority) else words.told(live[0], key, names)
+    unread = _unread(disk, readings)
+    return unread.state if unread.phase is Phase.INCAPABLE else ""
+
+
 def judge_other(disk: OtherDisk) -> Judged:
     """How a disk stands that cannot be reserved.
 

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from tests.unit.core.vmdg.drive import A, B, C, register, reserve, run, take
 from vmsvc.core.status import Phase, Status
-from vmsvc.core.vmdg.judge import Judged, judge, judge_left_over, judge_other, judge_set
+from vmsvc.core.vmdg.judge import Judged, judge, judge_left_over, judge_other, judge_set, objection_to
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.core.vmdg.seen import Answer, OtherDisk, Reading, Registration, Reservation, ScsiDisk
 from vmsvc.core.vmdg.survey import survey
@@ -295,3 +295,41 @@ def test_what_is_not_reserved_any_more_counts_for_nothing(phase):
     left = judge_left_over(Judged(name="d", phase=phase, state="held by n2", is_lost=True))
     assert (left.phase, left.is_lost) == (Phase.INAPPLICABLE, False)
     assert "held by n2" in left.detail
+
+
+def objection(san, *authority, **change):
+    (disk,) = san.disks("a")
+    return objection_to(evolve(disk, **change), run(san, "a", survey([disk]))[0], A, frozenset(authority), NAMES)
+
+
+def test_what_another_node_holds_is_not_taken_without_authority():
+    san = San("ab")
+    assert objection(san) == ""
+    take(san, "b", B)
+    assert objection(san) == "held by n2 (0x000000000000000b)"
+    assert objection(san, C) == "held by n2 (0x000000000000000b)"
+    assert objection(san, B) == ""
+    assert objection(san, readonly=True) == ""  # it is left alone
+
+
+def test_what_cannot_be_read_raises_no_objection_of_its_own():
+    san = San("ab")
+    take(san, "b", B)
+    for path in san.disks("a")[0].paths:
+        san.give(path, Fault.DEAD)
+    assert objection(san) == ""
+
+
+def test_a_disk_without_reservations_is_not_taken():
+    disk = ScsiDisk(name="d", wwid="w", paths=("/p",))
+    readings = [Reading(path="/p", answer=Answer.UNSUPPORTED)]
+    assert "no persistent reservations" in objection_to(disk, readings, A, frozenset(), NAMES)
+
+
+def test_paths_that_differ_raise_no_objection_of_their_own():
+    disk = ScsiDisk(name="d", wwid="w", paths=("/p", "/q"))
+    readings = [
+        Reading(path=path, answer=Answer.DONE, generation=1, registrations=(Registration(key=key),))
+        for path, key in (("/p", A), ("/q", B))
+    ]
+    assert objection_to(disk, readings, A, frozenset(), NAMES) == ""
