@@ -44,6 +44,8 @@ from vmsvc.core.options import (
 from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
+from vmsvc.core.transport.command import check as check_command
+from vmsvc.core.transport.command import said_last, shown
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
@@ -101,6 +103,7 @@ __all__ = [
     "Waiter",
     "argv",
     "boolean",
+    "check_command",
     "choice",
     "count",
     "hookimpl",
@@ -111,7 +114,9 @@ __all__ = [
     "names",
     "option",
     "path",
+    "said_last",
     "seconds",
+    "shown",
     "text",
     "unknown",
     "words",
