@@ -45,7 +45,7 @@ from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
 from vmsvc.core.transport.command import check as check_command
-from vmsvc.core.transport.command import said_last, shown
+from vmsvc.core.transport.command import printable, said_last, shown
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
@@ -114,6 +114,7 @@ __all__ = [
     "names",
     "option",
     "path",
+    "printable",
     "said_last",
     "seconds",
     "shown",

@@ -16,7 +16,7 @@ from attrs import evolve
 from vmsvc_kvm import KvmDriver, KvmGuest
 
 from lab.guest import QEMU_NAMESPACE, Disk
-from vmsvc.driver import Context, DriverError, Node, Phase, Status, Undetermined
+from vmsvc.driver import Context, DriverError, Node, NoWayIn, Phase, Status, Undetermined
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -145,6 +145,8 @@ def test_without_an_agent(driver, make_guest):
     with pytest.raises(DriverError, match="agent of no-agent") as refused:
         driver.stop(of(guest, shutdown="agent"), budget_s=10)
     assert "qemu-guest-agent" in refused.value.hint
+    with pytest.raises(NoWayIn, match="no channel"):
+        driver.enter(of(guest), ["true"], budget_s=10)
     assert ask_until_down(driver, of(guest, shutdown="both")).state == "shut off (shutdown)"
 
 

@@ -16,7 +16,9 @@ from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Sta
 
 GUEST = KvmGuest(service="web", rid="container#1", kind="container", type="kvm", name="test", uri="test:///default")
 KEY = ("web", "container#1")
-CAPABILITIES = ("bulk", "wait", "disks", "definition", "config-files", "sizes", "discover", "compare")
+CAPABILITIES = (
+    *("bulk", "wait", "disks", "definition", "config-files", "sizes", "discover", "compare", "agent", "addresses"),
+)
 NEW = "<domain type='test'><name>{}</name><memory>2048</memory><os><type>hvm</type></os></domain>"
 
 

@@ -321,6 +321,20 @@ class Connection:
         _state, _maximum, memory, vcpus, _time = self._domain(name).info()
         return int(vcpus), int(memory)
 
+    def agent_channel(self, name: str) -> str:
+        """How a guest's channel to its agent stands.
+
+        Args:
+            name: The guest's name.
+
+        Returns:
+            What :func:`~vmsvc_kvm.definition.agent_channel` reads of its definition.
+
+        Raises:
+            DriverError: There is no such guest.
+        """
+        return definition.agent_channel(self._domain(name).XMLDesc(), origin=f"the definition of {name} on {self._uri}")
+
     def on_change(self, name: str, tell: Callable[[], object]) -> None:
         """Have a function called, in libvirt's event thread, at each step of a guest's life.
 
@@ -377,6 +391,21 @@ class Connection:
         domain = self._domain(name)
         self._check_time()
         domain.destroy()
+
+    def ask_agent(self, name: str, command: str, timeout_s: int) -> str:
+        """Have a guest's agent do something. Blocks for the timeout; where it was silent before, for five seconds.
+
+        Args:
+            name: The guest's name.
+            command: What to do, in JSON.
+            timeout_s: How long its answer may take, in seconds, at least one.
+
+        Returns:
+            The answer, in JSON.
+        """
+        domain = self._domain(name)
+        self._check_time()
+        return str(importlib.import_module("libvirt_qemu").qemuAgentCommand(domain, command, timeout_s, 0))
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

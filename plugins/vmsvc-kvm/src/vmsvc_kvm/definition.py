@@ -64,12 +64,7 @@ def read(xml: str, *, origin: str) -> Definition:
     Raises:
         DriverError: It is not a domain's definition.
     """
-    import xml.etree.ElementTree as ET  # noqa: PLC0415 - a look at states reads no definition
-
-    try:
-        root = ET.fromstring(xml)  # noqa: S314 - the hypervisor's or root's own; expat bounds what entities expand to
-    except (ET.ParseError, ValueError) as error:
-        raise DriverError(f"{origin} is not readable as XML: {error}", code="driver.definition") from None
+    root = _parsed(xml, origin)
     name = root.findtext("name", "")
     if root.tag != "domain" or not name:
         raise DriverError(
@@ -86,6 +81,34 @@ def read(xml: str, *, origin: str) -> Definition:
         title=" ".join(root.findtext("title", "").split()),
         is_windows=any(_WINDOWS in element.get("id", "") for element in root.iterfind(_OS)),
     )
+
+
+def agent_channel(xml: str, *, origin: str) -> str:
+    """How the channel to a guest's agent stands.
+
+    Args:
+        xml: The guest's domain XML; that of a running guest tells more.
+        origin: Where it comes from, for the error.
+
+    Returns:
+        ``connected`` where something in the guest has opened it, ``disconnected`` where nothing has, ``closed`` where
+        the guest does not run; empty where the guest has no such channel.
+
+    Raises:
+        DriverError: It cannot be read.
+    """
+    for target in _parsed(xml, origin).iterfind("devices/channel/target[@name='org.qemu.guest_agent.0']"):
+        return target.get("state", "closed")
+    return ""
+
+
+def _parsed(xml: str, origin: str) -> ET.Element:
+    import xml.etree.ElementTree as ET  # noqa: PLC0415 - a look at states reads no definition
+
+    try:
+        return ET.fromstring(xml)  # noqa: S314 - the hypervisor's or root's own; expat bounds what entities expand to
+    except (ET.ParseError, ValueError) as error:
+        raise DriverError(f"{origin} is not readable as XML: {error}", code="driver.definition") from None
 
 
 def unknown(origin: str) -> GuestDisk:

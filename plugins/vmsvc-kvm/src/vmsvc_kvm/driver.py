@@ -6,7 +6,7 @@ import builtins
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from attrs import evolve
 
@@ -17,9 +17,11 @@ from vmsvc.driver import (
     Definitions,
     DriverError,
     FoundGuest,
+    GuestAddress,
     GuestDisk,
     Lane,
     Observation,
+    Outcome,
     Phase,
     Resource,
     Sizes,
@@ -32,6 +34,9 @@ from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.states import AT_REST
+
+if TYPE_CHECKING:
+    from vmsvc_kvm.agent import Agent
 
 T = TypeVar("T")
 
@@ -67,6 +72,8 @@ class KvmDriver:
             Capability.SIZES,
             Capability.DISCOVER,
             Capability.COMPARE,
+            Capability.AGENT,
+            Capability.ADDRESSES,
         }
     )
 
@@ -283,6 +290,23 @@ class KvmDriver:
 
     def _ask(self, guest: KvmGuest, work: Callable[[Connection], T], budget_s: float) -> T:
         return ask(self._lane(guest, "definition"), work, budget_s=budget_s)
+
+    # --- inside of it ------------------------------------------------------------------------------------------------
+
+    def enter(
+        self, guest: KvmGuest, argv: Sequence[str], *, budget_s: float, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run a command inside the guest by its agent, which needs no network."""
+        return self._agent(guest).run(argv, budget_s=budget_s, environment=environment or {})
+
+    def addresses(self, guest: KvmGuest, *, budget_s: float) -> Sequence[GuestAddress]:
+        """The addresses of the guest's adapters, as its agent tells them."""
+        return self._agent(guest).addresses(budget_s)
+
+    def _agent(self, guest: KvmGuest) -> Agent:
+        from vmsvc_kvm.agent import Agent  # noqa: PLC0415 - a look at the guest itself asks no agent
+
+        return Agent(guest, self._lane(guest, "commands inside"))
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,26 @@ def lane(name: str, connect: Callable[[], Connection], *, max_abandoned: int = 3
     )
 
 
+def ask_once(way: Lane[Connection], work: Callable[[Connection], T], *, budget_s: float) -> T:
+    """Do some work in a lane, and never again by itself.
+
+    Args:
+        way: The lane.
+        work: What to do; it must return plain data.
+        budget_s: How long all of it may take, in seconds.
+
+    Returns:
+        What the work returned.
+
+    Raises:
+        ConnectionLost: The connection broke; what was done is not known.
+        Undetermined: There was no answer.
+        DriverError: The answer was no.
+    """
+    deadline = time.monotonic() + budget_s
+    return way.call(lambda connection: connection.guarded(work, deadline), budget_s=budget_s)
+
+
 def ask(way: Lane[Connection], work: Callable[[Connection], T], *, budget_s: float) -> T:
     """Do some work in a lane; once more where a connection had been left over by a libvirt that was since restarted.
 
@@ -77,10 +97,6 @@ def ask(way: Lane[Connection], work: Callable[[Connection], T], *, budget_s: flo
         DriverError: The answer was no.
     """
     deadline = time.monotonic() + budget_s
-
-    def call() -> T:
-        return way.call(lambda connection: connection.guarded(work, deadline), budget_s=deadline - time.monotonic())
-
     with contextlib.suppress(ConnectionLost):
-        return call()
-    return call()
+        return ask_once(way, work, budget_s=budget_s)
+    return ask_once(way, work, budget_s=deadline - time.monotonic())
