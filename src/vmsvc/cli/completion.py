@@ -10,9 +10,14 @@ from typing import Any
 
 import argcomplete
 
+from vmsvc.core.config.model import DEFAULT
 from vmsvc.core.errors import VmsvcError
+from vmsvc.core.keyring import Keyring
+from vmsvc.core.node import HOST_MODES
 from vmsvc.core.options import options_of
+from vmsvc.core.resource import KINDS, Disk
 from vmsvc.core.service import Service
+from vmsvc.core.vmdg.keys import key_text
 from vmsvc.session import Session
 
 
@@ -103,6 +108,74 @@ def subsets(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     return sorted({item.subset for service in _named(parsed_args) for item in service.resources} - {""})
 
 
+def holders(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Who may hold the disks of the services that are named: other nodes, and the keys of peers that are known.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    node = Session().node
+    with contextlib.suppress(VmsvcError):
+        peers = Keyring(node).peers()
+        listed = {each for service in _named(parsed_args) for each in service.peers_of(node)}
+        return sorted({*listed, *peers, *map(key_text, peers.values())})
+    return []
+
+
+def peers(**_: Any) -> list[str]:
+    """The peers whose keys are known here."""
+    with contextlib.suppress(VmsvcError):
+        return sorted(Keyring(Session().node).peers())
+    return []
+
+
+def devices(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """Block devices by names that stay, and those that the service that is named lists itself.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    listed = {
+        device
+        for service in _named(parsed_args)
+        for disk in service.resources
+        if isinstance(disk, Disk)
+        for device in disk.devices
+    }
+    found = {str(path) for pattern in _BLOCK_DEVICES for path in _DEV.glob(pattern) if path.is_block_device()}
+    return sorted(listed | found)
+
+
+def node_words(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """What may stand behind `node mode` and `node peer`.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    match (parsed_args.what, *(parsed_args.words or ())):
+        case ("mode",):
+            return list(HOST_MODES)
+        case ("peer",):
+            return ["add", "remove"]
+        case ("peer", "remove" | "add"):
+            return peers()
+    return []
+
+
+def kinds(**_: Any) -> list[str]:
+    """What sections there are."""
+    return [DEFAULT, *KINDS]
+
+
+def types_of_kind(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The types of the kind that is named.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    return types() if parsed_args.kind == "container" else []
+
+
 def keys(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """The keys of the service that is named.
 
@@ -156,8 +229,15 @@ def new_settings(*, prefix: str, **_: Any) -> list[str]:
     return [f"{key}={word}" for word in declared[key].value.choices] if key in declared else []
 
 
+#: Where block devices have names that stay, and plain ones.
+_DEV = Path("/dev")
+_BLOCK_DEVICES = ("mapper/*", "disk/by-id/*", "sd*", "vd*", "nvme*n*")
+
+
 def _named(parsed_args: argparse.Namespace) -> list[Service]:
-    names = getattr(parsed_args, "names", None) or [getattr(parsed_args, "name", "")]
+    """The services that a line names, in any of the grammars."""
+    legacy = getattr(parsed_args, "service", "")
+    names = getattr(parsed_args, "names", None) or [getattr(parsed_args, "name", ""), *legacy.split(",")]
     session = Session()
     found = []
     for name in names:

@@ -50,7 +50,7 @@ _OPTIONS = {
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
     "despite-frozen": ("start", "restart"),
-    "dry-run": (*_ACTING, "boot", "freeze", "thaw", "create", "set", "unset"),
+    "dry-run": (*_ACTING, "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
     "parallel": _ACTING,
     **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status")),
 }
@@ -80,12 +80,13 @@ class Legacy(Parser):
         self.add_argument("--drp", action="store_true", help="this is the disaster, or its rehearsal")
         self.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         self.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
-        self.add_argument(
+        unknown = self.add_argument(
             "--despite-unknown",
             action="append",
             metavar="RID",
             help="act on this resource although its status is unknown (repeatable)",
         )
+        phrases.completed(unknown, "rids")
         self.add_argument(
             "--rid", action="append", metavar="RID[,RID…]", help="only these resources, or kinds of them (repeatable)"
         )
@@ -96,7 +97,7 @@ class Legacy(Parser):
         self.add_argument("--dry-run", action="store_true", help="show the plan, and do nothing")
         self.add_argument("--parallel", metavar="N", help="act on so many services at once (default: 10)")
         self.add_argument("--local", action="store_true", help="this node only; so it is in any case")
-        self.add_argument(
+        holder = self.add_argument(
             "--force",
             action="append",
             nargs="?",
@@ -104,6 +105,7 @@ class Legacy(Parser):
             metavar="NODE|KEY",
             help="take disks that this node, or this key (0x…), holds: it is gone for certain (repeatable)",
         )
+        phrases.completed(holder, "holders")
         self.add_argument("--version", action="version", version=f"vmsvc {__version__}")
         self.add_argument("-v", "--verbose", action="store_true", help="log what is asked and run to standard error")
 
