@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vmsvc.acting import Acting
-from vmsvc.core.errors import Refused, VmsvcError
+from vmsvc.core.errors import ActionFailed, ConfigError, Refused, VmsvcError
 from vmsvc.core.lock import holder_of
 from vmsvc.core.service import Service
 
@@ -42,7 +43,12 @@ class Monitoring(Acting):
             for status in self.statuses(held)
         }
         return [
-            Upkeep(service=service, findings=found.get(service.name, ()), pause=self._pause(service))
+            Upkeep(
+                service=service,
+                held=tuple(charges[service.name]),
+                findings=found.get(service.name, ()),
+                pause=self._pause(service),
+            )
             for service in asked
         ]
 
@@ -107,11 +113,53 @@ class Monitoring(Acting):
 
     def _give_up(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> list[Deed]:
         reason = f"{finding.rid}: {finding.why}"
+        if service.monitor_action in ("reboot", "crash"):
+            return [_deed(f"{reason}: {service.monitor_action} the node", lambda: self._end_node(service))]
         deeds = []
         if service.monitor_action == "freezestop":
             deeds.append(_deed(f"{reason}: freeze the service", lambda: self.freeze(service, reason)))
         stop = _deed(f"{reason}: stop the service", lambda: self.act("stop", service, cancelled=cancelled))
         return [*deeds, stop]
+
+    def _end_node(self, service: Service) -> None:
+        """Reboot or crash the node. The service's journal tells why, to who finds the node up again."""
+        from vmsvc.core.charge import give_up_charge  # noqa: PLC0415
+        from vmsvc.core.lock import service_lock  # noqa: PLC0415
+
+        node, action = self.node, service.monitor_action
+        command = node.reboot_command if action == "reboot" else node.crash_command
+        if not command:
+            raise ConfigError(
+                f"monitor_action is {action}, and this node's own file has no {action}_command",
+                code="config.node",
+                hint=f"give the [node] table of {node.config_dir / 'node.toml'} one, such as {_EXAMPLES[action]}",
+            )
+        step, journal = f"{action} {node.name}", self._journal(service)
+        with service_lock(node, service.name, action, timeout_s=service.lock_timeout):
+            journal.begin(action, (step,))
+            journal.intend(step)
+            error = self._failure_of(command)
+            if error:
+                journal.done(step, error)
+                journal.end(error)
+                raise ActionFailed(error, code="action.node", hint=f"run it by hand: {shlex.join(command)}")
+            give_up_charge(node, service.name, ())  # until the node is down, nothing asks for it again
+
+    def _failure_of(self, command: Sequence[str]) -> str:
+        """Run a command on the node; why it failed, empty where it did not."""
+        try:
+            ended = self._host.run(command, budget_s=_END_NODE_S)
+        except VmsvcError as error:
+            return error.message
+        return f"{shlex.join(command)} ended with {ended.code}: {ended.err.strip()}" if ended.code else ""
+
+
+#: How long a command may take that reboots the node, until it returns or the node is gone, in seconds.
+_END_NODE_S = 60.0
+_EXAMPLES = {
+    "reboot": 'reboot_command = "systemctl reboot"',
+    "crash": 'crash_command = ["sh", "-c", "echo b > /proc/sysrq-trigger"]',
+}
 
 
 def _deed(words: str, do: Callable[[], object], *, rid: str = "") -> Deed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import vmsvc
+from vmsvc.core.journal import Journal
 from vmsvc.core.upkeep import Care
 
 WEB = """
@@ -147,6 +148,40 @@ def test_monitor_action_has_its_turn_where_a_monitored_resource_stays_down(
         assert look(session, web).findings == ()  # it has no second turn
     if frozen:
         assert str(session.frozen(web)).endswith("container#1: it stays stopped")
+
+
+@pytest.mark.parametrize("action", ["reboot", "crash"])
+def test_a_node_ends_by_its_own_command_and_its_journal_tells_why(session, load, hypervisor, root, action):
+    mark = root / "mark"
+    (root / "etc/vmsvc/node.toml").write_text(f'[node]\nmode = "TST"\n{action}_command = ["touch", "{mark}"]\n')
+    web = load("monitor = true", f"monitor_action = {action}")
+    session.start(web)
+    hypervisor.set("web1", phase="stopped")
+    assert round_of(session, web) == [(f"container#1: it stays stopped: {action} the node", None)]
+    assert mark.exists()
+    assert look(session, web).findings == ()  # one is enough until the node is down
+    journal = Journal(root / "var/lib/vmsvc/journal/web.jsonl")
+    assert journal.unfinished().begun == f"{action} n1"  # as `status` and `boot` tell when the node is up again
+    session.boot(web)
+    assert journal.unfinished() is None
+
+
+def test_a_node_without_a_command_or_with_one_that_fails_goes_on_and_says_so(session, load, hypervisor, root):
+    web = load("monitor = true", "monitor_action = crash")
+    session.start(web)
+    hypervisor.set("web1", phase="stopped")
+    assert [code for _, code in round_of(session, web)] == ["config.node"]
+    (root / "etc/vmsvc/node.toml").write_text('[node]\nmode = "TST"\ncrash_command = "false"\n')
+    with vmsvc.Session() as another:
+        (deed,) = another.keep_up(look(another, web))
+        assert "false ended with 1" in str(deed.error)
+        assert look(another, web).findings  # it has its turn again
+        assert another.status(web).instances[0].notes == ()
+
+
+def test_what_needs_other_nodes_is_refused_with_the_reason(load):
+    with pytest.raises(vmsvc.ConfigError, match="'switch' is not supported: no node of this version starts"):
+        load("monitor = true", "monitor_action = switch")
 
 
 def test_a_failed_restart_of_one_guest_does_not_take_the_other_along(session, make_service, hypervisor):

@@ -34,7 +34,7 @@ def monitor(call: Call) -> int:
             rounds, failures = _round(call, cancelled)
         tell(call, failures)
         _tell(call, rounds)
-        lines = [line for item in rounds for line in _lines(item)]
+        lines = [line for item in rounds for line in _lines(item)] or [_nothing(rounds)]
         call.screen.answer(schema.monitoring(rounds, problems_of(failures)), map(plain, lines))
         return selection.worst([*map(_exit_code, rounds), *(failure.error.exit_code for failure in failures)])
     if call.screen.json:
@@ -101,6 +101,15 @@ def _lines(item: Round) -> Iterator[str]:
         yield f"{name}: {deed.words}: {'failed' if deed.error is not None else 'done'}"
     if upkeep.findings and upkeep.pause:
         yield f"{name}: nothing is done: {upkeep.pause}"
+
+
+def _nothing(rounds: Sequence[Round]) -> str:
+    """Why there is nothing to tell."""
+    stands = [upkeep for upkeep, _ in rounds]
+    if held := [f"{each.service.name} ({', '.join(each.held)})" for each in stands if each.held]:
+        return f"nothing to do; kept up here: {', '.join(held)}"
+    paused = "".join(f"; {each.service.name}: {each.pause}" for each in stands if each.pause)
+    return f"nothing to do: nothing was started here in this boot that has not been stopped since{paused}"
 
 
 def _exit_code(item: Round) -> ExitCode:

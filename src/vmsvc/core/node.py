@@ -32,6 +32,8 @@ class Node:
         mode: The one-word environment, such as ``PRD``.
         scsi_hosts: The numbers of the SCSI hosts (``/sys/class/scsi_host/hostN``) whose disks are the node's, where
             several nodes are one machine; empty for all.
+        reboot_command: What reboots the node, where a service's ``monitor_action`` wants that; empty where nothing may.
+        crash_command: What makes it go down at once, alike.
         problems: What is wrong with the node's own file. Its mode is not known then: nothing is started, and all else
             goes on.
         config_dir: Where the node's own file and the services live.
@@ -44,6 +46,8 @@ class Node:
     root: Path = field(default=Path("/"), converter=Path)
     mode: str = "TST"
     scsi_hosts: tuple[int, ...] = ()
+    reboot_command: tuple[str, ...] = ()
+    crash_command: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     config_dir: Path = field(init=False, eq=False, repr=False)
     services_dir: Path = field(init=False, eq=False, repr=False)

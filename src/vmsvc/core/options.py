@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
 import attrs
@@ -339,11 +339,12 @@ path: Value[str] = Value("an absolute path", _path)
 paths: Value[tuple[str, ...]] = Value("absolute paths, separated by blanks", lambda raw: _each(raw, _path))
 
 
-def choice(*allowed: str) -> Value[str]:
+def choice(*allowed: str, elsewhere: Mapping[str, str] | None = None) -> Value[str]:
     """A value that must be one of a few words.
 
     Args:
         allowed: The words, in lower case.
+        elsewhere: Words that other versions or systems know, and why this one does not.
 
     Returns:
         The type of value.
@@ -351,7 +352,7 @@ def choice(*allowed: str) -> Value[str]:
     >>> choice("acpi", "agent").parse("ACPI")
     'acpi'
     """
-    return Value("one of " + ", ".join(allowed), lambda raw: _one_of(raw, allowed), allowed)
+    return Value("one of " + ", ".join(allowed), lambda raw: _one_of(raw, allowed, elsewhere), allowed)
 
 
 def choices(*allowed: str) -> Value[tuple[str, ...]]:
@@ -370,8 +371,10 @@ def choices(*allowed: str) -> Value[tuple[str, ...]]:
     return Value(label, lambda raw: _each(raw, lambda word: _one_of(word, allowed)), allowed)
 
 
-def _one_of(raw: Raw, allowed: tuple[str, ...]) -> str:
+def _one_of(raw: Raw, allowed: tuple[str, ...], elsewhere: Mapping[str, str] | None = None) -> str:
     value = _line(raw).strip().lower()
+    if elsewhere and value in elsewhere:
+        raise ValueError(f"{_shown(raw)} is not supported: {elsewhere[value]}")
     if value not in allowed:
         raise ValueError(f"{_shown(raw)} is not one of {', '.join(allowed)}")
     return value

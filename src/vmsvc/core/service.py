@@ -45,10 +45,19 @@ class Service(Triggered):
     )
     lock_timeout: float = option(seconds, default=10.0, help="How long an action waits for another one to finish.")
     monitor_action: str = option(
-        choice("none", "stop", "freezestop"),
+        choice(
+            "none",
+            "stop",
+            "freezestop",
+            "reboot",
+            "crash",
+            elsewhere={
+                "switch": "no node of this version starts what another one gives up; `freezestop` stops it here"
+            },
+        ),
         default="none",
         help="What `vmsvc monitor` does where a resource with `monitor = true` stays down: tell only; stop the "
-        "service; or freeze it, and then stop it.",
+        "service; freeze it, and then stop it; or reboot or crash the node, by the command that its own file gives.",
     )
     rollback: bool = option(boolean, default=True, help="Stop what a failed start has started.")
 

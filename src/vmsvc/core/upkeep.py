@@ -57,11 +57,13 @@ class Upkeep:
 
     Attributes:
         service: The service.
-        findings: The resources that are not up and should be, in the order of a start.
+        held: The rids of what this node has brought up, and has not stopped since.
+        findings: Those of them that are not up and should be, in the order of a start.
         pause: Why nothing is done about them at present; empty where something may be.
     """
 
     service: Service
+    held: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     pause: str = ""
 

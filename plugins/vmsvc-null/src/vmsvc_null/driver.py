@@ -41,6 +41,8 @@ from vmsvc_null.hypervisor import VERBS, ErrorCode, Hypervisor, HypervisorError,
 
 T = TypeVar("T")
 
+#: Who was asked, for those who read what was seen.
+_PROBE = "simulated hypervisor"
 #: The hypervisor's words. A word that is not listed here is one that we do not understand: unknown, never down.
 PHASES = {
     "running": Phase.RUNNING,
@@ -146,8 +148,8 @@ class NullDriver:
         try:
             machine = self._ask(lambda hypervisor: hypervisor.look(resource.script), budget_s)
         except VmsvcError as error:
-            return unknown("look", error, duration_s=time.monotonic() - begin)
-        return _observation("look", machine, time.monotonic() - begin)
+            return unknown(_PROBE, error, duration_s=time.monotonic() - begin)
+        return _observation(_PROBE, machine, time.monotonic() - begin)
 
     def start(self, resource: NullGuest, *, budget_s: float) -> bool:
         """Start the guest; define it first, where the hypervisor has lost it and the service keeps its definition."""
@@ -181,11 +183,11 @@ class NullDriver:
         try:
             answers = self._ask(lambda hypervisor: hypervisor.look_at_all(scripts), budget_s)
         except VmsvcError as error:
-            nothing = unknown("look_at_all", error, duration_s=time.monotonic() - begin)
+            nothing = unknown(_PROBE, error, duration_s=time.monotonic() - begin)
             return {(resource.service, resource.rid): nothing for resource in resources}
         duration_s = time.monotonic() - begin
         return {
-            (resource.service, resource.rid): _observation("look_at_all", answers[resource.script.name], duration_s)
+            (resource.service, resource.rid): _observation(_PROBE, answers[resource.script.name], duration_s)
             for resource in resources
         }
 

@@ -14,11 +14,13 @@ from vmsvc.core.config.files import check_name, read_text, two_files
 from vmsvc.core.config.model import Findings, Section, did_you_mean, shortened
 from vmsvc.core.errors import ConfigError, Problem
 from vmsvc.core.node import HOST_MODES, Node, node_from
+from vmsvc.core.options import argv
 
 #: The files that may describe the node; at most one of them is there.
 NODE_FILES = ("node.conf", "node.toml")
 
 _SECTION, _DISKS = "node", "disks"
+_COMMAND_KEYS = ("reboot_command", "crash_command")
 # `mode` is the word of node.toml; the others are those of older node files.
 _MODE_KEYS = ("mode", "host_mode", "env")
 
@@ -75,13 +77,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _facts_in(sections: tuple[Section, ...], findings: Findings) -> dict[str, Any]:
-    """The host mode, and which disks are the node's."""
+    """The host mode, the commands that end the node, and which disks are its own."""
     found: dict[str, Any] = {}
     for section in sections:
         if section.name == _DISKS:
             found.update(_disks_in(section, findings))
         elif section.name == _SECTION:
-            _read_mode(section, found, findings)
+            _read_node(section, found, findings)
         else:
             message = f"there is no section `{shortened(section.name, 60)}`"
             hint = f"the sections are `[{_SECTION}]` and `[{_DISKS}]`"
@@ -93,10 +95,16 @@ def _facts_in(sections: tuple[Section, ...], findings: Findings) -> dict[str, An
     return found
 
 
-def _read_mode(section: Section, found: dict[str, Any], findings: Findings) -> None:
+def _read_node(section: Section, found: dict[str, Any], findings: Findings) -> None:
     for entry in section.entries:
-        if entry.label not in _MODE_KEYS:
-            hint = did_you_mean(entry.key, _MODE_KEYS, otherwise="its one key is `mode`")
+        if entry.label in _COMMAND_KEYS:
+            try:
+                found[entry.label] = argv.of(entry.raw)
+            except ValueError as error:
+                findings.add(entry.position, str(error), code="node", section="node", key=entry.label)
+        elif entry.label not in _MODE_KEYS:
+            known = ("mode", *_COMMAND_KEYS)
+            hint = did_you_mean(entry.key, (*_MODE_KEYS, *_COMMAND_KEYS), otherwise=f"its keys are {', '.join(known)}")
             message = f"there is no key `{shortened(entry.label, 60)}`"
             findings.add(entry.position, message, code="unknown-key", section="node", key=entry.label, hint=hint)
         elif found.setdefault("mode", str(entry.raw)).upper() != str(entry.raw).upper():
