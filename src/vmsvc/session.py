@@ -218,7 +218,7 @@ class Session(Monitoring):
 
     # --- inventory -----------------------------------------------------------------------------------------------
 
-    def push(self, service: Service, status: ServiceStatus | None = None) -> Record:
+    def push(self, service: Service, status: ServiceStatus | None = None, *, dry_run: bool = False) -> Record:
         """Put a service's configuration, status and guest facts into the node's own store, and publish them.
 
         Also keeps each guest's definition, so that a start can define a guest that the node has lost.
@@ -226,11 +226,12 @@ class Session(Monitoring):
         Args:
             service: The service.
             status: Its status, where that is known already; who pushes many services looks at all of them at once.
+            dry_run: Whether it is only to be collected and compared; nothing is kept or published.
 
         Returns:
             What was collected, what has changed, and what could not be stored or published.
         """
-        return self._collector.push(service, status or self.status(service), self.facts(service))
+        return self._collector.push(service, status or self.status(service), self.facts(service), dry_run=dry_run)
 
     def disk_usage(self) -> Usage:
         """Find out who uses which disk of this node: guests, of services or not, and services themselves.
@@ -245,13 +246,14 @@ class Session(Monitoring):
 
         return usage_of(self._readable(), self._drivers.of_guest)
 
-    def diskupdate(self, service: Service, usage: Usage | None = None) -> Record:
+    def diskupdate(self, service: Service, usage: Usage | None = None, *, dry_run: bool = False) -> Record:
         """Put the disks of a service's guests into the node's own store, and publish them.
 
         Args:
             service: The service.
             usage: Who uses which disk of this node, where that is known already; who updates many services finds it
                 out once.
+            dry_run: Whether they are only to be collected and compared; nothing is kept or published.
 
         Returns:
             What was collected, what has changed, and what could not be stored or published.
@@ -271,7 +273,7 @@ class Session(Monitoring):
             except VmsvcError as error:
                 raise type(error)(problems=[error.within(section=guest.rid, file=str(service.file))]) from error
             rows += schema.used_disks(guest, found, usage)
-        return self._collector.record(service.name, "disks", rows, usage.problems)
+        return self._collector.record(service.name, "disks", rows, usage.problems, dry_run=dry_run)
 
     def history(self, service: str, topic: str) -> tuple[Record, ...]:
         """What the node's own store has of a service; a service that is no more has its history still.

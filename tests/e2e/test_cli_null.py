@@ -17,6 +17,7 @@ import pytest
 if not any(entry.name == "null" for entry in importlib.metadata.entry_points(group="vmsvc")):
     pytest.skip("vmsvc-null is not installed", allow_module_level=True)
 
+from tests import documents
 from tests.e2e.node import VMSVC, Node
 from vmsvc.cli import main
 
@@ -77,11 +78,11 @@ def test_what_is_odd_is_told_beneath(node):
     done = node.run("status")
     tree = node.run("print", "status")
 
-    assert re.search(r"^  container#1  unknown  look_at_all: ", done.stdout, re.MULTILINE)
+    assert re.search(r"^  container#1  unknown  simulated hypervisor: ", done.stdout, re.MULTILINE)
     assert re.search(
         r"^web  unknown  \(avail unknown\)\n└─ n1 \(this node\)  unknown\n   └─ container#1  \.\.  unknown", tree.stdout
     )
-    assert "      unknown: look_at_all: " in tree.stdout
+    assert "      unknown: simulated hypervisor: " in tree.stdout
     assert (done.returncode, tree.returncode) == (4, 4)
 
 
@@ -92,7 +93,7 @@ def test_a_guest_that_is_not_there_is_told_beneath(node):
     assert node.run("status").stdout.splitlines()[1:] == [
         "db       down   down",
         "web      down   down",
-        "  container#1  down  absent: look_at_all: web is absent",
+        "  container#1  down  absent: simulated hypervisor: web is absent",
     ]
 
 
@@ -232,7 +233,9 @@ def test_verbose_tells_what_was_asked(node):
     looked = node.run("-v", "status", "web").stderr
     started = node.run("start", "web", "-v").stderr
 
-    assert re.search(r"vmsvc: info: looked at container#1 of web: stopped \(look_at_all: web is stopped; \d", looked)
+    assert re.search(
+        r"vmsvc: info: looked at container#1 of web: stopped \(simulated hypervisor: web is stopped; \d", looked
+    )
     assert re.search(r"vmsvc: info: null driver, start container#1 of web: it has heard the request \(\d", started)
     assert "info" not in node.run("status", "web").stderr
 
@@ -298,6 +301,22 @@ def test_an_interrupt_takes_back_what_was_started(node):
     assert "Traceback" not in err
 
 
+def test_an_interrupted_stop_says_what_stands_and_what_to_do_next(node):
+    node.add("web", "ignore_stop = true")
+    node.run("start", "web")
+    process = node.begin("stop", "web")
+    while "stop container#1" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert "interrupted: nothing more is stopped; what was stopped stays down" in err
+    assert "stopped again" not in err
+    assert "container#1 may still go down; `vmsvc status web` tells how it stands; run the same again" in err
+    assert node.hypervisor.machine("web").phase == "running"
+
+
 def test_a_second_interrupt_leaves_at_once(node):
     node.add("web", "start_delay = 30s", "ignore_stop = true", "hang = kill")
     process = node.begin("start", "web")
@@ -311,6 +330,7 @@ def test_a_second_interrupt_leaves_at_once(node):
 
     assert process.returncode == 130
     assert time.monotonic() - began < 8
+    assert "`vmsvc status` tells what was cut short" in err
     assert "Traceback" not in err
 
 
@@ -465,6 +485,14 @@ def test_show_and_drivers(node):
     assert "start_delay" in node.run("keywords", "container", "null").stdout
 
 
+def test_an_editor_that_prints_is_not_in_the_document(node):
+    node.add("web")
+    done = node.run("--format", "json", "edit", "web", EDITOR="sh -c 'echo noise' sh")
+    assert (done.returncode, done.stderr) == (0, "noise\n")
+    assert documents.checked(done.stdout)["schema"] == "vmsvc.changed/1"
+    assert "noise" in node.run("edit", "web", EDITOR="sh -c 'echo noise' sh").stdout
+
+
 @pytest.mark.parametrize("editor", ["vi '", "  "])
 def test_an_editor_that_is_none(node, editor):
     node.add("web")
@@ -572,7 +600,7 @@ def test_mistakes_are_told_without_a_traceback(quiet_node, words, capsys, monkey
 
 def test_mistakes_in_the_old_grammar(quiet_node):
     for words in ([], ["-s"], ["-s", "web"], ["start"], ["-s", "web", "frob"], ["-s", "web", "get"], ["-s", ",", "stop"],
-                  ["-s", "web,web2", "edit", "config"], ["-s", "web", "stop", "--drp"], ["-s", "web", "push", "--dry-run"]):  # fmt: skip
+                  ["-s", "web,web2", "edit", "config"], ["-s", "web", "stop", "--drp"], ["-s", "web", "show", "--dry-run"]):  # fmt: skip
         done = quiet_node.run(*words, program=SVCMGR)
         assert done.returncode == 2, words
         assert "Traceback" not in done.stderr

@@ -47,6 +47,36 @@ def test_a_dry_run_does_nothing(web):
     assert [entry.verb for entry in web.hypervisor.log() if entry.verb != "observe"] == ["start"]
 
 
+@pytest.mark.option("push --dry-run", "diskupdate --dry-run")
+@pytest.mark.parametrize("command", ["push", "diskupdate"])
+def test_facts_that_are_collected_in_a_dry_run_are_compared_and_not_stored(web, command):
+    store = web.root / "var/lib/vmsvc/store.sqlite"
+    assert "dry run: collected" in web.run(f"{command} web --dry-run")[1]
+    assert not store.exists()
+    assert web.code(f"{command} web") == 0
+    kept = store.read_bytes()
+    assert "nothing has changed" in web.run(f"{command} web --dry-run")[1]
+    web.add("[DEFAULT]", "nodes = n1", f"{GUEST}\ndisks = {web.root}/other.img")
+    code, told, _ = web.run(f"{command} web --dry-run")
+    assert (code, "changed since" in told, "other.img" in told) == (0, True, True)
+    assert store.read_bytes() == kept
+    answer = json.loads(web.run(f"{command} web --dry-run --format json")[1])["stored"][0]
+    assert (answer["dry_run"], answer["stored"]) == (True, False)
+    assert web.svcmgr(f"-s web {command} --dry-run")[0] == 0
+    assert store.read_bytes() == kept
+
+
+@pytest.mark.option("node --dry-run")
+def test_a_host_mode_can_be_tried(inside):
+    file = inside.root / "etc/vmsvc/node.conf"
+    assert "+DEV" in inside.run("node mode DEV --dry-run")[1]
+    assert not file.exists()
+    assert inside.code("node mode DEV") == 0
+    assert "-DEV\n+PRD" in inside.run("node mode PRD --dry-run")[1]
+    assert file.read_text() == "DEV\n"
+    assert inside.code("node peer add n2 --prkey 0xabc --dry-run") == 2
+
+
 @pytest.mark.option("boot --dry-run")
 def test_a_boot_can_be_tried(inside):
     inside.add("[container#1]", "type = null", "disks = /dev/vmsvc-no-such-disk", "[vmdg]", "scsireserv = true")

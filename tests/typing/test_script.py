@@ -23,7 +23,7 @@ def test_it_has_strict_types():
 def test_it_works(make_service):
     make_service(SERVICE)
     done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.stdout, done.stderr) == ("down start container#1 1 up look_at_all", "")
+    assert (done.stdout, done.stderr) == ("down start container#1 1 up simulated hypervisor", "")
 
 
 def test_it_has_fifteen_lines():

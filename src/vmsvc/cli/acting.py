@@ -34,6 +34,15 @@ _NEWS = {
 }
 
 
+#: What an interrupt does to an action.
+_BROKEN_OFF = {
+    "start": "what is running is broken off, and what was started is stopped again",
+    "restart": "what is running is broken off; what was stopped stays down, and what was started is stopped again",
+    "stop": "nothing more is stopped; what was stopped stays down, and what was asked to stop may still do so",
+    "boot": "nothing more is given up but what has been begun",
+}
+
+
 @frozen(kw_only=True)
 class Ending:
     """How an action on one service ended.
@@ -107,7 +116,11 @@ def act(call: Call) -> int:
             return ending
 
         announce = _Announcement(call, cancelled)
-        results = each(work, services, width=arguments.parallel, meanwhile=announce)
+        try:
+            results = each(work, services, width=arguments.parallel, meanwhile=announce)
+        except KeyboardInterrupt:
+            screen.say("left at once: `vmsvc status` tells what was cut short, and how far it had come")
+            raise
     endings = [
         Ending(name=name, error=result) if isinstance(result, VmsvcError) else result
         for name, result in zip(names, results, strict=True)
@@ -160,10 +173,8 @@ class _Announcement:
     def __call__(self) -> None:
         if self._cancelled.is_set() and not self._made:
             self._made = True
-            self._call.screen.say(
-                "interrupted: what is running is broken off, and what was started is stopped again"
-                " (interrupt once more to leave at once)"
-            )
+            what = _BROKEN_OFF[self._call.arguments.action]
+            self._call.screen.say(f"interrupted: {what} (interrupt once more to leave at once)")
 
 
 def _consent(call: Call) -> Consent:

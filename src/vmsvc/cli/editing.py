@@ -86,7 +86,8 @@ def _copy(path: Path, text: str) -> Path:
 
 def _edited(call: Call, path: Path, draft: Path, editor: list[str]) -> tuple[str, tuple[Problem, ...]]:
     """Run the editor once; tell what the draft holds then, and what is wrong with it."""
-    code = run_on_terminal([*editor, str(draft)])
+    # Whoever reads JSON finds nothing else in the output.
+    code = run_on_terminal([*editor, str(draft)], spares_output=call.screen.json)
     if code:
         raise ActionFailed(
             f"{shlex.join(editor)} ended with exit code {code}; {path} is unchanged; your draft is {draft}"

@@ -121,7 +121,8 @@ def create(call: Call) -> int:
     is_toml = arguments.toml or (template is not None and template.suffix == ".toml")
     if arguments.toml and template is not None and template.suffix != ".toml":
         raise UsageError(f"{template} is not a TOML file", hint="leave --toml out")
-    made = edit.proposed(
+    edit.check_free(session.node, arguments.name)
+    made = edit.draft(
         session.node,
         arguments.name,
         session.catalog,
@@ -165,6 +166,11 @@ def _effective(call: Call, service: Service, written: str) -> object:
     if address.scope and not call.session.node.is_called(address.scope):
         raise UsageError(f"{written} is what the file says for other nodes", hint="use --raw")
     section, key = address.section, address.key
+    if "#" in key:
+        service.resource(key)  # which tells what there is
+        raise UsageError(
+            f"{key} is a section", hint=f"say `{key}.KEY`; `vmsvc show {shlex.quote(service.name)}` has all"
+        )
     owner: Service | Resource = service if section == DEFAULT else service.resource(section)
     known = ["type"] * isinstance(owner, Resource) + [option.key for option in options_of(type(owner))]
     now = today(section, key, [guest.rid for guest in service.guests])
@@ -222,12 +228,21 @@ def _edited(call: Call, change: Callable[[Path, edit.Writer], tuple[Problem, ...
 
 
 def _would_change(call: Call, path: Path, before: str, after: str, problems: Sequence[Problem]) -> int:
-    """Show how a file would be another one, as `diff -u` does; nothing is written."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), f"{path} (dry run)"
-    )
-    diff = "".join(lines)
+    """Show how a file would be another one; nothing is written."""
+    diff = difference(path, before, after)
     return changed(call, path, problems, "nothing would change" if not diff else "would be so", diff=diff)
+
+
+def difference(path: Path, before: str, after: str) -> str:
+    """How a file would change, as `diff -u` tells it.
+
+    Args:
+        path: The file.
+        before: What it holds.
+        after: What it would hold.
+    """
+    lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(*lines, str(path), f"{path} (dry run)"))
 
 
 def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str, *, diff: str | None = None) -> int:

@@ -95,21 +95,16 @@ def _acting(commands: Commands) -> None:
         examples=("vmsvc monitor", "vmsvc monitor 'web*' --interval 30", "vmsvc monitor --once"),
     )
     names(monitor, required=False)
-    monitor.add_argument("--once", action="store_true", help="look once, do what is to be done, and end")
-    monitor.add_argument(
-        "--interval",
-        type=seconds,
-        default=10.0,
-        metavar="SECONDS",
-        help="how long from one look to the next (default: 10)",
-    )
+    _again(monitor)
     monitor.add_argument("--dry-run", action="store_true", help="look once, show what is to be done, and do nothing")
     for topic, text in (
         ("push", "put configuration, status and guest facts into the node's own store"),
         ("diskupdate", "put the disks of the guests into the node's own store"),
     ):
-        command = commands.add(topic, "storing:store", text, examples=(f"vmsvc {topic} web",), topic=topic)
+        examples = (f"vmsvc {topic} web", f"vmsvc {topic} 'web*' --dry-run")
+        command = commands.add(topic, "storing:store", text, examples=examples, topic=topic)
         names(command, required=True)
+        command.add_argument("--dry-run", action="store_true", help="show what has changed, and store nothing")
 
 
 def _reserving(commands: Commands) -> None:
@@ -133,13 +128,14 @@ def _reserving(commands: Commands) -> None:
     name(validate)
     how = validate.add_mutually_exclusive_group()
     how.add_argument("--safe", action="store_true", help="only read (the default)")
-    how.add_argument(
+    disk = how.add_argument(
         "--scratch",
         action="append",
         default=[],
         metavar="DISK",
         help="try everything on this disk of the service: nobody uses it, and nobody is registered on it (repeatable)",
     )
+    completed(disk, "devices")
     reservations = commands.group(
         "pr",
         "reserve the disks of services, release them, or tell who has them (SCSI-3 persistent reservations)",
@@ -182,8 +178,15 @@ def _watching(reservations: Commands) -> None:
         examples=("vmsvc pr watch", "vmsvc pr watch web --once", "vmsvc pr watch --interval 5"),
     )
     names(watch, required=False)
-    watch.add_argument("--once", action="store_true", help="look once, and exit with what was seen")
-    watch.add_argument(
+    _again(watch)
+
+
+def _again(command: Parser) -> None:
+    """How often a command is to look."""
+    command.add_argument(
+        "--once", action="store_true", help="look once, do what is to be done, and exit with what was seen"
+    )
+    command.add_argument(
         "--interval",
         type=seconds,
         default=10.0,
@@ -209,13 +212,14 @@ def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
     command.set_defaults(**_NO_CONSENT)
     if action != "stop":
         command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
-        command.add_argument(
+        holder = command.add_argument(
             "--force",
             action="append",
             default=[],
             metavar="NODE|KEY",
             help="take disks that this node, or this key (0x…), holds: it is gone for certain (repeatable)",
         )
+        completed(holder, "holders")
         command.add_argument(
             "--despite-lost-keys",
             action="store_true",

@@ -41,7 +41,9 @@ def _files(commands: Commands) -> None:
         more="settings",
     )
     create.add_argument("name", metavar="NAME", help="the service's name")
-    completed(create.add_argument("settings", nargs="*", metavar="SECTION.KEY=VALUE", help="settings"), "settings")
+    completed(
+        create.add_argument("settings", nargs="*", default=[], metavar="SECTION.KEY=VALUE", help="settings"), "settings"
+    )
     create.add_argument("--from", dest="template", metavar="FILE", help="begin with a copy of this file")
     completed(create.add_argument("--type", metavar="TYPE", help="the type of its guest, container#1"), "types")
     create.add_argument("--toml", action="store_true", help="make a TOML file instead of an INI file")
@@ -122,8 +124,10 @@ def _about(commands: Commands) -> None:
         "list the keys that a section may have",
         examples=("vmsvc keywords", "vmsvc keywords DEFAULT", "vmsvc keywords container kvm"),
     )
-    keywords.add_argument("kind", nargs="?", metavar="KIND", help="DEFAULT, container, ip, app …")
-    keywords.add_argument("type", nargs="?", default="", metavar="TYPE", help="the type, such as kvm")
+    kind = keywords.add_argument("kind", nargs="?", metavar="KIND", help="DEFAULT, container, ip, app …")
+    completed(kind, "kinds")
+    type_ = keywords.add_argument("type", nargs="?", default="", metavar="TYPE", help="the type, such as kvm")
+    completed(type_, "types_of_kind")
     node = commands.add(
         "node",
         "node:node",
@@ -137,9 +141,11 @@ def _about(commands: Commands) -> None:
         ),
     )
     node.add_argument("what", nargs="?", choices=("mode", "prkey", "peer"), help="what to set or print")
-    node.add_argument(
+    words = node.add_argument(
         "words", nargs="*", metavar="WORD", help="the host mode: PRD, DEV, TST …; or `add` or `remove`, and a node"
     )
+    completed(words, "node_words")
+    node.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
     node.add_argument("--prkey", metavar="KEY", help="the key by which a peer registers on disks (SCSI-3)")
     shell = commands.add(
         "completion",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from vmsvc import __version__
 from vmsvc.cli.call import Call
 from vmsvc.cli.columns import columns
+from vmsvc.cli.files import difference
 from vmsvc.cli.screen import plain
 from vmsvc.core import schema
 from vmsvc.core.config.atomic import write_atomically
@@ -31,6 +32,8 @@ def node(call: Call) -> int:
     arguments = call.arguments
     if arguments.prkey is not None and arguments.words[:1] != ["add"]:
         raise UsageError("--prkey is for `vmsvc node peer add NODE`", hint="see `vmsvc node --help`")
+    if arguments.dry_run and arguments.what != "mode":
+        raise UsageError("--dry-run is for `vmsvc node mode`", hint="see `vmsvc node --help`")
     return _WHAT[arguments.what](call, *arguments.words)
 
 
@@ -83,10 +86,14 @@ def _mode(call: Call, word: str = "", *words: str) -> int:
     if table.exists():
         raise UsageError(f"{table} has more to say than a word", hint=f'set mode = "{mode}" in its [node] table')
     path = this.config_dir / "node.conf"
-    if path.exists() and any(
-        line.lstrip().startswith("[") for line in path.read_bytes().decode("utf-8", "replace").splitlines()
-    ):
+    before = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+    if any(line.lstrip().startswith("[") for line in before.splitlines()):
         raise UsageError(f"{path} has more to say than a word", hint=f"set mode = {mode} in its [node] section")
+    if call.arguments.dry_run:
+        diff = difference(path, before, f"{mode}\n")
+        document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": [], "diff": diff})
+        call.screen.answer(document, map(plain, [*diff.splitlines(), f"{path}: {mode} (dry run)"]))
+        return ExitCode.DONE
     write_atomically(path, f"{mode}\n", mode=0o644)
     document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     call.screen.answer(document, [plain(f"{path}: {mode}")])

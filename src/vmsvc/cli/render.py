@@ -14,7 +14,7 @@ from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.options import Option, options_of
 from vmsvc.core.plan import Plan
 from vmsvc.core.plugins import PluginReport, PluginState
-from vmsvc.core.resource import Resource
+from vmsvc.core.resource import Resource, Vmdg
 from vmsvc.core.service import Service
 
 _PLUGIN_STYLES = {PluginState.OK: "green", PluginState.REFUSED: "bold red", PluginState.CLASH: "bold red"}
@@ -109,6 +109,9 @@ def service(item: Service, facts: Iterable[GuestFacts]) -> Iterator[Line]:
     for resource in item.resources:
         yield plain("")
         yield from _settings(resource.rid, resource)
+        for group in item.resources:
+            if isinstance(group, Vmdg) and group.container_id == resource.rid and group.scsireserv:
+                yield plain(f"; its disks are reserved by [{group.rid}]")
         if resource.rid in known:
             yield from _facts(known[resource.rid])
 

@@ -36,7 +36,8 @@ def store(call: Call) -> int:
     """
     session, topic = call.session, call.arguments.topic
     services = selection.all_of(session, call.arguments.names)
-    collect = (_pushing if topic == "push" else _updating)(session, services)
+    how = _pushing if topic == "push" else _updating
+    collect = how(session, services, dry_run=call.arguments.dry_run)
     failures: list[Failure] = []
     records: list[Record] = []
     for service, result in zip(services, each(collect, services), strict=True):
@@ -53,15 +54,15 @@ def store(call: Call) -> int:
     return selection.worst(codes)
 
 
-def _pushing(session: Session, services: Sequence[Service]) -> Callable[[Service], Record]:
+def _pushing(session: Session, services: Sequence[Service], *, dry_run: bool) -> Callable[[Service], Record]:
     """How each service is pushed, once all of them have been looked at with one query for each technology."""
     statuses = {status.name: status for status in session.statuses(services)}
-    return lambda service: session.push(service, statuses[service.name])
+    return lambda service: session.push(service, statuses[service.name], dry_run=dry_run)
 
 
-def _updating(session: Session, _: Sequence[Service]) -> Callable[[Service], Record]:
+def _updating(session: Session, _: Sequence[Service], *, dry_run: bool) -> Callable[[Service], Record]:
     """How the disks of each service are stored, once it is known who uses which disk of the node."""
-    return partial(session.diskupdate, usage=session.disk_usage())
+    return partial(session.diskupdate, usage=session.disk_usage(), dry_run=dry_run)
 
 
 def show_disks(call: Call) -> int:
@@ -121,7 +122,7 @@ def _moment(written: str) -> float:
 
 def _exit_code(record: Record) -> int:
     learned = ExitCode.DONE if _is_answered(record) else ExitCode.UNDETERMINED
-    return max(learned, ExitCode.DONE if record.is_stored else ExitCode.FAILED)
+    return max(learned, ExitCode.FAILED if record.has_failed else ExitCode.DONE)
 
 
 def _is_answered(record: Record) -> bool:
@@ -145,7 +146,7 @@ def _is_known(guest: schema.Data) -> bool:
 def _lines(records: Sequence[Record]) -> Iterator[Line]:
     for record in records:
         snapshot = record.snapshot
-        verb = "stored" if record.is_stored else "collected"
+        verb = "stored" if record.is_stored else "dry run: collected" if record.is_dry else "collected"
         yield (
             (f"{snapshot.service}: ", "bold"),
             (f"{verb} {_summary(record)} at {_clock(snapshot.confirmed)}", ""),
@@ -162,7 +163,7 @@ def _lines(records: Sequence[Record]) -> Iterator[Line]:
 
 def _verdict(record: Record) -> str:
     if record.since is None:
-        return "; nothing was stored before" if record.is_stored else ""
+        return "; nothing was stored before" if not record.has_failed else ""
     return f"; {'changed' if record.changes else 'nothing has changed'} since {_clock(record.since)}"
 
 

@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
         found = [*rest[:end], *rest[end + 1 :]]
         more = getattr(arguments, "more", "")
         if wrong or (found and not more):
-            self.error(f"nobody asked for {' '.join(wrong or found)!r}")
+            _deepest(self, words).error(f"nobody asked for {' '.join(wrong or found)!r}")
         if found:
             getattr(arguments, more).extend(found)
         return arguments
@@ -120,9 +120,12 @@ class Parser(argparse.ArgumentParser):
         asked = [self, *(parser for name, parser in commands if name in words)]
         for word in itertools.takewhile(lambda word: word != "--", words):
             option = word.partition("=")[0]
-            if option.startswith("--") and " " not in option and option not in every:
+            if not option.startswith("--"):
+                option = option[:2] if option[1:2].isalpha() else ""  # what follows may be its value, as in -sweb
+            if option.startswith("-") and " " not in option and option not in every:
                 guess = nearest(option, dict.fromkeys(near for parser in asked for near in _options(parser)))
-                self.error(f"there is no option {option!r}" + (f"; {guess}" if guess else ""))
+                near = f"; {guess}" if guess else ""
+                _deepest(self, words).error(f"there is no option {option!r}{near}")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """As argparse does, but with the nearest word instead of all of them."""
@@ -132,14 +135,26 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"there is no {value!r}; {known}")
 
 
+def _deepest(parser: Parser, words: Sequence[str]) -> Parser:
+    """The parser of the command that words name, as far as they name one: its help is worth a look."""
+    for word in words:
+        parser = dict(_next(parser)).get(word, parser)
+    return parser
+
+
 def _options(parser: argparse.ArgumentParser) -> list[str]:
     return list(parser._option_string_actions)  # noqa: SLF001 - argparse tells it nowhere else
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Every command below a parser, by its own word."""
+    for name, command in _next(parser):
+        yield name, command
+        yield from _commands(command)
+
+
+def _next(parser: argparse.ArgumentParser) -> Iterator[tuple[str, Any]]:
+    """The commands right below a parser, by their words."""
     for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for name, command in (action.choices or {}).items():
-                yield name, command
-                yield from _commands(command)
+            yield from (action.choices or {}).items()

@@ -6,6 +6,7 @@ is full, and stored although nobody can be told.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 
@@ -44,27 +45,33 @@ class Collector:
     publish: Publish
     keep: Keep
 
-    def push(self, service: Service, status: ServiceStatus, facts: Iterable[GuestFacts]) -> Record:
+    def push(
+        self, service: Service, status: ServiceStatus, facts: Iterable[GuestFacts], *, dry_run: bool = False
+    ) -> Record:
         """Record a service's configuration, status and guest facts; and keep each guest's definition.
 
         Args:
             service: The service.
             status: Its status.
             facts: What is known of its guests.
+            dry_run: Whether nothing is to be kept.
 
         Returns:
             The record.
         """
         known = list(facts)
         losses: list[Problem] = []
-        for fact in known:
+        for fact in known if not dry_run else ():
             try:
                 losses += self.keep(fact)
             except VmsvcError as error:
                 losses.append(error.within(section=fact.guest.rid))
-        return self.record(service.name, "push", schema.inventory(service, status, known), losses)
+        content = schema.inventory(service, status, known)
+        return self.record(service.name, "push", content, losses, dry_run=dry_run)
 
-    def record(self, service: str, topic: str, content: object, losses: Iterable[Problem] = ()) -> Record:
+    def record(
+        self, service: str, topic: str, content: object, losses: Iterable[Problem] = (), *, dry_run: bool = False
+    ) -> Record:
         """Store what was collected, compare it with what was known, and publish it.
 
         Args:
@@ -72,20 +79,25 @@ class Collector:
             topic: ``push`` or ``disks``.
             content: Plain data, as in JSON.
             losses: What has been lost already.
+            dry_run: Whether it is to be compared only, and neither stored nor published.
 
         Returns:
             The record.
         """
         now = time.time()
+        content = json.loads(json.dumps(content))  # as it is in the store: tuples are lists there
         snapshot = Snapshot(service=service, topic=topic, node=self.node.name, at=now, content=content, confirmed=now)
         lost = list(losses)
         past: tuple[Snapshot, ...] = ()
         try:
             past = self.store.history(service, topic)
-            snapshot = self.store.add(service, topic, self.node.name, content)
+            if not dry_run:
+                snapshot = self.store.add(service, topic, self.node.name, content)
         except VmsvcError as error:
             lost += error.problems
         made = compared(snapshot, past)
+        if dry_run:
+            return evolve(made, losses=tuple(lost), is_dry=True)
         publication = Publication(
             service=service, topic=topic, node=self.node.name, document=masked(schema.snapshot(made))
         )

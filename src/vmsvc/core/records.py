@@ -42,17 +42,24 @@ class Record:
             the first one, and where the store could not be read.
         changes: What has changed since.
         losses: What could not be kept or stored (errors) or published (warnings), and why; what was replaced (notes).
+        is_dry: Whether nothing of it was to be kept or published.
     """
 
     snapshot: Snapshot
     since: float | None = None
     changes: tuple[Change, ...] = ()
     losses: tuple[Problem, ...] = ()
+    is_dry: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something is lost that was to be kept."""
+        return any(loss.severity is Severity.ERROR for loss in self.losses)
 
     @property
     def is_stored(self) -> bool:
         """Whether everything that was collected has been kept."""
-        return all(loss.severity is not Severity.ERROR for loss in self.losses)
+        return not self.is_dry and not self.has_failed
 
 
 def compared(snapshot: Snapshot, past: tuple[Snapshot, ...]) -> Record:

@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 
 from vmsvc.core.errors import ActionFailed, Problem, Refused, Undetermined, VmsvcError
 from vmsvc.core.plan import Plan, Step
+from vmsvc.core.verb import Verb
 
 
 @frozen(kw_only=True)
@@ -104,7 +105,8 @@ def failure_of(
     cause = (error if isinstance(error, VmsvcError) else interrupted()).problems[0]
     at = f" at {step}" if step is not None else ""
     message = f"{plan.action} of {plan.service.name} failed{at}: {cause.message}"
-    problems = [evolve(cause, message=message, section=step.rid if step is not None else "")]
+    hint = _what_stands(plan, step) if cause.code == interrupted().code else cause.hint
+    problems = [evolve(cause, message=message, hint=hint, section=step.rid if step is not None else "")]
     last_of = {result.step.rid: result for result in taken_back if result.step.trigger is None}
     for result in taken_back:
         if result.step.trigger is not None:
@@ -139,3 +141,11 @@ def failure_of(
     # Refused is for what changed nothing; an action that has got further than that has failed.
     is_refusal = isinstance(error, Refused) and not left and all(result.failure is None for result in last_of.values())
     return (Refused if is_refusal else ActionFailed)(problems=problems)
+
+
+def _what_stands(plan: Plan, step: Step | None) -> str:
+    """What an interrupt leaves, and what to do next. What was started is told by what became of it."""
+    stands = ""
+    if step is not None and step.verb in (Verb.STOP, Verb.KILL):
+        stands = f"what was stopped before stays so, and {step.rid} may still go down; "
+    return f"{stands}`vmsvc status {plan.service.name}` tells how it stands; run the same again to finish it"

@@ -246,6 +246,7 @@ def monitoring(items: Iterable[tuple[Upkeep, Sequence[Deed]]], problems: Iterabl
         {
             "service": upkeep.service.name,
             "pause": upkeep.pause,
+            "held": list(upkeep.held),
             "findings": [
                 {"rid": found.rid, "care": found.care.value, "why": found.why, "unknown": found.is_unknown}
                 for found in upkeep.findings
@@ -384,7 +385,12 @@ def stored(items: Iterable[Record], problems: Iterable[Problem] = ()) -> Data:
         problems: What kept other services' facts from being collected.
     """
     rows = [
-        {**_record(item), "stored": item.is_stored, "problems": [problem(loss) for loss in item.losses]}
+        {
+            **_record(item),
+            "stored": item.is_stored,
+            "dry_run": item.is_dry,
+            "problems": [problem(loss) for loss in item.losses],
+        }
         for item in items
     ]
     return document("vmsvc.stored/1", {"stored": rows, "errors": [problem(item) for item in problems]})

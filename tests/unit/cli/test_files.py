@@ -214,6 +214,12 @@ def test_what_would_be_wrong_is_not_written(vmsvc, app):
     assert "did you mean" in vmsvc("get", "job", "app#1.strat")[2]
 
 
+def test_a_section_is_told_from_a_key(vmsvc, app):
+    assert "has no resource container#7 (it has: app#1)" in vmsvc("get", "job", "container#7")[2]
+    assert "app#1 is a section (say `app#1.KEY`" in vmsvc("get", "job", "app#1")[2]
+    assert "has no section [container#7]" in vmsvc("unset", "job", "container#7")[2]
+
+
 def test_edit_replaces_the_file_by_a_valid_one(vmsvc, app, editor):
     drafts = editor("path.write_text(path.read_text().replace('old', 'new'))")
     app.chmod(0o640)

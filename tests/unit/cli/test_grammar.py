@@ -219,3 +219,16 @@ def test_a_look_that_is_wrong_is_told_what_the_whole_grammar_knows(words):
     with pytest.raises(UsageError) as expected:
         grammar.parser().parse(words)
     assert found.value.problems == expected.value.problems
+
+
+@pytest.mark.parametrize("words", [("create", "-x"), ("create", "web", "-x"), ("create", "-x", "web", "app=1")])
+def test_an_option_that_is_none_is_told_before_all_else_with_the_help_of_its_command(words):
+    with pytest.raises(UsageError) as refused:
+        grammar.parser().parse(words)
+    assert refused.value.message == "there is no option '-x'"
+    assert refused.value.problems[0].hint == "see `vmsvc create --help`"
+
+
+def test_what_may_be_left_out_is_not_called_required():
+    with pytest.raises(UsageError, match=r"required: NAME \(see"):
+        grammar.parser().parse(["create"])

@@ -24,7 +24,7 @@ from vmsvc.core.node import Node
 from vmsvc.core.options import Raw
 from vmsvc.core.service import Service
 
-__all__ = ["Draft", "Writer", "create", "draft", "get_key", "proposed", "set_keys", "unset_keys", "write_atomically"]
+__all__ = ["Draft", "Writer", "check_free", "draft", "get_key", "set_keys", "unset_keys", "write_atomically"]
 
 _Contents = dict[tuple[str, str, str], Raw]
 
@@ -245,68 +245,19 @@ def draft(
     return Draft(path=path, text=text, service=_validate(path, text, node, catalog))
 
 
-def proposed(
-    node: Node,
-    name: str,
-    catalog: Catalog,
-    *,
-    settings: Mapping[str, str] | None = None,
-    template: str = "",
-    suffix: str = SUFFIXES[0],
-) -> Draft:
-    """Make up the file of a service that is not there yet, and write nothing.
+def check_free(node: Node, name: str) -> None:
+    """Refuse the name of a service that is there already, whatever its file ends in.
 
     Args:
-        node: The node to make it on.
+        node: The node.
         name: The service's name.
-        catalog: What the drivers declare.
-        settings: Values by address, set on top of the template.
-        template: The text to begin with; an empty ``[DEFAULT]`` section when not given.
-        suffix: The file's ending: ``.conf`` or ``.env`` for INI, ``.toml`` for TOML.
-
-    Returns:
-        The file to be.
 
     Raises:
-        UsageError: The service is there already, or cannot have its name.
-        ConfigError: The file would be wrong.
+        UsageError: The service is there.
     """
     if there := files_of(node, name):
         hint = f"`vmsvc edit {shlex.quote(name)}` changes it"
         raise UsageError(f"the service {name} is there already, in {there[0]}", code="usage.exists", hint=hint)
-    return draft(node, name, catalog, settings=settings, template=template, suffix=suffix)
-
-
-def create(
-    node: Node,
-    name: str,
-    catalog: Catalog,
-    *,
-    settings: Mapping[str, str] | None = None,
-    template: str = "",
-    suffix: str = SUFFIXES[0],
-) -> Path:
-    """Make a service file; see :func:`proposed`.
-
-    Args:
-        node: The node to make it on.
-        name: The service's name.
-        catalog: What the drivers declare.
-        settings: Values by address, set on top of the template.
-        template: The text to begin with; an empty ``[DEFAULT]`` section when not given.
-        suffix: The file's ending: ``.conf`` or ``.env`` for INI, ``.toml`` for TOML.
-
-    Returns:
-        The new file.
-
-    Raises:
-        UsageError: The service is there already, or cannot have its name.
-        ConfigError: The file would be wrong; nothing was made.
-        VmsvcError: The file could not be written.
-    """
-    made = proposed(node, name, catalog, settings=settings, template=template, suffix=suffix)
-    made.write()
-    return made.path
 
 
 def _set(path: Path, text: str, address: Address, value: str) -> str:
@@ -355,12 +306,20 @@ def _contents(path: Path, text: str) -> _Contents:
 
 
 def _no_such_key(path: Path, text: str, address: Address, contents: _Contents) -> UsageError:
-    names = [str(Address(*identity)) for identity in contents]
-    hint = did_you_mean(str(address), names, otherwise=f"`vmsvc show {shlex.quote(path.stem)}` lists what there is")
     sections = read_sections(path, text, Findings(str(path)))
     for section, old in old_entries(sections, address.section, address.label):
         hint = f"it is there under its old name, {Address(section, old.key, old.scope)}"
-    return UsageError(f"{path} does not give {address}", code="usage.no-such-key", hint=hint)
+        return UsageError(f"{path} does not give {address}", code="usage.no-such-key", hint=hint)
+    # `container#7` alone means a section: no key has a #.
+    named = address.key if "#" in address.key else address.section
+    there = list(dict.fromkeys(section.name for section in sections))
+    if named not in (*there, DEFAULT):
+        hint = did_you_mean(named, there, otherwise=f"its sections: {', '.join(there)}")
+        return UsageError(f"{path} has no section [{named}]", code="usage.no-such-section", hint=hint)
+    keys = [Address(*identity) for identity in contents if identity[0] == address.section]
+    near = did_you_mean(address.label, [key.label for key in keys])
+    otherwise = f"`vmsvc show {shlex.quote(path.stem)}` lists what there is"
+    return UsageError(f"{path} does not give {address}", code="usage.no-such-key", hint=near or otherwise)
 
 
 def _editor(path: Path) -> ModuleType:

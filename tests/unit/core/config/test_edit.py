@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vmsvc.core.config import Catalog, ini, literally, load_service, parse_service, service_file
 from vmsvc.core.config.atomic import write_atomically
-from vmsvc.core.config.edit import create, draft, get_key, set_keys, unset_keys
+from vmsvc.core.config.edit import check_free, draft, get_key, set_keys, unset_keys
 from vmsvc.core.errors import ConfigError, UsageError, VmsvcError
 from vmsvc.core.node import Node
 from vmsvc.core.options import line, option
@@ -193,7 +193,7 @@ def test_a_key_that_is_not_there(tmp_path):
         unset_keys(file, ["apps"], NODE, CATALOG)
 
     assert raised.value.code == "usage.no-such-key"
-    assert raised.value.hint == "did you mean `DEFAULT.app`?"
+    assert raised.value.hint == "did you mean `app`?"
 
 
 @pytest.mark.parametrize(
@@ -363,15 +363,18 @@ def test_a_directory_that_cannot_be_made(tmp_path, folder, replace):
 def test_create(tmp_path):
     node = Node(name="n1", root=tmp_path)
 
-    path = create(node, "web", CATALOG, settings={"container#1.type": "kvm", "app": "ERP"})
+    check_free(node, "web")
+    made = draft(node, "web", CATALOG, settings={"container#1.type": "kvm", "app": "ERP"})
+    made.write()
 
+    path = made.path
     assert path == service_file(node, "web")
     assert path.read_text() == "[DEFAULT]\napp = ERP\n\n[container#1]\ntype = kvm\n"
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644 & ~umask
     with pytest.raises(UsageError, match="is there already"):
-        create(node, "web", CATALOG, suffix=".toml")
+        check_free(node, "web")
     with pytest.raises(UsageError, match="is there already"):
         write_atomically(path, "x", replace=False)
     assert listing(node.services_dir) == ["web.conf"]
@@ -380,17 +383,18 @@ def test_create(tmp_path):
 def test_create_in_toml_from_a_template(tmp_path):
     node = Node(name="n1", root=tmp_path)
 
-    path = create(
+    made = draft(
         node, "web", CATALOG, template='["container#1"]\ntype = "kvm"\n', settings={"app": "x"}, suffix=".toml"
     )
+    made.write()
 
-    assert load_service(path, node, CATALOG).app == "x"
+    assert load_service(made.path, node, CATALOG).app == "x"
 
 
 @pytest.mark.parametrize(("name", "settings"), [("-x", {}), ("a/b", {}), ("", {}), ("ok", {"nods": "a"})])
-def test_create_makes_nothing_wrong(tmp_path, name, settings):
+def test_nothing_wrong_is_made(tmp_path, name, settings):
     with pytest.raises((UsageError, ConfigError)):
-        create(Node(name="n1", root=tmp_path), name, CATALOG, settings=settings)
+        draft(Node(name="n1", root=tmp_path), name, CATALOG, settings=settings)
 
     assert listing(tmp_path) == []
 
@@ -417,3 +421,25 @@ def test_literally_means_what_it_says(text):
     service, _ = parse_service(Path("/x/job.conf"), Node(name="n1"), CATALOG, text=made)
     # The one text that cannot be said: what is written to be literal already.
     assert (service is not None and service.comment == f"x{text}x") or "{{" in text
+
+
+@pytest.mark.parametrize("written", ["container#7", "container#7.name"])
+def test_a_section_that_is_not_there_is_called_a_section(tmp_path, written):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\nnodes = n1\n[app#1]\ncheck = true\n")
+
+    with pytest.raises(UsageError, match=r"has no section \[container#7\]") as raised:
+        unset_keys(file, [written], NODE, CATALOG)
+
+    assert raised.value.code == "usage.no-such-section"
+    assert raised.value.hint == "its sections: DEFAULT, app#1"
+
+
+def test_no_key_is_guessed_that_has_only_its_section_in_common(tmp_path):
+    file = tmp_path / "web.conf"
+    file.write_text("[DEFAULT]\nnodes = n1\n")
+
+    with pytest.raises(UsageError) as raised:
+        unset_keys(file, ["foo"], NODE, CATALOG)
+
+    assert raised.value.hint == "`vmsvc show web` lists what there is"
