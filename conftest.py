@@ -7,5 +7,6 @@ from sybil.parsers.doctest import DocTestParser
 
 from docs import examples
 
+pytest_plugins = ("tests.left_out",)
 docstrings = Sybil(parsers=[DocTestParser()], patterns=["*.py"], path="src")
 pytest_collect_file = (docstrings + examples.sybil()).pytest()
