@@ -300,6 +300,7 @@ class Acting(Looking):
                 ),
                 progress=progress,
                 cancelled=cancelled,
+                reach=self._reach,
             )
             losses: list[str] = []
             if action in ("stop", "restart"):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vmsvc.core.inside.ways import ClosingHost, Ways
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.reservations import ReservationDriver
+    from vmsvc.core.resource import Guest
     from vmsvc.core.rules import Consent
     from vmsvc.core.store import Store
     from vmsvc.core.surroundings import Surroundings
@@ -236,6 +237,13 @@ class Parts:
         from vmsvc.core.inside.ways import Ways  # noqa: PLC0415 - only who goes inside pays for it
 
         return Ways(self._drivers.of_guest, self._ssh)
+
+    def _reach(self, guest: Guest, budget_s: float) -> None:
+        """Run nothing inside a guest: whether there is a way in."""
+        from vmsvc.core.inside.ways import Way  # noqa: PLC0415
+
+        if self._ways.way_into(guest) is not Way.NONE:
+            self._ways.into(guest).run(("true",), budget_s=budget_s)
 
     def _ssh(self, target: str) -> ClosingHost:
         raise NoWayIn(f"{target}: ssh is not handled by this version yet")

@@ -96,7 +96,7 @@ def is_complete(content: Any) -> bool:
 
 
 def _changes(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]:
-    if after is None or before == after:
+    if after is None or is_same(before, after):
         return
     if isinstance(before, dict) and isinstance(after, dict):
         # A key that one of them does not have is one that another version of vmsvc did not collect: it is not known.

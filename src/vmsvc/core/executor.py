@@ -16,6 +16,7 @@ from vmsvc.core.journal import Journal
 from vmsvc.core.observe import DriverFinder, observe
 from vmsvc.core.plan import Plan, Step, undo
 from vmsvc.core.report import Progress, Report, StepResult, failure_of, interrupted
+from vmsvc.core.resource import Guest
 from vmsvc.core.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
@@ -52,6 +53,7 @@ class Executor:
         progress: Told of each step as it begins and ends.
         told: What drivers tell of what they have done beyond what was asked.
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
+        reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
     """
 
     driver_of: DriverFinder
@@ -61,6 +63,8 @@ class Executor:
     progress: Callable[[Progress], None] = field(default=lambda _: None)
     told: Sequence[str] = ()
     cancelled: threading.Event = field(factory=threading.Event)
+    reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
+    _deadlines: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
 
     def run(self, plan: Plan) -> Report:
@@ -168,6 +172,8 @@ class Executor:
         else:
             own = seen[resource.rid]
             judgement = judge(step.verb, resource, own, consent.despite_unknown)
+            if step.verb is Verb.WAIT and (judgement.ruling is Ruling.UNKNOWN or isinstance(resource, Guest)):
+                judgement = Judgement(ruling=Ruling.DO, why=step.why)  # a guest that boots shows nothing at first
         for need in step.needs if judgement.ruling in (Ruling.DO, Ruling.UNHEARD) else ():
             judgement = judge_need(need, seen.get(need.rid), consent.despite_unknown) or judgement
         return own, judgement
@@ -181,8 +187,20 @@ class Executor:
             return True
         asked = step.verb is Verb.STOP and result.acted  # a veto of asking is no licence to force
         harder_follows = asked and any(later.rid == step.rid and later.only_if_needed for later in plan.steps)
-        is_optional = _starts(step) and bool(step.rid) and plan.service.resource(step.rid).optional
-        return harder_follows or is_optional
+        is_optional = (_starts(step) or step.verb is Verb.WAIT) and bool(step.rid)
+        if is_optional and plan.service.resource(step.rid).optional:
+            return True
+        return harder_follows or self._ends_with_guest(result, plan)
+
+    @staticmethod
+    def _ends_with_guest(result: StepResult, plan: Plan) -> bool:
+        """What cannot be asked to stop inside a guest ends with it, where the guest is stopped next."""
+        step, service = result.step, plan.service
+        if step.verb is not Verb.STOP or not step.rid or not service.is_inside_guest(service.resource(step.rid)):
+            return False
+        guest = service.guest_of(service.resource(step.rid)).rid
+        later = plan.steps[plan.steps.index(step) :]
+        return isinstance(result.failure, Undetermined) and any(each.rid == guest for each in later)
 
     def _try(
         self, step: Step, service: Service, seen: Observation, judgement: Judgement, results: list[StepResult]
@@ -205,7 +223,7 @@ class Executor:
             if step.trigger is not None:
                 self.run_trigger(step.trigger)
             else:
-                taker.take(step, service.resource(step.rid))
+                self._take(taker, step, service)
         except VmsvcError as error:
             failure = error
         except KeyboardInterrupt:
@@ -227,7 +245,18 @@ class Executor:
         return result
 
     def _taker(self) -> StepTaker:
-        return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled)
+        return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach)
+
+    def _take(self, taker: StepTaker, step: Step, service: Service) -> None:
+        """Take a step within its budget, or within what is left of the one that it shares."""
+        resource = service.resource(step.rid)
+        budget_s = step.budget_s
+        if step.verb is Verb.START:
+            self._deadlines[step.rid] = time.monotonic() + budget_s
+        elif step.within in self._deadlines:
+            budget_s = max(self._deadlines[step.within] - time.monotonic(), 0.0)
+        guest = service.guest_of(resource) if service.is_inside_guest(resource) and _brings_up(step) else None
+        taker.take(step, resource, budget_s=budget_s, guest=guest)
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():
@@ -261,6 +290,11 @@ class Executor:
             if not step.takes_back:
                 raise ActionFailed(f"a plugin vetoed it: {error}", code="action.vetoed") from error
             _log.warning("a plugin objects to %s of %s, which takes back a start: %s", step, service.name, error)
+
+
+def _brings_up(step: Step) -> bool:
+    """Whether a step ends when its resource is up."""
+    return step.verb in (Verb.START, Verb.WAIT)
 
 
 def _starts(step: Step) -> bool:

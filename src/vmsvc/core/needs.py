@@ -8,6 +8,9 @@ from vmsvc.core.rules import Need
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 
+#: What takes a resource away from who uses it.
+_GIVING_UP = (Verb.STOP, Verb.KILL)
+
 
 def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ...]:
     """Where other resources have to be for a verb: nothing runs without its disks, and no disk is given up under it.
@@ -20,8 +23,11 @@ def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ..
         service: Its service.
     """
     if verb is Verb.START and not isinstance(resource, Reserved):
-        return tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _must_be_up(disks, resource))
-    if verb is not Verb.START and isinstance(resource, Reserved):
+        disks = tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _must_be_up(disks, resource))
+        return disks + _needs_of_insides(resource, service)
+    if verb is Verb.WAIT:
+        return _needs_of_insides(resource, service)
+    if verb in _GIVING_UP and isinstance(resource, Reserved):
         return tuple(Need(rid=rid, up=False) for rid in _users(resource, service))
     return ()
 
@@ -40,6 +46,11 @@ def nothing_to_reserve(disks: Reserved, why: str) -> Problem:
         section=disks.rid,
         severity=Severity.WARNING,
     )
+
+
+def _needs_of_insides(resource: Resource, service: Service) -> tuple[Need, ...]:
+    """Nothing is inside a guest that does not run; and who waits for what is inside need not wait for the dead."""
+    return (Need(rid=service.guest_of(resource).rid, up=True),) if service.is_inside_guest(resource) else ()
 
 
 def _must_be_up(disks: Resource, user: Resource) -> bool:

@@ -16,7 +16,7 @@ from attrs.validators import instance_of
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Severity, Undetermined, UsageError
 from vmsvc.core.needs import needs_of, nothing_to_reserve
 from vmsvc.core.node import Node
-from vmsvc.core.resource import KINDS, NO_ACTION, Reserved, Resource, Vmdg
+from vmsvc.core.resource import KINDS, NO_ACTION, Guest, Ip, Reserved, Resource, Vmdg
 from vmsvc.core.rules import Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
@@ -37,6 +37,8 @@ class Step:
         budget_s: How long it may take until the resource is where it should be, in seconds.
         why: What was seen that makes it necessary.
         trigger: What a step runs whose verb is ``RUN``.
+        within: The resource whose start's budget it shares, from when that was asked to start; empty where it has its
+            own.
         needs: Where other resources have to be when its turn comes.
         only_if_needed: Whether the step is there for the case that the one before does not do the job.
         takes_back: Whether it takes back what an action that failed had started.
@@ -46,6 +48,7 @@ class Step:
     verb: Verb = field(validator=instance_of(Verb))
     budget_s: float
     why: str = ""
+    within: str = ""
     trigger: Trigger | None = None
     needs: tuple[Need, ...] = ()
     only_if_needed: bool = False
@@ -172,9 +175,15 @@ def plan(
         stopped = draft.stopped = {step.rid for step in draft.steps}
         stops, draft.steps = draft.steps, []
         for resource in resources:
-            draft.start(resource, seen.get(resource.rid), will_be_down=resource.rid in stopped)
+            draft.start(resource, seen.get(resource.rid), will_be_down=_goes_down(resource, service, stopped))
         draft.steps = stops + (_around(service, Verb.START, draft.steps) if is_whole else draft.steps)
     return draft.plan(action)
+
+
+def _goes_down(resource: Resource, service: Service, stopped: Collection[str]) -> bool:
+    """Whether a resource is down once others have been stopped: what is inside a guest goes down with it."""
+    is_gone_with_guest = service.is_inside_guest(resource) and service.guest_of(resource).rid in stopped
+    return resource.rid in stopped or is_gone_with_guest
 
 
 def undo(step: Step, service: Service) -> tuple[Step, ...]:
@@ -319,6 +328,8 @@ class _Draft:
                 f"{node.name} is a disaster recovery node of {service.name}",
                 hint="if this is the disaster (or its rehearsal), say so: --drp",
             )
+        for resource in service.resources:
+            self._refuse_taken(resource)
         self._refusals.extend(node.problems)  # its host mode is not known, so nor is what may start here
         if node.mode == "PRD" and service.env not in ("", "PRD"):
             self._refuse(
@@ -332,6 +343,9 @@ class _Draft:
             self._note("note.peers-not-asked", message)
 
     def start(self, resource: Resource, seen: Observation | None, *, will_be_down: bool) -> None:
+        if isinstance(resource, Ip) and resource.is_inside_guest:
+            self._wait_for(resource, seen, will_be_down=will_be_down)
+            return
         judgement = self._judgement(Verb.START, resource, _STOPPED_BEFORE if will_be_down else seen)
         if judgement is None:
             return
@@ -341,17 +355,81 @@ class _Draft:
             # What a look has shown is no promise, and it cannot tell everything: taken again, it is made sure of.
             judgement = evolve(judgement, ruling=Ruling.DO, why=f"{judgement.why}; made sure of before it is used")
         if judgement.ruling is Ruling.DO:
+            if self._service.is_inside_guest(resource):
+                self._wait_for_way_into(self._service.guest_of(resource), f"{resource.rid} is started inside it")
             budget_s = resource.budgets_s[Verb.START]
             needs = needs_of(Verb.START, resource, self._service)
             self._refuse_unmet("start", resource, needs)
             step = Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
             self.steps += _around(resource, Verb.START, [step], resource.rid)
+            if isinstance(resource, Guest) and resource.ready == "way-in":
+                self._wait_for_way_into(resource, "`ready = way-in`")
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why, in_place=True)
         elif resource.optional:
             self._keep(resource, f"{judgement.why}; it is optional")
         else:
             self._refuse_to("start", resource, judgement)
+
+    def _wait_for_way_into(self, guest: Guest, why: str) -> None:
+        """Wait, once, until commands can be run inside a guest that is started."""
+        is_waited_for = any(step.rid == guest.rid and step.verb is Verb.WAIT for step in self.steps)
+        if self._is_started(guest) and not is_waited_for and guest.ready != "up" and guest.way_in != "none":
+            self._wait(guest, guest, why)
+
+    def _wait_for(self, address: Ip, seen: Observation | None, *, will_be_down: bool) -> None:
+        """Wait until an address is there that the guest brings up by itself."""
+        if self._is_left_alone(address):
+            return
+        if not address.wait:
+            self._keep(address, "nothing waits for it")
+            return
+        guest = self._service.guest_of(address)
+        if not self._is_started(guest) and not will_be_down:
+            judgement = judge(Verb.WAIT, address, seen, self._consent.despite_unknown)
+            if judgement.ruling is Ruling.NEEDLESS:
+                self._keep(address, judgement.why, in_place=True)
+                return
+            if judgement.ruling is not Ruling.DO:
+                if address.optional:
+                    self._keep(address, f"{judgement.why}; it is optional")
+                else:
+                    self._refuse_to("start", address, judgement)
+                return
+            self._refuse_unmet("start", address, needs_of(Verb.WAIT, address, self._service))
+        self._wait(address, guest, "the guest brings it up")
+
+    def _wait(self, resource: Resource, guest: Guest, why: str) -> None:
+        self.steps.append(
+            Step(
+                rid=resource.rid,
+                verb=Verb.WAIT,
+                budget_s=guest.start_timeout,
+                within=guest.rid,
+                why=why,
+                needs=needs_of(Verb.WAIT, resource, self._service),
+            )
+        )
+
+    def _is_started(self, guest: Guest) -> bool:
+        return any(step.rid == guest.rid and step.verb is Verb.START for step in self.steps)
+
+    def _refuse_taken(self, resource: Resource) -> None:
+        """Refuse where somebody else has the address of a guest that is to be started."""
+        seen = self._seen.get(resource.rid)
+        if (
+            isinstance(resource, Ip)
+            and resource.is_inside_guest
+            and not resource.disable
+            and seen is not None
+            and seen.phase is Phase.CONTESTED
+        ):
+            self._refuse(
+                "refused.address-taken",
+                f"{resource.label} is {seen.state}",
+                section=resource.rid,
+                hint="find out who has it, since the guest may run there; where it may answer: `check_ping = false`",
+            )
 
     def stop(self, resource: Resource, seen: Observation | None) -> None:
         judgement = self._judgement(Verb.STOP, resource, seen)
@@ -371,6 +449,8 @@ class _Draft:
             self.steps += _around(resource, Verb.STOP, stopping, resource.rid)
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why, in_place=True)
+        elif judgement.ruling is Ruling.UNKNOWN and self._ends_with_guest(resource):
+            self._keep(resource, f"{judgement.why}; it ends with its guest")
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
 
@@ -379,6 +459,10 @@ class _Draft:
         guest = self._seen.get(disks.container_id) if isinstance(disks, Vmdg) else None
         if guest is None or guest.phase is not Phase.ABSENT:
             self._notes.append(nothing_to_reserve(disks, seen.evidence.detail))
+
+    def _ends_with_guest(self, resource: Resource) -> bool:
+        """Whether a resource is inside a guest that the action may stop, too."""
+        return self._service.is_inside_guest(resource) and not self._only
 
     def _has_waiting_users(self, disks: Resource) -> bool:
         """Whether something is to be started that writes to these disks."""
@@ -404,10 +488,8 @@ class _Draft:
 
     def _judgement(self, verb: Verb, resource: Resource, seen: Observation | None) -> Judgement | None:
         """The ruling on a verb; ``None`` for a resource to which it cannot be done, whatever is seen of it."""
-        if resource.disable:
-            self._keep(resource, "disabled")
-        elif NO_ACTION in resource.tags:
-            self._keep(resource, f"tagged {NO_ACTION}")
+        if self._is_left_alone(resource):
+            pass
         elif self._service.is_inside_guest(resource) or not resource.budgets_s:
             self._keep(resource, "nothing to do here" if seen is None else f"{seen.status}: {seen.evidence.detail}")
         elif verb not in resource.budgets_s:
@@ -415,6 +497,16 @@ class _Draft:
         else:
             return judge(verb, resource, seen, self._consent.despite_unknown)
         return None
+
+    def _is_left_alone(self, resource: Resource) -> bool:
+        """Whether no action touches a resource, whatever is seen of it."""
+        if resource.disable:
+            self._keep(resource, "disabled")
+        elif NO_ACTION in resource.tags:
+            self._keep(resource, f"tagged {NO_ACTION}")
+        else:
+            return False
+        return True
 
     def _refuse_to(self, verb: str, resource: Resource, judgement: Judgement) -> None:
         code = "undetermined.status" if judgement.ruling is Ruling.UNKNOWN else f"refused.not-to-{verb}"

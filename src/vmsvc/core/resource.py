@@ -173,6 +173,14 @@ class Guest(Resource):
         help="What ssh calls the guest: its host name, its address, or a host of the administrator's ssh "
         "configuration; the guest's name when not given.",
     )
+    ready: str = option(
+        choice("auto", "up", "way-in"),
+        default="auto",
+        inherited=True,
+        help="What a start waits for after the hypervisor has said that the guest is up: `way-in`, until commands can "
+        "be run inside it; `up`, nothing. `auto` is `way-in` where applications are started inside it. All that a "
+        "start waits for shares `start_timeout`.",
+    )
 
     @property
     def label(self) -> str:
@@ -266,6 +274,12 @@ class Ip(Located):
     )
     check_timeout: float = option(
         check_seconds, default=5.0, inherited=True, help="How long the whole check may take; at most 8 seconds."
+    )
+    wait: bool = option(
+        boolean,
+        default=True,
+        inherited=True,
+        help="A start waits until the address is there, where it is the guest's: within the guest's `start_timeout`.",
     )
 
     @property

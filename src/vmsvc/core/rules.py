@@ -119,13 +119,13 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
         return Judgement(ruling=Ruling.DO, why="it looks for itself what there is to give up")
     if seen is None or seen.phase is Phase.UNKNOWN:
         return _judge_unknown(resource, seen, agreed=resource.rid in despite_unknown)
-    if seen.phase is Phase.INAPPLICABLE and resource.proves_itself:
-        return Judgement(ruling=Ruling.NEEDLESS, why=f"nothing to do: {seen.evidence.detail}")
-    if seen.phase is Phase.INAPPLICABLE:  # an application without a check: its commands must bear being run again
-        return Judgement(ruling=Ruling.DO, why=seen.state)
-    if verb is Verb.START:
-        return _judge_start(resource, seen)
-    return _judge_stop(verb, resource, seen.phase, seen.state)
+    if verb is Verb.WAIT:
+        return _judge_wait(seen.phase, seen.state)
+    if seen.phase is Phase.INAPPLICABLE:
+        if resource.proves_itself:
+            return Judgement(ruling=Ruling.NEEDLESS, why=f"nothing to do: {seen.evidence.detail}")
+        return Judgement(ruling=Ruling.DO, why=seen.state)  # without a check, its commands must bear being run again
+    return _judge_start(resource, seen) if verb is Verb.START else _judge_stop(verb, resource, seen.phase, seen.state)
 
 
 def _judge_start(resource: Resource, seen: Observation) -> Judgement:
@@ -137,6 +137,14 @@ def _judge_start(resource: Resource, seen: Observation) -> Judgement:
         return Judgement(ruling=Ruling.DO, why=seen.state)
     hint = _NOT_STARTABLE_HINTS.get(seen.phase, "")
     return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}: neither up nor down", hint=hint)
+
+
+def _judge_wait(phase: Phase, state: str) -> Judgement:
+    if phase in (Phase.RUNNING, Phase.INAPPLICABLE, Phase.INCAPABLE):
+        return Judgement(ruling=Ruling.NEEDLESS, why="already there" if phase is Phase.RUNNING else state)
+    if phase is Phase.CONTESTED:
+        return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {state}", hint=_NOT_STARTABLE_HINTS[phase])
+    return Judgement(ruling=Ruling.DO, why=state)
 
 
 def _judge_stop(verb: Verb, resource: Resource, phase: Phase, state: str) -> Judgement:

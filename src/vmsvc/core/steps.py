@@ -13,7 +13,7 @@ from attrs import define, field
 from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
-from vmsvc.core.observe import GRACE_S, DriverFinder, observe
+from vmsvc.core.observe import GRACE_S, DriverFinder, key_of, observe
 from vmsvc.core.plan import Step
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.rules import DOWN
@@ -30,6 +30,12 @@ _REQUEST_S = 30.0
 _SETTLE_S = 2.0
 #: How often a driver that cannot wait is asked again, in seconds: quickly at first, then with patience.
 _POLL_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+#: How long one attempt to get inside a guest may take, in seconds, and how long each has at the least.
+_KNOCK_S, _LEAST_S = 5.0, 0.5
+#: What no waiting mends of a way into a guest: somebody has to look at it.
+_LASTING = ("undetermined.no-such-way", "undetermined.ssh-host-key", "undetermined.ssh-configuration")
+#: What is there, or has nothing that could be.
+_THERE = (Phase.RUNNING, Phase.INAPPLICABLE)
 _NOT_STOPPED = "is still not down after being asked to stop"
 
 
@@ -40,6 +46,7 @@ class StepTaker:
     Args:
         driver_of: Finds the driver of a resource.
         cancelled: When set, waits end.
+        reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
 
     Attributes:
         has_set_going: What the driver said of a start: whether this very request set the resource going; ``None`` as
@@ -48,14 +55,20 @@ class StepTaker:
 
     driver_of: DriverFinder
     cancelled: threading.Event = field(factory=threading.Event)
+    reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     has_set_going: bool | None = field(default=None, init=False)
+    _guest: Guest | None = field(default=None, init=False)
 
-    def take(self, step: Step, resource: Resource) -> None:
+    def take(
+        self, step: Step, resource: Resource, *, budget_s: float | None = None, guest: Guest | None = None
+    ) -> None:
         """Take a step, and return when the resource is where the step wanted it.
 
         Args:
             step: The step.
             resource: Its resource.
+            budget_s: How long it may take, in seconds; as long as the step says when not given.
+            guest: The guest inside which the resource is; a wait ends where it goes down.
 
         Raises:
             ActionFailed: The resource did not get there within the step's budget, or died on the way.
@@ -63,7 +76,11 @@ class StepTaker:
             Refused: A safety rule of the resource says no.
             Undetermined: Whether it got there could not be seen.
         """
-        deadline = time.monotonic() + step.budget_s
+        deadline = time.monotonic() + (step.budget_s if budget_s is None else budget_s)
+        self._guest = guest
+        if step.verb is Verb.WAIT:
+            self._wait_for(resource, deadline)
+            return
         driver = self.driver_of(resource)
         if isinstance(driver, str):  # plans have no steps for such resources
             raise ActionFailed(driver, code="action.no-driver")
@@ -75,8 +92,40 @@ class StepTaker:
         Args:
             resource: What to look at.
         """
-        (seen,) = observe([resource], self.driver_of).values()
-        return seen
+        guest = self._guest
+        found = observe([resource, *([guest] if guest else [])], self.driver_of)
+        if guest and is_down(found[key_of(guest)]):
+            raise ActionFailed(
+                f"its guest went down while it was waited for: {found[key_of(guest)].state}",
+                code="action.went-down",
+                hint="look at the guest's console and at the hypervisor's log",
+            )
+        return found[key_of(resource)]
+
+    def _wait_for(self, resource: Resource, deadline: float) -> None:
+        if isinstance(resource, Guest):
+            self._wait_for_way_into(resource, deadline)
+            return
+        seen = self._poll(resource, lambda seen: seen.phase in _THERE, deadline)
+        if seen.phase not in _THERE:
+            self._too_late(seen, "is not there")
+
+    def _wait_for_way_into(self, guest: Guest, deadline: float) -> None:
+        """Knock until somebody opens: a guest that boots has no way in at first."""
+        self._guest = guest
+        pauses = iter(_POLL_S)
+        while True:
+            self.observe(guest)
+            try:
+                self.reach(guest, min(max(_left(deadline), _LEAST_S), _KNOCK_S))
+            except VmsvcError as error:
+                pause = min(next(pauses, _POLL_S[-1]), deadline - time.monotonic())
+                if error.code in _LASTING or pause <= 0 or self.cancelled.wait(pause):
+                    if self.cancelled.is_set():
+                        raise ActionFailed("interrupted", code="action.interrupted") from error
+                    raise
+            else:
+                return
 
     def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
         answer = self._request(driver, Verb.START, resource, budget_s=_left(deadline))
@@ -191,11 +240,15 @@ class StepTaker:
                 return seen
             # What a watch tells is confirmed by a look; and where it broke off, as when a daemon restarts, one looks
             # for oneself, with patience.
+        return self._poll(resource, settled, deadline)
+
+    def _poll(self, resource: Resource, until: Callable[[Observation], bool], deadline: float) -> Observation:
+        """Look until a condition holds, the time is up, or the action is cancelled."""
         pauses = iter(_POLL_S)
         while True:
             seen = self.observe(resource)
             pause = min(next(pauses, _POLL_S[-1]), deadline - time.monotonic())
-            if settled(seen) or pause <= 0 or self.cancelled.wait(pause):
+            if until(seen) or pause <= 0 or self.cancelled.wait(pause):
                 return seen
 
 

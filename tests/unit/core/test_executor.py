@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 
 import pytest
+from attrs import evolve
 
 from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, service
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
 from vmsvc.core.plan import plan
@@ -711,3 +713,60 @@ def test_a_reservation_of_which_nobody_knows_is_left_and_told(stage, failure):
         "disk0: removed the registrations of n2",
     ]
     assert f"stop {disks.rid}" not in it.driver.calls
+
+
+# --- what a start waits for inside guests -------------------------------------------------------------------------
+
+
+def with_address(stage, start_timeout=2.0, **options):
+    """A guest that takes half a second to come up, and an address inside it."""
+    it = stage(
+        {"container#1": DOWN, "ip#1": DOWN},
+        guest(start_timeout=start_timeout),
+        resource("ip#1", container_id="container#1", **options),
+    )
+
+    def rise():
+        it.driver.become("container#1", Phase.STARTING)
+        threading.Timer(0.5, lambda: it.driver.become("container#1", UP)).start()
+
+    it.driver.on["start", "container#1"] = rise
+    return it
+
+
+def test_what_a_start_waits_for_shares_the_budget_of_its_guest(stage):
+    it = with_address(stage)
+    began = time.monotonic()
+    told = it.fails()
+    assert 1.8 < time.monotonic() - began < 2.6
+    assert told == [
+        "start of web failed at wait ip#1: it is not there: stopped",
+        "rolled back: stop container#1: done",
+    ]
+
+
+def test_an_address_that_comes_ends_the_start(stage):
+    it = with_address(stage, start_timeout=9.0)
+    threading.Timer(2.5, lambda: it.driver.become("ip#1", UP)).start()
+    report = it.run()
+    assert [str(result.step) for result in report.results] == ["start container#1", "wait ip#1"]
+    assert it.driver.verbs() == ["start container#1"]
+
+
+def test_an_optional_address_that_does_not_come_fails_nothing(stage):
+    it = with_address(stage, optional=True)
+    report = it.run()
+    assert [result.error for result in report.results] == ["", "it is not there: stopped"]
+
+
+def test_a_guest_is_rolled_back_into_which_no_way_opens(stage):
+    it = stage({"container#1": DOWN}, guest(ready="way-in", start_timeout=0.5))
+
+    def reach(each, budget_s):
+        raise NoWayIn("connection refused")
+
+    it.executor = evolve(it.executor, reach=reach)
+    assert it.fails(kind=Undetermined) == [
+        "start of web failed at wait container#1: connection refused",
+        "rolled back: stop container#1: done",
+    ]

@@ -518,3 +518,93 @@ def test_what_is_only_left_over_is_given_up_and_never_started():
     looks = {"vmdg": seen(Phase.DEGRADED), "container#1": seen(Phase.STOPPED)}
     assert steps(plan("stop", parts, NODE, looks)) == ["stop vmdg"]
     assert steps(plan("start", parts, NODE, looks)) == ["start container#1"]
+
+
+# --- what a start waits for, inside guests ------------------------------------------------------------------------
+
+
+def address(number=1, **options):
+    return resource(f"ip#{number}", container_id="container#1", **options)
+
+
+def ready(*phases, action="start", guest_options=None, consent=None, only=(), **options):
+    """What is planned for a guest and its address, from what is seen of each."""
+    web = service(guest(1, **(guest_options or {})), address(**options))
+    facts = dict(zip(("container#1", "ip#1"), map(seen, phases), strict=True))
+    return plan(action, web, NODE, facts, consent, only=only)
+
+
+def test_a_start_waits_for_the_address_within_the_budget_of_the_guest():
+    made = ready(Phase.STOPPED, Phase.STOPPED)
+    assert steps(made) == ["start container#1", "wait ip#1"]
+    waiting = made.steps[1]
+    assert (waiting.within, waiting.budget_s, [str(need) for need in waiting.needs]) == (
+        "container#1",
+        2.0,
+        ["container#1 up"],
+    )
+    assert waiting.trigger is None
+
+
+@pytest.mark.parametrize("phase", [Phase.UNKNOWN, Phase.DEGRADED, Phase.RUNNING])
+def test_whatever_is_seen_of_an_address_its_guest_has_not_started_yet(phase):
+    assert steps(ready(Phase.STOPPED, phase)) == ["start container#1", "wait ip#1"]
+
+
+@pytest.mark.keyword("ip.wait")
+def test_an_address_that_nobody_waits_for():
+    assert steps(ready(Phase.STOPPED, Phase.STOPPED, wait=False)) == ["start container#1"]
+    assert steps(ready(Phase.STOPPED, Phase.STOPPED, tags=("noaction",))) == ["start container#1"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "planned", "refused"),
+    [
+        (Phase.RUNNING, [], []),
+        (Phase.STOPPED, ["wait ip#1"], []),
+        (Phase.DEGRADED, ["wait ip#1"], []),
+        (Phase.UNKNOWN, [], ["undetermined.status"]),
+        (Phase.INAPPLICABLE, [], []),
+    ],
+)
+def test_of_a_guest_that_runs_the_address_is_waited_for_unless_it_cannot_be_seen(phase, planned, refused):
+    made = ready(Phase.RUNNING, phase)
+    assert (steps(made), codes(made)) == (planned, refused)
+
+
+def test_an_optional_address_that_cannot_be_seen_refuses_nothing():
+    made = ready(Phase.RUNNING, Phase.UNKNOWN, optional=True)
+    assert (steps(made), codes(made)) == ([], [])
+
+
+def test_no_address_is_waited_for_of_a_guest_that_is_not_to_run():
+    made = ready(Phase.STOPPED, Phase.STOPPED, only=("ip#1",))
+    assert codes(made) == ["refused.not-to-start"]
+    assert "it needs container#1 up" in made.refusals[0].message
+
+
+def test_a_restart_waits_for_an_address_that_goes_down_with_its_guest():
+    made = ready(Phase.RUNNING, Phase.RUNNING, action="restart", consent=Consent(kill=True))
+    assert steps(made) == ["kill container#1", "start container#1", "wait ip#1"]
+
+
+def test_a_stop_leaves_the_address_to_the_guest():
+    made = ready(Phase.RUNNING, Phase.RUNNING, action="stop", consent=Consent(kill=True))
+    assert steps(made) == ["kill container#1"]
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_no_guest_is_started_whose_address_answers_elsewhere(optional):
+    made = ready(Phase.STOPPED, Phase.CONTESTED, optional=optional)
+    assert codes(made)[0] == "refused.address-taken"
+    assert made.exit_code == 3
+    assert "192.0.2.1@eth0 is contested" in made.refusals[0].message
+
+
+@pytest.mark.keyword("container.ready")
+def test_a_start_waits_for_a_way_into_the_guest_where_that_is_wanted():
+    made = ready(Phase.STOPPED, Phase.STOPPED, guest_options={"ready": "way-in"})
+    assert steps(made) == ["start container#1", "wait container#1", "wait ip#1"]
+    assert {step.within for step in made.steps} == {"", "container#1"}
+    none = ready(Phase.STOPPED, Phase.STOPPED, guest_options={"ready": "way-in", "way_in": "none"})
+    assert steps(none) == ["start container#1", "wait ip#1"]

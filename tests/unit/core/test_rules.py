@@ -117,9 +117,22 @@ def test_consent_says_no_unless_told():
 
 
 def test_there_are_no_other_verbs():
-    assert [str(verb) for verb in Verb] == [f"{verb}" for verb in Verb] == ["start", "stop", "kill", "run"]
+    assert [str(verb) for verb in Verb] == [f"{verb}" for verb in Verb] == ["start", "stop", "kill", "wait", "run"]
     with pytest.raises(ValueError, match="'prepare' is not a valid Verb"):
         Verb("prepare")
+
+
+WAITED_FOR = {
+    **dict.fromkeys((Phase.RUNNING, Phase.INAPPLICABLE, Phase.INCAPABLE), NEEDLESS),
+    Phase.CONTESTED: FORBIDDEN,
+    Phase.UNKNOWN: UNKNOWN,
+}
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_what_is_waited_for_comes_by_itself_unless_it_is_there_or_somebody_elses(phase):
+    address = resource("ip#1", container_id="container#1")
+    assert judge(Verb.WAIT, address, seen(phase), ()).ruling is WAITED_FOR.get(phase, DO)
 
 
 # Reserving looks for itself before it writes, and releasing takes away nothing but what it finds to be its own.

@@ -67,6 +67,7 @@ def test_plan():
             "verb": "start",
             "budget_s": 2.0,
             "why": "stopped",
+            "within": "",
             "trigger": None,
             "needs": [],
             "only_if_needed": False,

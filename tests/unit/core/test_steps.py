@@ -10,7 +10,7 @@ import pytest
 from tests.support import FakeDriver, guest, resource, seen
 from vmsvc.core import steps
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.plan import Step
 from vmsvc.core.status import Phase
 from vmsvc.core.steps import StepTaker
@@ -481,3 +481,103 @@ def test_cancelling_ends_a_watch(watcher):
     with pytest.raises(ActionFailed, match="interrupted"):
         take(watcher, "start", budget_s=30, cancelled=cancelled)
     assert time.monotonic() - began < 2
+
+
+# --- waiting for what is inside a guest ---------------------------------------------------------------------------
+
+
+class Insider(FakeDriver):
+    kind = "ip"
+
+    def guest_of(self, resource):
+        return guest()
+
+    def observe_inside(self, resource, guest, *, budget_s):
+        return self.observe(resource, budget_s=budget_s)
+
+
+@pytest.fixture
+def inside(driver):
+    """A guest that runs, and what is in it."""
+    driver.become(C1, UP)
+    return Insider(ip_1=DOWN)
+
+
+def wait(driver, inside, *, each=None, budget_s=0.5, reach=lambda guest, budget_s: None, cancelled=None):
+    began = time.monotonic()
+    taker = StepTaker(
+        driver_of=lambda each: inside if each.kind == "ip" else driver,
+        cancelled=cancelled or threading.Event(),
+        reach=reach,
+    )
+    each = each or resource("ip#1", container_id=C1)
+    taker.take(Step(rid=each.rid, verb=Verb.WAIT, budget_s=60.0), each, budget_s=budget_s, guest=guest())
+    return time.monotonic() - began
+
+
+def test_an_address_is_waited_for_until_it_is_there_and_nobody_is_asked_for_it(driver, inside):
+    later(0.2, lambda: inside.become("ip#1", UP))
+    assert 0.2 <= wait(driver, inside, budget_s=5) < 2
+    assert inside.verbs() == []
+
+
+def test_an_address_that_does_not_come_fails_with_what_was_seen_last(driver, inside):
+    with pytest.raises(ActionFailed, match="it is not there: stopped") as error:
+        wait(driver, inside)
+    assert error.value.code == "action.timeout"
+
+
+def test_an_address_that_nobody_can_see_is_not_known_to_be_there(driver, inside):
+    inside.become("ip#1", Phase.UNKNOWN)
+    with pytest.raises(Undetermined, match="its status is unknown"):
+        wait(driver, inside)
+
+
+def test_a_guest_that_dies_ends_every_wait_for_what_is_inside_it(driver, inside):
+    later(0.2, lambda: driver.become(C1, DOWN))
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="its guest went down while it was waited for") as error:
+        wait(driver, inside, budget_s=60)
+    assert (error.value.code, time.monotonic() - began < 3) == ("action.went-down", True)
+
+
+def test_one_knocks_until_somebody_opens(driver, inside):
+    answers = [NoWayIn("refused"), Undetermined("late"), None]
+    budgets = []
+
+    def reach(each, budget_s):
+        budgets.append(budget_s)
+        if (answer := answers.pop(0)) is not None:
+            raise answer
+
+    wait(driver, inside, each=guest(), budget_s=30, reach=reach)
+    assert (answers, budgets) == ([], [5.0, 5.0, 5.0])
+
+
+def test_a_way_in_that_does_not_open_says_why(driver, inside):
+    def reach(each, budget_s):
+        raise NoWayIn("connection refused", code="undetermined.ssh-refused")
+
+    with pytest.raises(NoWayIn, match="connection refused"):
+        wait(driver, inside, each=guest(), reach=reach)
+
+
+def test_what_no_waiting_mends_is_told_at_once(driver, inside):
+    def reach(each, budget_s):
+        raise NoWayIn("the host key has changed", code="undetermined.ssh-host-key")
+
+    began = time.monotonic()
+    with pytest.raises(NoWayIn, match="host key"):
+        wait(driver, inside, each=guest(), budget_s=60, reach=reach)
+    assert time.monotonic() - began < 2
+
+
+def test_an_interrupt_ends_a_wait_for_a_way_in(driver, inside):
+    cancelled = threading.Event()
+
+    def reach(each, budget_s):
+        cancelled.set()
+        raise NoWayIn("connection refused")
+
+    with pytest.raises(ActionFailed, match="interrupted"):
+        wait(driver, inside, each=guest(), budget_s=60, reach=reach, cancelled=cancelled)

@@ -127,6 +127,7 @@ class Ways:
         if way is Way.NONE:
             raise NoWayIn(
                 f"there is no way into {guest.name}: {why_none(guest)}",
+                code="undetermined.no-such-way",
                 hint=f"`way_in` of [{guest.rid}] chooses one",
             )
         if way is Way.SSH:
@@ -135,6 +136,7 @@ class Ways:
         if Capability(way.value) not in driver.capabilities:
             raise NoWayIn(
                 f"the {driver.type} driver has no `{way.value}` into its guests",
+                code="undetermined.no-such-way",
                 hint=f"`way_in` of [{guest.rid}] chooses another way, such as ssh",
             )
         return DriverHost(guest, driver)
