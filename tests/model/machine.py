@@ -32,7 +32,7 @@ def _possible(scenario: Scenario) -> Scenario:
     """Whose guest runs takes its disks as what is in use: the product looks at the guest before it begins."""
     scripts = dict(scenario.scripts)
     if scenario.holding and isinstance(first := scripts[scenario.holding][0], Acquire):
-        scripts[scenario.holding] = (evolve(first, in_use=True), *scripts[scenario.holding][1:])
+        scripts[scenario.holding] = (evolve(first, in_use=True, spares_holder=True), *scripts[scenario.holding][1:])
     return evolve(scenario, scripts=scripts)
 
 

@@ -120,8 +120,8 @@ def _with_the_configured_keys(reading, first, key, authority, *, is_registered):
 _to_take = moves.to_take
 
 
-def _own_is_foreign(first, key, authority):
-    return _is_authorised(first, key, authority) and not first.keys
+def _own_is_foreign(first, key, authority, **more):
+    return _is_authorised(first, key, authority, **more) and not first.keys
 
 
 _is_authorised = laws.is_authorised
@@ -134,7 +134,7 @@ MUTANTS = (
         "I1",
         Scenario(
             name="takeover while the holder starts again",
-            scripts={"a": (Acquire(in_use=True),), "b": (Acquire(over="a"),)},
+            scripts={"a": (Acquire(in_use=True, spares_holder=True),), "b": (Acquire(over="a"),)},
             holding="a",
         ),
         ((laws, "may_repeat", lambda _, answer, **__: answer in laws.AGAIN), (laws, "is_kept", _says(False))),

@@ -15,10 +15,12 @@ class Acquire:
     Attributes:
         over: The nodes that are named as holders who may be evicted.
         in_use: Whether the guest runs already: after it has arrived, or to register again what was lost.
+        spares_holder: Whether the disks are taken from no other holder: so where the guest has run here all the time.
     """
 
     over: str = ""
     in_use: bool = False
+    spares_holder: bool = False
 
 
 @frozen
@@ -95,7 +97,8 @@ class Scenario:
 _RACE = {"a": (Acquire(),), "b": (Acquire(),)}
 _TURNS = {"a": (Acquire(), Release()), "b": (Acquire(),)}
 _TAKEOVER = {"a": (Release(),), "b": (Acquire(over="a"),)}
-_AGAIN = {"a": (Acquire(in_use=True),), "b": (Acquire(over="a"),)}
+_AGAIN = {"a": (Acquire(in_use=True, spares_holder=True),), "b": (Acquire(over="a"),)}
+_AGAINST_EACH_OTHER = {"a": (Acquire(over="b", in_use=True, spares_holder=True),), "b": (Acquire(over="a"),)}
 _MIGRATION = {"a": (Release(),), "b": (Join("a"), Arrive("a"), Acquire(over="a", in_use=True))}
 _STAYING = {"a": (Acquire(over="b", in_use=True),), "b": (Join("a"), Release())}
 
@@ -107,6 +110,7 @@ SLICE = (
     Scenario(name="two race", scripts=_RACE, is_race=True, deaths=1, disks=1),
     Scenario(name="three race", scripts={**_RACE, "c": (Acquire(),)}, is_race=True, paths=1),
     Scenario(name="one releases while the other takes", scripts=_TURNS),
+    Scenario(name="who runs is forced against and forces", scripts=_AGAINST_EACH_OTHER, holding="a"),
     Scenario(name="one releases while the other takes", scripts=_TURNS, crashes=1, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a"),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", crashes=1, is_late=True, disks=1),

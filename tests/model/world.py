@@ -121,9 +121,11 @@ class World(Computed):
     def _beginnings(self, state: State, index: int) -> Iterator[Step]:
         node, name = state.nodes[index], self.names[index]
         match self.action(index, node):
-            case Acquire(over=over, in_use=in_use) if not in_use or node.guest:
+            case Acquire(over=over, in_use=in_use, spares_holder=spares_holder) if not in_use or node.guest:
                 authority = frozenset(KEYS[other] for other in over)
-                made = attempts.acquire(self.disks[name], KEYS[name], authority=authority, in_use=in_use)
+                made = attempts.acquire(
+                    self.disks[name], KEYS[name], authority=authority, in_use=in_use, spares_holder=spares_holder
+                )
             case Release() if not state.is_migrating or not node.guest:
                 made = attempts.release(self.disks[name], KEYS[name])
                 state = self._with_node(state, index, node._replace(guest=False))

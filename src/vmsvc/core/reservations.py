@@ -97,7 +97,13 @@ class ReservationDriver(DiskLooker):
         in_use = self._around.is_in_use(resource)
         if in_use and not self._despite_lost_keys:
             self._check_kept(resource)
-        taking = attempt.acquire(found.disks, key, authority=self.authority(resource), in_use=in_use)
+        taking = attempt.acquire(
+            found.disks,
+            key,
+            authority=self.authority(resource),
+            in_use=in_use,
+            spares_holder=in_use and not self._despite_lost_keys,
+        )
         self._around.ledger.write(found.record.with_disks(found.disks, key))
         result = carry_out(
             taking,

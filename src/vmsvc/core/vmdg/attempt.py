@@ -196,7 +196,12 @@ class Attempt:
 
 
 def acquire(
-    disks: Iterable[ScsiDisk], key: int, *, authority: frozenset[int] = frozenset(), in_use: bool = False
+    disks: Iterable[ScsiDisk],
+    key: int,
+    *,
+    authority: frozenset[int] = frozenset(),
+    in_use: bool = False,
+    spares_holder: bool = False,
 ) -> Attempt:
     """Take a set of disks: all of them, for ourselves alone, or none.
 
@@ -207,6 +212,8 @@ def acquire(
         key: Our key.
         authority: Keys that the operator has named as holders who may be evicted.
         in_use: Whether a guest of ours may be writing to them: what we have is then kept in any case.
+        spares_holder: Whether they are taken from no other holder, named or not, but only rid of those who are
+            registered beside us. Our guest may be writing, and would write beside the holder's until that is evicted.
 
     Raises:
         ValueError: There are no disks.
@@ -214,7 +221,14 @@ def acquire(
     return _begun(
         Stage.LOOKING,
         disks,
-        lambda disk: Turn(goal=Goal.HOLD, disk=disk, key=key, authority=authority - {key}, in_use=in_use),
+        lambda disk: Turn(
+            goal=Goal.HOLD,
+            disk=disk,
+            key=key,
+            authority=authority - {key},
+            in_use=in_use,
+            spares_holder=spares_holder,
+        ),
     )
 
 
@@ -282,7 +296,7 @@ def _may_go(turn: Turn) -> bool:
         return True  # how it stands has been said already
     if turn.goal is Goal.JOIN:
         return laws.may_join(turn.first, turn.key, turn.source)
-    return laws.is_authorised(turn.first, turn.key, turn.authority)
+    return laws.is_authorised(turn.first, turn.key, turn.authority, holders=turn.holders)
 
 
 def _refused(turn: Turn) -> Turn:

@@ -130,7 +130,7 @@ def _decided(turn: Turn) -> Turn:
 
 def _holding(turn: Turn, reading: Reading) -> Turn:
     disk, key = turn.disk, turn.key
-    if laws.is_lost(reading, key, turn.authority):
+    if laws.is_lost(reading, key, turn.holders):
         return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
     if turn.in_use and laws.is_kept(reading, key):
         return _keeping(turn, reading)

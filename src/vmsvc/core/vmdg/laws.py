@@ -114,7 +114,9 @@ def agree(readings: Iterable[Reading]) -> bool:
     return len({(tuple(sorted(reading.keys)), reading.reservation) for reading in readings}) <= 1
 
 
-def is_authorised(first: Reading, key: int, authority: frozenset[int]) -> bool:
+def is_authorised(
+    first: Reading, key: int, authority: frozenset[int], *, holders: frozenset[int] | None = None
+) -> bool:
     """I3: whether a disk may be taken, from its first look. Nothing is registered anywhere before all disks may be.
 
     Authority names the *holder*; others that are registered beside it go with it. Where no foreign nexus holds the
@@ -124,10 +126,11 @@ def is_authorised(first: Reading, key: int, authority: frozenset[int]) -> bool:
         first: What the disk showed before anything was done.
         key: Our key.
         authority: The keys that the operator has named.
+        holders: From which of them it may be taken where they hold it; all when not given.
     """
     holder = holder_of(first)
     if holder is not None and holder != key:
-        return holder in authority
+        return may_preempt_holder(holder, authority if holders is None else holders)
     return foreign_keys(first, key) <= authority
 
 
@@ -156,12 +159,12 @@ def may_drop_own(reading: Reading, key: int) -> bool:
     return own_count(reading, key) > 0
 
 
-def is_lost(reading: Reading, key: int, authority: frozenset[int]) -> bool:
-    """Whether somebody else has won: holds the reservation and was not named."""
+def is_lost(reading: Reading, key: int, holders: frozenset[int]) -> bool:
+    """Whether somebody else has won: holds the reservation, and it may not be taken from them."""
     holder = holder_of(reading)
     if is_held_by_all(reading):
-        return not foreign_keys(reading, key) <= authority
-    return holder is not None and holder != key and not may_preempt_holder(holder, authority)
+        return not foreign_keys(reading, key) <= holders
+    return holder is not None and holder != key and not may_preempt_holder(holder, holders)
 
 
 def is_won(reading: Reading, key: int) -> bool:

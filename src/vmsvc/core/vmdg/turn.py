@@ -88,6 +88,7 @@ class Turn:
         authority: The foreign keys that were named.
         source: Of a migration, the source's key.
         in_use: Whether a guest of ours may be writing.
+        spares_holder: Whether it is taken from no other holder, named or not.
         standing: Where it stands.
         why: The reason, where it did not go as wanted.
         notes: What is worth telling besides: dead paths, say.
@@ -114,6 +115,7 @@ class Turn:
     authority: frozenset[int] = frozenset()
     source: int = 0
     in_use: bool = False
+    spares_holder: bool = False
     standing: Standing = Standing.OPEN
     why: str = ""
     notes: tuple[str, ...] = ()
@@ -132,6 +134,11 @@ class Turn:
     first: Reading | None = None
     last: Reading | None = None
     asked_out: frozenset[int] = frozenset()
+
+    @property
+    def holders(self) -> frozenset[int]:
+        """The holders from whom it may be taken."""
+        return frozenset() if self.spares_holder else self.authority
 
     @property
     def wants(self) -> tuple[Request, ...]:

@@ -813,3 +813,22 @@ def test_what_was_held_before_and_what_was_taken_are_told_apart():
 
     assert not take(san, "a", A).was_held
     assert take(san, "a", A).was_held
+
+
+def test_under_a_guest_that_runs_nothing_is_taken_from_another_holder_named_or_not():
+    # Found by a random walk: A's guest went on running while B took over, and A, started again against B, registered.
+    san = San("ab")
+    assert take(san, "b", B).outcome is Outcome.HELD
+    refused = run(san, "a", acquire(san.disks("a"), A, authority=frozenset({B}), in_use=True, spares_holder=True))
+    assert refused.outcome is Outcome.REFUSED
+    assert all(A not in keys(san, disk).values() for disk in range(len(san.units)))
+
+
+def test_under_a_guest_that_runs_a_named_registrant_is_evicted_beside_the_holder():
+    san = San("ab")
+    assert take(san, "a", A).outcome is Outcome.HELD
+    register(san, "/dev/b1d0", B)
+    assert take(san, "a", A, in_use=True).outcome is Outcome.REFUSED
+    held = run(san, "a", acquire(san.disks("a"), A, authority=frozenset({B}), in_use=True, spares_holder=True))
+    assert held.outcome is Outcome.HELD
+    assert B not in keys(san).values()
