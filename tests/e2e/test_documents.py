@@ -73,7 +73,7 @@ def node(tmp_path):
     disk = tmp_path / "disk"
     disk.touch()
     path = node.add("web", f"disks = {disk} /dev/zero", f"config_files = {disk}")
-    path.write_text(path.read_text() + "[ip#1]\nipname = 10.0.0.1\nipdev = eth0\n[app#1]\ncheck = true\n")
+    path.write_text(path.read_text() + "[ip#1]\nipname = 10.0.0.1\nipdev = eth0\nwait = false\n[app#1]\ncheck = true\n")
     node.add("shared", f"disks = {disk} /dev/vmsvc-no-such-disk", "scsireserv = true")
     node.add("blind", "fail = observe")
     node.add("sick", "fail = start", default=("nodes = n1 n2", "service_type = TST"))
