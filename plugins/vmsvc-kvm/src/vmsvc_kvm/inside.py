@@ -225,6 +225,8 @@ def addresses(answer: Any) -> list[GuestAddress]:
     Raises:
         Undetermined: It is in no form that the agent's documentation knows.
     """
+    if not isinstance(answer, list):
+        raise _unreadable(answer)
     try:
         return [
             GuestAddress(
