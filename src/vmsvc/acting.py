@@ -21,6 +21,7 @@ from vmsvc.looking import Looking
 
 # Every session can act, and most only look: what that takes is imported when it begins.
 if TYPE_CHECKING:
+    from vmsvc.core.ledger import Ledger
     from vmsvc.core.plan import Plan, Step
     from vmsvc.core.report import Progress, Report
     from vmsvc.core.rules import Consent
@@ -233,6 +234,30 @@ class Acting(Looking):
         """
         return self.act("boot", service)
 
+    def forgotten(self) -> tuple[Problem, ...]:
+        """What a boot cannot give up, since it was reserved for services that have no file any more.
+
+        Returns:
+            An error for each of these services.
+
+        Raises:
+            Undetermined: What this node has reserved is not known.
+            ConfigError: The directory of services cannot be read.
+        """
+        from vmsvc.core.ledger import Ledger  # noqa: PLC0415
+
+        ledger, known = Ledger(self.node), set(self.services())
+        return tuple(
+            Problem(
+                message=f"{name} has no file any more, and disks are reserved for it: {_disks_of(ledger, name)}",
+                code="undetermined.left-over",
+                hint=f"put its file back, then `vmsvc boot {name}`",
+                file=str(self.node.reservations_dir(name)),
+            )
+            for name in ledger.services()
+            if name not in known
+        )
+
     def freeze(self, service: Service, reason: str = "") -> bool:
         """Let nothing start a service on this node, until it is thawed; what runs goes on, and may be stopped.
 
@@ -317,6 +342,11 @@ def _worth_a_look(service: Service) -> list[Resource]:
     disks = [each for each in service.resources if Verb.STOP in each.budgets_s]
     needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
     return [each for each in service.resources if not each.disable or each.rid in needed]
+
+
+def _disks_of(ledger: Ledger, service: str) -> str:
+    records = ledger.of_service(service)
+    return "; ".join(record.fault or ", ".join(entry.name for entry in record.entries) for record in records)
 
 
 def _losses_of(record: Callable[[], None]) -> list[str]:

@@ -71,3 +71,16 @@ def test_a_file_that_cannot_be_read_keeps_a_boot_from_no_other_service(node):
     # Who names services wants just these.
     assert node.json("boot", "web", "bad")[1]["schema"] == "vmsvc.error/1"
     assert node.run("boot", "wbe").returncode == 2
+
+
+def test_what_is_reserved_for_a_service_without_a_file_is_not_passed_over(node):
+    node.add("web")
+    record = node.root / "var/lib/vmsvc/reserved/gone/vmdg.json"
+    record.parent.mkdir(parents=True)
+    entry = {"wwid": "naa.1", "prkey": "0x1", "name": "/dev/mapper/gone"}
+    record.write_text(json.dumps({"container": "container#1", "disks": [entry]}))
+    done = node.run("boot")
+    assert done.returncode == 4
+    assert "web: nothing to do" in done.stdout
+    assert "gone has no file any more, and disks are reserved for it: /dev/mapper/gone" in done.stderr
+    assert node.run("boot", "web").returncode == 0

@@ -471,6 +471,14 @@ def test_the_old_grammar(node):
     assert "--despite-unknown RID, --despite-frozen, or --force NODE" in err
 
 
+def test_a_guest_whose_disks_another_section_reserves_is_shown_so(node):
+    node.add("web", "disks = /dev/zero", "[vmdg]", "scsireserv = true")
+    guest, _, group = node.run("show", "web").stdout.partition("[vmdg]")
+    assert "scsireserv = false" in guest
+    assert "; its disks are reserved by [vmdg]" in guest
+    assert "reserved by" not in group
+
+
 def test_show_and_drivers(node):
     node.add("web", "vcpus = 3", "disks = /dev/zero")
     shown = node.run("show", "web")

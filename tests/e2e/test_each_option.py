@@ -162,6 +162,12 @@ def test_lost_keys_are_those_of_reserved_disks(web, command):
     assert "web reserves no disks" in told
 
 
+@pytest.mark.option("svcmgr --despite-lost-keys")
+def test_svcmgr_knows_lost_keys_too(web):
+    assert "--despite-lost-keys: web reserves no disks" in web.svcmgr("-s web start --despite-lost-keys")[2]
+    assert "it is for start, restart, prstart" in web.svcmgr("-s web stop --despite-lost-keys")[2]
+
+
 @pytest.mark.option("svcmgr --force")
 def test_force_without_a_name_is_refused_with_what_to_say_instead(web):
     code, _, told = web.svcmgr("-s web stop --force")

@@ -44,7 +44,13 @@ def san(monkeypatch):
 
     for tool in ("tool", "looking"):
         monkeypatch.setattr(Surroundings, tool, property(lambda _: san.tool("a")))
+
+    def units(around, wanted):
+        found = {disk.wwid: disk for disk in known.values()}
+        return [found.get(wwid) or OtherDisk(name=name, why="gone", is_known=False) for wwid, name in wanted]
+
     monkeypatch.setattr(Surroundings, "devices", devices)
+    monkeypatch.setattr(Surroundings, "units", units)
     monkeypatch.setattr("vmsvc.core.usage.device_at", known.get)
     return san
 
@@ -140,6 +146,22 @@ def test_disks_that_another_service_names_are_left_under_its_guest(san, session,
     with pytest.raises(vmsvc.Refused, match="is a disk of"):
         session.boot(crashed)
     assert session.boot(other).results == ()
+    assert keys(san) == [{OURS}, {OURS}]
+
+
+def test_what_the_file_does_not_name_any_more_is_given_up_too(san, session, crashed, make_service):
+    without = DB.partition("    [vmdg]")[0]
+    report = session.boot(session.load(make_service(without, "db")))
+    assert [str(result.step) for result in report.results] == ["stop vmdg"]
+    assert keys(san) == [set(), set()]
+
+
+def test_disks_of_a_service_that_has_no_file_any_more_are_told(san, session, crashed, root):
+    assert session.forgotten() == ()
+    (root / "etc/vmsvc/services/db.conf").unlink()
+    (problem,) = session.forgotten()
+    assert "db has no file any more" in problem.message
+    assert "disk0, disk1" in problem.message
     assert keys(san) == [{OURS}, {OURS}]
 
 

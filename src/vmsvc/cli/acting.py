@@ -195,7 +195,11 @@ def _services(call: Call) -> tuple[list[Service], list[Failure]]:
     A rid that one does not have is refused: a slip of the pen must not pass for consent.
     """
     names = call.arguments.names
-    services, failures = (selection.all_of(call.session, names), []) if names else selection.chosen(call.session, names)
+    if names:
+        services, failures = selection.all_of(call.session, names), list[Failure]()
+    else:
+        services, failures = selection.chosen(call.session, names)
+        failures += [Failure(name="", error=Undetermined(problems=[each])) for each in call.session.forgotten()]
     for service in services:
         selection.limits(call.arguments).rids_of(service)
         for rid in call.arguments.despite_unknown:

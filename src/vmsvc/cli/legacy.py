@@ -50,6 +50,7 @@ _OPTIONS = {
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
     "despite-frozen": ("start", "restart"),
+    "despite-lost-keys": ("start", "restart", "prstart"),
     "dry-run": (*_ACTING, "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
     "parallel": _ACTING,
     **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status")),
@@ -79,6 +80,11 @@ class Legacy(Parser):
         self.add_argument("--color", choices=("auto", "always", "never"), help="colours")
         self.add_argument("--drp", action="store_true", help="this is the disaster, or its rehearsal")
         self.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
+        self.add_argument(
+            "--despite-lost-keys",
+            action="store_true",
+            help="reserve disks again under a guest that went on without its keys: no other node has written since",
+        )
         self.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
         unknown = self.add_argument(
             "--despite-unknown",
@@ -134,7 +140,7 @@ class Legacy(Parser):
         words += [f"--color={asked.color}"] if asked.color else []
         words += [
             f"--{flag}"
-            for flag in ("verbose", "drp", "despite-frozen", "kill", "dry-run")
+            for flag in ("verbose", "drp", "despite-frozen", "despite-lost-keys", "kill", "dry-run")
             if getattr(asked, flag.replace("-", "_"))
         ]
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []

@@ -151,6 +151,27 @@ class Ledger:
                 if _is_record(file) and (service, rid) != (resource.service, resource.rid):
                     yield self._read(service, rid)
 
+    def of_service(self, name: str) -> tuple[Record, ...]:
+        """What this node has reserved for a service.
+
+        Args:
+            name: The service's name.
+
+        Raises:
+            Undetermined: Which records there are cannot be told.
+        """
+        files = _entries_of(self.node.reservations_dir(name))
+        return tuple(self._read(name, file.name.removesuffix(_SUFFIX)) for file in files if _is_record(file))
+
+    def services(self) -> tuple[str, ...]:
+        """The services for which this node has reserved anything, whether or not they have a file.
+
+        Raises:
+            Undetermined: Which records there are cannot be told.
+        """
+        names = [directory.name for directory in _entries_of(self.node.reservations_dir(""))]
+        return tuple(name for name in names if self.of_service(name))
+
     def with_left_over(self, service: Service) -> Service:
         """A service, with what it does not want reserved any more and this node has written down.
 
