@@ -53,7 +53,9 @@ def lab(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """How fast it is, beside what else does the same work; fails where a limit is not kept."""
-    session.install(".[test]", "plugins/vmsvc-kvm")  # as a node has it: no node simulates a hypervisor
+    session.install(
+        ".[test]", "plugins/vmsvc-kvm", "plugins/vmsvc-docker"
+    )  # as a node has it: no node simulates a hypervisor
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

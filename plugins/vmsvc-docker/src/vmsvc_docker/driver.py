@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from vmsvc.driver import (
     Capability,
@@ -23,14 +23,16 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
 )
-from vmsvc_docker import definition, hints, limits
+from vmsvc_docker import hints
 from vmsvc_docker.client import ABSENT, Connection
 from vmsvc_docker.containers import Inspected, Seen
-from vmsvc_docker.definition import Definition
 from vmsvc_docker.lanes import Lanes, ask
 from vmsvc_docker.observing import Observer
 from vmsvc_docker.options import DockerGuest
 from vmsvc_docker.states import AT_REST, DEAD, judge
+
+if TYPE_CHECKING:
+    from vmsvc_docker.definition import Definition
 
 T = TypeVar("T")
 
@@ -124,6 +126,8 @@ class DockerDriver:
         Raises:
             DriverError: Neither says.
         """
+        from vmsvc_docker import definition  # noqa: PLC0415 - it reads JSON, which a look leaves to the SDK
+
         if guest.image:
             return definition.of_guest(guest)
         file = self._context.definition_file(guest)
@@ -213,23 +217,24 @@ class DockerDriver:
 
     def definition(self, guest: DockerGuest, *, budget_s: float) -> str:
         """What the container is made of, complete with its environment's passwords: keep it where only root reads."""
-        return definition.of_container(self._described(guest, budget_s)).text()
+        return _definition_of(self._described(guest, budget_s))
 
     def definitions(self, guest: DockerGuest, *, budget_s: float) -> Definitions:
         """The same for the container that runs and for its next start: an engine keeps one definition."""
         found = self._described(guest, budget_s)
-        text = definition.of_container(found).text()
+        text = _definition_of(found)
         is_at_rest = judge(found.seen.state, found.seen.health)[0] in AT_REST
         return Definitions(live=None if is_at_rest else text, persistent=text)
 
     def fields(self, definition: str) -> DefinitionFields:
         """What a definition says, field by field."""
-        from vmsvc_docker.definition import fields  # noqa: PLC0415 - the parameter has the module's name
+        from vmsvc_docker.definition import fields  # noqa: PLC0415 - as above
 
         return fields(definition, origin="the definition")
 
     def sizes(self, guest: DockerGuest, *, budget_s: float) -> Sizes:
         """The container's limits; where it has none, what the node has."""
+        from vmsvc_docker import limits  # noqa: PLC0415 - nothing but `push` pays for it
 
         def ask_both(connection: Connection) -> Sizes:
             return limits.of_container(connection.described(guest.name), connection.capacity)
@@ -268,6 +273,12 @@ class DockerDriver:
 
     def _lane(self, guest: DockerGuest, purpose: str) -> Lane[Connection]:
         return self._lanes.to(guest.endpoint, f"{purpose} of {guest.name}")
+
+
+def _definition_of(found: Inspected) -> str:
+    from vmsvc_docker import definition  # noqa: PLC0415 - as above
+
+    return definition.of_container(found).text()
 
 
 def _standing(seen: Seen | None) -> tuple[Phase, str]:
