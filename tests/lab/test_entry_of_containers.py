@@ -2,12 +2,14 @@
 
 import gc
 import hashlib
+import random
 import time
 
 import pytest
 from vmsvc_docker import DockerDriver, DockerGuest
 
 from vmsvc.driver import OUTPUT_LIMIT, ActionFailed, Context, Node, NoWayIn, Undetermined
+from vmsvc.testing.commands import CASES, hold, odd_cases
 
 # The SDK leaves the socket of a connection that was refused to the garbage collector.
 pytestmark = [pytest.mark.timeout(120), pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
@@ -43,6 +45,17 @@ def enter(engine, driver):
     return inside(driver, engine)
 
 
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_command_in_a_container_keeps_the_clauses(engine, driver, case):
+    engine.run("web")
+    hold(lambda argv, **options: inside(driver, engine)(*argv, **options), case)
+
+
+def test_odd_commands_come_back_exactly(enter):
+    for case in odd_cases(random.randrange(1 << 32), 20):  # a case that fails tells the seed
+        hold(lambda argv, **options: enter(*argv, **options), case)
+
+
 def test_arguments_environment_output_and_code_arrive_exactly(enter):
     words = ["a b", "it's", 'say "x"', "two\nlines", "\ttab", "ü€", "", "$HOME", "`id`", "*", "-x", "back\\slash"]
     outcome = enter("printf", "%s\\0", *words)
@@ -69,7 +82,7 @@ def test_much_output_is_kept_to_the_limit(enter):
 
 def test_a_program_that_is_not_there_or_may_not_be_run(enter):
     for program in ("nosuch", "/nosuch", "/tmp"):
-        with pytest.raises(ActionFailed, match="cannot be run in web"):
+        with pytest.raises(ActionFailed, match="no such command in web"):
             enter(program)
     assert enter("sh", "-c", "nosuch").code == 127
     assert enter("sh", "-c", "exit 126").code == 126

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import importlib
 import os
-import queue
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from vmsvc.driver import DriverError, GuestDisk, Undetermined, VmsvcError
-from vmsvc_docker import disks, hints
+from vmsvc_docker import disks, failures, hints
+from vmsvc_docker.attached import Attached
 from vmsvc_docker.containers import Ended, Inspected, Seen, ended, inspected, listed, mapping, unreadable
 from vmsvc_docker.options import is_local
 
@@ -33,7 +32,6 @@ NOT_FOUND = f"driver.http-{HTTPStatus.NOT_FOUND.value}"
 CONNECT_S = 5.0
 # How podman names itself in each answer: `Libpod/4.3.1 (linux)`.
 _PODMAN = "Libpod/"
-_PIECE_BYTES = 1 << 16
 # What is left of a deadline that has passed: a request without any time would be one without any limit.
 _LEAST_S = 0.001
 # What a proxy says on behalf of an engine that does not answer it.
@@ -80,9 +78,9 @@ class Connection:
             self._client.hooks["response"].append(self._take_note)
             return
         raise Undetermined(
-            f"no connection to {endpoint}: {_words(failure)}",
+            f"no connection to {endpoint}: {failures.words(failure)}",
             code="undetermined.no-connection",
-            hint=hints.no_connection(endpoint, _system_error(failure)),
+            hint=hints.no_connection(endpoint, failures.system_error(failure)),
         )
 
     def close(self) -> None:
@@ -353,68 +351,20 @@ class Connection:
     def _failure(self, error: Exception) -> VmsvcError:
         """What an exception of the SDK means."""
         if isinstance(error, self._docker.errors.APIError) and error.status_code is not None:
-            return self._refusal(int(error.status_code), _words(error))
-        failures = self._requests.exceptions
-        if isinstance(error, failures.Timeout) or any(isinstance(cause, TimeoutError) for cause in _causes(error)):
+            return self._refusal(int(error.status_code), failures.words(error))
+        kinds = self._requests.exceptions
+        if isinstance(error, kinds.Timeout) or any(isinstance(cause, TimeoutError) for cause in failures.causes(error)):
             return Undetermined(f"{self.endpoint} did not answer in time", code="undetermined.timeout")
-        if isinstance(error, (failures.ConnectionError, failures.ChunkedEncodingError)):
-            return ConnectionLost(f"the connection to {self.endpoint} broke: {_words(error)}")
+        if isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError)):
+            return ConnectionLost(f"the connection to {self.endpoint} broke: {failures.words(error)}")
         return Undetermined(
-            f"the answer of {self.endpoint} cannot be read: {_words(error)}", code="undetermined.unreadable"
+            f"the answer of {self.endpoint} cannot be read: {failures.words(error)}", code="undetermined.unreadable"
         )
 
     def _refusal(self, status: int, message: str) -> VmsvcError:
         if status in _NO_ANSWER:
             return Undetermined(f"{self.endpoint}: {message}", code=f"undetermined.http-{status:d}")
         return DriverError(f"{self.endpoint}: {message}", code=f"driver.http-{status:d}")
-
-
-class Attached:
-    """What a command prints, as it arrives; received by a thread, since waiting for it knows no limit.
-
-    The SDK's own way would lose what has come together with the answer's head.
-
-    Args:
-        answer: The engine's answer, whose body is what the command prints.
-
-    Attributes:
-        at_end: Whether all has been read.
-    """
-
-    def __init__(self, answer: Any) -> None:
-        self.at_end = False
-        self._answer = answer
-        self._file = answer.raw._fp.fp  # noqa: SLF001 - the SDK reads there, too
-        self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        threading.Thread(target=self._receive, name="vmsvc docker output", daemon=True).start()
-
-    def read(self, budget_s: float) -> bytes:
-        """What has arrived since the last time; waits for something as long as that takes.
-
-        Args:
-            budget_s: How long to wait, in seconds.
-
-        Returns:
-            Some bytes; none where nothing has arrived.
-        """
-        try:
-            piece = self._pieces.get(timeout=max(budget_s, 0.0))
-        except queue.Empty:
-            return b""
-        self.at_end = not piece
-        return piece
-
-    def close(self) -> None:
-        """Receive no more."""
-        with suppress(OSError, AttributeError):
-            self._file.raw._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - wakes the thread; closing would wait for it
-        self._answer.close()
-
-    def _receive(self) -> None:
-        with suppress(OSError, ValueError):
-            while piece := self._file.read1(_PIECE_BYTES):
-                self._pieces.put(piece)
-        self._pieces.put(b"")
 
 
 def absent(name: str, endpoint: str) -> DriverError:
@@ -429,30 +379,6 @@ def absent(name: str, endpoint: str) -> DriverError:
         code=ABSENT,
         hint=f"`{hints.by_hand(endpoint, 'ps', '-a')}` tells which names there are",
     )
-
-
-def _words(error: Exception) -> str:
-    """An exception of the SDK in the engine's words, or the system's, where it has some."""
-    if explanation := getattr(error, "explanation", None):
-        return str(explanation)
-    system = next((cause for cause in _causes(error) if isinstance(cause, OSError) and cause.errno), None)
-    return str(system or error) or type(error).__name__
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception and what is behind it: its cause, or the ones that requests and urllib3 put among its arguments."""
-    seen: set[int] = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        inner = [each for each in error.args if isinstance(each, BaseException)]
-        behind = [error.__cause__, *inner, error.__context__]
-        error = next((each for each in behind if each is not None and id(each) not in seen), error)
-
-
-def _system_error(error: Exception) -> int | None:
-    """The ``errno`` behind an exception."""
-    return next((cause.errno for cause in _causes(error) if isinstance(cause, OSError) and cause.errno), None)
 
 
 def _libraries() -> tuple[Any, Any]:

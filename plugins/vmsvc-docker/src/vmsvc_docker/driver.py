@@ -258,7 +258,7 @@ class DockerDriver:
         deadline = time.monotonic() + budget_s
 
         def enter(connection: Connection) -> Outcome:
-            return entry.enter(connection, guest, argv, environment or {}, deadline)
+            return entry.enter(connection, guest, argv, environment or {}, budget_s=budget_s, deadline=deadline)
 
         with self._lanes.any_to(guest.endpoint, f"a command in {guest.name}") as way:
             return way.call(

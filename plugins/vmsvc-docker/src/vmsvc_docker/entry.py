@@ -6,8 +6,20 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 
-from vmsvc.driver import OUTPUT_GRACE_S, ActionFailed, DriverError, NoWayIn, Outcome, Phase, Undetermined
-from vmsvc_docker.client import Attached, Connection
+from vmsvc.driver import (
+    OUTPUT_GRACE_S,
+    ActionFailed,
+    DriverError,
+    NoWayIn,
+    Outcome,
+    Phase,
+    Undetermined,
+    check_command,
+    said_last,
+    shown,
+)
+from vmsvc_docker.attached import Attached
+from vmsvc_docker.client import Connection
 from vmsvc_docker.containers import Ended, Seen
 from vmsvc_docker.frames import Demultiplexer
 from vmsvc_docker.options import DockerGuest
@@ -41,6 +53,8 @@ def enter(
     guest: DockerGuest,
     argv: Sequence[str],
     environment: Mapping[str, str],
+    *,
+    budget_s: float,
     deadline: float,
 ) -> Outcome:
     """Run one command inside of a container.
@@ -50,13 +64,16 @@ def enter(
         guest: The guest.
         argv: The program and its arguments.
         environment: Variables to set in addition to the container's own.
-        deadline: When the command is killed, on the monotonic clock.
+        budget_s: How long the command may take, in seconds.
+        deadline: When that is over, on the monotonic clock.
 
     Raises:
+        UsageError: No command can be given such arguments.
         NoWayIn: Nothing was run.
         ActionFailed: There is no such program, or it may not be run.
         Undetermined: What the command did is not known.
     """
+    check_command(argv, environment)
     mark = f"{_MARK}={secrets.token_hex(16)}"
     try:
         seen = _inhabited(connection, guest)
@@ -72,12 +89,16 @@ def enter(
     if ended is None:
         _kill(connection, seen, mark)
         raise Undetermined(
-            f"{argv[0]} in {guest.name} did not end within {deadline - began:.1f} s and was killed",
+            f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and was killed"
+            f"{said_last(bytes(printed.err), bytes(printed.out))}",
             code="undetermined.timeout",
         )
     if _was_not_started(connection, ended, printed):
-        said = (bytes(printed.err) or bytes(printed.out)).decode(errors="backslashreplace").strip()
-        raise ActionFailed(f"{argv[0]} cannot be run in {guest.name}: {said}", code="action.no-program")
+        said = said_last(bytes(printed.err), bytes(printed.out))
+        raise ActionFailed(
+            f"there is no such command in {guest.name}, or it may not be run: {argv[0]}{said}",
+            code="action.no-such-command",
+        )
     return Outcome(
         argv=tuple(argv),
         code=ended.code,
