@@ -473,7 +473,7 @@ def test_the_old_grammar(node):
 
 def test_a_guest_whose_disks_another_section_reserves_is_shown_so(node):
     node.add("web", "disks = /dev/zero", "[vmdg]", "scsireserv = true")
-    guest, _, group = node.run("show", "web").stdout.partition("[vmdg]")
+    guest, _, group = node.run("show", "web").stdout.partition("\n[vmdg]\n")
     assert "scsireserv = false" in guest
     assert "; its disks are reserved by [vmdg]" in guest
     assert "reserved by" not in group
