@@ -11,7 +11,6 @@ from attrs import evolve
 
 from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
 from vmsvc.core.lock import service_lock
-from vmsvc.core.needs import needs_of
 from vmsvc.core.observe import observe
 from vmsvc.core.plugins import PluginHost
 from vmsvc.core.resource import Reserved, Resource
@@ -340,6 +339,8 @@ class Acting(Looking):
 def _worth_a_look(service: Service) -> list[Resource]:
     """What a plan depends on: what is not disabled, and what would have to be down for disks to be released."""
     disks = [each for each in service.resources if Verb.STOP in each.budgets_s]
+    from vmsvc.core.needs import needs_of  # noqa: PLC0415
+
     needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
     return [each for each in service.resources if not each.disable or each.rid in needed]
 
