@@ -26,7 +26,7 @@ DECISIONS = (
     "validation",
     "words",
 )
-TESTS = ("acquire", "costs", "judge", "laws", "migration", "quirks", "release", "survey", "validation")
+TESTS = ("acquire", "clones", "costs", "judge", "laws", "migration", "quirks", "release", "survey", "validation")
 
 
 def test_every_branch_of_the_decisions_is_taken(tmp_path):

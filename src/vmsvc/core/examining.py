@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from attrs import evolve
@@ -18,6 +19,7 @@ from vmsvc.core.surroundings import ABSENT, Surroundings
 from vmsvc.core.vmdg import judge
 from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.vmdg.keys import parse_key
+from vmsvc.core.vmdg.laws import clones_of
 from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
 from vmsvc.core.vmdg.sequences import carry_out
 from vmsvc.core.vmdg.survey import survey
@@ -28,7 +30,7 @@ _PROBE = "PERSISTENT RESERVE IN"
 _NOT_WANTED = "scsireserv is false: the disks are not to be reserved"
 
 SEE = "`vmsvc disks {service}` shows who holds what"
-TO_TAKE = f"{SEE}; if the holder is gone for certain: --force NODE"
+TO_TAKE = f"{SEE}; if the holder is gone for certain: --force NODE, or --force 0xKEY"
 ONE_OWNER = "a disk belongs to one resource: take it out of the other"
 MEND = "mend that first; `vmsvc validate` tells what is wrong with a file"
 
@@ -86,7 +88,7 @@ class DiskLooker:
     def _objection(self, report: DiskReport) -> Objection | None:
         """Whose the disks are that this node would not take: known before anything of a start is done."""
         found = report.found
-        authority = self.authority(found.resource)
+        authority = self.authority(found.resource, itertools.chain(*report.readings))
         former = {each.entry.key: "this node, with an earlier key" for each in found.left_over}
         names = {**former, **report.names}
         why = [
@@ -163,11 +165,14 @@ class DiskLooker:
             ),
         ]
 
-    def authority(self, resource: Reserved) -> frozenset[int]:
+    def authority(self, resource: Reserved, readings: Iterable[Reading] | None = None) -> frozenset[int]:
         """The keys of the holders whom the operator has named.
+
+        This node's own key names another node that has it, where one is seen to have it.
 
         Args:
             resource: The resource whose disks they may hold.
+            readings: What the disks show; they are read where that matters, and it is not given.
 
         Raises:
             UsageError: A word means no holder.
@@ -179,11 +184,20 @@ class DiskLooker:
             raise UsageError(f"--force {mine[0]}: {mine[0]} is this node", hint="name the node that holds the disks")
         named = {word: _key_named(word, self._around.peer_keys(resource)) for word in self._force}
         own = known_key(resource, self._around)
-        if mine := [word for word, key in named.items() if key == own]:
+        mine = [word for word, key in named.items() if key == own]
+        if mine and not self._is_cloned(resource, readings):
             raise UsageError(
                 f"--force {mine[0]}: that is this node's own key", hint="name the node that holds the disks"
             )
         return frozenset(named.values())
+
+    def _is_cloned(self, resource: Reserved, readings: Iterable[Reading] | None) -> bool:
+        """Whether another node is seen to be registered with this node's own key."""
+        if readings is None:
+            (report,) = self.examine([resource], budget_s=resource.observe_budget_s)
+            readings = itertools.chain(*report.readings) if isinstance(report, DiskReport) else ()
+        key = known_key(resource, self._around)
+        return key is not None and any(clones_of(reading, key) for reading in readings)
 
 
 def known_key(resource: Reserved, around: Surroundings) -> int | None:

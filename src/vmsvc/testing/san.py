@@ -95,7 +95,10 @@ class San:
         self._lock = threading.RLock()
 
     def disks(self, node: str) -> tuple[ScsiDisk, ...]:
-        """The disks as a node sees them, in the order of their World Wide IDs."""
+        """The disks as a node sees them, in the order of their World Wide IDs.
+
+        It does not know by which initiator the target knows it, unless a test gives a disk ``initiators={"san NODE"}``.
+        """
         return tuple(
             ScsiDisk(
                 name=f"disk{number}",
@@ -210,8 +213,7 @@ class SanTool:
 
     def read(self, disk: ScsiDisk, path: str) -> Reading:
         """What a path shows."""
-        del disk
-        return self.san.read(Asked(self.node, path))
+        return self.san.read(Asked(self.node, path)).known_to(disk.initiators)
 
     def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
         """Do something through a path."""
@@ -247,7 +249,7 @@ def reading_of(path: str, unit: Unit, *, tells_full_status: bool = True) -> Read
         answer=Answer.DONE,
         generation=unit.generation,
         registrations=tuple(
-            Registration(key=key, holds=unit.is_held_by(nexus), nexus=nexus)
+            Registration(key=key, holds=unit.is_held_by(nexus), nexus=nexus, initiator=f"san {nexus[0]}")
             if tells_full_status
             else Registration(key=key)
             for nexus, key in unit.registrations

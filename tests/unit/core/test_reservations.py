@@ -190,6 +190,19 @@ def test_nobody_names_himself_as_the_holder(around):
         take(around["a"], force=["A"])
 
 
+def test_a_node_with_our_key_is_evicted_only_where_the_key_is_named(san, around):
+    san.ask(san.disks("b")[0].paths[0], Request(Action.REGISTER_AND_IGNORE, action_key=KEYS["a"]))
+    known = around["a"].known
+    known.update({name: evolve(disk, initiators=frozenset({"san a"})) for name, disk in known.items()})
+    with pytest.raises(Refused, match="none of its initiators") as refused:
+        take(around["a"])
+    assert "--force 0xKEY" in refused.value.hint
+    give_up(around["a"])
+    assert san.shown("/dev/b1d0").keys == (KEYS["a"],)
+    assert take(around["a"], force=["0xa"]) == (True, [])
+    assert writers(san) == [{"a"}, {"a"}]
+
+
 def test_naming_somebody_else_is_no_authority(san, around):
     take(around["a"])
     with pytest.raises(Refused):

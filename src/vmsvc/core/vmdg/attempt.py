@@ -225,7 +225,7 @@ def acquire(
             goal=Goal.HOLD,
             disk=disk,
             key=key,
-            authority=authority - {key},
+            authority=authority,
             in_use=in_use,
             spares_holder=spares_holder,
         ),

@@ -182,7 +182,8 @@ def _joining(turn: Turn, reading: Reading) -> Turn:
 
 def _leaving(turn: Turn, reading: Reading) -> Turn:
     if laws.is_gone(reading, turn.key):
-        return turn.ended(Standing.LEFT)
+        clones = words.cloned(reading, turn.key)
+        return (turn.noted(clones) if clones else turn).ended(Standing.LEFT)
     if turn.rounds and not laws.may_return(reading, turn.key):
         left = "a registration of ours is left on a path that does not answer; the node that has the disk can remove it"
         return turn.ended(Standing.FAILED, "; ".join((left, *turn.notes)))

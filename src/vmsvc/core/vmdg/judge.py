@@ -66,7 +66,7 @@ def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[
             hint="look again; if it stays so, compare the World Wide IDs of the paths",
         )
     reading = live[0]
-    foreign = tuple(sorted(laws.foreign_keys(reading, key)))
+    foreign = _foreign(reading, key)
     if disk.readonly:
         held = ", reserved for this node" if laws.holds(reading, key) else ""
         state = f"read-only here{held}: its reservation cannot be changed"
@@ -80,7 +80,7 @@ def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[
 
 def _judge_ours(disk: ScsiDisk, reading: Reading, key: int, names: Mapping[int, str], dead: tuple[str, ...]) -> Judged:
     """Our key is on it: is it ours alone, and through every path?"""
-    foreign = tuple(sorted(laws.foreign_keys(reading, key)))
+    foreign = _foreign(reading, key)
     rivals, faults = _rivals(reading, key, names), (*_faults(disk, reading, key), *dead)
     is_crowded = laws.is_crowded(reading, key, disk)
     warnings = (f"{disk.name}: {words.crowded(reading, key, disk)}",) if is_crowded else ()
@@ -105,16 +105,23 @@ def _judge_ours(disk: ScsiDisk, reading: Reading, key: int, names: Mapping[int, 
     )
 
 
+def _foreign(reading: Reading, key: int) -> tuple[int, ...]:
+    """The keys of others: ours is among them where another node has it."""
+    return tuple(sorted({*laws.foreign_keys(reading, key), *([key] if laws.clones_of(reading, key) else [])}))
+
+
 def _rivals(reading: Reading, key: int, names: Mapping[int, str]) -> tuple[str, ...]:
     """Why somebody else may write although our key is there."""
     if reading.reservation is None:
         who = "; ".join(f"{words.named(each, names)} is registered" for each in sorted(laws.foreign_keys(reading, key)))
-        return ("registered for this node, but not reserved: any node can write", *([who] if who else []))
+        state = "registered for this node, but not reserved: any node can write"
+        return (state, *filter(None, (who, words.cloned(reading, key))))
     holder = laws.holder_of(reading)
     is_held = holder not in (key, None)
     held = (f"held by {words.named(holder or 0, names)}, while this node is registered, too",) if is_held else ()
     others = sorted(laws.foreign_keys(reading, key) - {holder})
-    return (*held, *(f"{words.named(each, names)} is registered, too, and can write" for each in others))
+    clones = filter(None, [words.cloned(reading, key)])
+    return (*held, *clones, *(f"{words.named(each, names)} is registered, too, and can write" for each in others))
 
 
 def _faults(disk: ScsiDisk, reading: Reading, key: int) -> tuple[str, ...]:

@@ -53,9 +53,22 @@ def is_nameless(reading: Reading) -> bool:
     return reading.reservation is not None and not is_held_by_all(reading) and holder_of(reading) is None
 
 
+def clones_of(reading: Reading, key: int) -> tuple[str, ...]:
+    """I10: the initiators that are positively not this node's, and are registered with its key all the same.
+
+    A hypervisor that was copied with its disk has the other's key, and every other reading takes the two for one.
+
+    Args:
+        reading: What a live path showed.
+        key: Our key.
+    """
+    return tuple(sorted({each.initiator for each in reading.registrations if each.key == key and each.is_alien}))
+
+
 def holds(reading: Reading, key: int) -> bool:
-    """Whether the reservation is held by a nexus with this key, whatever its type."""
-    return holder_of(reading) == key
+    """Whether the reservation is held by a nexus of ours with this key, whatever its type."""
+    is_clones = any(each.holds and each.is_alien for each in reading.registrations)
+    return holder_of(reading) == key and not is_clones
 
 
 def foreign_keys(reading: Reading, key: int) -> frozenset[int]:
@@ -69,8 +82,8 @@ def foreign_keys(reading: Reading, key: int) -> frozenset[int]:
 
 
 def own_count(reading: Reading, key: int) -> int:
-    """How many nexuses are registered with our key."""
-    return reading.keys.count(key)
+    """How many nexuses are registered with our key, and are not positively another node's."""
+    return sum(each.key == key and not each.is_alien for each in reading.registrations)
 
 
 def registrations_of(disk: ScsiDisk, paths: Iterable[str]) -> int:
@@ -120,7 +133,8 @@ def is_authorised(
     """I3: whether a disk may be taken, from its first look. Nothing is registered anywhere before all disks may be.
 
     Authority names the *holder*; others that are registered beside it go with it. Where no foreign nexus holds the
-    reservation (nobody, ourselves, or all registrants), every foreign registrant must be named.
+    reservation (nobody, ourselves, or all registrants), every foreign registrant must be named. Another node that has
+    our key (I10) is named by that key.
 
     Args:
         first: What the disk showed before anything was done.
@@ -128,9 +142,12 @@ def is_authorised(
         authority: The keys that the operator has named.
         holders: From which of them it may be taken where they hold it; all when not given.
     """
+    holders = authority if holders is None else holders
+    if clones_of(first, key) and not may_preempt_holder(key, holders):
+        return False
     holder = holder_of(first)
     if holder is not None and holder != key:
-        return may_preempt_holder(holder, authority if holders is None else holders)
+        return may_preempt_holder(holder, holders)
     return foreign_keys(first, key) <= authority
 
 
@@ -160,7 +177,9 @@ def may_drop_own(reading: Reading, key: int) -> bool:
 
 
 def is_lost(reading: Reading, key: int, holders: frozenset[int]) -> bool:
-    """Whether somebody else has won: holds the reservation, and it may not be taken from them."""
+    """Whether somebody else has won: holds the reservation, or has our key, and it may not be taken from them."""
+    if clones_of(reading, key) and not may_preempt_holder(key, holders):
+        return True
     holder = holder_of(reading)
     if is_held_by_all(reading):
         return not foreign_keys(reading, key) <= holders
@@ -174,7 +193,7 @@ def is_won(reading: Reading, key: int) -> bool:
 
 def is_alone(reading: Reading, key: int) -> bool:
     """I12: whether nobody else is registered: with type 5 each registrant may write, holder or not."""
-    return not foreign_keys(reading, key)
+    return not foreign_keys(reading, key) and not clones_of(reading, key)
 
 
 def is_complete(reading: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
@@ -234,11 +253,14 @@ def is_kept(reading: Reading, key: int) -> bool:
 def may_return(reading: Reading, key: int) -> bool:
     """I3: whether a path may be registered again only to be rid of our other registrations: not on another node's disk.
 
+    Nor where another node has our key: to preempt it would evict that one.
+
     Args:
         reading: What the disk showed.
         key: Our key.
     """
-    return holder_of(reading) in (None, key) and not (is_held_by_all(reading) and foreign_keys(reading, key))
+    is_anothers = holder_of(reading) not in (None, key) or bool(clones_of(reading, key))
+    return not is_anothers and not (is_held_by_all(reading) and foreign_keys(reading, key))
 
 
 def may_join(reading: Reading, key: int, source: int) -> bool:
@@ -250,7 +272,8 @@ def may_join(reading: Reading, key: int, source: int) -> bool:
         source: The source's key.
     """
     is_shareable = reading.reservation is not None and reading.reservation.type == OURS
-    return is_shareable and holder_of(reading) in (source, key) and foreign_keys(reading, key) <= {source}
+    is_theirs = holder_of(reading) in (source, key) and foreign_keys(reading, key) <= {source}
+    return is_shareable and is_theirs and not clones_of(reading, key)
 
 
 def must_give_up(first: Reading, last: Reading | None, key: int, *, in_use: bool) -> bool:

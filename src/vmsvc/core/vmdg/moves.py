@@ -95,9 +95,11 @@ def to_take(
     foreign = laws.foreign_keys(reading, key)
     victims = tuple(sorted(key_ for key_ in foreign if laws.may_evict(key_, reading, first, key, authority)))
     register = () if is_registered else (_REGISTER,)
-    if laws.is_won(reading, key):
+    if laws.is_won(reading, key) and not laws.clones_of(reading, key):
         return (*register, *_evict(victims))
-    if holder == key:  # with another type; a preemption by the holder changes it, and removes our other paths
+    if (
+        holder == key
+    ):  # another type, or another node with our key: a preemption of it changes both, and our other paths
         return (_REGISTER_ONE, _preempt(key), _REGISTER_OTHERS, *_evict(victims))
     if holder is not None and laws.may_preempt_holder(holder, authority):
         return (*register, _preempt(holder), *_evict(tuple(victim for victim in victims if victim != holder)))

@@ -25,6 +25,7 @@ class Quirks:
             under way may still land.
         per_initiator: Whether it counts one registration for each initiator port, not for each path.
         one_at_a_time: Whether it stumbles over two PERSISTENT RESERVE OUT at once.
+        initiators: Whether the initiators that it names in READ FULL STATUS are those that are registered.
     """
 
     vendor: str = ""
@@ -35,6 +36,7 @@ class Quirks:
     abort: bool = True
     per_initiator: bool = False
     one_at_a_time: bool = False
+    initiators: bool = True
 
 
 #: A disk that does as SPC-4 says.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from attrs.validators import and_, ge, instance_of, le
 
 from vmsvc.core.vmdg.keys import LARGEST
@@ -69,6 +69,22 @@ class Answer(enum.Enum):
     GARBLED = "unreadable answer"
 
 
+def initiator(transport: str, name: str) -> str:
+    """The name of an initiator in one way of writing, so that equal texts mean the same.
+
+    Args:
+        transport: ``iscsi``, ``fc`` or ``sas``.
+        name: An iSCSI name, which has no case (RFC 3722); or a World Wide Name or SAS address, in hexadecimal digits.
+
+    >>> initiator("fc", "0x21000024FF31A2B3") == initiator("fc", "21 00 00 24 ff 31 a2 b3")
+    True
+    """
+    name = name.lower()
+    if transport != "iscsi":
+        name = name.replace(" ", "").removeprefix("0x").zfill(16)
+    return f"{transport} {name}"
+
+
 @frozen(kw_only=True)
 class Registration:
     """One I_T nexus that is registered.
@@ -78,11 +94,15 @@ class Registration:
         holds: Whether it holds the reservation; known from READ FULL STATUS only.
         nexus: Who it is, in the target's words: the initiator's name and the target port; empty where the target did
             not tell.
+        initiator: The initiator's name alone, as :func:`initiator` writes it; empty where it is not known.
+        is_alien: Whether that is positively none of this node's initiators.
     """
 
     key: int = field(validator=instance_of(int))
     holds: bool = False
     nexus: str = ""
+    initiator: str = ""
+    is_alien: bool = False
 
 
 @frozen(kw_only=True)
@@ -125,6 +145,25 @@ class Reading:
     def is_live(self) -> bool:
         """Whether the path answered, so that what it showed is true of the disk."""
         return self.answer is Answer.DONE
+
+    def known_to(self, initiators: frozenset[str]) -> Reading:
+        """The same, with registrations marked whose initiators are positively not among these.
+
+        Args:
+            initiators: This node's initiators, as far as they matter for the disk. Of a transport that none of them is
+                of, nothing is concluded.
+        """
+        transports = {name.partition(" ")[0] for name in initiators}
+        return evolve(
+            self,
+            registrations=tuple(
+                evolve(
+                    each,
+                    is_alien=each.initiator.partition(" ")[0] in transports and each.initiator not in initiators,
+                )
+                for each in self.registrations
+            ),
+        )
 
     @property
     def keys(self) -> tuple[int, ...]:
@@ -238,6 +277,8 @@ class ScsiDisk:
         size_bytes: Its capacity in bytes, ``None`` where it could not be read.
         readonly: Whether the node sees it as write-protected.
         quirks: What its make does differently.
+        initiators: The names by which it may know this node, as :func:`initiator` writes them; none where they are not
+            known, or where its make is not to be believed.
     """
 
     name: str
@@ -251,6 +292,7 @@ class ScsiDisk:
     size_bytes: int | None = None
     readonly: bool = False
     quirks: Quirks = NONE
+    initiators: frozenset[str] = frozenset()
 
 
 @frozen(kw_only=True)

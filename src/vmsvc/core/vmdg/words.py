@@ -21,12 +21,30 @@ def told(reading: Reading, key: int, names: Mapping[int, str] = MappingProxyType
     holder = laws.holder_of(reading)
     others = [named(each, names) for each in sorted(laws.foreign_keys(reading, key) - {holder})]
     if holder == key:
-        held = "held by this node"
+        held = "held by this node" if laws.holds(reading, key) else "held with this node's own key"
     elif holder is not None:
         held = f"held by {named(holder, names)}"
     else:
         held = "held by all registrants" if laws.is_held_by_all(reading) else "not reserved"
-    return f"{held}; registered: {', '.join(others)}" if others else held
+    registered = f"registered: {', '.join(others)}" if others else ""
+    return "; ".join(filter(None, (held, registered, cloned(reading, key))))
+
+
+def cloned(reading: Reading, key: int) -> str:
+    """That another node is registered with our key, in words; empty where none is, as far as is known.
+
+    Args:
+        reading: What a live path showed.
+        key: Our key.
+    """
+    clones = laws.clones_of(reading, key)
+    if not clones:
+        return ""
+    who = ", ".join(each.partition(" ")[2] for each in clones)
+    return (
+        f"{who} is registered with this node's own key {key_text(key)}, and is none of its initiators: another node "
+        "has the same key, or this node has lost an adapter"
+    )
 
 
 def crowded(reading: Reading, key: int, disk: ScsiDisk) -> str:

@@ -237,3 +237,22 @@ def test_a_record_that_cannot_be_read_is_told_and_kept(scsi, nodes):
         assert (code, str(record) in said) == (4, True), said
     assert record.read_text() == "garbage"
     assert [scsi.look(disk).hosts for disk in range(DISKS)] == [set(), set()]
+
+
+def test_a_node_that_was_copied_with_its_key_evicts_nobody_until_the_key_is_named(scsi, nodes):
+    a, b, _ = nodes
+    (b.root / "var/lib/vmsvc/prkey").write_text(key_text(a.key) + "\n")
+    (b.root / "var/lib/vmsvc/peers/a").unlink()
+    assert a.vmsvc("pr", "start", "db")[0] == 0
+    before = [scsi.look(disk) for disk in range(DISKS)]
+    for words in (("pr", "start", "db"), ("start", "db")):
+        code, said = b.vmsvc(*words)
+        assert (code, "none of its initiators" in said) == (3, True), said
+    assert b.vmsvc("pr", "stop", "db")[0] == 0
+    assert [scsi.look(disk) for disk in range(DISKS)] == before
+    code, said = b.vmsvc("pr", "status", "db")
+    assert (code, "down" in said) == (0, True), said
+    code, said = b.vmsvc("pr", "start", "db", "--force", key_text(a.key))
+    assert (code, a.writes(), b.writes()) == (0, NONE, ALL), said
+    code, said = a.vmsvc("pr", "status", "db")
+    assert (code, "none of its initiators" in said) == (0, True), said

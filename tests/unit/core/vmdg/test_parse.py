@@ -235,3 +235,26 @@ def test_what_the_tool_said_is_kept_in_one_line_with_the_attention_that_it_was()
     assert "\n" not in words
     assert "Usage" not in parse.said(1, recorded("1.46/87-no-device").err)
     assert not parse.said(0, "")
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        # What sg_decode_transportid_str() of libsgutils2 1.46 makes of TransportIDs, below "Transport Id of initiator:".
+        ("        FCP-2 World Wide Name:\n      21 00 00 24 ff 31 a2 b3\n", "fc 21000024ff31a2b3"),
+        ("        SAS address: 0x500605b00a1b2c3d\n", "sas 500605b00a1b2c3d"),
+        ("        iSCSI name: iqn.2024-01.lab:host1\n", "iscsi iqn.2024-01.lab:host1"),
+        (
+            "        iSCSI world wide unique port id: iqn.2024-01.lab:Host1,i,0x00023d000002\n",
+            "iscsi iqn.2024-01.lab:host1",
+        ),
+        ("        RDMA initiator port identifier:\n      00 01 02 03 04 05 06 07  08 09 0a 0b 0c 0d 0e 0f\n", ""),
+        ("", ""),
+    ],
+)
+def test_an_initiator_is_named_in_one_way_of_writing(told, name):
+    text = recorded("1.46/vmsvc-full-status-held").out
+    lines = text.splitlines(keepends=True)
+    start = next(number for number, line in enumerate(lines) if "Transport Id" in line)
+    changed = "".join([*lines[: start + 1], told, *lines[start + 2 :]])
+    assert parse.full_status(changed).registrations[0].initiator == name

@@ -101,8 +101,12 @@ class Circumstances:
 
     def is_ours(self, device: BlockDevice) -> bool:
         """Whether a SCSI device is reached through this node's hosts."""
+        return self.is_our_host(device.address[0])
+
+    def is_our_host(self, number: str) -> bool:
+        """Whether a SCSI host is this node's."""
         patterns = [pattern.removeprefix("host") for pattern in self.scsi_hosts]
-        return not patterns or any(fnmatchcase(device.address[0], pattern) for pattern in patterns)
+        return not patterns or any(fnmatchcase(number, pattern) for pattern in patterns)
 
 
 _MULTIPATH = "mpath-"

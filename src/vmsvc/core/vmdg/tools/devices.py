@@ -21,7 +21,9 @@ from vmsvc.core.errors import Undetermined
 from vmsvc.core.lane import call_each, call_within
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.quirks import KNOWN, Quirks
+from vmsvc.core.vmdg.seen import ScsiDisk
 from vmsvc.core.vmdg.tools.classify import BlockDevice, Circumstances, Disk, Node, classify, without_looking
+from vmsvc.core.vmdg.tools.initiators import initiators_of
 from vmsvc.core.vmdg.tools.mpathpersist import managed_maps
 
 _PARALLEL = 32
@@ -48,10 +50,12 @@ class System:
 
     Attributes:
         sys: Where sysfs is mounted.
+        iscsi_name: Where open-iscsi keeps the node's iSCSI name.
         number_of: The ``MAJOR:MINOR`` of the block device that a path leads to; ``None`` where it leads to none.
     """
 
     sys: Path = Path("/sys")
+    iscsi_name: Path = Path("/etc/iscsi/initiatorname.iscsi")
     number_of: Callable[[str], str | None] = _number_of
 
 
@@ -121,7 +125,15 @@ class DiskFinder:
         circumstances = self._circumstances
         if any(device.is_map for device in devices.values()):
             circumstances = evolve(circumstances, is_managed=self._managed())
-        return classify(named.items(), devices, circumstances)
+        return tuple(map(self._with_initiators, classify(named.items(), devices, circumstances)))
+
+    def _with_initiators(self, disk: Disk) -> Disk:
+        """A disk with the names by which it may know this node."""
+        if not isinstance(disk, ScsiDisk) or not disk.quirks.initiators:
+            return disk
+        system, is_ours = self._system, self._circumstances.is_our_host
+        found = initiators_of(disk.hosts, sys=system.sys, file=system.iscsi_name, is_ours=is_ours)
+        return evolve(disk, initiators=found) if found else disk
 
     def _look_up(self, names: Sequence[str]) -> Mapping[str, Node]:
         """What is found under names; only below /dev it is certain that looking does not wait for a dead server."""

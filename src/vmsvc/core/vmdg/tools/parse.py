@@ -11,6 +11,7 @@ import re
 
 from attrs import frozen
 
+from vmsvc.core.vmdg import seen
 from vmsvc.core.vmdg.seen import Answer, Capabilities, Registration, Reservation, ReservationType
 
 #: So many registrations fit into what ``sg_persist`` asks READ FULL STATUS for (8192 bytes), however long their names:
@@ -72,6 +73,12 @@ _PORT = re.compile(r"^ {6}Relative port address: 0x([0-9a-f]+)$")
 _FLAG = re.compile(r"\b([A-Z_]+)\): ([01])$", re.MULTILINE)
 _KNOWN_TYPE = re.compile(r"^ {6}(\S[^:]+): ([01])$", re.MULTILINE)
 _TRANSPORT_ID = "      Transport Id of initiator:"
+# As sg_decode_transportid_str() of lib/sg_lib.c writes them, on one line.
+_INITIATORS = (
+    ("iscsi", re.compile(r"iSCSI (?:name|world wide unique port id): ([^\s,]+)")),
+    ("fc", re.compile(r"FCP-2 World Wide Name: ((?:[0-9a-f]{2} ){7}[0-9a-f]{2})")),
+    ("sas", re.compile(r"SAS address: (0x[0-9a-f]{1,16})")),
+)
 _HOLDS, _HOLDS_NOT = "      << Reservation holder >>", "      not reservation holder"
 
 
@@ -248,13 +255,20 @@ def _descriptor(lines: list[str]) -> tuple[Registration, Reservation | None]:
         held = None
     else:
         raise ValueError(f"it ends within the registration of key {key:#x}")
-    return Registration(key=key, holds=held is not None, nexus=_nexus(lines)), held
-
-
-def _nexus(lines: list[str]) -> str:
-    """The initiator, and the target port that it came through."""
     below = lines[lines.index(_TRANSPORT_ID) + 1 :] if _TRANSPORT_ID in lines else []
-    initiator = " ".join(line.strip() for line in below)
+    told = " ".join(line.strip() for line in below)
+    nexus, name = _nexus(told, lines), _initiator(told)
+    return Registration(key=key, holds=held is not None, nexus=nexus, initiator=name), held
+
+
+def _initiator(told: str) -> str:
+    """The initiator's name alone; empty for transports of which this node does not know its own."""
+    found = [(transport, match[1]) for transport, form in _INITIATORS if (match := form.match(told))]
+    return seen.initiator(*found[0]) if found else ""
+
+
+def _nexus(initiator: str, lines: list[str]) -> str:
+    """The initiator, and the target port that it came through."""
     ports = [f"port {int(found[1], 16)}" for line in lines if (found := _PORT.match(line))]
     return " through ".join(filter(None, [initiator.partition(": ")[2] or initiator, *ports]))
 

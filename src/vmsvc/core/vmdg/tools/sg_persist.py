@@ -81,7 +81,7 @@ class SgPersist:
             if asked.answer in _NOT_KNOWN:
                 self._without_full_status.add(disk.wwid)
             elif asked.answer is not Answer.GARBLED:
-                return _reading(path, asked, listing)
+                return _reading(path, asked, listing).known_to(disk.initiators)
             calls = 1  # in vain; many registrations do not fit into it
         reading = self._read_in_two(path)
         return evolve(reading, calls=reading.calls + calls)
