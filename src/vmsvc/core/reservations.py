@@ -104,7 +104,8 @@ class ReservationDriver(DiskLooker):
             in_use=in_use,
             spares_holder=in_use and not self._despite_lost_keys,
         )
-        self._around.ledger.write(found.record.with_disks(found.disks, key))
+        written = found.record.with_disks(found.disks, key)
+        self._around.ledger.write(written)
         result = carry_out(
             taking,
             self._around.tool,
@@ -114,8 +115,8 @@ class ReservationDriver(DiskLooker):
         )
         self._tell_evicted(resource, result)
         if result.outcome is not Outcome.HELD:
-            if result.outcome is not Outcome.UNDETERMINED:  # nothing was done, or it was taken back, and read
-                self._put_down(found.record)
+            is_untouched = result.outcome is Outcome.REFUSED
+            self._put_down(found.record if is_untouched else written.without(key, _released(result)))
             raise self._failure(resource, result)
         self._check_capacity(resource, found.disks, in_use=in_use)
         return not result.was_held
@@ -140,7 +141,7 @@ class ReservationDriver(DiskLooker):
         for key, disks in release.due.items():
             result = carry_out(attempt.release(disks, key), self._around.tool, budget_s=_left(deadline))
             self._tell_evicted(resource, result)
-            record = record.without(key, [wwid for wwid, standing in result.standings if standing in _RELEASED])
+            record = record.without(key, _released(result))
             if result.outcome is not Outcome.RELEASED:
                 failures.append(self._failure(resource, result))
         for key, wwids in release.passed_on.items():
@@ -269,14 +270,17 @@ class ReservationDriver(DiskLooker):
         return kind(text, code=code, hint=hint.format(service=resource.service))
 
 
-#: Where a disk stands when there is nothing of ours on it any more.
-_RELEASED = (Standing.LEFT, Standing.INCAPABLE)
 _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
     Outcome.REFUSED: (Refused, "refused.disks", TO_TAKE),
     Outcome.LOST: (Refused, "refused.disks", f"{SEE}; another node was faster, and has them"),
     Outcome.FAILED: (ActionFailed, "action.disks", SEE),
     Outcome.UNDETERMINED: (Undetermined, "undetermined.disk", f"{SEE}, and which paths are dead"),
 }
+
+
+def _released(result: Result) -> list[str]:
+    """The World Wide IDs of the disks that were read, or cannot be reserved, and have nothing of ours on them."""
+    return [wwid for wwid, standing in result.standings if standing in (Standing.LEFT, Standing.INCAPABLE)]
 
 
 def _left(deadline: float) -> float:

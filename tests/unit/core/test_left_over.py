@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import guest, resource, service
 from tests.unit.core.test_reservations import GROUP, KEYS, Around, give_up, look, take, writers
+from tests.unit.core.vmdg.drive import reserve
 from vmsvc.core import ledger
 from vmsvc.core.disk_sets import disk_set
 from vmsvc.core.errors import DriverError, Refused, Severity, Undetermined, VmsvcError
@@ -18,6 +19,7 @@ from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.resource import Vmdg
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
+from vmsvc.core.vmdg.seen import Act
 from vmsvc.testing import Fault, San
 
 ALL = {"a", "b"}
@@ -75,6 +77,23 @@ class TestTheRecord:
         with pytest.raises(Refused):
             take(a)
         assert not record_of(a).file.exists()
+
+    def test_keeps_what_may_be_ours_of_an_attempt_that_was_lost_and_a_release_puts_it_right(self, san, a):
+        first, second = san.disks("a")
+
+        def win(asked):
+            if asked.operation is not None and asked.operation.act is Act.RESERVE:
+                san.before = lambda _: None
+                reserve(san, "/dev/b1d0", KEYS["b"])
+
+        san.before = win
+        with pytest.raises(Refused, match="faster"):
+            take(a)
+        assert first.wwid not in record_of(a).wwids  # taken back, and read
+        assert record_of(a).wwids <= {second.wwid}
+        give_up(a)
+        assert not record_of(a).file.exists()
+        assert writers(san) == [{"b"}, ALL]
 
     def test_stays_where_nobody_knows_what_came_of_the_attempt(self, san, a):
         paths = [path for disk in san.disks("a") for path in disk.paths]
