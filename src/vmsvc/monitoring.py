@@ -113,7 +113,7 @@ class Monitoring(Acting):
 
     def _give_up(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> list[Deed]:
         reason = f"{finding.rid}: {finding.why}"
-        if service.monitor_action in ("reboot", "crash"):
+        if service.monitor_action in self.node.commands:
             return [_deed(f"{reason}: {service.monitor_action} the node", lambda: self._end_node(service))]
         deeds = []
         if service.monitor_action == "freezestop":
@@ -127,7 +127,7 @@ class Monitoring(Acting):
         from vmsvc.core.lock import service_lock  # noqa: PLC0415
 
         node, action = self.node, service.monitor_action
-        command = node.reboot_command if action == "reboot" else node.crash_command
+        command = node.commands[action]
         if not command:
             raise ConfigError(
                 f"monitor_action is {action}, and this node's own file has no {action}_command",

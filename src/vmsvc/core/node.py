@@ -59,6 +59,11 @@ class Node:
         for name, place in _PLACES.items():
             object.__setattr__(self, name, self.root / place)
 
+    @property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
+        """What ends the node, by the ``monitor_action`` that wants it; empty where its own file does not say."""
+        return {"reboot": self.reboot_command, "crash": self.crash_command}
+
     def definition_file(self, service: str, rid: str) -> Path:
         """Where a guest's definition is kept.
 

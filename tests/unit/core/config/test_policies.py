@@ -16,10 +16,10 @@ GUEST = "[container#1]\ntype = kvm\n"
 
 @pytest.fixture
 def read(tmp_path):
-    def read(text):
+    def read(text, node=NODE):
         path = tmp_path / "web.conf"
         path.write_text(text)
-        service, problems = parse_service(path, NODE, CATALOG)
+        service, problems = parse_service(path, node, CATALOG)
         assert service is not None, problems
         told = [problem for problem in problems if problem.code == "config.no-effect"]
         assert all(problem.severity is Severity.WARNING for problem in told)
@@ -56,3 +56,11 @@ def test_what_is_started_and_stopped_here_is_not_told(read):
     keys = "restart = 1\nmonitor = true\npre_start = x\npost_stop = y\n"
     assert read(f"{GUEST}{keys}")[1] == []
     assert read(f"[app#1]\nstart = a\nstop = b\ncheck = c\n{keys}")[1] == []
+
+
+@pytest.mark.parametrize("action", ["reboot", "crash"])
+def test_a_node_that_is_to_end_and_is_not_told_how_is_told(read, action):
+    text = f"[DEFAULT]\nmonitor_action = {action}\n{GUEST}monitor = true\n"
+    assert read(text)[1] == [("DEFAULT", "monitor_action")]
+    assert read(text, Node(name="n1", reboot_command=("a",), crash_command=("b",)))[1] == []
+    assert read(text.replace(action, "freezestop"))[1] == []
