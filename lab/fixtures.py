@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -21,11 +21,22 @@ from lab.guest import GuestImage
 from lab.image import build_image
 from lab.libvirtd import PrivateLibvirtd
 from lab.podman import PrivatePodman
+from lab.sshd import PrivateSshd, SshdOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
 
-__all__ = ["dockerd", "engine", "guest_image", "libvirtd", "make_guest", "private_engine", "private_libvirtd"]
+__all__ = [
+    "dockerd",
+    "engine",
+    "guest_image",
+    "libvirtd",
+    "make_guest",
+    "make_sshd",
+    "private_engine",
+    "private_libvirtd",
+    "sshd",
+]
 
 
 class MakeGuest(Protocol):
@@ -56,6 +67,31 @@ def guest_image() -> GuestImage:
 def libvirtd() -> Iterator[PrivateLibvirtd]:
     """A libvirtd for the whole session; tests leave it running."""
     yield from _libvirtd()
+
+
+class MakeSshd(Protocol):
+    """Starts another sshd, until the test's end."""
+
+    def __call__(self, **options: Unpack[SshdOptions]) -> PrivateSshd: ...
+
+
+@pytest.fixture(scope="module")
+def sshd() -> Iterator[PrivateSshd]:
+    """An sshd for the tests of a module, which leave it running."""
+    with required(), PrivateSshd() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def make_sshd() -> Iterator[MakeSshd]:
+    """Starts sshds that a test may kill, freeze or give another key: `make_sshd(more="MaxSessions 1")`."""
+    with ExitStack() as ending:
+
+        def make(**options: Unpack[SshdOptions]) -> PrivateSshd:
+            with required():
+                return ending.enter_context(PrivateSshd(**options))
+
+        yield make
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ from lab.fixtures import (
     guest_image,
     libvirtd,
     make_guest,
+    make_sshd,
     private_engine,
     private_libvirtd,
+    sshd,
 )
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "guest_image",
     "libvirtd",
     "make_guest",
+    "make_sshd",
     "private_engine",
     "private_libvirtd",
+    "sshd",
 ]

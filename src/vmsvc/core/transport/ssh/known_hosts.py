@@ -1,0 +1,189 @@
+"""The host keys that vmsvc has seen: pinned at first sight, in a file like OpenSSH's known_hosts.
+
+A key that was pinned is never replaced by vmsvc. Lines that cannot be read are errors: what they pinned would otherwise
+be taken for seen the first time. See "SSH_KNOWN_HOSTS FILE FORMAT" in sshd(8).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import shlex
+from pathlib import Path
+
+from attrs import frozen
+from filelock import FileLock, Timeout
+
+from vmsvc.core.errors import NoWayIn
+
+#: How long another process may hold the file, in seconds; it writes one line.
+_LOCK_S = 5.0
+
+
+@frozen
+class HostKey:
+    """A server's public key.
+
+    Attributes:
+        type: Its type, such as ``ssh-ed25519``.
+        blob: The key, as RFC 4253 (section 6.6) encodes it.
+    """
+
+    type: str
+    blob: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """As ``ssh-keygen -l`` shows it: ``SHA256:…``."""
+        return "SHA256:" + base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint} ({self.type})"
+
+
+@frozen
+class _Pin:
+    names: str
+    key: HostKey
+    line: int
+
+    def is_of(self, name: str) -> bool:
+        """Whether it was pinned for a server; ``ssh-keygen -H`` replaces names by ``|1|SALT|HMAC-SHA1``."""
+        return any(_matches(pattern, name) for pattern in self.names.split(","))
+
+
+class KnownHosts:
+    """The file of pinned host keys. Threads and processes may share it.
+
+    Args:
+        path: The file; it is made when the first key is pinned, for its owner alone to read and write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def types(self, name: str) -> list[str]:
+        """The types of the keys that are pinned for a server, so that it can be asked for such a one.
+
+        Args:
+            name: The server: its host name or address, or ``[HOST]:PORT`` where the port is not 22.
+
+        Raises:
+            NoWayIn: The file cannot be read.
+        """
+        return [pin.key.type for pin in self._pins() if pin.is_of(name)]
+
+    def check(self, name: str, key: HostKey) -> None:
+        """Compare a server's key with what is pinned for it; pin it if nothing is.
+
+        Args:
+            name: The server, as in :meth:`types`.
+            key: The key that it has shown, and proven to have.
+
+        Raises:
+            NoWayIn: Another key is pinned for this server, or the file cannot be read or written.
+        """
+        if self._is_pinned(name, key):
+            return
+        try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with FileLock(f"{self._path}.lock", timeout=_LOCK_S):
+                if not self._is_pinned(name, key):  # still: another process may have met the server meanwhile
+                    self._append(f"{name} {key.type} {base64.b64encode(key.blob).decode()}\n".encode())
+        except Timeout:
+            raise _broken(
+                f"the host key of {name} cannot be pinned: {self._path}.lock is held by another process"
+            ) from None
+        except OSError as error:
+            raise _broken(f"the host key of {name} cannot be pinned: {self._path}: {error.strerror or error}") from None
+
+    def _is_pinned(self, name: str, key: HostKey) -> bool:
+        pins = [pin for pin in self._pins() if pin.is_of(name)]
+        if any(pin.key == key for pin in pins):
+            return True
+        if not pins:
+            return False
+        was = ", ".join(f"{pin.key}, pinned in {self._path}, line {pin.line}" for pin in pins)
+        raise NoWayIn(
+            f"the host key of {name} has changed: it is {key} now, and was {was}",
+            code="undetermined.ssh-host-key",
+            hint="somebody may pretend to be this host: see on its console what `ssh-keygen -lf` says of its "
+            f"/etc/ssh/ssh_host_*_key.pub. Where the change is right: {self._forget(name)}",
+        )
+
+    def _forget(self, name: str) -> str:
+        return f"ssh-keygen -f {shlex.quote(str(self._path))} -R {shlex.quote(name)}"
+
+    def _pins(self) -> list[_Pin]:
+        try:
+            lines = self._path.read_bytes().decode().splitlines()
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise _broken(f"the pinned host keys cannot be read: {self._path}: {error}") from None
+        return [
+            self._pin(number, line)
+            for number, line in enumerate(lines, start=1)
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
+
+    def _pin(self, number: int, line: str) -> _Pin:
+        try:
+            names, kind, encoded = line.split()[:3]
+            pin = _Pin(names, HostKey(kind, base64.b64decode(encoded, validate=True)), number)
+            pin.is_of("")
+        except (ValueError, binascii.Error) as error:
+            raise _broken(
+                f"the pinned host keys cannot be read: {self._path}, line {number}: {error}",
+                hint="a line is NAME TYPE KEY, without patterns or markers; mend it, or delete it to "
+                "have that host's key pinned anew",
+            ) from None
+        return pin
+
+    def _append(self, line: bytes) -> None:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            size = os.fstat(file).st_size
+            if size and os.pread(file, 1, size - 1) != b"\n":
+                line = b"\n" + line  # somebody's editor has left the last line without an end
+            try:
+                if os.write(file, line) != len(line):
+                    raise OSError(None, "the disk is full")
+                os.fsync(file)
+            except OSError:
+                os.ftruncate(file, size)
+                raise
+        finally:
+            os.close(file)
+
+
+def server_name(host: str, port: int) -> str:
+    """How a server is called in known_hosts.
+
+    Args:
+        host: Its host name or address.
+        port: Its port.
+
+    >>> server_name("web", 22), server_name("2001:db8::7", 2222)
+    ('web', '[2001:db8::7]:2222')
+    """
+    return host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 - ssh's own, see RFC 4253, section 4.1
+
+
+def _matches(pattern: str, name: str) -> bool:
+    if pattern.startswith("|"):
+        _, kind, salt, digest = pattern.split("|")
+        if kind != "1":
+            raise ValueError(f"names hashed by method {kind!r}")
+        own = hmac.digest(base64.b64decode(salt, validate=True), name.encode(), "sha1")
+        return hmac.compare_digest(own, base64.b64decode(digest, validate=True))
+    if not pattern or set(pattern) & set("*?!@"):
+        raise ValueError(f"{pattern!r} is no name of a host")
+    return pattern == name
+
+
+def _broken(message: str, hint: str = "") -> NoWayIn:
+    return NoWayIn(message, code="undetermined.ssh-known-hosts", hint=hint)

@@ -1,0 +1,239 @@
+"""An open connection: commands on it, side by side, and the end of those that take too long."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import paramiko
+from attrs import frozen
+
+from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined, UsageError, VmsvcError
+from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.command import said_last
+from vmsvc.core.transport.ssh import script
+from vmsvc.core.transport.ssh.session import Session
+from vmsvc.core.transport.ssh.wire import Transport
+
+log = logging.getLogger("vmsvc.host")
+
+#: How many commands run at once on a connection, and how many more end others; sshd's MaxSessions is 10.
+_AT_ONCE, _ENDING_AT_ONCE = 8, 2
+
+#: How long a command's processes may take to obey SIGTERM, and to vanish after SIGKILL, in twentieths of a second.
+_TERM_TICKS, _KILL_TICKS = 8, 6
+
+#: How much longer than its budget a command may take to be ended, in seconds; then the connection is given up.
+_END_S = 2.5
+
+
+@frozen(kw_only=True)
+class Command:
+    """A command, and what is asked of it.
+
+    Attributes:
+        argv: The program and its arguments.
+        environment: Variables to set.
+        budget_s: How long it may take, in seconds, with all that leads to it.
+        deadline: When that is over, by the monotonic clock.
+        place: The host and the command, for messages.
+    """
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    budget_s: float
+    deadline: float
+    place: str
+
+
+class Link:
+    """An open connection to a host. Threads may share it.
+
+    Args:
+        transport: The connection, somebody logged in.
+        close: Closes it, and what leads to it, without waiting.
+        is_restricted: Whether vmsvc's own key was taken: the host runs vmsvc's verbs alone.
+
+    Attributes:
+        is_restricted: The same.
+    """
+
+    def __init__(self, transport: Transport, close: Callable[[], None], *, is_restricted: bool) -> None:
+        self._transport = transport
+        self._close = close
+        self.is_restricted = is_restricted
+        self._commands = threading.BoundedSemaphore(_AT_ONCE)
+        self._endings = threading.BoundedSemaphore(_ENDING_AT_ONCE)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is open still, as far as we have heard."""
+        return self._transport.is_active()
+
+    def close(self) -> None:
+        """Close it, without waiting."""
+        self._close()
+
+    def run(self, command: Command) -> Outcome:
+        """Run one command to its end, or to the end of its budget.
+
+        Args:
+            command: The command.
+
+        Raises:
+            NoWayIn: Nothing was run.
+            ActionFailed: The host has no such program, or it may not be run.
+            Undetermined: What the command did is not known.
+        """
+        began = time.monotonic()
+        with (
+            self._watched(command.deadline + _END_S),
+            self._turn(self._commands, command.deadline),
+            Session(self._transport, self._new_mark(), command.deadline) as session,
+        ):
+            self._tell(session, command)
+            if not session.read_until_end():
+                raise self._late(session, command)
+            code = _code_of(session, command)
+        word = script.why_not(session.out)
+        if code == script.NOT_RUN and word:
+            why, hint = script.WHY_NOT[word]
+            raise ActionFailed(f"{command.place}: cannot be started: {why}", code=f"action.{word}", hint=hint)
+        duration_s = time.monotonic() - began
+        log.info("%s: exit code %d after %.3f s", command.place, code, duration_s)
+        return Outcome(
+            argv=tuple(command.argv),
+            code=code,
+            stdout=session.out.output,
+            stderr=session.err.output,
+            duration_s=duration_s,
+            truncated=session.out.truncated or session.err.truncated,
+        )
+
+    def _new_mark(self) -> str:
+        return "" if self.is_restricted else f"vmsvc-{secrets.token_hex(8)}"
+
+    def _tell(self, session: Session, command: Command) -> None:
+        """Tell the host's shell what to run; where the key is restricted, the host's script for that key is told."""
+        if self.is_restricted:
+            if command.environment:
+                raise UsageError(f"{command.place}: this key lets no variables in", code="usage.command")
+            with _broken_is(Undetermined, command):
+                session.execute(shlex.join(command.argv))
+                session.end_input()
+            return
+        words = script.command(command.argv, command.environment, session.out.mark)
+        with _broken_is(NoWayIn, command):
+            session.execute(script.SHELL)
+            session.send(script.greeting(session.out.mark))
+        if not session.read_until_mark():
+            raise _no_shell(session, command)
+        with _broken_is(Undetermined, command):
+            session.send(words)
+
+    def _late(self, session: Session, command: Command) -> Undetermined:
+        """A command has spent its budget: end it, and say so."""
+        fate = self._end(session)
+        session.read_rest()
+        last = said_last(session.err.output, session.out.output)
+        log.info("%s: %s", command.place, fate)
+        return Undetermined(
+            f"{command.place}: did not end within {command.budget_s:.1f} s, and {fate}{last}",
+            code="undetermined.timeout",
+            hint="what it did is not known: look, before trying again with a larger timeout",
+        )
+
+    def _end(self, session: Session) -> str:
+        """End all processes of a command's session, by another channel; tells what has become of them."""
+        if self.is_restricted:
+            return "was left to itself: this key ends nothing"
+        deadline = time.monotonic() + _END_S
+        argv = ["sh", "-c", script.END, "sh", session.out.word, str(_TERM_TICKS), str(_KILL_TICKS)]
+        order = Command(argv=argv, environment={}, budget_s=_END_S, deadline=deadline, place="its end")
+        try:
+            with self._turn(self._endings, deadline), Session(self._transport, self._new_mark(), deadline) as ending:
+                self._tell(ending, order)
+                if not ending.read_until_end():
+                    return "could not be killed in time"
+                _code_of(ending, order)
+        except VmsvcError as error:
+            return f"could not be killed: {error.message}"
+        left = ", ".join(ending.out.output.decode(errors="replace").split())
+        return f"was killed; these processes of it do not die: {left}" if left else "was killed"
+
+    @contextlib.contextmanager
+    def _turn(self, turns: threading.Semaphore, deadline: float) -> Iterator[None]:
+        """Wait for one of the channels that may be open at once."""
+        if not turns.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            raise NoWayIn("not started, since too many commands run there already", code="undetermined.timeout")
+        try:
+            yield
+        finally:
+            turns.release()
+
+    @contextlib.contextmanager
+    def _watched(self, deadline: float) -> Iterator[None]:
+        """Give the connection up at a deadline: writing to a host that does not read would wait for ever."""
+        timer = threading.Timer(deadline - time.monotonic(), self.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+@contextlib.contextmanager
+def _broken_is(kind: type[Undetermined], command: Command) -> Iterator[None]:
+    """While something is told to the host, a connection that breaks, or takes nothing more, is this kind of error."""
+    try:
+        yield
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        why = "it takes nothing more" if isinstance(error, TimeoutError) else "the connection broke"
+        if kind is NoWayIn:
+            raise NoWayIn(f"nothing was run: {why}", code="undetermined.ssh-broken") from None
+        raise _cut(command, why) from None
+
+
+def _code_of(session: Session, command: Command) -> int:
+    if session.exit_code is not None:
+        return session.exit_code
+    name = session.exit_signal
+    if number := getattr(signal, f"SIG{name}", 0):
+        return -int(number)
+    if name:
+        raise _cut(command, f"signal {name}, which is not known here, ended it")
+    raise _cut(
+        command, "the connection ended before the command did: the host went down, its sshd ended, or the network"
+    )
+
+
+def _cut(command: Command, why: str) -> Undetermined:
+    log.info("%s: %s", command.place, why)
+    return Undetermined(
+        f"{command.place}: {why}",
+        code="undetermined.ssh-broken",
+        hint="what it did is not known: look, before trying again",
+    )
+
+
+def _no_shell(session: Session, command: Command) -> NoWayIn:
+    """There was no mark: something else than the shell has answered, or nothing."""
+    said = said_last(session.err.output, session.out.output)
+    if time.monotonic() >= command.deadline:
+        return NoWayIn(
+            f"its shell did not answer within {command.budget_s:.1f} s{said}",
+            code="undetermined.ssh-no-shell",
+            hint="look at what the login shell's start-up files do (.bashrc, .profile), and at how busy the host is",
+        )
+    return NoWayIn(
+        f"it runs no commands{said}",
+        code="undetermined.ssh-no-shell",
+        hint="is the login shell one that logs in (/etc/passwd), with a /bin/sh, and no ForceCommand for this key?",
+    )

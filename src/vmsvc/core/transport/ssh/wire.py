@@ -1,0 +1,185 @@
+"""What lies below an ssh connection: sockets that do not wait for ever, and paramiko's transport with what it lacks."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
+
+#: A peer that has vanished is noticed after so many seconds of silence, and so many probes at such a distance in
+#: seconds without an answer; see tcp(7).
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+
+#: A type of keys has several ways to sign: RFC 8332.
+_ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+#: Paramiko's inner parts, which its types do not tell.
+_INNER: Any = paramiko.Transport
+
+
+class Transport(paramiko.Transport):
+    """A connection of paramiko's, with the exit signals of commands, and without a timer that outlives a failure.
+
+    Attributes:
+        exit_signals: By a channel's number, what ended its command, such as ``KILL``; RFC 4254, section 6.10.
+    """
+
+    # A cipher that also authenticates takes one pass; paramiko prefers those that take two.
+    _preferred_ciphers: tuple[str, ...] = tuple(
+        sorted(
+            (name for name in _INNER._preferred_ciphers if name.endswith(("ctr", "gcm@openssh.com"))),  # noqa: SLF001
+            key=lambda name: not name.endswith("gcm@openssh.com"),
+        )
+    )
+    _preferred_keys: tuple[str, ...] = _INNER._preferred_keys  # noqa: SLF001
+
+    def __init__(self, sock: Any, **options: Any) -> None:
+        super().__init__(sock, **options)
+        self.exit_signals: dict[int, str] = {}
+        inner: Any = self
+        # Whoever opens a connection keeps its deadline; paramiko's own timer would hold up the program's end.
+        inner.packetizer.start_handshake = _no_timer
+
+    def prefer(self, types: Sequence[str]) -> None:
+        """Ask the server for host keys of these types before others.
+
+        Args:
+            types: The types that are pinned for it.
+        """
+        wanted = {algorithm for kind in types for algorithm in _ALGORITHMS.get(kind, (kind,))}
+        self._preferred_keys = tuple(sorted(self._preferred_keys, key=lambda algorithm: algorithm not in wanted))
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether some of its channels are open."""
+        inner: Any = self
+        return bool(inner._channels.values())  # noqa: SLF001
+
+    def execute(self, channel: paramiko.Channel, line: str) -> None:
+        """Ask for a command; where it is refused, the channel ends.
+
+        ``Channel.exec_command`` would wait for the answer, and for ever.
+
+        Args:
+            channel: The channel.
+            line: A line for the shell of whoever has logged in.
+        """
+        inner: Any = channel
+        request = paramiko.Message()
+        request.add_byte(cMSG_CHANNEL_REQUEST)
+        request.add_int(inner.remote_chanid)
+        request.add_string("exec")
+        request.add_boolean(True)
+        request.add_string(line)
+        inner.transport._send_user_message(request)  # noqa: SLF001
+
+    def end_input(self, channel: paramiko.Channel) -> None:
+        """Tell a command that its input ends.
+
+        ``Channel.shutdown_write`` may do so after the channel's end, for which OpenSSH ends the connection.
+
+        Args:
+            channel: The command's channel.
+        """
+        inner: Any = channel
+        with inner.lock:
+            if not inner.closed and (message := inner._send_eof()) is not None:  # noqa: SLF001
+                inner.transport._send_user_message(message)  # noqa: SLF001
+
+    def _hear_request(self, channel: Any, message: paramiko.Message) -> None:
+        """Take note of an exit signal, which paramiko does not know of."""
+        request = paramiko.Message(message.get_remainder())
+        if request.get_text() != "exit-signal":
+            channel._handle_request(message)  # noqa: SLF001
+            return
+        request.get_boolean()  # whether a reply is wanted; none is
+        self.exit_signals[channel.get_id()] = request.get_text()
+        channel.status_event.set()
+
+    _channel_handler_table: ClassVar[Mapping[int, Any]] = {
+        **_INNER._channel_handler_table,  # noqa: SLF001
+        MSG_CHANNEL_REQUEST: lambda channel, message: channel.get_transport()._hear_request(channel, message),  # noqa: SLF001
+    }
+
+
+def connected(host: str, port: int, limit_s: float) -> socket.socket:
+    """Connect to the first of a host's addresses that accepts.
+
+    Args:
+        host: Its name or address.
+        port: The port.
+        limit_s: How long all of them together may take, in seconds; looking up the name is not counted.
+
+    Raises:
+        OSError: The last address's refusal, or that the name is not known.
+    """
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    end = time.monotonic() + limit_s
+    refusal: OSError = TimeoutError()
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        link = socket.socket(family, kind, protocol)
+        link.settimeout(max(end - time.monotonic(), 0.001) / (len(addresses) - number))
+        try:
+            link.connect(address)
+        except OSError as error:
+            link.close()
+            refusal = error
+        else:
+            link.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+            )  # else each command waits for delayed ACKs: 40 ms
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for option, value in _KEEPALIVE.items():
+                link.setsockopt(socket.IPPROTO_TCP, option, value)
+            return link
+    raise refusal
+
+
+def proxied(command: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A connection by a ``ProxyCommand``: a line for a shell, see ssh_config(5).
+
+    Paramiko's own proxy is not used: it does not notice when its command ends.
+
+    Args:
+        command: The line.
+
+    Returns:
+        The connection, and the process, which is to be closed as well.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(  # noqa: S602 - the admin's own command; vfork and exec are safe beside threads
+            f"exec {command}",
+            shell=True,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C at the terminal is for vmsvc
+        )
+    return ours, process
+
+
+def close(each: Any) -> None:
+    """Close a socket, a transport or a proxy command, whatever state it is in, without waiting.
+
+    Args:
+        each: What to close.
+    """
+    with contextlib.suppress(Exception):
+        if isinstance(each, subprocess.Popen):
+            each.kill()
+            each.wait(0.5)
+            return
+        if isinstance(each, socket.socket):
+            each.shutdown(socket.SHUT_RDWR)  # wakes up a thread that reads
+        each.close()
+
+
+def _no_timer(timeout: float) -> None:
+    del timeout
