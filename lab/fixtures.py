@@ -33,6 +33,7 @@ __all__ = [
     "libvirtd",
     "make_guest",
     "make_sshd",
+    "podman",
     "private_engine",
     "private_libvirtd",
     "sshd",
@@ -141,6 +142,19 @@ def dockerd(_dockerd: PrivateEngine) -> Iterator[PrivateEngine]:
     _dockerd.clear()
     yield _dockerd
     _dockerd.clear()
+
+
+@pytest.fixture(scope="session")
+def _podman() -> Iterator[PrivateEngine]:
+    yield from _started(PrivatePodman)
+
+
+@pytest.fixture
+def podman(_podman: PrivateEngine) -> Iterator[PrivateEngine]:
+    """A podman for the whole session, without containers, for what docker does otherwise."""
+    _podman.clear()
+    yield _podman
+    _podman.clear()
 
 
 @pytest.fixture(params=[PrivateDockerd, PrivatePodman], ids=["docker", "podman"])

@@ -75,7 +75,7 @@ class Engine:
         whole = {
             "/version": VERSION,
             "/info": {"NCPU": 4, "MemTotal": 8 * 2**30},
-            "/containers/json": [self._summary(name) for name in self.containers],
+            "/containers/json": [self._summary(name) for name in self._listed(query)],
         }
         if path in whole:
             return 200, whole[path]
@@ -91,11 +91,19 @@ class Engine:
     def _of_exec(self, identity, *_):
         return 200, {key: self.commands[identity][key] for key in ("Running", "ExitCode", "Pid")}
 
-    def _of_containers(self, identity, verb, query, body):
+    def _of_containers(self, identity, *verb_query_body):
+        *verb, query, body = verb_query_body
         named = [name for name, each in self.containers.items() if each["Id"] == identity]
         if not named:
             return 404, {"message": f"No such container: {identity}"}
-        return self._exec(named[0], json.loads(body)) if verb == "exec" else getattr(self, f"_{verb}")(named[0], query)
+        if not verb:
+            del self.containers[named[0]]
+            return 204, None
+        return (
+            self._exec(named[0], json.loads(body))
+            if verb == ["exec"]
+            else getattr(self, f"_{verb[0]}")(named[0], query)
+        )
 
     def _exec(self, name, body):
         if self.state(name) != "running":
@@ -120,13 +128,25 @@ class Engine:
         command["ExitCode"] = self.program(command, say)
         command["Running"] = command["ExitCode"] is None
 
+    def _listed(self, query):
+        if '"unhealthy"' in query.get("filters", [""])[0]:
+            return [name for name, each in self.containers.items() if each["health"] == "unhealthy"]
+        return list(self.containers)
+
     def _summary(self, name):
         one = self.containers[name]
         words = WORDS.get(one["state"], one["state"].title())
-        if one["health"]:
+        if one["health"] and not self.server.startswith("Libpod"):
             words += f" ({'health: ' * (one['health'] == 'starting')}{one['health']})"
         names = [f"/other/{name}", f"/{name}"]  # as a container that links to it calls it, first
-        return {"Id": one["Id"], "Names": names, "State": one["state"], "Status": words, "Image": "svc:1"}
+        return {
+            "Id": one["Id"],
+            "Names": names,
+            "State": one["state"],
+            "Status": words,
+            "Image": "svc:1",
+            "Labels": one["Config"].get("Labels"),
+        }
 
     def _json(self, name, _query):
         one = self.containers[name]
@@ -208,7 +228,7 @@ def _handler(engine: Engine) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = _do  # noqa: N815 - the base looks for methods of these names
+        do_GET = do_POST = do_DELETE = _do  # noqa: N815 - the base looks for methods of these names
 
         def address_string(self):
             return ""

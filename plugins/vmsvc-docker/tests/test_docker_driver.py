@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from vmsvc_docker import DockerDriver, DockerGuest, client, vmsvc_drivers
+from vmsvc_docker import DockerDriver, DockerGuest, sdk, vmsvc_drivers
 
 from vmsvc.core.contract import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
@@ -291,7 +291,7 @@ def test_lost_threads_are_bounded_and_come_back(driver, engine, guest):
 
 
 def test_an_sdk_that_is_not_installed_says_what_to_do(driver, guest, monkeypatch):
-    monkeypatch.setattr(client, "_loaded", [])
+    monkeypatch.setattr(sdk, "_loaded", [])
     monkeypatch.setitem(sys.modules, "docker", None)
     seen = driver.observe(guest, budget_s=5)
     assert seen.phase is Phase.UNKNOWN
@@ -351,10 +351,40 @@ def test_a_start_makes_the_container_of_its_image_where_there_is_none(driver, en
     one = engine.containers["web"]
     assert one["state"] == "running"
     assert one["HostConfig"] == {"RestartPolicy": {"Name": "no"}}
-    assert one["Config"]["Labels"] == {"vmsvc.service": "web", "vmsvc.rid": "container#1"}
+    assert one["Config"]["Labels"].items() >= {"vmsvc.service": "web", "vmsvc.rid": "container#1"}.items()
+    assert driver.observe(made, budget_s=5).warnings == ()
     driver.stop(made, budget_s=5)
-    assert driver.start(evolve(guest, image="other:2"), budget_s=5) is True, "one that is there is started as it is"
+
+    changed = evolve(guest, image="other:2")
+    (warning,) = driver.observe(changed, budget_s=5).warnings
+    assert warning.startswith("web was made of other keys than the service has now")
+    assert f"`docker -H {engine.endpoint} rm web`" in warning
+    assert driver.start(changed, budget_s=5) is True, "one that is there is started as it is"
     assert len(engine.containers) == 1
+    assert driver.observe(guest, budget_s=5).warnings == (), "a service without an image describes none"
+
+
+def test_a_container_that_was_made_and_cannot_be_started_is_not_left_for_the_next_start(driver, engine, guest):
+    engine.instead["POST /containers/.*/start"] = (400, b'{"message": "exec: nosuch: not found"}')
+    with pytest.raises(DriverError, match="nosuch"):
+        driver.start(evolve(guest, image="svc:1", command=("nosuch",)), budget_s=5)
+    assert engine.containers == {}
+    engine.add("web", "exited")
+    with pytest.raises(DriverError, match="nosuch"):
+        driver.start(guest, budget_s=5)
+    assert "web" in engine.containers, "one that was there is nobody's to remove"
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_podman_is_asked_which_containers_are_unhealthy_since_its_list_does_not_tell(driver, engine, guest, number):
+    engine.server = "Libpod/4.3.1 (linux)"
+    engine.add("web", health="unhealthy")
+    engine.add("db", health="healthy")
+    guests = [guest, *(evolve(guest, service=f"s{n}", name="db") for n in range(1, number))]
+    seen = driver.observe_all(guests, budget_s=5)
+    assert (seen[KEY].phase, seen[KEY].state) == (Phase.DEGRADED, "running (unhealthy)")
+    assert engine.requests.count("GET /containers/json") == 2
+    assert all(each.phase is Phase.RUNNING for key, each in seen.items() if key != KEY)
 
 
 def test_an_image_that_is_not_there_is_not_pulled(driver, engine, guest):

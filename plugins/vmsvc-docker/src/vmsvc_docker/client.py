@@ -6,21 +6,22 @@ Each request has a deadline of its own as well, so that such a thread ends by it
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from attrs import evolve
+
 from vmsvc.driver import DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_docker import disks, failures, hints
 from vmsvc_docker.attached import Attached
 from vmsvc_docker.containers import Ended, Inspected, Seen, ended, inspected, listed, mapping, unreadable
 from vmsvc_docker.options import is_local
+from vmsvc_docker.sdk import libraries
+from vmsvc_docker.states import UNHEALTHY
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ ABSENT = "driver.absent"
 #: The code of an error about something that the engine, asked for it by its id, does not have.
 NOT_FOUND = f"driver.http-{HTTPStatus.NOT_FOUND.value}"
 #: How long connecting may take, in seconds; the callers' budgets are what bounds a status call.
-CONNECT_S = 5.0
+CONNECT_S = 15.0
 # How podman names itself in each answer: `Libpod/4.3.1 (linux)`.
 _PODMAN = "Libpod/"
 # What is left of a deadline that has passed: a request without any time would be one without any limit.
@@ -39,9 +40,6 @@ _NO_ANSWER = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, 
 
 # What the SDK raises beside its own: requests' errors are OSErrors, and it believes the shape of whatever is answered.
 _ODDITIES = (OSError, ValueError, TypeError, LookupError, AttributeError)
-
-_loading = threading.Lock()
-_loaded: list[tuple[Any, Any]] = []
 
 
 class ConnectionLost(Undetermined):
@@ -65,7 +63,7 @@ class Connection:
         self.endpoint = endpoint
         self.is_podman = False
         self._deadline = 0.0
-        self._docker, self._requests = _libraries()
+        self._docker, self._requests = libraries()
         failure: Exception
         try:
             told = self._docker.utils.kwargs_from_env({**os.environ, "DOCKER_HOST": endpoint})
@@ -90,9 +88,17 @@ class Connection:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def survey(self) -> dict[str, Seen]:
-        """All containers by name, in one request however many there are."""
+        """All containers by name, in one request however many there are; podman needs two.
+
+        podman's list tells of no health checks, but can be asked for those that say unhealthy.
+        """
         with self._asking() as client:
-            return listed(client.containers(all=True))
+            found = listed(client.containers(all=True))
+        if self.is_podman:
+            with self._asking() as client:
+                unwell = listed(client.containers(filters={"health": UNHEALTHY}))
+            found |= {name: evolve(found[name], health=UNHEALTHY) for name in unwell if name in found}
+        return found
 
     def find(self, name: str) -> Seen | None:
         """One container.
@@ -210,6 +216,15 @@ class Connection:
             Whether this very request has started it; the SDK's own method does not tell.
         """
         return self._post(seen, "start") != HTTPStatus.NOT_MODIFIED
+
+    def remove(self, seen: Seen) -> None:
+        """Remove a container that does not run, with the volumes that were made for it alone.
+
+        Args:
+            seen: The container.
+        """
+        with self._changing() as client:
+            client.remove_container(seen.id, v=True)
 
     def signal(self, seen: Seen, signal: str) -> None:
         """Send a signal to what a container runs, and return.
@@ -379,22 +394,3 @@ def absent(name: str, endpoint: str) -> DriverError:
         code=ABSENT,
         hint=f"`{hints.by_hand(endpoint, 'ps', '-a')}` tells which names there are",
     )
-
-
-def _libraries() -> tuple[Any, Any]:
-    """docker's SDK, and requests, on which it stands: loaded when they are first needed.
-
-    Raises:
-        Undetermined: They cannot be loaded.
-    """  # noqa: D403 - docker's name
-    with _loading:
-        if not _loaded:
-            try:
-                _loaded.append((importlib.import_module("docker"), importlib.import_module("requests")))
-            except ImportError as error:
-                raise Undetermined(
-                    f"docker's SDK for Python cannot be loaded: {error}",
-                    code="undetermined.no-docker",
-                    hint=f"install it where vmsvc is: `{sys.executable} -m pip install docker`",
-                ) from None
-        return _loaded[0]

@@ -16,6 +16,9 @@ from vmsvc.driver import Undetermined
 
 # A list tells of health only at the end of its words, which are the same in all languages: `Up 3 hours (unhealthy)`.
 _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)$", re.ASCII)
+#: The label of containers that vmsvc has made, by which one tells whether their service still describes them so.
+MADE_OF = "vmsvc.made-of"
+
 _RETURNS = frozenset({"always", "unless-stopped"})
 
 
@@ -29,6 +32,7 @@ class Seen:
         state: The engine's word for its state.
         health: What its health check says: ``healthy``, ``unhealthy`` or ``starting``; empty where it has none.
         words: The engine's words for people, such as ``Exited (137) 3 seconds ago``.
+        made_of: What :data:`MADE_OF` says of it; empty where vmsvc has not made it.
     """
 
     id: str
@@ -36,6 +40,7 @@ class Seen:
     state: str
     health: str = ""
     words: str = ""
+    made_of: str = ""
 
 
 @frozen(kw_only=True)
@@ -141,7 +146,8 @@ def _summary(entry: Any) -> Seen | None:
         return None
     # From version 1.52 of the API on, a list tells of health by itself.
     health = mapping(entry, "Health").get("Status") or "".join(_HEALTH.findall(words))
-    return Seen(id=identity, name=name, state=state.lower(), health=_health(health), words=words)
+    made_of = str(mapping(entry, "Labels").get(MADE_OF) or "")
+    return Seen(id=identity, name=name, state=state.lower(), health=_health(health), words=words, made_of=made_of)
 
 
 def _own_name(names: Any) -> str:

@@ -6,6 +6,7 @@ https://docs.docker.com/reference/api/engine/ (ContainerCreate).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 from attrs import frozen
 
 from vmsvc.driver import DefinitionFields, DriverError
-from vmsvc_docker.containers import Inspected, mapping
+from vmsvc_docker.containers import MADE_OF, Inspected, mapping
 from vmsvc_docker.options import DockerGuest
 
 # How an engine calls a container without a host name of its own: by the beginning of its id.
 _SHORT_ID = 12
+_DIGEST_LENGTH = 16
 # What tells of a network that it is joined, and not what came of that for one run.
 _OF_ENDPOINTS = ("IPAMConfig", "Links", "Aliases", "DriverOpts")
 # Lists of `NAME=VALUE` words; those of environments hold passwords.
@@ -59,9 +61,14 @@ def of_guest(guest: DockerGuest) -> Definition:
         "Cmd": list(guest.command),
         "Entrypoint": list(guest.entrypoint),
         "Env": list(guest.environment),
-        "Labels": {"vmsvc.service": guest.service, "vmsvc.rid": guest.rid},
     }
-    return Definition(name=guest.name, made_of={**_told(made_of), "HostConfig": _told(given)})
+    body = {**_told(made_of), "HostConfig": _told(given)}
+    labels = {"vmsvc.service": guest.service, "vmsvc.rid": guest.rid, MADE_OF: _digest(body)}
+    return Definition(name=guest.name, made_of={**body, "Labels": labels})
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
 def _told(keys: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -107,7 +108,7 @@ class DockerDriver:
     def _start(self, connection: Connection, guest: DockerGuest) -> bool:
         seen = connection.find(guest.name)
         if seen is None:
-            seen = connection.create(guest.name, self._wanted(guest).made_of)
+            return self._start_anew(connection, guest)
         phase, state = judge(seen.state, seen.health)
         if phase in AWAKE:
             return False
@@ -119,6 +120,16 @@ class DockerDriver:
                 hint=_way_back(guest, phase, state),
             )
         return _bring(connection, guest, AWAKE, lambda: connection.start(seen))
+
+    def _start_anew(self, connection: Connection, guest: DockerGuest) -> bool:
+        """Make the container and start it; one that cannot be started is not left for the next start to find."""
+        made = connection.create(guest.name, self._wanted(guest).made_of)
+        try:
+            return connection.start(made)
+        except DriverError:
+            with contextlib.suppress(DriverError, Undetermined):
+                connection.remove(made)
+            raise
 
     def _wanted(self, guest: DockerGuest) -> Definition:
         """What a container is made of that the engine does not have: by the service file, else as the service keeps it.

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
 from vmsvc_docker import hints
 from vmsvc_docker.client import Connection
-from vmsvc_docker.containers import Inspected, Seen
+from vmsvc_docker.containers import MADE_OF, Inspected, Seen
 from vmsvc_docker.lanes import Lanes, ask
 from vmsvc_docker.options import DockerGuest
 from vmsvc_docker.states import judge
@@ -78,8 +78,10 @@ def _survey(
     def observation(guest: DockerGuest) -> Observation:
         phase, state, detail = _standing(guest, seen.get(guest.name), seen)
         evidence = Evidence(probe=probe, detail=detail, at=now, duration_s=took_s)
-        warnings = (about_restart(guest, inspected),) if inspected is not None and inspected.comes_back else ()
-        return Observation(phase=phase, state=state, evidence=evidence, warnings=warnings)
+        warnings = [about_restart(guest, inspected)] if inspected is not None and inspected.comes_back else []
+        if _is_made_of_else(guest, seen.get(guest.name)):
+            warnings.append(about_keys(guest))
+        return Observation(phase=phase, state=state, evidence=evidence, warnings=tuple(warnings))
 
     return {(guest.service, guest.rid): observation(guest) for guest in guests}
 
@@ -91,6 +93,28 @@ def _standing(guest: DockerGuest, seen: Seen | None, names: Collection[str]) -> 
         return Phase.ABSENT, "absent", "; ".join(filter(None, [said, hints.similar(guest.name, names)]))
     phase, state = judge(seen.state, seen.health)
     return phase, state, seen.words or seen.state
+
+
+def _is_made_of_else(guest: DockerGuest, seen: Seen | None) -> bool:
+    """Whether vmsvc has made a container, and of other keys than its service has now."""
+    if seen is None or not seen.made_of or not guest.image:
+        return False
+    from vmsvc_docker import definition  # noqa: PLC0415 - it reads JSON; most containers were made by others
+
+    return bool(definition.of_guest(guest).made_of["Labels"][MADE_OF] != seen.made_of)
+
+
+def about_keys(guest: DockerGuest) -> str:
+    """What to say of a container that its service's keys do not describe any more.
+
+    Args:
+        guest: The guest.
+    """
+    remove = hints.by_hand(guest.endpoint, "rm", guest.name)
+    return (
+        f"{guest.name} was made of other keys than the service has now; once it is stopped, `{remove}`, and the next "
+        "start makes it anew"
+    )
 
 
 def about_restart(guest: DockerGuest, inspected: Inspected) -> str:

@@ -17,6 +17,9 @@ AT_REST = frozenset({Phase.STOPPED, Phase.ABSENT})
 #: The state of a container that can only be removed.
 DEAD = "dead"
 
+#: What a health check says that has failed too often.
+UNHEALTHY = "unhealthy"
+
 _PHASES: Mapping[str, Phase] = {
     "running": Phase.RUNNING,
     # What it ran has ended, and the engine is about to run it again, after a pause that grows.
@@ -48,4 +51,4 @@ def judge(state: str, health: str) -> tuple[Phase, str]:
     phase = _PHASES.get(state, Phase.UNKNOWN)
     if phase is not Phase.RUNNING or not health:
         return phase, state
-    return Phase.DEGRADED if health == "unhealthy" else phase, f"{state} ({health})"
+    return Phase.DEGRADED if health == UNHEALTHY else phase, f"{state} ({health})"
