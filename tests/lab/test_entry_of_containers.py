@@ -51,6 +51,11 @@ def test_a_command_in_a_container_keeps_the_clauses(engine, driver, case):
     hold(lambda argv, **options: inside(driver, engine)(*argv, **options), case)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.leaves is False], ids=str)
+def test_nothing_of_it_is_left_in_a_container_whose_own_user_is_another(enter, case):
+    hold(lambda argv, **options: enter(*argv, **options), case)
+
+
 def test_odd_commands_come_back_exactly(enter):
     for case in odd_cases(random.randrange(1 << 32), 20):  # a case that fails tells the seed
         hold(lambda argv, **options: enter(*argv, **options), case)

@@ -30,12 +30,19 @@ KILL_S = 2.0
 # How often the engine is asked whether a command has ended: quickly at first, then with patience.
 _SOONEST_S, _LATEST_S = 0.01, 0.25
 # Engines have no way to kill a command. Its processes, whatever they call themselves and wherever they went, have this
-# variable, by which a second command finds them; again, in case one was just making another.
+# variable, by which a second command finds them; again, in case one was just making another. The kernel hides the
+# variables of the command itself where the container's own user is not root: it has gained rights (see ptrace(2) on
+# "dumpable"). There it is one of root's processes that ends in the command's words.
 _MARK = "VMSVC_ENTRY"
 _KILL = """\
+is_of_it() {
+    grep -q "$0" "$of/environ" && return
+    [ "$of" != /proc/1 ] && ! cat "$of/environ" >/dev/null && grep -q '^Uid:.0' "$of/status" || return
+    case $(tr '\\0' '\\n' <"$of/cmdline") in *"$1") ;; *) return 1 ;; esac
+}
 for again in 1 2 3; do
-    for of in /proc/[0-9]*/environ; do
-        grep -q "$0" "$of" && pid=${of#/proc/} && kill -9 "${pid%/environ}"
+    for of in /proc/[0-9]*; do
+        is_of_it "$1" && kill -9 "${of#/proc/}"
     done
 done 2>/dev/null
 true
@@ -87,7 +94,7 @@ def enter(
     with connection.attached(command) as attached:
         ended = _followed(connection, command, attached, printed, deadline)
     if ended is None:
-        _kill(connection, seen, mark)
+        _kill(connection, seen, mark, argv)
         raise Undetermined(
             f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and was killed"
             f"{said_last(bytes(printed.err), bytes(printed.out))}",
@@ -159,12 +166,13 @@ def _was_not_started(connection: Connection, ended: Ended, printed: Demultiplexe
     return not ended.pid
 
 
-def _kill(connection: Connection, seen: Seen, mark: str) -> None:
+def _kill(connection: Connection, seen: Seen, mark: str, argv: Sequence[str]) -> None:
     """Kill a command with all that it has started, as far as the container has a shell and grep."""
 
     def kill(connection: Connection) -> None:
         until = time.monotonic() + KILL_S
-        command = connection.prepare(seen, ["sh", "-c", _KILL, mark], [])
+        words = "\n".join(argv).rstrip("\n")
+        command = connection.prepare(seen, ["sh", "-c", _KILL, mark, words, "and itself ends otherwise"], [])
         with connection.attached(command) as attached:
             _followed(connection, command, attached, Demultiplexer(), until)
 
