@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import Problem, UsageError, VmsvcError
+from vmsvc.core.errors import Problem, Undetermined, UsageError, VmsvcError
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.resource import Reserved
 from vmsvc.core.service import Service
@@ -129,6 +129,28 @@ class Session(Monitoring):
         for resource, report in zip(wanted, reports, strict=True):
             found[resource.service][resource.rid] = report
         return [found[service.name] for service in asked]
+
+    def left_behind(self) -> list[tuple[str, VmsvcError]]:
+        """The services that this node does not have any more, and has reserved disks for.
+
+        Returns:
+            Their names, with what is known of each.
+
+        Raises:
+            VmsvcError: The directory of services, or of records, cannot be read.
+        """
+        from vmsvc.core.ledger import Ledger  # noqa: PLC0415 - only who asks for all disks pays for it
+
+        found: list[tuple[str, VmsvcError]] = []
+        for record in Ledger(self.node).left_behind(self.services()):
+            disks = ", ".join(each.name for each in record.entries)
+            message = f"reserved for [{record.rid}] of {record.service}, whose file is gone: {disks}"
+            hint = (
+                f"put its file back, and `vmsvc stop {record.service}`; where they are released: remove {record.file}"
+            )
+            error = Undetermined(record.fault or message, code="undetermined.left-behind", hint=hint)
+            found.append((record.service, error))
+        return found
 
     def watch(self, services: Iterable[Service]) -> list[Watched]:
         """Look whether guests still have the disks that are reserved for them. Changes nothing.

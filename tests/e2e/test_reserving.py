@@ -167,6 +167,23 @@ def test_disks_and_status_tell_what_cannot_be_told(node):
     assert [each["status"] for each in document["resources"][0]["others"]] == ["n/a", "unknown"]
 
 
+def test_disks_of_a_service_whose_file_is_gone_are_not_forgotten(node):
+    record = node.root / "var/lib/vmsvc/reserved/web/vmdg.json"
+    record.parent.mkdir(parents=True)
+    disk = '{"wwid": "naa.1", "prkey": "0x0000000000000001", "name": "/dev/mapper/web"}'
+    record.write_text(f'{{"guests": [], "disks": [{disk}]}}')
+    node.add("db")
+    for words in (("disks",), ("pr", "status")):
+        done = node.run(*words)
+        assert done.returncode == 4
+        assert "reserved for [vmdg] of web, whose file is gone: /dev/mapper/web" in done.stderr
+        assert str(record) in done.stderr
+    node.add("web")
+    assert "/dev/mapper/web (naa.1)" in node.run("disks", "web").stdout
+    record.write_text("garbage")
+    assert str(record) in node.run("disks", "web").stdout
+
+
 def test_the_words_of_old(node):
     node.add("web", f"disks = {node.root}/disk.img", "[vmdg]", "scsireserv = true")
     assert "a file" in node.run("-s", "web", "prstatus", program=SVCMGR).stdout

@@ -61,6 +61,8 @@ def _reports(call: Call, limits: Limits) -> tuple[list[DiskReport], list[Failure
     chosen, failures = selection.chosen(call.session, call.arguments.names)
     services, others = selection.within(limits, chosen)
     failures += others
+    if not call.arguments.names:
+        failures += [Failure(name, error) for name, error in call.session.left_behind()]
     reports: list[DiskReport] = []
     for service, found in zip(services, call.session.disks(services, limits=limits), strict=True):
         if call.arguments.names and not found:

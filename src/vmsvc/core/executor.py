@@ -163,7 +163,8 @@ class Executor:
     def _judge(self, step: Step, service: Service, consent: Consent) -> tuple[Observation, Judgement]:
         """Look again just before a step: the world may have moved on since the plan was made."""
         resource = service.resource(step.rid)
-        needed = [service.resource(need.rid) for need in step.needs]
+        needs = {need.rid for need in step.needs}
+        needed = [each for each in service.resources if each.rid in needs]  # one that is no more is unknown
         looked_at = needed if resource.proves_itself else [resource, *needed]
         seen = {rid: found for (_, rid), found in observe(looked_at, self.driver_of).items()}
         if resource.proves_itself:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from vmsvc.core.config import identity
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import Refused, Undetermined, VmsvcError, told
 from vmsvc.core.node import Node
-from vmsvc.core.resource import Disk, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.resource import Disk, Guest, Reserved, Resource, Vmdg, kind_of
 from vmsvc.core.service import Service
 from vmsvc.core.vmdg.keys import key_text, parse_key
 from vmsvc.core.vmdg.seen import ScsiDisk
@@ -49,7 +51,7 @@ class Record:
         rid: The resource's id.
         file: Where it is written down.
         entries: The disks.
-        container_id: The rid of the container that uses them; empty where the service as a whole does.
+        guests: The guests for which they were reserved: the name of each, by its identity.
         fault: Why it cannot be read, so that nobody knows which disks there are; empty where it can.
     """
 
@@ -57,7 +59,7 @@ class Record:
     rid: str
     file: Path
     entries: tuple[Entry, ...] = ()
-    container_id: str = ""
+    guests: Mapping[str, str] = field(factory=dict)
     fault: str = ""
 
     @property
@@ -65,16 +67,18 @@ class Record:
         """The World Wide IDs of the disks."""
         return frozenset(entry.wwid for entry in self.entries)
 
-    def with_disks(self, disks: Iterable[ScsiDisk], key: int) -> Record:
+    def with_disks(self, disks: Iterable[ScsiDisk], key: int, guests: Iterable[Guest]) -> Record:
         """The same, with disks that are about to be reserved.
 
         Args:
             disks: The disks; those that this node cannot write to are left as they are, and not registered on.
             key: The key.
+            guests: The guests that use them.
         """
         added = [Entry(wwid=disk.wwid, key=key, name=disk.name) for disk in disks if not disk.readonly]
         entries = {(entry.wwid, entry.key): entry for entry in (*self.entries, *added)}
-        return evolve(self, entries=tuple(entries.values()))
+        known = {**self.guests, **{identity(guest): guest.name for guest in guests}}
+        return evolve(self, entries=tuple(entries.values()), guests=known)
 
     def without(self, key: int, wwids: Iterable[str]) -> Record:
         """The same, without disks on which nothing of a key is left.
@@ -103,9 +107,7 @@ class Ledger:
         Args:
             resource: The resource.
         """
-        user = resource.container_id if isinstance(resource, Vmdg) else ""
-        found = self._read(resource.service, resource.rid)
-        return found if found.entries else evolve(found, container_id=user)
+        return self._read(resource.service, resource.rid)
 
     def write(self, record: Record) -> None:
         """Write a record down; or remove it, where there is nothing left in it.
@@ -120,7 +122,7 @@ class Ledger:
             present = self._read(record.service, record.rid)
             if present.fault:
                 raise Undetermined(present.fault)
-            if present.entries == record.entries:
+            if (present.entries, present.guests) == (record.entries, record.guests):
                 return
             if not record.entries:
                 record.file.unlink(missing_ok=True)
@@ -172,6 +174,22 @@ class Ledger:
         names = [directory.name for directory in _entries_of(self.node.reservations_dir(""))]
         return tuple(name for name in names if self.of_service(name))
 
+    def left_behind(self, services: Collection[str]) -> list[Record]:
+        """What this node has reserved for services that it does not have any more.
+
+        Args:
+            services: The names of those that it has.
+
+        Raises:
+            Undetermined: Which records there are cannot be told.
+        """
+        return [
+            self._read(directory.name, file.name.removesuffix(_SUFFIX))
+            for directory in _entries_of(self.node.reservations_dir(""))
+            for file in _entries_of(directory)
+            if directory.name not in services and _is_record(file)
+        ]
+
     def with_left_over(self, service: Service) -> Service:
         """A service, with what it does not want reserved any more and this node has written down.
 
@@ -186,23 +204,13 @@ class Ledger:
             Undetermined: Which records there are cannot be told.
         """
         resources = {resource.rid: resource for resource in service.resources}
+        rids = {identity(guest): guest.rid for guest in service.guests}
         for file in _entries_of(self.node.reservations_dir(service.name)):
-            rid = file.name.removesuffix(_SUFFIX)
-            wanted = resources.get(rid)
-            if _is_record(file) and not (isinstance(wanted, Reserved) and wanted.scsireserv and not wanted.disable):
-                resources[rid] = self._left_over(service.name, rid, wanted)
+            if _is_record(file):
+                record = self._read(service.name, file.name.removesuffix(_SUFFIX))
+                users = tuple(rids.get(each, f"the guest {name}") for each, name in record.guests.items())
+                resources[record.rid] = _as_recorded(record, resources.get(record.rid), users)
         return evolve(service, resources=tuple(resources.values()))
-
-    def _left_over(self, service: str, rid: str, wanted: Resource | None) -> Reserved:
-        user = self._read(service, rid).container_id  # where that is not known, all that the service runs may use them
-        if isinstance(wanted, Vmdg) and user:
-            wanted = evolve(wanted, container_id=user)
-        if isinstance(wanted, Reserved):
-            return evolve(wanted, scsireserv=False, disable=False, is_left_over=True)
-        kind = kind_of(rid)
-        if user:
-            return Vmdg(service=service, rid=rid, kind=kind, container_id=user, is_left_over=True)
-        return Disk(service=service, rid=rid, kind=kind, is_left_over=True)
 
     def _read(self, service: str, rid: str) -> Record:
         file = self.node.reservations_dir(service) / f"{rid}{_SUFFIX}"
@@ -212,9 +220,8 @@ class Ledger:
                 Entry(wwid=_word(each["wwid"]), key=parse_key(each["prkey"]), name=_word(each["name"]))
                 for each in found["disks"]
             ]
-            return Record(
-                service=service, rid=rid, file=file, entries=tuple(entries), container_id=str(found["container"])
-            )
+            guests = {str(each["identity"]): _word(each["name"]) for each in found["guests"]}
+            return Record(service=service, rid=rid, file=file, entries=tuple(entries), guests=guests)
         except (FileNotFoundError, NotADirectoryError):
             return Record(service=service, rid=rid, file=file)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -225,9 +232,28 @@ class Ledger:
 _MEND = "look at the disks that it has had, remove what is left there of this node's key, and then the file"
 
 
+def _as_recorded(record: Record, wanted: Resource | None, users: tuple[str, ...]) -> Reserved:
+    """A resource that something was written down for: as its file says, with those who used its disks then."""
+    if isinstance(wanted, Reserved):
+        present = (wanted.container_id,) if isinstance(wanted, Vmdg) else ()
+        is_wanted = wanted.scsireserv and not wanted.disable
+        kept = wanted if is_wanted else evolve(wanted, scsireserv=False, disable=False, is_left_over=True)
+        return evolve(kept, former_users=tuple(user for user in users if user not in present))
+    made = partial(Vmdg, container_id=users[0]) if users and kind_of(record.rid) == "vmdg" else Disk
+    # Without guests in the record, all that the service runs may be using them.
+    return made(
+        service=record.service,
+        rid=record.rid,
+        kind=kind_of(record.rid),
+        is_left_over=True,
+        former_users=users[1:] if made is not Disk else users,
+    )
+
+
 def _text_of(record: Record) -> str:
     disks = [{"wwid": each.wwid, "prkey": key_text(each.key), "name": each.name} for each in record.entries]
-    return json.dumps({"container": record.container_id, "disks": disks}, indent=1) + "\n"
+    guests = [{"name": name, "identity": each} for each, name in record.guests.items()]
+    return json.dumps({"guests": guests, "disks": disks}, indent=1) + "\n"
 
 
 def _word(value: object) -> str:

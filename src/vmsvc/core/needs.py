@@ -28,7 +28,7 @@ def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ..
     if verb is Verb.WAIT:
         return _needs_of_insides(resource, service)
     if verb in _GIVING_UP and isinstance(resource, Reserved):
-        return tuple(Need(rid=rid, up=False) for rid in _users(resource, service))
+        return tuple(Need(rid=rid, up=False) for rid in dict.fromkeys(_users(resource, service)))
     return ()
 
 
@@ -65,9 +65,10 @@ def _must_be_up(disks: Resource, user: Resource) -> bool:
 def _users(disks: Reserved, service: Service) -> tuple[str, ...]:
     """What may be writing to disks, whether they are reserved or not; a guest also where its section is gone."""
     if isinstance(disks, Vmdg):
-        return (disks.container_id,)
-    return tuple(
+        return (disks.container_id, *disks.former_users)
+    users = [
         user.rid
         for user in service.resources
         if user.budgets_s and not isinstance(user, Reserved) and not service.is_inside_guest(user)
-    )
+    ]
+    return (*users, *disks.former_users)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from attrs import evolve, field, frozen
 from attrs.validators import instance_of
@@ -269,12 +270,13 @@ _STOPPED_BEFORE = Observation(
 )
 
 
-def _unseen(need: Need) -> Judgement:
+def _unseen(need: Need, records: Path) -> Judgement:
     """What becomes of a verb that needs a resource which the service does not have any more."""
     return Judgement(
         ruling=Ruling.UNKNOWN,
-        why=f"it needs {need}, and the service has no {need.rid} any more, so that nobody can look",
-        hint=f"put [{need.rid}] back into the file until this is done",
+        why=f"it needs {need}, for which it was reserved, and the service does not have that any more: nobody can look",
+        hint="put it back into the file until this is done; if it is down for certain, remove the resource's record in "
+        f"{records}",
     )
 
 
@@ -480,7 +482,7 @@ class _Draft:
         known = {each.rid for each in self._service.resources}
         for need in needs:
             if need.rid not in known:  # its section is gone, and whatever it was may go on
-                self._refuse_to(verb, resource, _unseen(need))
+                self._refuse_to(verb, resource, _unseen(need, self._node.reservations_dir(self._service.name)))
             elif need.rid in self._seen and not any(step.rid == need.rid for step in self.steps):
                 unmet = judge_need(need, self._seen[need.rid], self._consent.despite_unknown)
                 if unmet is not None:

@@ -104,7 +104,7 @@ class ReservationDriver(DiskLooker):
             in_use=in_use,
             spares_holder=in_use and not self._despite_lost_keys,
         )
-        written = found.record.with_disks(found.disks, key)
+        written = found.record.with_disks(found.disks, key, self._around.guests_of(resource))
         self._around.ledger.write(written)
         result = carry_out(
             taking,

@@ -300,9 +300,12 @@ class Reserved(Resource):
     Attributes:
         is_left_over: Whether its service does not want it reserved any more, and this node has written down that it is:
             it can be released, and nothing else.
+        former_users: The rids of guests for which this node has reserved it, and that its file does not name as its
+            users any more; a description of one that the service does not have any more.
     """
 
     is_left_over: bool = False
+    former_users: tuple[str, ...] = ()
 
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the disks for this hypervisor (SCSI-3)."

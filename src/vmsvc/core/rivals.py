@@ -184,5 +184,5 @@ def _is_named(wwid: str, record: Record, disks: Reserved, usage: Usage) -> bool:
     """Whether another resource has reserved a disk for certain, and names it still."""
     uses = [use for use in usage.by_disk.get(wwid, ()) if use.service == record.service]
     if record.service == disks.service:
-        uses = [use for use in uses if use.rid in (record.rid, record.container_id)]
+        uses = [use for use in uses if use.rid == record.rid or use.who in record.guests]
     return bool(uses) and not record.fault

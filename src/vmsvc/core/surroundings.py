@@ -195,6 +195,15 @@ class Surroundings:
         seen = observe([service.resource(need.rid) for need in needs], self._drivers.finder([service]))
         return any(judge_need(need, seen[service.name, need.rid], ()) for need in needs)
 
+    def guests_of(self, disks: Reserved) -> tuple[Guest, ...]:
+        """The guests that use a resource's disks.
+
+        Args:
+            disks: The resource.
+        """
+        guests = self._services[disks.service].guests
+        return tuple(each for each in guests if not isinstance(disks, Vmdg) or each.rid == disks.container_id)
+
     def rivals(self, disks: Reserved) -> Rivals:
         """Who else of this node may write to the disks of a resource.
 

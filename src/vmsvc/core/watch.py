@@ -98,7 +98,9 @@ def users_of(service: Service, disks: Reserved | None = None) -> tuple[str, ...]
         disks: The resource whose disks are meant; all of them when not given.
     """
     meant = [disks] if disks else [each for each in service.resources if isinstance(each, Reserved) and each.scsireserv]
-    return tuple(dict.fromkeys(need.rid for each in meant for need in needs_of(Verb.STOP, each, service)))
+    users = dict.fromkeys(need.rid for each in meant for need in needs_of(Verb.STOP, each, service))
+    known = {each.rid for each in service.resources}
+    return tuple(rid for rid in users if rid in known)  # what has left the file cannot be looked at
 
 
 def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[str, Observation]) -> Watched:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from tests.support import guest, resource, service
+from tests.support import NODE, guest, resource, seen, service
 from tests.unit.core.test_reservations import GROUP, KEYS, Around, give_up, look, take, writers
 from tests.unit.core.vmdg.drive import reserve
 from vmsvc.core import ledger
@@ -15,11 +16,13 @@ from vmsvc.core.disk_sets import disk_set
 from vmsvc.core.errors import DriverError, Refused, Severity, Undetermined, VmsvcError
 from vmsvc.core.ledger import Ledger
 from vmsvc.core.needs import needs_of
+from vmsvc.core.plan import plan
 from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.resource import Vmdg
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.seen import Act
+from vmsvc.core.watch import users_of
 from vmsvc.testing import Fault, San
 
 ALL = {"a", "b"}
@@ -138,7 +141,7 @@ class TestTheRecord:
 
     def test_that_says_too_much_after_a_crash_is_put_right_by_a_release(self, san, a):
         found = disk_set(GROUP, a)
-        a.ledger.write(found.record.with_disks(found.disks, KEYS["a"]))
+        a.ledger.write(found.record.with_disks(found.disks, KEYS["a"], a.guests))
         give_up(a)
         assert not record_of(a).file.exists()
         assert operations(san) == []
@@ -159,8 +162,8 @@ class TestTheRecord:
 
     def test_has_no_disks_that_cannot_be_written_to(self, a):
         found = disk_set(GROUP, a)
-        disks = [ledger.evolve(disk, readonly=True) for disk in found.disks]
-        assert found.record.with_disks(disks, 1).entries == ()
+        disks = [evolve(disk, readonly=True) for disk in found.disks]
+        assert found.record.with_disks(disks, 1, []).entries == ()
 
 
 class TestADiskThatLeftTheDefinition:
@@ -260,7 +263,7 @@ class TestADiskThatAnotherServiceReserves:
         take(a)
         db = resource("vmdg", service="db", container_id="container#1", scsireserv=True)
         (first, _) = disk_set(GROUP, a).disks
-        a.ledger.write(a.ledger.read(db).with_disks([first], KEYS["a"]))
+        a.ledger.write(a.ledger.read(db).with_disks([first], KEYS["a"], []))
         return first
 
     def test_is_left_to_it_and_forgotten(self, san, a, both):
@@ -321,10 +324,26 @@ class TestAServiceThatWantsNothingReservedAnyMore:
         assert writers(san) == [ALL, ALL]
         assert a.ledger.with_left_over(service(*resources)).resources == resources
 
-    def test_needs_the_guest_down_that_used_them_then(self, a):
-        two = guest(2)
-        web, group = self.left_over(a, self.GUEST, two, resource("vmdg", container_id="container#2"))
-        assert [need.rid for need in needs_of(Verb.STOP, group, web)] == ["container#1"]
+    @pytest.mark.parametrize("scsireserv", [True, False])
+    def test_needs_the_guest_down_that_used_them_then_too(self, a, scsireserv):
+        two = resource("vmdg", container_id="container#2", scsireserv=scsireserv)
+        web, group = self.left_over(a, self.GUEST, guest(2), two)
+        assert [need.rid for need in needs_of(Verb.STOP, group, web)] == ["container#2", "container#1"]
+        assert group.is_left_over is not scsireserv
+
+    def test_knows_a_guest_whose_section_was_renamed(self, a):
+        web, group = self.left_over(a, evolve(self.GUEST, rid="container#7"))
+        assert [need.rid for need in needs_of(Verb.STOP, group, web)] == ["container#7"]
+
+    @pytest.mark.parametrize("scsireserv", [True, False])
+    def test_cannot_be_given_up_while_nobody_can_look_at_a_guest_that_is_named_no_more(self, a, scsireserv):
+        group = resource("vmdg", container_id="container#1", scsireserv=scsireserv)
+        web, _ = self.left_over(a, guest(name="another"), group)
+        looks = {"vmdg": seen(Phase.RUNNING), "container#1": seen(Phase.STOPPED)}
+        made = plan("stop", web, NODE, looks)
+        assert made.exit_code == 4
+        assert "the guest container#1 down" in made.refusals[0].message
+        assert users_of(web) == (("container#1",) if scsireserv else ())
 
     def test_needs_everything_down_where_the_record_does_not_tell_who_used_them(self, a):
         record_of(a).file.write_text("")
@@ -352,4 +371,4 @@ def test_what_an_editor_leaves_beside_a_record_is_none(a):
     (file.parent / "vmdg.json~").write_text("{")
     assert [each.rid for each in a.ledger.others(resource("disk#9"))] == ["vmdg"]
     assert Ledger(a.ledger.node).read(GROUP).entries
-    assert json.loads(file.read_text())["container"] == "container#1"
+    assert [each["name"] for each in json.loads(file.read_text())["guests"]] == ["container#1"]

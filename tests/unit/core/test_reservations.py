@@ -8,7 +8,7 @@ import time
 import pytest
 from attrs import evolve
 
-from tests.support import resource
+from tests.support import guest, resource
 from vmsvc.core.answers import GuestDisk
 from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, UsageError
@@ -42,6 +42,7 @@ class Around:
         self.others = {}
         self.peers = {peer: KEYS[peer] for peer in peers if peer != name}
         self.in_use = False
+        self.guests = [guest()]
         self.claims = {}
         self.suspicions = {}
         self.holders = {}
@@ -69,6 +70,9 @@ class Around:
 
     def use_of(self, disk):
         return self.held.get(disk.name, "")
+
+    def guests_of(self, disks):
+        return self.guests
 
     def is_in_use(self, disks):
         return self.in_use

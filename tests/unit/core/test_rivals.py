@@ -113,7 +113,9 @@ class TestAFileThatCannotBeRead:
 class TestWhatWasWrittenDown:
     def record(self, service="db", rid="vmdg", **more):
         entry = Entry(wwid=DISK.wwid, key=1, name="x")
-        return Record(service=service, rid=rid, file=Path("/r"), entries=(entry,), container_id="container#1", **more)
+        return Record(
+            service=service, rid=rid, file=Path("/r"), entries=(entry,), guests={"db": "db", "erp": "erp"}, **more
+        )
 
     def found(self, *uses, record=None, **more):
         return rivals(GROUP, *uses, records=[record or self.record()], **more)
@@ -125,7 +127,7 @@ class TestWhatWasWrittenDown:
         assert (passed_on.holders, passed_on.doubtful) == ({}, {})
 
     def test_of_the_same_service_holds_as_long_as_that_very_resource_names_it(self):
-        of_disk = evolve(self.record("web", "disk#1"), container_id="")
+        of_disk = evolve(self.record("web", "disk#1"), guests={})
         listed = Use(source="/dev/sda", service="web", rid="disk#1")
         assert self.found(listed, record=of_disk).holders == {DISK.wwid: "[disk#1] of web"}
         assert self.found(using("web", guest="erp"), record=of_disk).holders == {}
