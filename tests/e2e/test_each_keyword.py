@@ -377,7 +377,6 @@ def test_a_guest_that_has_lost_its_disks_is_stopped_where_its_service_wants_that
 RIGHT = {
     "DEFAULT": {"orchestrate": "start"},
     "container#1": {"type": "null", "guestos": "windows"},
-    "ip#1": {"ipname": "192.0.2.1", "ipdev": "eth0", "netmask": "24", "gateway": "192.0.2.254"},
     "fs#1": {"dev": "/dev/vmsvc-none", "mnt": "/srv", "mnt_opt": "ro"},
     "sync#1": {"src": "/srv", "dst": "/srv", "target": "nodes", "dstfs": "/srv"},
 }
@@ -385,10 +384,6 @@ BELL = "a\x07b"
 WRONG = [
     ("DEFAULT", "orchestrate", "perhaps"),
     ("container#1", "guestos", "plan9"),
-    ("ip#1", "ipname", "-x"),
-    ("ip#1", "ipdev", "a/b"),
-    ("ip#1", "netmask", BELL),
-    ("ip#1", "gateway", BELL),
     ("fs#1", "dev", "sda"),
     ("fs#1", "mnt", "srv"),
     ("fs#1", "mnt_opt", BELL),
@@ -400,7 +395,7 @@ WRONG = [
 
 
 @pytest.mark.keyword(
-    "DEFAULT.orchestrate, container.guestos, ip.ipname, ip.ipdev, ip.netmask, ip.gateway, fs.dev, fs.mnt, fs.mnt_opt",
+    "DEFAULT.orchestrate, container.guestos, fs.dev, fs.mnt, fs.mnt_opt",
     "sync.src, sync.dst, sync.target, sync.dstfs",
 )
 @pytest.mark.parametrize(("section", "key", "wrong"), WRONG, ids=[f"{section}.{key}" for section, key, _ in WRONG])

@@ -68,7 +68,7 @@ def test_plans_touch_only_what_was_seen(data, action, kill):
     for step in found.steps:
         assert facts[step.rid].phase is not Phase.UNKNOWN
         assert not by_rid[step.rid].disable
-        assert by_rid[step.rid].kind in ("container", "app")
+        assert by_rid[step.rid].kind in ("container", "app", "ip")
     assert not {step.rid for step in found.steps} & {kept.rid for kept in found.kept}
     # Every resource is accounted for: it is acted on, kept, or the reason of a refusal.
     told = (

@@ -6,6 +6,7 @@ for the core's kinds, and by a driver for its own type (a subclass of :class:`Gu
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -38,6 +39,7 @@ from vmsvc.core.verb import Verb
 #: How long a look at one technology may take, in seconds; status answers well within ten.
 OBSERVE_BUDGET_S = 5.0
 _LONGEST_CHECK_S = 8.0
+_LONGEST_PREFIX = 128
 #: The tag of resources that no action touches.
 NO_ACTION = "noaction"
 
@@ -49,6 +51,23 @@ def _check_seconds(raw: Raw) -> float:
     return value
 
 
+_BYTE = r"(?:\d\d?|1\d\d|2[0-4]\d|25[0-5])"
+
+
+def _prefix_length(raw: Raw) -> int:
+    written = str(raw).strip()
+    if re.fullmatch(r"\d{1,3}", written, re.ASCII) and 1 <= int(written) <= _LONGEST_PREFIX:
+        return int(written)
+    if re.fullmatch(rf"{_BYTE}(?:\.{_BYTE}){{3}}", written, re.ASCII):
+        bits = "".join(f"{int(byte):08b}" for byte in written.split("."))
+        if "01" not in bits and "1" in bits:
+            return bits.count("1")
+    raise ValueError(f"{raw!r} is no netmask such as 255.255.255.0, and no length of a prefix such as 24")
+
+
+prefix_length: Value[int] = Value(
+    "a netmask such as 255.255.255.0, or the length of a prefix such as 24", _prefix_length
+)
 check_seconds: Value[float] = Value(
     f"a duration of more than 0 and at most {_LONGEST_CHECK_S:g} seconds", _check_seconds
 )
@@ -255,8 +274,18 @@ class Ip(Located):
 
     ipname: str = option(name, help="The address, or a name that resolves to it.")
     ipdev: str = option(name, help="The adapter that carries the address.")
-    netmask: str = option(line, default="", help="The netmask or prefix length.")
-    gateway: str = option(line, default="", help="The gateway to use with the address.")
+    netmask: int = option(
+        prefix_length,
+        default=0,
+        help="The length of the network's prefix, or its netmask, where the node itself has the address; as long as "
+        "that of the adapter's other addresses in the network when not given.",
+    )
+    gateway: str = option(
+        line,
+        default="",
+        help="A router, or another host, that is to learn at once where the address is now: it is sent a ping from it "
+        "when the node has got it. Routes are not changed.",
+    )
     check_ping: bool = option(
         boolean, default=True, inherited=True, help="Inside a guest: up means that the address answers to ping."
     )
@@ -281,6 +310,15 @@ class Ip(Located):
         inherited=True,
         help="A start waits until the address is there, where it is the guest's: within the guest's `start_timeout`.",
     )
+    start_timeout: float = option(
+        some_seconds,
+        default=30.0,
+        inherited=True,
+        help="How long the node itself may take to get the address, once it knows that nobody else has it.",
+    )
+    stop_timeout: float = option(
+        some_seconds, default=30.0, inherited=True, help="How long the node itself may take to give the address up."
+    )
 
     @property
     def label(self) -> str:
@@ -291,6 +329,11 @@ class Ip(Located):
     def observe_budget_s(self) -> float:
         """As long as its check may take, in seconds."""
         return self.check_timeout
+
+    @property
+    def budgets_s(self) -> Mapping[Verb, float]:
+        """The node can get an address and give it up; inside a guest, that is the guest's own affair; in seconds."""
+        return {} if self.is_inside_guest else {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout}
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -143,7 +143,7 @@ def test_the_whole_table(action, what, phase, mode):
 
 @pytest.mark.parametrize("phase", Phase)
 @pytest.mark.parametrize("action", ["start", "stop", "restart"])
-@pytest.mark.parametrize("rid", ["ip#1", "vmdg", "disk#1", "fs#1", "sync#1"])
+@pytest.mark.parametrize("rid", ["vmdg", "disk#1", "fs#1", "sync#1"])
 def test_kinds_without_behaviour_are_left_as_they_are(rid, action, phase):
     made = plan_for(action, resource(rid), phase)
     assert (steps(made), codes(made), len(made.kept)) == ([], [], 1)

@@ -82,7 +82,7 @@ def test_verbs_are_those_that_have_a_budget():
     assert resource("app#1", check=("c",)).budgets_s == {}
 
 
-@pytest.mark.parametrize("rid", ["ip#1", "vmdg", "disk#1", "fs#1", "sync#1"])
+@pytest.mark.parametrize("rid", ["vmdg", "disk#1", "fs#1", "sync#1"])
 def test_nothing_can_be_done_to_kinds_without_behaviour(rid):
     assert resource(rid).budgets_s == {}
 

@@ -9,11 +9,12 @@ from functools import partial
 from typing import ClassVar
 
 from vmsvc.core.contract import API, Capability
-from vmsvc.core.errors import DriverError, VmsvcError
+from vmsvc.core.errors import VmsvcError
 from vmsvc.core.inside.place import Places
 from vmsvc.core.ips.guests import Adapters
 from vmsvc.core.ips.halves import Answer, Check, Half, best
 from vmsvc.core.ips.names import resolved
+from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.lane import call_each
 from vmsvc.core.resource import Guest, Ip, Located, Resource
@@ -49,6 +50,7 @@ class IpDriver:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._adapters = Adapters(places)
+        self._own = NodeAddresses(places.node)
 
     def guest_of(self, resource: Located) -> Guest:
         """The guest inside which an address is.
@@ -150,21 +152,52 @@ class IpDriver:
         Args:
             resource: The address.
             budget_s: How long the look may take, in seconds.
+
+        Raises:
+            Undetermined: It cannot be told.
         """
-        del resource, budget_s
-        return inapplicable("vmsvc", "ip resources on the node are not handled by this version yet")
+        return self._own.observe(resource, budget_s=budget_s)
 
-    def start(self, resource: Ip, *, budget_s: float) -> bool:  # noqa: ARG002
-        """Refuse: nothing plans it yet."""
-        raise DriverError(f"{resource.rid} has nothing to start", code="driver.no-such-verb")
+    def start(self, resource: Ip, *, budget_s: float) -> bool:
+        """Add an address to the node; nothing where it has it.
 
-    def stop(self, resource: Ip, *, budget_s: float) -> None:  # noqa: ARG002
-        """Refuse: nothing plans it yet."""
-        raise DriverError(f"{resource.rid} has nothing to stop", code="driver.no-such-verb")
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
 
-    def kill(self, resource: Ip, *, budget_s: float) -> None:  # noqa: ARG002
-        """Refuse: nothing plans it yet."""
-        raise DriverError(f"{resource.rid} has nothing to stop", code="driver.no-such-verb")
+        Returns:
+            Whether it was this call that added it.
+
+        Raises:
+            Refused: Somebody else has the address.
+            DriverError: The adapter is not as it must be, or the address is on another one.
+            Undetermined: Whether somebody else has the address cannot be found out.
+        """
+        return self._own.start(resource, budget_s=budget_s)
+
+    def stop(self, resource: Ip, *, budget_s: float) -> None:
+        """Take an address away from the node; nothing where it has it not.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: It is on another adapter, or the kernel refuses.
+        """
+        self._own.stop(resource, budget_s=budget_s)
+
+    def kill(self, resource: Ip, *, budget_s: float) -> None:
+        """Take an address away from the node: there is no force that would help more.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: It is on another adapter, or the kernel refuses.
+        """
+        self._own.stop(resource, budget_s=budget_s)
 
     def close(self) -> None:
         """Do nothing: hosts are the session's."""

@@ -1,0 +1,236 @@
+"""Addresses that the node itself has: looked for on its adapters, added once nobody else has them, taken away."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, VmsvcError
+from vmsvc.core.ips import links
+from vmsvc.core.ips.halves import on_adapter
+from vmsvc.core.ips.names import resolved
+from vmsvc.core.ips.ping import ping, who_has
+from vmsvc.core.resource import Ip
+from vmsvc.core.status import Evidence, Observation, Phase
+from vmsvc.core.transport import Host
+from vmsvc.core.transport.command import said_last
+
+_log = logging.getLogger(__name__)
+
+_PROBE = "ip -j addr"
+#: How many ARP requests ask whether an address is free, one a second: one may be lost (RFC 5227 sends three).
+_REQUESTS = 2
+_RECEIVED = re.compile(r"Received (\d+) response")
+_MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
+#: How IPv6 tells that another machine has an address; ip-address(8).
+_DUPLICATE = "dadfailed"
+#: How often IPv6 is asked whether its own duplicate address detection is over, in seconds; it takes about two.
+_POLL_S = 0.2
+#: How long a command may take that only tells others of an address, in seconds.
+_TELL_S = 3.0
+
+
+class NodeAddresses:
+    """Looks at the node's own addresses, adds them and takes them away.
+
+    Args:
+        node: Makes the host where the node's commands run.
+    """
+
+    def __init__(self, node: Callable[[], Host]) -> None:
+        self._node = node
+
+    def observe(self, resource: Ip, *, budget_s: float) -> Observation:
+        """Say whether an address is on its adapter, and whether that has a link.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            Undetermined: It cannot be told.
+        """
+        began = time.monotonic()
+        address = _only_address(resource, budget_s)
+        seen = links.look(self._node(), budget_s=_left(began + budget_s))
+        having = seen.of(address)
+        usable = [each for each in having if each.is_on(resource.ipdev) and not each.unusable]
+        phase = Phase.RUNNING if usable else Phase.DEGRADED if having else Phase.STOPPED
+        words = on_adapter(address, resource.ipdev, seen.addresses).words
+        missing = _adapter(resource) not in seen.flags
+        return Observation(
+            phase=phase,
+            state=words,
+            evidence=Evidence(probe=_PROBE, detail=words, duration_s=time.monotonic() - began),
+            warnings=(f"this node has no adapter {_adapter(resource)}",) if missing else (),
+        )
+
+    def start(self, resource: Ip, *, budget_s: float) -> bool:
+        """Add an address to its adapter, unless it is there, and once nobody else in its network has it.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Whether it was this call that added it.
+
+        Raises:
+            Refused: Somebody else has the address.
+            DriverError: The adapter is not as it must be, or the address is on another one.
+            Undetermined: Whether somebody else has the address cannot be found out.
+        """
+        deadline = time.monotonic() + budget_s
+        address = _only_address(resource, budget_s)
+        seen = links.look(self._node(), budget_s=_left(deadline))
+        if having := seen.of(address):
+            if any(each.is_on(resource.ipdev) for each in having):
+                return False
+            raise DriverError(f"{on_adapter(address, resource.ipdev, seen.addresses).words}", code="driver.elsewhere")
+        self._check_adapter(resource, seen)
+        prefix = _prefix(resource, address, seen)
+        if not seen.flags[_adapter(resource)] & {"LOOPBACK", "NOARP"}:
+            self._check_free(resource, address, deadline)
+        if not links.add(self._node(), address, prefix, resource.ipdev, budget_s=_left(deadline)):
+            return False
+        self._settle(resource, address, deadline)
+        self._tell_others(resource, address, seen)
+        return True
+
+    def stop(self, resource: Ip, *, budget_s: float) -> None:
+        """Take an address away from its adapter, and no other one.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: It is on another adapter, or the kernel refuses.
+        """
+        deadline = time.monotonic() + budget_s
+        address = _only_address(resource, budget_s)
+        seen = links.look(self._node(), budget_s=_left(deadline))
+        having = seen.of(address)
+        there = [each for each in having if each.is_on(resource.ipdev)]
+        if having and not there:
+            words = on_adapter(address, resource.ipdev, seen.addresses).words
+            raise DriverError(f"{words}: nothing is taken away from there", code="driver.elsewhere")
+        for each in there:
+            if seen.leaning_on(each):
+                links.keep_secondaries(self._node(), _adapter(resource), budget_s=_left(deadline))
+            links.take_away(self._node(), each, budget_s=_left(deadline))
+
+    def _check_adapter(self, resource: Ip, seen: links.Links) -> None:
+        adapter = _adapter(resource)
+        if adapter not in seen.flags:
+            raise DriverError(f"this node has no adapter {adapter}", hint=f"it has {', '.join(seen.flags)}")
+        if "UP" not in seen.flags[adapter]:
+            raise DriverError(f"the adapter {adapter} is down", hint=f"`ip link set {adapter} up`")
+        if "NO-CARRIER" in seen.flags[adapter]:
+            raise DriverError(f"the adapter {adapter} has no carrier: nobody could be asked whether an address is free")
+
+    def _check_free(self, resource: Ip, address: str, deadline: float) -> None:
+        """Of IPv4, ask the network (RFC 5227). IPv6 does so itself, once an address is added."""
+        if ":" in address:
+            return
+        adapter = _adapter(resource)
+        argv = ["arping", "-D", "-c", str(_REQUESTS), "-w", str(_REQUESTS + 1), "-I", adapter, address]
+        try:
+            outcome = self._node().run(argv, budget_s=_left(deadline), environment=links.C_LOCALE)
+        except ActionFailed as error:
+            raise DriverError(
+                f"whether somebody else has {address} cannot be found out: {error.message}",
+                code="driver.no-arping",
+                hint="install Debian's package iputils-arping, or its like",
+            ) from error
+        received = _RECEIVED.search(outcome.out)
+        if received is None or outcome.code not in (0, 1):
+            raise Undetermined(
+                f"whether somebody else has {address} cannot be found out: arping exited with "
+                f"{outcome.code}{said_last(outcome.stderr, outcome.stdout)}"
+            )
+        if int(received[1]):
+            mac = _MAC.search(outcome.out)
+            raise _taken(address, f"{mac[1].lower() if mac else 'another machine'} on {adapter} has it")
+
+    def _settle(self, resource: Ip, address: str, deadline: float) -> None:
+        """Read back what was added. IPv6 finds out first whether another machine has it (RFC 4862, 5.4)."""
+        while True:
+            seen = links.look(self._node(), budget_s=_left(deadline))
+            there = [each for each in seen.of(address) if each.is_on(resource.ipdev)]
+            if not there:
+                raise DriverError(f"{address} was added to {resource.ipdev}, and is not there", code="driver.not-there")
+            if not there[0].unusable:
+                return
+            is_taken = _DUPLICATE in there[0].unusable
+            if not is_taken and time.monotonic() + _POLL_S < deadline:
+                time.sleep(_POLL_S)
+                continue
+            links.take_away(self._node(), there[0], budget_s=_TELL_S)
+            if not is_taken:
+                raise Undetermined(f"{address} did not become usable on {resource.ipdev}: {there[0].unusable}")
+            ping(self._node(), address, wait_s=_TELL_S)  # so that this node learns the MAC
+            raise _taken(address, who_has(self._node(), address))
+
+    def _tell_others(self, resource: Ip, address: str, seen: links.Links) -> None:
+        """Have the neighbours learn where the address is now; those who miss it learn it a little later."""
+        commands: list[list[str]] = []
+        if ":" not in address and not seen.flags[_adapter(resource)] & {"LOOPBACK", "NOARP"}:
+            commands.append(["arping", "-A", "-c", "1", "-w", "1", "-I", _adapter(resource), address])
+        if resource.gateway:
+            commands.append(["ping", "-n", "-c", "1", "-w", "1", "-I", address, resource.gateway])
+        for argv in commands:
+            try:
+                outcome = self._node().run(argv, budget_s=_TELL_S, environment=links.C_LOCALE)
+            except VmsvcError as error:
+                _log.warning("%s: telling others of %s: %s", resource.rid, address, error)
+            else:
+                if outcome.code:
+                    _log.warning(
+                        "%s: telling others of %s: %s exited with %d", resource.rid, address, argv, outcome.code
+                    )
+
+
+def _only_address(resource: Ip, budget_s: float) -> str:
+    """The one address that the node is to have: a name with several does not tell which."""
+    addresses = resolved(resource.ipname, budget_s=budget_s)
+    if len(addresses) > 1:
+        raise Undetermined(
+            f"{resource.ipname} has several addresses: {', '.join(addresses)}",
+            code="undetermined.name",
+            hint="give the one that the node is to have, and another section for each other one",
+        )
+    return addresses[0].partition("%")[0]
+
+
+def _prefix(resource: Ip, address: str, seen: links.Links) -> int:
+    longest = 128 if ":" in address else 32
+    prefix = resource.netmask or seen.prefix_for(address, _adapter(resource))
+    if not prefix:
+        raise DriverError(
+            f"the netmask of {address} is not known: no address of {_adapter(resource)} is in its network",
+            code="driver.netmask",
+            hint=f"add `netmask = 24`, or whatever it is, to [{resource.rid}]",
+        )
+    if prefix > longest:
+        raise DriverError(f"`netmask` is longer than {address}: {prefix} bits", code="driver.netmask")
+    return prefix
+
+
+def _adapter(resource: Ip) -> str:
+    """The adapter itself, where an alias of it is meant."""
+    return resource.ipdev.partition(":")[0]
+
+
+def _taken(address: str, who: str) -> Refused:
+    return Refused(
+        f"another machine has {address}: {who}",
+        code="refused.address-taken",
+        hint="find it by its MAC, and take the address away from it first",
+    )
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)

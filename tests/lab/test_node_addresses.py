@@ -1,0 +1,141 @@
+"""Addresses of the node itself, on machines that are network namespaces: real adapters, ARP and IPv6 neighbours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from lab import LabError
+from lab.fixtures import required
+from lab.network import Network
+from tests.lab.shell import Shell, ok
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def network():
+    with required():
+        for tool in ("arping", "ping"):
+            if not shutil.which(tool):
+                raise LabError(f"{tool} is not installed")
+        made = Network()
+        made.__enter__()
+    yield made
+    made.close()
+
+
+class Node(Shell):
+    """vmsvc on the machine `here`, whose eth0 and eth1 are on the switch."""
+
+    def __init__(self, root, network):
+        super().__init__(root)
+        self.network = network
+        network.plug(network.here, "eth0", "192.0.2.254/24", "2001:db8::fe/64")
+        network.plug(network.here, "eth1")
+
+    def run(self, *words, timeout=60):
+        argv = self.network.entered(self.network.here, sys.executable, "-m", "vmsvc", *words)
+        return subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def add(self, ipname, *lines, name="web"):
+        text = f"[DEFAULT]\nnodes = n1\n[ip#1]\nipname = {ipname}\nipdev = eth0\n"
+        self.file(name, text + "".join(f"{line}\n" for line in lines))
+
+    def ip(self, *words):
+        return self.network.run(self.network.here, "ip", *words)
+
+    def addresses(self, adapter="eth0"):
+        (link,) = (each for each in json.loads(self.ip("-j", "addr", "show", "dev", adapter)) if each)
+        told = {f"{each['local']}/{each['prefixlen']}" for each in link["addr_info"]}
+        return {each for each in told if not each.startswith("fe80:")}
+
+    def state(self, name="web", code=0):
+        return self.statuses(name, code=code)[name][:2]
+
+
+OWN = {"192.0.2.254/24", "2001:db8::fe/64"}
+
+
+@pytest.fixture
+def node(tmp_path, network):
+    return Node(tmp_path / "root", network)
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_an_address_goes_up_and_down_and_no_other_one_is_touched(node, address):
+    node.add(address)
+    prefix = 64 if ":" in address else 24
+    assert node.state() == ("down", f"{address} is on no adapter")
+    ok(node.run("start", "web"))
+    assert node.addresses() == {*OWN, f"{address}/{prefix}"}
+    assert node.state() == ("up", f"{address}/{prefix} is on eth0")
+    assert "nothing to do" in ok(node.run("start", "web"))
+    ok(node.run("stop", "web"))
+    assert node.addresses() == OWN
+    ok(node.run("stop", "web"))
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_an_address_that_another_machine_has_is_refused_with_its_mac(node, network, address):
+    mac = network.plug(network.there, "eth0", f"{address}/{64 if ':' in address else 24}")
+    node.add(address)
+    refused = node.run("start", "web")
+    assert refused.returncode == 3, refused.stderr
+    assert f"another machine has {address}: {mac} on eth0 has it" in refused.stderr
+    assert node.addresses() == OWN
+    network.run(network.there, "ip", "addr", "flush", "dev", "eth0")
+    ok(node.run("start", "web"))
+
+
+def test_neighbours_learn_at_once_that_an_address_has_moved(node, network):
+    network.plug(network.there, "eth0", "192.0.2.9/24")
+    network.run(network.there, "ip", "neigh", "replace", "192.0.2.7", "lladdr", "02:00:00:00:00:01", "dev", "eth0")
+    network.run(network.there, "ip", "neigh", "change", "192.0.2.7", "nud", "stale", "dev", "eth0")
+    node.add("192.0.2.7")
+    ok(node.run("start", "web"))
+    (known,) = json.loads(network.run(network.there, "ip", "-j", "neigh", "show", "to", "192.0.2.7"))
+    assert known["lladdr"] == json.loads(node.ip("-j", "link", "show", "eth0"))[0]["address"]
+
+
+def test_an_address_that_others_lean_on_goes_alone(node):
+    node.ip("addr", "flush", "dev", "eth0")
+    node.add("192.0.2.7", "netmask = 255.255.255.0", name="one")
+    node.add("192.0.2.8", name="two")
+    ok(node.run("start", "one"))
+    ok(node.run("start", "two"))
+    node.ip("addr", "add", "192.0.2.9/24", "dev", "eth0")
+    ok(node.run("stop", "one"))
+    assert node.addresses() == {"192.0.2.8/24", "192.0.2.9/24"}
+    assert node.state("two") == ("up", "192.0.2.8/24 is on eth0")
+
+
+def test_an_address_on_another_adapter_and_an_adapter_without_a_link_are_told(node):
+    node.add("192.0.2.7", "netmask = 24")
+    node.ip("addr", "add", "192.0.2.7/24", "dev", "eth1")
+    assert node.state() == ("warn", "192.0.2.7/24 is on eth1 and not on eth0")
+    stopped = node.run("stop", "web")
+    assert stopped.returncode == 1
+    assert "nothing is taken away from there" in stopped.stderr
+    assert node.addresses("eth1") == {"192.0.2.7/24"}
+    node.ip("addr", "del", "192.0.2.7/24", "dev", "eth1")
+    ok(node.run("start", "web"))
+    node.ip("link", "set", "eth0", "down")
+    assert node.state() == ("warn", "192.0.2.7/24 is on eth0, and of no use: the adapter is down")
+
+
+def test_an_alias_and_an_adapter_that_is_not_there(node):
+    node.add("192.0.2.7")
+    node.file("alias", "[DEFAULT]\nnodes = n1\n[ip#1]\nipname = 192.0.2.8\nipdev = eth0:web\n")
+    node.file("gone", "[DEFAULT]\nnodes = n1\n[ip#1]\nipname = 192.0.2.9\nipdev = eth9\nnetmask = 24\n")
+    ok(node.run("start", "alias"))
+    assert "eth0:web" in node.ip("addr", "show", "dev", "eth0")
+    assert node.state("alias") == ("up", "192.0.2.8/24 is on eth0:web")
+    ok(node.run("stop", "alias"))
+    failed = node.run("start", "gone")
+    assert failed.returncode == 1
+    assert "this node has no adapter eth9" in failed.stderr

@@ -1,0 +1,297 @@
+"""Addresses that the node itself has, on a node in memory: what is asked first, and what is never done."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support import resource
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
+from vmsvc.core.ips import node as module
+from vmsvc.core.ips.node import NodeAddresses
+from vmsvc.core.resource import Ip
+from vmsvc.core.status import Phase
+from vmsvc.core.transport import Outcome
+from vmsvc.core.verb import Verb
+
+ADDRESS = "192.0.2.1"
+NOBODY = "ARPING 192.0.2.1 from 0.0.0.0 eth0\nSent 2 probes (2 broadcast(s))\nReceived 0 response(s)\n"
+SOMEBODY = (
+    "ARPING 192.0.2.1 from 0.0.0.0 eth0\nUnicast reply from 192.0.2.1 [3E:EF:81:7C:7A:51]  0.584ms\n"
+    "Sent 1 probes (1 broadcast(s))\nReceived 1 response(s)\n"
+)
+UP = ["BROADCAST", "UP", "LOWER_UP"]
+
+
+class FakeNode:
+    """A node with two adapters, of which eth0 has 192.0.2.254/24; it does as ip(8) and arping(8) do."""
+
+    name = "n1"
+
+    def __init__(self):
+        self.flags = {"lo": ["LOOPBACK", "UP"], "eth0": [*UP], "eth1": [*UP]}
+        self.addresses = [("lo", "127.0.0.1", 8, {}), ("eth0", "192.0.2.254", 24, {})]
+        self.arping = (NOBODY, 0)
+        self.added = [{}]
+        self.asked = []
+
+    def run(self, argv, *, budget_s, environment=None):
+        assert environment == {"LC_ALL": "C"}
+        self.asked.append(argv)
+        if argv[:3] == ["ip", "-j", "addr"]:
+            return self.told(argv)
+        if argv[:3] == ["ip", "addr", "add"]:
+            self.addresses.append(self.parsed(argv))
+        elif argv[:3] == ["ip", "addr", "del"]:
+            device, address, _, _ = self.parsed(argv)
+            self.addresses = [each for each in self.addresses if each[:2] != (device, address)]
+        elif argv[0] == "arping" and "-D" in argv:
+            if isinstance(self.arping, Exception):
+                raise self.arping
+            return self.outcome(argv, *self.arping)
+        return self.outcome(argv)
+
+    def parsed(self, argv):
+        address, _, prefix = argv[3].partition("/")
+        label = {"label": argv[argv.index("label") + 1]} if "label" in argv else {}
+        return argv[argv.index("dev") + 1], address, int(prefix), label
+
+    def told(self, argv):
+        words = self.added.pop(0) if len(self.added) > 1 else self.added[0]
+        links = [
+            {
+                "ifname": name,
+                "flags": flags,
+                "addr_info": [
+                    {
+                        "family": "inet6" if ":" in address else "inet",
+                        "local": address,
+                        "prefixlen": prefix,
+                        **more,
+                        **(words if ":" in address else {}),
+                    }
+                    for device, address, prefix, more in self.addresses
+                    if device == name
+                ],
+            }
+            for name, flags in self.flags.items()
+        ]
+        return self.outcome(argv, json.dumps(links))
+
+    def outcome(self, argv, out="", code=0):
+        return Outcome(argv=tuple(argv), code=code, stdout=out.encode(), stderr=b"", duration_s=0.01)
+
+    def did(self):
+        """What changed something, or told others."""
+        return [" ".join(argv) for argv in self.asked if argv[:3] != ["ip", "-j", "addr"]]
+
+
+@pytest.fixture
+def node():
+    return FakeNode()
+
+
+def of(node, verb, budget_s=5.0, **options):
+    return getattr(NodeAddresses(lambda: node), verb)(resource("ip#1", **options), budget_s=budget_s)
+
+
+def phase(node, **options):
+    return of(node, "observe", **options).phase
+
+
+def test_an_address_is_asked_for_added_and_told_to_others_and_taken_away(node):
+    assert phase(node) is Phase.STOPPED
+    assert of(node, "start") is True
+    assert phase(node) is Phase.RUNNING
+    assert node.did() == [
+        "arping -D -c 2 -w 3 -I eth0 192.0.2.1",
+        "ip addr add 192.0.2.1/24 brd + dev eth0",
+        "arping -A -c 1 -w 1 -I eth0 192.0.2.1",
+    ]
+    of(node, "stop")
+    assert node.did()[3:] == ["ip addr del 192.0.2.1/24 dev eth0"]
+    assert phase(node) is Phase.STOPPED
+
+
+def test_what_is_done_is_not_done_again(node):
+    of(node, "start")
+    node.asked.clear()
+    assert of(node, "start") is False
+    of(node, "stop")
+    node.asked.clear()
+    of(node, "stop")
+    assert node.did() == []
+
+
+def test_an_address_that_another_machine_has_is_refused_and_its_mac_told(node):
+    node.arping = (SOMEBODY, 1)
+    with pytest.raises(Refused, match=r"another machine has 192\.0\.2\.1: 3e:ef:81:7c:7a:51 on eth0 has it"):
+        of(node, "start")
+    assert len(node.did()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arping", "error", "words"),
+    [
+        (("", 2), Undetermined, "arping exited with 2"),
+        (("ARPING 192.0.2.1\n!!\n", 0), Undetermined, "cannot be found out"),
+        (('Interface "eth0" is not ARPable\n', 0), Undetermined, "cannot be found out"),
+        (ActionFailed("there is no arping"), DriverError, "iputils-arping"),
+    ],
+)
+def test_nothing_is_added_where_nobody_knows_whether_the_address_is_free(node, arping, error, words):
+    node.arping = arping
+    with pytest.raises(error) as raised:
+        of(node, "start")
+    assert words in f"{raised.value} {raised.value.hint}"
+    assert not any("add" in line for line in node.did())
+
+
+@pytest.mark.parametrize("flags", [["BROADCAST"], ["NO-CARRIER", "BROADCAST", "UP"], None])
+def test_nothing_is_added_to_an_adapter_that_cannot_ask(node, flags):
+    node.flags["eth0"] = flags
+    if flags is None:
+        del node.flags["eth0"]
+    with pytest.raises(DriverError, match="adapter eth0"):
+        of(node, "start")
+    assert node.did() == []
+
+
+def test_an_address_of_a_loopback_is_nobody_elses(node):
+    assert of(node, "start", ipdev="lo", netmask=32) is True
+    assert node.did() == ["ip addr add 192.0.2.1/32 brd + dev lo"]
+
+
+def test_an_address_on_another_adapter_is_neither_added_nor_taken_away(node):
+    node.addresses.append(("eth1", ADDRESS, 24, {}))
+    told = of(node, "observe")
+    assert (told.phase, told.state) == (Phase.DEGRADED, "192.0.2.1/24 is on eth1 and not on eth0")
+    for verb in ("start", "stop"):
+        with pytest.raises(DriverError, match="is on eth1 and not on eth0"):
+            of(node, verb)
+    assert node.did() == []
+
+
+def test_an_adapter_without_a_link_is_told(node):
+    node.addresses.append(("eth0", ADDRESS, 24, {}))
+    node.flags["eth0"] = ["NO-CARRIER", "UP"]
+    told = of(node, "observe")
+    assert told.phase is Phase.DEGRADED
+    assert "no carrier" in told.state
+    missing = of(node, "observe", ipdev="eth9", ipname="192.0.2.9")
+    assert missing.phase is Phase.STOPPED
+    assert missing.warnings == ("this node has no adapter eth9",)
+
+
+def test_an_alias_is_a_label_and_its_adapter_is_asked(node):
+    assert of(node, "start", ipdev="eth0:web") is True
+    assert "ip addr add 192.0.2.1/24 brd + dev eth0 label eth0:web" in node.did()
+    assert phase(node, ipdev="eth0:web") is phase(node, ipdev="eth0") is Phase.RUNNING
+    of(node, "stop", ipdev="eth0:web")
+    assert node.did()[-1] == "ip addr del 192.0.2.1/24 dev eth0"
+
+
+@pytest.mark.keyword("ip.netmask")
+def test_the_netmask_is_the_files_or_that_of_the_network_on_the_adapter(node):
+    of(node, "start", netmask=28)
+    assert any("192.0.2.1/28" in line for line in node.did())
+    with pytest.raises(DriverError, match=r"netmask of 198.51.100.1 is not known"):
+        of(node, "start", ipname="198.51.100.1")
+    with pytest.raises(DriverError, match="longer than"):
+        of(node, "start", ipname="198.51.100.1", netmask=64)
+
+
+@pytest.mark.parametrize("written", ["24", 24, "255.255.255.0"])
+def test_a_netmask_is_written_in_either_way(written):
+    (netmask,) = (each for each in Ip.__attrs_attrs__ if each.name == "netmask")
+    assert netmask.metadata["vmsvc"]["value"].of(written) == 24
+
+
+@pytest.mark.parametrize(
+    "written", ["0", "129", "255.0.255.0", "0.0.0.0", "255.255.255.256", "", "/24", "ffffff00", True]
+)
+def test_what_is_no_netmask_is_refused(written):
+    (netmask,) = (each for each in Ip.__attrs_attrs__ if each.name == "netmask")
+    with pytest.raises(ValueError, match="netmask"):
+        netmask.metadata["vmsvc"]["value"].of(written)
+
+
+@pytest.mark.keyword("ip.gateway")
+def test_a_router_hears_from_the_address_at_once(node):
+    of(node, "start", gateway="192.0.2.250")
+    assert node.did()[-1] == "ping -n -c 1 -w 1 -I 192.0.2.1 192.0.2.250"
+
+
+@pytest.mark.keyword("ip.start_timeout", "ip.stop_timeout")
+def test_only_the_nodes_own_addresses_are_started_and_stopped():
+    own = resource("ip#1", start_timeout=7.0, stop_timeout=8.0)
+    assert own.budgets_s == {Verb.START: 7.0, Verb.STOP: 8.0}
+    assert not {Verb.START, Verb.STOP} & set(resource("ip#1", container_id="container#1").budgets_s)
+
+
+# --- neighbours on the same adapter -----------------------------------------------------------------------------------
+
+
+def test_others_of_the_network_stay_when_the_address_that_they_lean_on_goes(node):
+    node.addresses = [("eth0", ADDRESS, 24, {}), ("eth0", "192.0.2.8", 24, {"secondary": True})]
+    of(node, "stop")
+    assert node.did() == [
+        "sysctl -q -w net/ipv4/conf/eth0/promote_secondaries=1",
+        "ip addr del 192.0.2.1/24 dev eth0",
+    ]
+
+
+@pytest.mark.parametrize("other", [("eth1", "192.0.2.8", 24), ("eth0", "192.0.2.8", 25), ("eth0", "203.0.113.8", 24)])
+def test_the_kernel_is_told_nothing_where_nothing_leans_on_an_address(node, other):
+    node.addresses = [("eth0", ADDRESS, 24, {}), (*other, {"secondary": True})]
+    of(node, "stop")
+    assert node.did() == ["ip addr del 192.0.2.1/24 dev eth0"]
+
+
+# --- IPv6 -------------------------------------------------------------------------------------------------------------
+
+IPV6 = {"ipname": "2001:db8::7", "netmask": 64}
+
+
+def test_ipv6_is_up_once_it_knows_that_nobody_else_has_the_address(node, monkeypatch):
+    monkeypatch.setattr(module, "_POLL_S", 0.001)
+    node.added = [{}, {"tentative": True}, {"tentative": True}, {}]
+    assert of(node, "start", **IPV6) is True
+    assert node.did() == ["ip addr add 2001:db8::7/64 dev eth0"]
+
+
+def test_an_ipv6_address_that_another_machine_has_is_given_up(node, monkeypatch):
+    monkeypatch.setattr(module, "_POLL_S", 0.001)
+    node.added = [{}, {"tentative": True}, {"tentative": True, "dadfailed": True}]
+    with pytest.raises(Refused, match="another machine has 2001:db8::7"):
+        of(node, "start", **IPV6)
+    assert "ip addr del 2001:db8::7/64 dev eth0" in node.did()
+
+
+def test_an_ipv6_address_that_never_settles_is_given_up(node, monkeypatch):
+    monkeypatch.setattr(module, "_POLL_S", 0.001)
+    node.added = [{}, {"tentative": True}]
+    with pytest.raises(Undetermined, match="did not become usable"):
+        of(node, "start", budget_s=0.05, **IPV6)
+    assert node.did()[-1] == "ip addr del 2001:db8::7/64 dev eth0"
+
+
+# --- what cannot be told ----------------------------------------------------------------------------------------------
+
+
+def test_a_name_with_several_addresses_does_not_tell_which_one_is_meant(node, monkeypatch):
+    monkeypatch.setattr(module, "resolved", lambda *_args, **_options: ("192.0.2.1", "192.0.2.2"))
+    for verb in ("observe", "start", "stop"):
+        with pytest.raises(Undetermined, match="several addresses"):
+            of(node, verb, ipname="web")
+    assert node.asked == []
+
+
+@pytest.mark.parametrize(("out", "code"), [("", 0), ("garbage", 0), ("[]", 0), ("[]", 1), ('[{"ifname": "eth0"}]', 0)])
+def test_a_node_that_does_not_tell_its_adapters_is_unknown(node, out, code):
+    node.told = lambda argv: node.outcome(argv, out, code)
+    for verb in ("observe", "start", "stop"):
+        with pytest.raises(Undetermined):
+            of(node, verb)
+    assert node.did() == []
