@@ -93,7 +93,9 @@ class Engine:
 
     def _of_containers(self, identity, *verb_query_body):
         *verb, query, body = verb_query_body
-        named = [name for name, each in self.containers.items() if each["Id"] == identity]
+        # A name, or the beginning of an id, as for docker itself.
+        names = [name for name in self.containers if name == identity]
+        named = names or [name for name, each in self.containers.items() if each["Id"].startswith(identity)]
         if not named:
             return 404, {"message": f"No such container: {identity}"}
         if not verb:

@@ -7,6 +7,7 @@ Each request has a deadline of its own as well, so that such a thread ends by it
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ ABSENT = "driver.absent"
 NOT_FOUND = f"driver.http-{HTTPStatus.NOT_FOUND.value}"
 #: How long connecting may take, in seconds; the callers' budgets are what bounds a status call.
 CONNECT_S = 15.0
+# What docker and podman let containers be called.
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", re.ASCII)
 # How podman names itself in each answer: `Libpod/4.3.1 (linux)`.
 _PODMAN = "Libpod/"
 # What is left of a deadline that has passed: a request without any time would be one without any limit.
@@ -100,11 +103,11 @@ class Connection:
             found |= {name: evolve(found[name], health=UNHEALTHY) for name in unwell if name in found}
         return found
 
-    def find(self, name: str) -> Seen | None:
-        """One container.
+    def find(self, name: str) -> Inspected | None:
+        """One container, with all that the engine tells of it.
 
-        The engine is asked for all of them: where it looks for a name by itself, it takes the beginning of an id, or
-        a pattern, for one.
+        The engine takes the beginning of an id for a name, too. So where it tells of another one, or knows none, its
+        list says whether there is one of exactly that name.
 
         Args:
             name: Its name, exactly.
@@ -112,20 +115,25 @@ class Connection:
         Returns:
             What the engine knows; ``None`` where it says that there is no such container.
         """
-        return self.survey().get(name)
+        if _NAME.fullmatch(name):
+            found = self.inspect(name)
+            if found is not None and found.seen.name == name:
+                return found
+        seen = self.survey().get(name)
+        return None if seen is None else self.inspect(seen.id)
 
-    def inspect(self, seen: Seen) -> Inspected | None:
+    def inspect(self, identity: str) -> Inspected | None:
         """All that the engine tells of a container.
 
         Args:
-            seen: The container.
+            identity: Its id, or what the engine takes for one.
 
         Returns:
-            What it tells; ``None`` where the container has gone meanwhile.
+            What it tells; ``None`` where it knows none.
         """
         try:
             with self._asking() as client:
-                return inspected(client.inspect_container(seen.id))
+                return inspected(client.inspect_container(identity))
         except DriverError as error:
             if error.code != NOT_FOUND:
                 raise
@@ -140,8 +148,7 @@ class Connection:
         Raises:
             DriverError: There is no such container.
         """
-        seen = self.find(name)
-        found = None if seen is None else self.inspect(seen)
+        found = self.find(name)
         if found is None:
             raise absent(name, self.endpoint)
         return found

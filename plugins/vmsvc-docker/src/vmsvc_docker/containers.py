@@ -7,7 +7,7 @@ to be is no answer: nobody may conclude from garbage that a container is not the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -31,7 +31,7 @@ class Seen:
         name: Its name.
         state: The engine's word for its state.
         health: What its health check says: ``healthy``, ``unhealthy`` or ``starting``; empty where it has none.
-        words: The engine's words for people, such as ``Exited (137) 3 seconds ago``.
+        words: More about that, for people, such as ``Exited (137) 3 seconds ago``.
         made_of: What :data:`MADE_OF` says of it; empty where vmsvc has not made it.
     """
 
@@ -172,9 +172,24 @@ def inspected(answer: Any) -> Inspected:
     identity, name, status = answer.get("Id"), answer.get("Name"), state.get("Status")
     if not isinstance(identity, str) or not isinstance(name, str) or not isinstance(status, str):
         raise unreadable("a container", answer)
-    health = mapping(state, "Health").get("Status") or ""
-    seen = Seen(id=identity, name=name.removeprefix("/"), state=status.lower(), health=_health(health), words=status)
+    seen = Seen(
+        id=identity,
+        name=name.removeprefix("/"),
+        state=status.lower(),
+        health=_health(mapping(state, "Health").get("Status") or ""),
+        words="; ".join(_said(status.lower(), state)),
+        made_of=str(mapping(mapping(answer, "Config"), "Labels").get(MADE_OF) or ""),
+    )
     return Inspected(seen=seen, facts=answer)
+
+
+def _said(status: str, state: Mapping[str, Any]) -> Iterator[str]:
+    """What an inspection tells of a state, in words such as those of a list."""
+    yield status
+    if status not in ("running", "paused", "created") and isinstance(state.get("ExitCode"), int):
+        yield f"exit code {state['ExitCode']}"
+    if error := state.get("Error"):  # of its last start
+        yield str(error)
 
 
 def _health(word: Any) -> str:

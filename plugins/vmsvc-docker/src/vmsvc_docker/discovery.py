@@ -23,7 +23,7 @@ def discover(lanes: Lanes, where: DockerGuest, budget_s: float) -> list[FoundGue
     """
 
     def look(connection: Connection) -> list[FoundGuest]:
-        found = (connection.inspect(seen) for _, seen in sorted(connection.survey().items()))
+        found = (connection.inspect(seen.id) for _, seen in sorted(connection.survey().items()))
         return [_found(connection, where, each) for each in found if each is not None]
 
     return ask(lanes.to(where.endpoint, "discovery", max_abandoned=1), look, budget_s=budget_s)

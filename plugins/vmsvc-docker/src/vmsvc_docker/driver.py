@@ -26,7 +26,7 @@ from vmsvc.driver import (
 )
 from vmsvc_docker import hints
 from vmsvc_docker.client import ABSENT, Connection
-from vmsvc_docker.containers import Inspected, Seen
+from vmsvc_docker.containers import Inspected
 from vmsvc_docker.lanes import Lanes, ask
 from vmsvc_docker.observing import Observer
 from vmsvc_docker.options import DockerGuest
@@ -106,10 +106,10 @@ class DockerDriver:
         return ask(lane, lambda connection: self._start(connection, resource), budget_s=budget_s)
 
     def _start(self, connection: Connection, guest: DockerGuest) -> bool:
-        seen = connection.find(guest.name)
-        if seen is None:
+        found = connection.find(guest.name)
+        if found is None:
             return self._start_anew(connection, guest)
-        phase, state = judge(seen.state, seen.health)
+        phase, state = _standing(found)
         if phase in AWAKE:
             return False
         if phase is Phase.UNKNOWN:
@@ -119,7 +119,7 @@ class DockerDriver:
                 f"{guest.name} on {guest.endpoint} cannot be started: it is {state}",
                 hint=_way_back(guest, phase, state),
             )
-        return _bring(connection, guest, AWAKE, lambda: connection.start(seen))
+        return _bring(connection, guest, AWAKE, lambda: connection.start(found.seen))
 
     def _start_anew(self, connection: Connection, guest: DockerGuest) -> bool:
         """Make the container and start it; one that cannot be started is not left for the next start to find."""
@@ -167,9 +167,9 @@ class DockerDriver:
         deadline = time.monotonic() + budget_s
 
         def has_asked(connection: Connection) -> bool:
-            seen = connection.find(resource.name)
-            phase, state = _standing(seen)
-            if seen is None or phase in GOING_DOWN:
+            found = connection.find(resource.name)
+            phase, state = _standing(found)
+            if found is None or phase in GOING_DOWN:
                 return True
             if phase is Phase.UNKNOWN:
                 raise Undetermined(f"{resource.name} on {resource.endpoint} is in a state that is not known: {state}")
@@ -177,12 +177,9 @@ class DockerDriver:
                 raise DriverError(
                     f"{resource.name} on {resource.endpoint} cannot hear a request to stop: it is {state}"
                 )
-            found = connection.inspect(seen)
-            if found is None:
-                return True
             if connection.is_podman and found.restart_policy != "no":
                 return False
-            _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, found.stop_signal))
+            _bring(connection, resource, GOING_DOWN, lambda: connection.signal(found.seen, found.stop_signal))
             return True
 
         if not ask(self._lane(resource, "stop"), has_asked, budget_s=budget_s):
@@ -195,9 +192,9 @@ class DockerDriver:
         """
 
         def stop(connection: Connection) -> None:
-            seen = connection.find(guest.name)
-            if seen is not None and _standing(seen)[0] not in GOING_DOWN:
-                connection.stop(seen, patience_s=FOR_EVER_S)
+            found = connection.find(guest.name)
+            if found is not None and _standing(found)[0] not in GOING_DOWN:
+                connection.stop(found.seen, patience_s=FOR_EVER_S)
 
         way = self._lane(guest, "lasting stop")
         try:
@@ -210,13 +207,13 @@ class DockerDriver:
         """Stop the container by force."""
 
         def kill(connection: Connection) -> None:
-            seen = connection.find(resource.name)
-            phase, _ = _standing(seen)
-            if seen is None or phase in AT_REST:
+            found = connection.find(resource.name)
+            phase, _ = _standing(found)
+            if found is None or phase in AT_REST:
                 return
             if phase is Phase.PAUSED and connection.is_podman:
-                connection.unpause(seen)  # it would wait for an end that does not come, and then believe in it
-            _bring(connection, resource, GOING_DOWN, lambda: connection.signal(seen, "SIGKILL"))
+                connection.unpause(found.seen)  # it would wait for an end that does not come, and then believe in it
+            _bring(connection, resource, GOING_DOWN, lambda: connection.signal(found.seen, "SIGKILL"))
 
         ask(self._lane(resource, "kill"), kill, budget_s=budget_s)
 
@@ -234,7 +231,7 @@ class DockerDriver:
         """The same for the container that runs and for its next start: an engine keeps one definition."""
         found = self._described(guest, budget_s)
         text = _definition_of(found)
-        is_at_rest = judge(found.seen.state, found.seen.health)[0] in AT_REST
+        is_at_rest = _standing(found)[0] in AT_REST
         return Definitions(live=None if is_at_rest else text, persistent=text)
 
     def fields(self, definition: str) -> DefinitionFields:
@@ -292,9 +289,9 @@ def _definition_of(found: Inspected) -> str:
     return definition.of_container(found).text()
 
 
-def _standing(seen: Seen | None) -> tuple[Phase, str]:
+def _standing(found: Inspected | None) -> tuple[Phase, str]:
     """What the engine's answer about a container means; ``None`` where it positively knows none."""
-    return (Phase.ABSENT, "absent") if seen is None else judge(seen.state, seen.health)
+    return (Phase.ABSENT, "absent") if found is None else judge(found.seen.state, found.seen.health)
 
 
 def _way_back(guest: DockerGuest, phase: Phase, state: str) -> str:

@@ -117,13 +117,13 @@ def enter(
 
 
 def _inhabited(connection: Connection, guest: DockerGuest) -> Seen:
-    seen = connection.find(guest.name)
-    if seen is None:
+    found = connection.find(guest.name)
+    if found is None:
         raise NoWayIn(f"{guest.endpoint} has no container named {guest.name!r}")
-    phase, state = judge(seen.state, seen.health)
+    phase, state = judge(found.seen.state, found.seen.health)
     if phase not in _INHABITED:
         raise NoWayIn(f"no command can be run in {guest.name}: it is {state}")
-    return seen
+    return found.seen
 
 
 def _followed(

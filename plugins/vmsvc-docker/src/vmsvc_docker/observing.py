@@ -1,10 +1,10 @@
-"""Where containers stand: one list for all of an engine, however many there are."""
+"""Where containers stand: one list for all of an engine, however many there are; a single one is inspected."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
 from vmsvc_docker import hints
@@ -60,13 +60,17 @@ class Observer:
 def _survey(
     way: Lane[Connection], endpoint: str, guests: Sequence[DockerGuest], budget_s: float
 ) -> dict[Key, Observation]:
-    def look(connection: Connection) -> tuple[dict[str, Seen], Inspected | None]:
-        seen = connection.survey()
-        # A list does not tell of restart policies, and one inspection for each container would be as many requests.
-        only = seen.get(guests[0].name) if len(guests) == 1 else None
-        return seen, None if only is None else connection.inspect(only)
+    """Look at some containers of one engine: a single one is inspected, of several the list tells.
 
-    probe = f"GET /containers/json?all=1 {endpoint}"
+    Both mean the same of where they stand; an inspection tells the restart policy as well.
+    """
+    only = guests[0].name if len(guests) == 1 else ""
+
+    def look(connection: Connection) -> tuple[Mapping[str, Seen], Inspected | None]:
+        found = connection.find(only) if only else None
+        return (connection.survey(), None) if found is None else ({only: found.seen}, found)
+
+    probe = f"GET /containers/{f'{only}/json' if only else 'json?all=1'} {endpoint}"
     began = time.monotonic()
     try:
         seen, inspected = ask(way, look, budget_s=budget_s)
