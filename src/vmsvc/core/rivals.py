@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import field, frozen
 
+from vmsvc.core.config import identity as guest_identity
 from vmsvc.core.estate import Estate, Unread
 from vmsvc.core.ledger import Record
 from vmsvc.core.resource import Reserved, Vmdg
@@ -110,13 +111,21 @@ def rivals_of(
 
 def _claims(disks: Reserved, usage: Usage, estate: Estate) -> dict[str, str]:
     services = {service.name: service for service in estate.services}
+    own = {guest_identity(guest) for guest in services[disks.service].guests if _is_for(disks, guest.rid)}
     found: dict[str, str] = {}
     for disk, uses in usage.by_disk.items():
         writing = [use for use in uses if not use.readonly]
-        for words in (*(_reserving(use, disks, services) for use in writing), *(_using(use, disks) for use in writing)):
+        # Two services may mean one guest. It is no rival of itself; a second reservation is.
+        others = [use for use in writing if use.who not in own]
+        for words in (*(_reserving(use, disks, services) for use in writing), *map(_using, others)):
             if words:
                 found.setdefault(disk, words)
     return found
+
+
+def _is_for(disks: Reserved, rid: str) -> bool:
+    """Whether disks are reserved for a guest of their service; what a section lists is for all of them."""
+    return not isinstance(disks, Vmdg) or rid == disks.container_id
 
 
 def _suspicions(
@@ -150,14 +159,11 @@ def _reserving(use: Use, disks: Reserved, services: Mapping[str, Service]) -> st
     return f"[{groups[0].rid}] of {use.service}" if groups else ""
 
 
-def _using(use: Use, disks: Reserved) -> str:
-    """A guest that uses a disk without reserving it, in words; empty for one that the resource reserves it for."""
+def _using(use: Use) -> str:
+    """A guest that uses a disk without reserving it, in words; empty for a resource that is none."""
     if not use.service:  # what is only defined somewhere, and belongs to nobody, does not keep others from their disks
         return f"the guest {use.guest}, which runs and belongs to no service" if use.live else ""
-    is_meant = not isinstance(disks, Vmdg) or use.rid == disks.container_id  # what is listed is for all guests
-    if not use.guest or (use.service == disks.service and is_meant):
-        return ""
-    return f"{use.guest} ([{use.rid}] of {use.service}), which does not reserve it"
+    return f"{use.guest} ([{use.rid}] of {use.service}), which does not reserve it" if use.guest else ""
 
 
 def _owner(record: Record) -> str:

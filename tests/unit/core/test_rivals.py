@@ -8,6 +8,7 @@ import pytest
 from attrs import evolve
 
 from tests.support import guest, resource, service
+from vmsvc.core.config import identity as guest_identity
 from vmsvc.core.estate import Estate, Unread
 from vmsvc.core.ledger import Entry, Record
 from vmsvc.core.rivals import identity, rivals_of
@@ -17,7 +18,8 @@ from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 DISK = ScsiDisk(name="/dev/mapper/erp", wwid="naa.1", paths=("/dev/sda", "/dev/sdb"))
 GROUP = resource("vmdg", container_id="container#1", scsireserv=True)
 LISTED = resource("disk#1", devices=("/dev/mapper/erp",), scsireserv=True)
-GUEST = guest(name="erp")
+GUEST, TWO = guest(name="erp"), guest(2, name="two")
+IDENTITIES = {each.name: guest_identity(each) for each in (GUEST, TWO)}
 
 
 def called(name, *resources):
@@ -26,7 +28,15 @@ def called(name, *resources):
 
 
 def using(service="db", rid="container#1", guest="db", **more):
-    return Use(source="/dev/sda", who=guest, guest=guest, service=service, rid=rid, target="sda", **more)
+    return Use(
+        source="/dev/sda",
+        who=IDENTITIES.get(guest, guest),
+        guest=guest,
+        service=service,
+        rid=rid,
+        target="sda",
+        **more,
+    )
 
 
 def rivals(disks, *uses, services=(), unread=(), records=(), gaps=()):
@@ -34,7 +44,7 @@ def rivals(disks, *uses, services=(), unread=(), records=(), gaps=()):
     return rivals_of(
         disks,
         Usage(by_disk={DISK.wwid: uses}, backings={}, gaps=gaps),
-        Estate(services=(service(GUEST, disks), *services), unread=unread),
+        Estate(services=(service(GUEST, TWO, disks), *services), unread=unread),
         records,
         lambda names: [known.get(name) or OtherDisk(name=name, why="gone", is_known=False) for name in names],
     )
@@ -69,6 +79,13 @@ def test_another_guest_of_the_same_service_is_a_rival_unless_the_disk_is_listed_
     two = using("web", "container#2", "two")
     assert "which does not reserve it" in claim(GROUP, two)
     assert claim(LISTED, two) == ""
+
+
+def test_a_guest_that_two_services_mean_is_no_rival_of_itself():
+    other = called("db", guest(name="erp"))
+    assert claim(GROUP, using("db", guest="erp"), services=[other]) == ""
+    both = called("db", guest(name="erp"), resource("vmdg", container_id="container#1", scsireserv=True))
+    assert claim(GROUP, using("db", guest="erp"), services=[both]) == "[vmdg] of db"
 
 
 def test_a_section_that_lists_a_disk_is_a_rival_only_where_it_reserves_it():
