@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TypedDict
@@ -139,13 +139,9 @@ class PrivateSshd:
         """End it with all that was started through it, as a power cut would."""
         if self._process is None:
             return
-        for pid in (*self.connections(), *self.started(), self._process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _signal((*self.connections(), *self.started(), self._process.pid), signal.SIGKILL)
         self._process.wait()
-        for pid in self.started():  # what was being started meanwhile
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _signal(self.started(), signal.SIGKILL)  # what was being started meanwhile
         self._process = None
 
     @property
@@ -155,20 +151,16 @@ class PrivateSshd:
         return self._process.pid
 
     def freeze(self) -> None:
-        """Stop it and its connections, so that it accepts no more than the kernel does for it (SIGSTOP)."""
-        for pid in (self.pid, *self.connections()):
-            os.kill(pid, signal.SIGSTOP)
+        """Stop it and its connections, so that nobody but the kernel accepts any more (SIGSTOP)."""
+        _signal((self.pid, *self.connections()), signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        for pid in (*self.connections(), self.pid):
-            os.kill(pid, signal.SIGCONT)
+        _signal((*self.connections(), self.pid), signal.SIGCONT)
 
     def cut(self) -> None:
-        """End its connections without a word to the other side's commands."""
-        for pid in self.connections():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """End its connections, without a word to anybody."""
+        _signal(self.connections(), signal.SIGKILL)
 
     def connections(self) -> list[int]:
         """The server's processes that serve a connection each, and theirs."""
@@ -253,6 +245,12 @@ def make_key(path: Path) -> Path:
     """Make a pair of keys, ``path`` and ``path.pub``."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", path.name, "-f", str(path)], check=True)
     return path
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, number)
 
 
 def _processes() -> Iterator[tuple[int, int, str]]:

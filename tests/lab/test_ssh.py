@@ -14,38 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.ways import BUDGET_S, no_way_in
 from vmsvc.core.errors import NoWayIn, Undetermined, UsageError
 from vmsvc.core.inside.verbs import Restricted
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.ssh import SshHost
 from vmsvc.testing.commands import CASES, hold, odd_cases
 
-BUDGET_S = 20.0
 SOURCES = str(Path(__file__).parents[2] / "src")
 
 pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(autouse=True)
-def no_agent(monkeypatch):
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-
-
-@pytest.fixture
-def known_hosts(tmp_path):
-    return tmp_path / "var/known_hosts"
-
-
-@pytest.fixture
-def connect(known_hosts):
-    """Makes hosts that are closed after the test."""
-    with contextlib.ExitStack() as ending:
-
-        def make(server, target="guest", **options):
-            host = SshHost(target, known_hosts=known_hosts, config=options.pop("config", server.config), **options)
-            return ending.enter_context(contextlib.closing(host))
-
-        yield make
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +32,6 @@ def host(sshd, tmp_path_factory):
         SshHost("guest", known_hosts=tmp_path_factory.mktemp("pins") / "known_hosts", config=sshd.config)
     ) as shared:
         yield shared
-
-
-def no_way_in(host, *, budget_s=BUDGET_S):
-    """The error of a host that there is no way into, and how long it took to find out."""
-    began = time.monotonic()
-    with pytest.raises(NoWayIn) as caught:
-        host.run(["true"], budget_s=budget_s)
-    assert str(caught.value).startswith(f"{host.name}: ")
-    assert "\n" not in str(caught.value)
-    return caught.value, time.monotonic() - began
 
 
 def eventually(condition, within_s=10.0):

@@ -105,9 +105,7 @@ class Way:
         settings = connection.ssh_config
         if before is not None:
             self.doing = f"asking {before.host} to connect to {place}"
-            return self._keep(
-                before.transport.open_channel("direct-tcpip", (place.host, place.port), ("", 0), timeout=CONNECT_S)
-            )
+            return self._keep(wire.jumped(before.transport, place.host, place.port, CONNECT_S))
         if settings.get("proxycommand"):
             self.doing = f"waiting for the ProxyCommand to {place}"
             link, process = wire.proxied(settings["proxycommand"])

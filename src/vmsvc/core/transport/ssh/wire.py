@@ -141,6 +141,26 @@ def connected(host: str, port: int, limit_s: float) -> socket.socket:
     raise refusal
 
 
+def jumped(before: Transport, host: str, port: int, limit_s: float) -> paramiko.Channel:
+    """A connection that another host makes for us (RFC 4254, section 7.2).
+
+    Args:
+        before: The connection to that host.
+        host: Where to, as that host knows it.
+        port: The port there.
+        limit_s: How long it may take, in seconds.
+    """
+    channel = before.open_channel("direct-tcpip", (host, port), ("", 0), timeout=limit_s)
+    end = channel.close
+
+    def end_quietly() -> None:
+        with contextlib.suppress(Exception):  # the host before may be gone already; that is no matter any more
+            end()
+
+    channel.close = end_quietly  # type: ignore[method-assign]
+    return channel
+
+
 def proxied(command: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """A connection by a ``ProxyCommand``: a line for a shell, see ssh_config(5).
 
