@@ -89,7 +89,7 @@ class KnownHosts:
         if self._is_pinned(name, key):
             return
         try:
-            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with FileLock(f"{self._path}.lock", timeout=_LOCK_S):
                 if not self._is_pinned(name, key):  # still: another process may have met the server meanwhile
                     self._append(f"{name} {key.type} {base64.b64encode(key.blob).decode()}\n".encode())
