@@ -27,6 +27,7 @@ class GuestOptions(TypedDict, total=False):
     disks: list[Path | Disk]
     agent: bool
     ssh_port: int
+    taps: list[str]
 
 
 @dataclass(frozen=True)

@@ -49,12 +49,15 @@ def domain_xml(
     disks: Sequence[Path | Disk] = (),
     agent: bool = True,
     ssh_port: int | None = None,
+    taps: Sequence[str] = (),
 ) -> str:
     """Describe a guest for `virsh define`.
 
     `slow_shutdown` seconds pass between a shutdown request and its effect; with `hang` there is no effect at all.
-    `ssh_port` gives the guest a network card whose only way in is ssh, from 127.0.0.1 at that port. Whatever the name
-    holds, it is escaped as XML wants; the kernel command line gets a tame form of it as the host name.
+    `ssh_port` gives the guest a network card whose only way in is ssh, from 127.0.0.1 at that port. `taps` gives it a
+    card for each name, whose other end is an adapter of that name: qemu makes it on this machine when the guest starts
+    (see `lab.network`). Whatever the guest's name holds, it is escaped as XML wants; the kernel command line gets a
+    tame form of it as the host name.
     """
     domain = ET.Element("domain", type=domain_type)
     _text(domain, "name", name)
@@ -82,8 +85,13 @@ def domain_xml(
         channel = ET.SubElement(devices, "channel", type="unix")
         ET.SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
     ET.SubElement(devices, "memballoon", model="none")
+    cards: list[str] = []
     if ssh_port is not None:
-        _ssh_only_network(domain, ssh_port)
+        cards += _card(0, f"user,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22")
+    for number, tap in enumerate(taps, 1):
+        cards += _card(number, f"tap,ifname={tap},script=no,downscript=no")
+    if cards:
+        _qemu_arguments(domain, cards)
     return ET.tostring(domain, encoding="unicode")
 
 
@@ -118,14 +126,16 @@ def _disk(devices: ET.Element, disk: Disk, target: str) -> None:
         ET.SubElement(element, "shareable")
 
 
-def _ssh_only_network(domain: ET.Element, port: int) -> None:
+def _card(number: int, backend: str) -> list[str]:
+    """A network card, and what is at its other end."""
+    device = f"virtio-net-pci,netdev=lab{number},romfile=,addr={0x1A + number:#x},mac=52:54:00:12:34:{0x56 + number:x}"
+    kind, _, options = backend.partition(",")
+    return ["-netdev", f"{kind},id=lab{number},{options}", "-device", device]
+
+
+def _qemu_arguments(domain: ET.Element, arguments: Sequence[str]) -> None:
     """Libvirt 9 has no words for a port of user-mode networking: hand them to qemu as they are."""
     ET.register_namespace("qemu", QEMU_NAMESPACE)
     command = ET.SubElement(domain, f"{{{QEMU_NAMESPACE}}}commandline")
-    for value in (
-        "-netdev",
-        f"user,id=lab0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
-        "-device",
-        "virtio-net-pci,netdev=lab0,romfile=,addr=0x1e",
-    ):
+    for value in arguments:
         ET.SubElement(command, f"{{{QEMU_NAMESPACE}}}arg", value=value)

@@ -69,6 +69,11 @@ class Network:
             _ip("-n", machine, "addr", "add", address, "dev", adapter, *extra)
         return self.run(machine, "cat", f"/sys/class/net/{adapter}/address").strip()
 
+    def plug_in(self, adapter: str) -> None:
+        """Plug an adapter of this machine into the switch, such as a guest's; it is this machine's no more."""
+        _ip("link", "set", adapter, "netns", self._switch)
+        _ip("-n", self._switch, "link", "set", adapter, "master", "br0", "up")
+
     def run(self, machine: str, *argv: str) -> str:
         """Run a command on a machine, and return what it printed."""
         done = subprocess.run(self.entered(machine, *argv), capture_output=True, text=True, check=False)
