@@ -19,6 +19,7 @@ from vmsvc.core.contract import (
     Entrance,
     Publication,
     Publisher,
+    SelfStarting,
     Sizer,
     Waiter,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "Publisher",
     "Quirks",
     "Resource",
+    "SelfStarting",
     "Sizer",
     "Sizes",
     "Status",

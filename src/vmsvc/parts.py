@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from vmsvc import hookspecs
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
-from vmsvc.core.errors import Problem
+from vmsvc.core.errors import ConfigError, Problem
 from vmsvc.core.journal import SUFFIX, Journal, with_journals
 from vmsvc.core.lock import holder_of, with_holders
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
-from vmsvc.core.resource import Ip, Reserved
+from vmsvc.core.resource import App, Reserved
 from vmsvc.core.service import Service
 
 # A look is what is asked for most often, and start-up is most of what it costs: what only others need is imported where
@@ -27,6 +27,7 @@ from vmsvc.core.service import Service
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from vmsvc.core.apps import AppDriver
     from vmsvc.core.collecting import Collector
     from vmsvc.core.contract import Driver
     from vmsvc.core.inside.place import Places
@@ -149,6 +150,27 @@ class Parts:
 
         return Ledger(self.node).with_left_over(service)
 
+    def with_applications(self, service: Service) -> Service:
+        """A service with the applications that its guests may have without a section: there may be launchers in them.
+
+        Args:
+            service: The service.
+
+        Returns:
+            The same, where its file has applications or no guest.
+
+        Raises:
+            ConfigError: Its file has changed meanwhile, and is wrong.
+        """
+        if not service.guests or any(isinstance(resource, App) for resource in service.resources):
+            return service
+        found, problems = parse_service(
+            service.file, self.node, self.catalog, name=service.name, with_applications=True
+        )
+        if found is None:
+            raise ConfigError(problems=problems)
+        return self._with_left_over(found)
+
     def examine(self, service: str | Path) -> tuple[Service | None, tuple[Problem, ...]]:
         """Read a service and tell everything that is wrong, odd or worth knowing. Touches no hypervisor.
 
@@ -179,7 +201,7 @@ class Parts:
 
     @made_once
     def _drivers(self) -> Drivers:
-        return Drivers(self.node, lambda: self._host, self._plugin_host.drivers)
+        return Drivers(self.node, lambda: self._host, self._plugin_host.drivers, self._located)
 
     @made_once
     def _collector(self) -> Collector:
@@ -210,16 +232,25 @@ class Parts:
         """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
         disks = [each for service in services for each in service.resources if isinstance(each, Reserved)]
         reserving = self._reserving(services, consent, tell, cancelled) if disks else None
-        return self._drivers.finder(services, reserving=reserving, located=self._located(services))
+        return self._drivers.finder(services, reserving=reserving, tell=tell)
 
-    def _located(self, services: Sequence[Service]) -> dict[str, Driver[Any]]:
+    def _located(self, services: Sequence[Service], tell: Callable[[str], None]) -> dict[str, Driver[Any]]:
         """The drivers of what may be inside guests, by kind; only who has such resources pays for them."""
         found: dict[str, Driver[Any]] = {}
-        if any(isinstance(each, Ip) for service in services for each in service.resources):
+        kinds = {each.kind for service in services for each in service.resources}
+        if "ip" in kinds:
             from vmsvc.core.ips.driver import IpDriver  # noqa: PLC0415
 
             found["ip"] = IpDriver(self._places(services))
+        if "app" in kinds:
+            found["app"] = self._apps(services, tell)
         return found
+
+    def _apps(self, services: Sequence[Service], tell: Callable[[str], None] = lambda _: None) -> AppDriver:
+        from vmsvc.core.apps import AppDriver  # noqa: PLC0415
+        from vmsvc.core.inside.outputs import keep_output  # noqa: PLC0415
+
+        return AppDriver(self._places(services), tell, partial(keep_output, self.node))
 
     def _places(self, services: Sequence[Service]) -> Places:
         """Where the addresses and applications of some services are."""

@@ -13,7 +13,7 @@ from attrs import evolve
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Problem, Undetermined, UsageError, VmsvcError
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
-from vmsvc.core.resource import Reserved
+from vmsvc.core.resource import App, Reserved
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation
 from vmsvc.monitoring import Monitoring
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
     from vmsvc.core.definitions import Drift
     from vmsvc.core.disk_sets import DiskReport
+    from vmsvc.core.inside.launching import Told
     from vmsvc.core.instance import ServiceStatus
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.limits import Limits
@@ -151,6 +152,25 @@ class Session(Monitoring):
             error = Undetermined(record.fault or message, code="undetermined.left-behind", hint=hint)
             found.append((record.service, error))
         return found
+
+    def app_info(self, service: Service, rid: str) -> Told:
+        """Have the launchers of an application tell about it.
+
+        Args:
+            service: The service.
+            rid: The application.
+
+        Returns:
+            What they tell, or why there are none.
+
+        Raises:
+            UsageError: The service has no such application.
+            Undetermined: Its guest could not be asked.
+        """
+        app = service.resource(rid)
+        if not isinstance(app, App):
+            raise UsageError(f"{rid} of {service.name} is no application", code="usage.no-such-resource")
+        return self._apps([service]).info(app, budget_s=app.start_timeout)
 
     def watch(self, services: Iterable[Service]) -> list[Watched]:
         """Look whether guests still have the disks that are reserved for them. Changes nothing.

@@ -263,12 +263,16 @@ def test_applications_of_the_node(session, make_service, root):
     assert not flag.exists()
 
 
-def test_an_application_in_a_guest_is_not_run_on_the_node(session, make_service):
-    service = session.load(make_service(ONE + "\n    [app#1]\n    start = false\n    check = false\n"))
+def test_an_application_in_a_guest_is_run_there_and_not_on_the_node(session, make_service, root):
+    section = "\n    [app#1]\n    start = touch here\n    check = test -e here\n    stop = rm here\n"
+    service = session.load(make_service(ONE + section))
+    assert session.status(service).instances[0].resources[1].observation.evidence.detail == "its guest is down: stopped"
     session.start(service)
-    app = session.status(service).instances[0].resources[1]
-    assert app.status is vmsvc.Status.NA
-    assert "inside a guest" in app.observation.evidence.detail
+    assert session.status(service).instances[0].resources[1].status is vmsvc.Status.UP
+    (found,) = root.rglob("here")
+    assert found.parent.name == "web1"
+    session.stop(service)
+    assert not found.exists()
 
 
 def test_examine_and_a_file_by_path(session, make_service, root):

@@ -24,7 +24,7 @@ def _garbage_collected():
     gc.collect()
 
 
-CAPABILITIES = ("bulk", "disks", "definition", "sizes", "discover", "compare", "entry")
+CAPABILITIES = ("bulk", "disks", "definition", "sizes", "discover", "compare", "entry", "self-starting")
 KEY = ("web", "container#1")
 MIB = 2**20
 

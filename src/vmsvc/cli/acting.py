@@ -83,6 +83,11 @@ class Ending:
                 for result in self.report.results
                 if result.step.trigger is not None and result.failure is not None
             ]
+            told += [
+                evolve(result.failure.problems[0], message=f"{result.step} failed: {result.error}").as_warning()
+                for result in self.report.results
+                if result.failure is not None and result.is_forgiven(self.report.plan.service)
+            ]
         if self.error is not None:
             told += [
                 evolve(problem, severity=_NEWS.get(problem.code, problem.severity)) for problem in self.error.problems
@@ -200,6 +205,8 @@ def _services(call: Call) -> tuple[list[Service], list[Failure]]:
     else:
         services, failures = selection.chosen(call.session, names)
         failures += [Failure(name="", error=Undetermined(problems=[each])) for each in call.session.forgotten()]
+    if getattr(call.arguments, "applications", False):
+        services = [call.session.with_applications(service) for service in services]
     for service in services:
         selection.limits(call.arguments).rids_of(service)
         for rid in call.arguments.despite_unknown:

@@ -25,6 +25,7 @@ def add(commands: Commands) -> None:
         commands: Where to.
     """
     _acting(commands)
+    _applying(commands)
     _reserving(commands)
 
 
@@ -105,6 +106,43 @@ def _acting(commands: Commands) -> None:
         command = commands.add(topic, "storing:store", text, examples=examples, topic=topic)
         names(command, required=True)
         command.add_argument("--dry-run", action="store_true", help="show what has changed, and store nothing")
+
+
+def _applying(commands: Commands) -> None:
+    for action, text, about in (
+        ("start", "start the applications of services", "Their guests must be up."),
+        ("stop", "stop the applications of services", "Their guests stay up."),
+    ):
+        command = commands.add(
+            f"{action}app",
+            "acting:act",
+            text,
+            about=f"{about} A service without [app#…] sections has those for which there are launchers in its guests.",
+            examples=(
+                f"vmsvc {action}app web",
+                f"vmsvc {action}app web --rid app#2",
+                f"vmsvc {action}app web --dry-run",
+            ),
+            action=action,
+            applications=True,
+        )
+        names(command, required=True)
+        limits(command)
+        command.set_defaults(**_NO_CONSENT)
+        if action == "start":
+            _despite_frozen_or_drp(command)
+        _despite_unknown(command)
+        _running(command)
+    info = commands.add(
+        "appinfo",
+        "applying:info",
+        "have the launchers of services tell about what they start",
+        about="Calls each launcher that starts something (`S…`) with `info`.",
+        examples=("vmsvc appinfo web",),
+        applications=True,
+    )
+    names(info, required=True)
+    limits(info)
 
 
 def _reserving(commands: Commands) -> None:
@@ -211,7 +249,6 @@ def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
     """What an operator may agree to; of a command that touches no guest, nothing about those."""
     command.set_defaults(**_NO_CONSENT)
     if action != "stop":
-        command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         holder = command.add_argument(
             "--force",
             action="append",
@@ -225,11 +262,20 @@ def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
             action="store_true",
             help="reserve disks again under a guest that went on without its keys: no other node has written since",
         )
-        command.add_argument(
-            "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"
-        )
+        _despite_frozen_or_drp(command)
     if action != "start" and guests:
         command.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
+    _despite_unknown(command)
+
+
+def _despite_frozen_or_drp(command: Parser) -> None:
+    command.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
+    command.add_argument(
+        "--drp", action="store_true", help="this is the disaster, or its rehearsal: start on a drpnode"
+    )
+
+
+def _despite_unknown(command: Parser) -> None:
     rid = command.add_argument(
         "--despite-unknown",
         action="append",

@@ -19,6 +19,9 @@ _ACTIONS = {
     "stop": "stop",
     "restart": "restart",
     "boot": "boot",
+    "startapp": "startapp",
+    "stopapp": "stopapp",
+    "info": "appinfo",
     "freeze": "freeze",
     "thaw": "thaw",
     "prstatus": "pr status",
@@ -42,18 +45,18 @@ _ONE = ("print config", "edit config", "show", "create", "get", "set", "unset")
 #: Actions of no service at all, and those of all services where none is named.
 _NONE = ("ls", "list")
 _ALL = ("status", "print status", "boot")
-_ACTING = ("start", "stop", "restart", "prstart", "prstop")
+_ACTING = ("start", "stop", "restart", "startapp", "stopapp", "prstart", "prstop")
 #: What an operator may add, and to which actions.
 _OPTIONS = {
-    "drp": ("start", "restart", "prstart"),
+    "drp": ("start", "restart", "startapp", "prstart"),
     "force": ("start", "restart", "prstart"),
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
-    "despite-frozen": ("start", "restart"),
+    "despite-frozen": ("start", "restart", "startapp"),
     "despite-lost-keys": ("start", "restart", "prstart"),
     "dry-run": (*_ACTING, "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
     "parallel": _ACTING,
-    **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status")),
+    **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status", "info")),
 }
 
 

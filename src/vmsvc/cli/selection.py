@@ -124,6 +124,7 @@ def limits(arguments: argparse.Namespace) -> Limits:
         tags=_listed(arguments.tags),
         subsets=_listed(arguments.subset),
         reserved=getattr(arguments, "reserved", False),
+        applications=getattr(arguments, "applications", False),
     )
 
 

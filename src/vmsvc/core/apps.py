@@ -1,28 +1,47 @@
-"""Applications that commands on the node start, stop and check: the core's own driver, for kind ``app``."""
+"""Applications, on the node and inside guests: commands of their own, or the launchers of a guest. Kind ``app``."""
 
 from __future__ import annotations
 
 import builtins
 import shlex
-from typing import ClassVar
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
-from vmsvc.core.contract import API, Capability, Context
-from vmsvc.core.errors import DriverError, Undetermined
-from vmsvc.core.resource import App, Resource
-from vmsvc.core.status import Evidence, Observation, Phase, inapplicable
-from vmsvc.core.transport import Outcome
+from vmsvc.core.contract import API, Capability, SelfStarting
+from vmsvc.core.errors import DriverError, NoWayIn, Undetermined
+from vmsvc.core.inside.launchers import Action, environment_of
+from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
+from vmsvc.core.inside.place import Places
+from vmsvc.core.inside.verbs import is_restricted
+from vmsvc.core.inside.ways import Way, why_none
+from vmsvc.core.resource import App, Guest, Located, Resource
+from vmsvc.core.rules import DOWN
+from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
+from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.command import printable
+from vmsvc.core.verb import Verb
 
-_TAIL_LINES = 3
 _PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED}
 #: Exit codes by which a shell, or what a check is wrapped in, says that it ran nothing: POSIX.1, Shell, 2.8.2.
 _NOT_RUN = {126: "it cannot be executed", 127: "it was not found"}
+#: Guests in these phases are there, and nobody inside of them answers.
+_STILL = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
+_ACTIONS = {Verb.START: Action.START, Verb.STOP: Action.STOP}
 
 
 class AppDriver:
-    """Runs an application's own commands on the node, and believes its check.
+    """Runs an application's own commands, or the launchers that lie in its guest, and believes their checks.
 
-    Exit code 0 of the check is up and 1 is down; any other is degraded. A check that cannot be run, is killed or does
+    Exit code 0 of a check is up and 1 is down; any other is degraded. A check that cannot be run, is killed or does
     not end in time leaves the status unknown: it has not said anything of the application.
+
+    Args:
+        places: Where applications are.
+        tell: Told why nothing was done, where there is nothing to do.
+        keep: Keeps what a launcher printed: called with its application, its name, its action and its outcome, it tells
+            where that can be read.
     """
 
     type: ClassVar[str] = ""
@@ -31,62 +50,134 @@ class AppDriver:
     options: ClassVar[builtins.type[Resource]] = App
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
 
-    def __init__(self, context: Context) -> None:
-        self._host = context.host
+    def __init__(
+        self,
+        places: Places,
+        tell: Callable[[str], None] = lambda _: None,
+        keep: Callable[[App, str, str, Outcome], str] = lambda *_: "",
+    ) -> None:
+        self._places = places
+        self._tell = tell
+        self._keep = keep
 
-    def observe(self, resource: App, *, budget_s: float) -> Observation:
-        """Run the check command.
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def guest_of(self, resource: Located) -> Guest:
+        """The guest inside which an application is.
+
+        Args:
+            resource: An application inside a guest.
+        """
+        return self._places.guest_of(resource)
+
+    def observe_inside(self, resource: App, guest: Observation, *, budget_s: float) -> Observation:
+        """Say where an application stands, once its guest has been looked at.
 
         Args:
             resource: The application.
-            budget_s: How long the check may take, in seconds.
+            guest: What was seen of its guest.
+            budget_s: How long the look may take, in seconds.
+        """
+        if useless := self.why_useless(resource):
+            return inapplicable("configuration", useless)
+        if guest.phase is Phase.UNKNOWN:
+            return unknown("guest", f"its guest could not be seen: {guest.evidence.detail}")
+        if guest.phase in DOWN:
+            evidence = Evidence(probe=guest.evidence.probe, detail=f"its guest is down: {guest.state}")
+            return Observation(phase=Phase.STOPPED, state="guest is down", evidence=evidence)
+        if guest.phase in _STILL:
+            return unknown("guest", f"nobody inside its guest answers: that is {guest.state}")
+        return self.observe(resource, budget_s=budget_s)
+
+    def observe(self, resource: App, *, budget_s: float) -> Observation:
+        """Run the check command, or the launchers that check.
+
+        Args:
+            resource: The application.
+            budget_s: How long all checks may take, in seconds.
 
         Returns:
-            What its exit code means.
+            What the exit codes mean.
 
         Raises:
-            Undetermined: The check could not be run, was killed, or did not end in time.
+            Undetermined: A check could not be run, was killed, or did not end in time.
         """
+        if resource.has_launchers:
+            return self._observe_launchers(resource, time.monotonic() + budget_s)
         if not resource.check:
             return inapplicable("configuration", "it has no check command")
-        outcome = self._host.run(resource.check, budget_s=budget_s)
+        outcome = self._host(resource, budget_s).run(resource.check, budget_s=budget_s)
         if outcome.code < 0:
-            raise Undetermined(f"the check was killed by signal {-outcome.code}: {_told(outcome)}")
+            raise Undetermined(f"the check was killed by signal {-outcome.code}: {last_lines(outcome)}")
         if outcome.code in _NOT_RUN:
-            raise Undetermined(f"the check exited with {outcome.code}, {_NOT_RUN[outcome.code]}: {_told(outcome)}")
+            raise Undetermined(f"the check exited with {outcome.code}, {_NOT_RUN[outcome.code]}: {last_lines(outcome)}")
         return Observation(
             phase=_PHASE_OF_CODE.get(outcome.code, Phase.DEGRADED),
             state=f"check exited with {outcome.code}",
-            evidence=Evidence(probe=shlex.join(resource.check), detail=_told(outcome), duration_s=outcome.duration_s),
+            evidence=Evidence(
+                probe=shlex.join(resource.check), detail=last_lines(outcome), duration_s=outcome.duration_s
+            ),
         )
 
+    def _observe_launchers(self, app: App, deadline: float) -> Observation:
+        began = time.monotonic()
+        launching = self._launching(app)
+        found = launching.found(budget_s=deadline - began)
+        checks = found.of_action(Action.STATUS)
+        if not found:
+            return inapplicable(app.launchers, f"there are no launchers in {app.launchers}")
+        if not checks:
+            others = [name for action in (Action.START, Action.STOP) for name in found.of_action(action)]
+            names = ", ".join(map(printable, others))
+            return inapplicable(app.launchers, f"none of its launchers checks (C…): {names}")
+        ran = list(launching.run(Action.STATUS, checks, deadline=deadline))
+        for each in ran:
+            if not each.was_run:
+                raise Undetermined(f"a check has told nothing: {each}", code="undetermined.check")
+        phases = {_PHASE_OF_CODE.get(each.outcome.code, Phase.DEGRADED) for each in ran if each.outcome is not None}
+        bad = [str(each) for each in ran if each.has_failed]
+        return Observation(
+            phase=phases.pop() if len(phases) == 1 else Phase.DEGRADED,
+            state=f"{len(ran) - len(bad)} of {len(ran)} checks are well",
+            evidence=Evidence(
+                probe=f"C* in {app.launchers}",
+                detail="; ".join(bad) or ", ".join(each.name for each in ran),
+                duration_s=time.monotonic() - began,
+            ),
+            warnings=found.odd,
+        )
+
+    # --- acting -------------------------------------------------------------------------------------------------------
+
     def start(self, resource: App, *, budget_s: float) -> bool:
-        """Run the start command.
+        """Run the start command, or the launchers that start.
 
         Args:
             resource: The application.
-            budget_s: How long the command may take, in seconds.
+            budget_s: How long all of it may take, in seconds.
 
         Returns:
-            Always ``True``: the command was run, and succeeded.
+            Always ``True``: it was run, and succeeded.
 
         Raises:
-            DriverError: The command failed.
+            DriverError: It failed; of launchers, one of them did.
+            Undetermined: What became of it is not known.
         """
-        self._run("start", resource.start, budget_s)
+        self._do(Verb.START, resource, budget_s)
         return True
 
     def stop(self, resource: App, *, budget_s: float) -> None:
-        """Run the stop command.
+        """Run the stop command, or the launchers that stop.
 
         Args:
             resource: The application.
-            budget_s: How long the command may take, in seconds.
+            budget_s: How long all of it may take, in seconds.
 
         Raises:
-            DriverError: The command failed.
+            DriverError: It failed; of launchers, one of them did.
+            Undetermined: What became of it is not known.
         """
-        self._run("stop", resource.stop, budget_s)
+        self._do(Verb.STOP, resource, budget_s)
 
     def kill(self, resource: App, *, budget_s: float) -> None:  # noqa: ARG002 - there is no force to use
         """Refuse: nobody knows what belongs to an application whose stop command does not help.
@@ -101,19 +192,101 @@ class AppDriver:
         raise DriverError(f"{resource.rid} has no way to be stopped by force", code="driver.no-force")
 
     def close(self) -> None:
-        """Do nothing: the host is the session's."""
+        """Do nothing: hosts and ways are the session's."""
 
-    def _run(self, verb: str, command: tuple[str, ...], budget_s: float) -> None:
-        outcome = self._host.run(command, budget_s=budget_s)
+    def info(self, resource: App, *, budget_s: float) -> Told:
+        """Have the launchers that start tell about themselves.
+
+        Args:
+            resource: The application.
+            budget_s: How long all of them may take, in seconds.
+
+        Raises:
+            NoWayIn: The guest could not be asked.
+            Undetermined: It cannot tell its launchers.
+        """
+        whose = partial(Told, service=resource.service, rid=resource.rid)
+        useless = self.why_useless(resource) or ("" if resource.has_launchers else "it has commands, and no launchers")
+        if useless:
+            return whose(useless=useless)
+        deadline = time.monotonic() + budget_s
+        launching = self._launching(resource)
+        found = launching.found(budget_s=budget_s)
+        if not found:
+            return whose(useless=f"there are no launchers in {resource.launchers}")
+        ran = launching.run(Action.START, found.of_action(Action.START), deadline=deadline, word="info")
+        return whose(ran=tuple(ran))
+
+    def why_useless(self, resource: App) -> str:
+        """Why nothing can be done about an application, as its service is configured; empty where something can.
+
+        Args:
+            resource: The application.
+
+        Raises:
+            Undetermined: The driver of its guest cannot be made.
+        """
+        if not resource.is_inside_guest:
+            return ""
+        guest = self._places.guest_of(resource)
+        driver: Any = self._places.driver_of(guest)
+        if resource.has_launchers and Capability.SELF_STARTING in driver.capabilities:
+            self_starting: SelfStarting[Any] = driver
+            return self_starting.why_no_launchers(guest)
+        if self._places.ways.way_into(guest) is Way.NONE:
+            return f"there is no way into {guest.name}: {why_none(guest)}"
+        return ""
+
+    def _do(self, verb: Verb, app: App, budget_s: float) -> None:
+        if useless := self.why_useless(app):
+            self._tell(f"{app.rid}: {useless}")
+        elif app.has_launchers:
+            self._launch(_ACTIONS[verb], app, time.monotonic() + budget_s)
+        else:
+            self._run(verb, app.start if verb is Verb.START else app.stop, app, budget_s)
+
+    def _run(self, verb: Verb, command: tuple[str, ...], app: App, budget_s: float) -> None:
+        outcome = self._host(app, budget_s).run(command, budget_s=budget_s)
         if outcome.code != 0:
             raise DriverError(
-                f"the {verb} command exited with {outcome.code}: {_told(outcome)}",
+                f"the {verb} command exited with {outcome.code}: {last_lines(outcome)}",
                 code="driver.command-failed",
                 hint=f"run it by hand: {shlex.join(command)}",
             )
 
+    def _launch(self, action: Action, app: App, deadline: float) -> None:
+        launching = self._launching(app)
+        found = launching.found(budget_s=min(app.launcher_timeout, deadline - time.monotonic()))
+        names = found.of_action(action)
+        for odd in found.odd:
+            self._tell(f"{app.rid}: not a launcher: {odd}")
+        if not names:
+            what = f"launcher that has to {action.word} (`{action.value}…`)" if found else "launcher"
+            self._tell(f"{app.rid}: there is no {what} in {app.launchers}")
+        failures: list[Ran] = []
+        for ran in launching.run(action, names, deadline=deadline):
+            if ran.has_failed:
+                failures.append(ran)
+                if app.on_launcher_failure == "fail":
+                    break
+        raise_of(failures, len(names))
 
-def _told(outcome: Outcome) -> str:
-    """The last lines that a command printed, where reasons usually are."""
-    lines = (outcome.err.strip() or outcome.out.strip()).splitlines()
-    return " / ".join(lines[-_TAIL_LINES:]) or f"exit code {outcome.code}, no output"
+    def _launching(self, app: App) -> Launching:
+        service = self._places.services[app.service]
+        return Launching(
+            host=self._places.host_of(app),
+            directory=app.launchers,
+            budget_s=app.launcher_timeout,
+            environment=environment_of(app, service, self._places.node().name),
+            keep=lambda name, action, outcome: self._keep(app, name, action, outcome),
+        )
+
+    def _host(self, app: App, budget_s: float) -> Host:
+        """Where an application's own commands run."""
+        host = self._places.host_of(app)
+        if app.is_inside_guest and is_restricted(host, budget_s=budget_s):
+            raise NoWayIn(
+                f"{host.name} lets in vmsvc's verbs alone, and no commands of a service",
+                hint="use launchers, or a key of the administrator's",
+            )
+        return host

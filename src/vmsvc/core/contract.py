@@ -46,6 +46,7 @@ class Capability(str, enum.Enum):
     ENTRY = "entry"
     AGENT = "agent"
     ADDRESSES = "addresses"
+    SELF_STARTING = "self-starting"
 
 
 @frozen(kw_only=True)
@@ -360,6 +361,18 @@ class AddressLister(Protocol[G_contra]):
         """
 
 
+@runtime_checkable
+class SelfStarting(Protocol[G_contra]):
+    """Capability ``self-starting``: what is to run inside a guest starts with it, and launchers are of no use there."""
+
+    def why_no_launchers(self, guest: G_contra) -> str:
+        """Explain it, for an operator who wants launchers run: what starts applications, and who decides about that.
+
+        Args:
+            guest: The guest.
+        """
+
+
 @frozen(kw_only=True)
 class Publication:
     """What a publisher is given: a service's facts, or its disks, as `push` or `diskupdate` has just collected them.
@@ -410,4 +423,5 @@ ROLES: Mapping[Capability, type] = {
     Capability.ENTRY: Entrance,
     Capability.AGENT: Entrance,
     Capability.ADDRESSES: AddressLister,
+    Capability.SELF_STARTING: SelfStarting,
 }

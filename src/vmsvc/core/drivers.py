@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vmsvc.core.apps import AppDriver
 from vmsvc.core.contract import Context, Driver
 from vmsvc.core.errors import Undetermined, told
 from vmsvc.core.lane import call_within
@@ -25,8 +23,8 @@ _MAKE_S, _CLOSE_S = 5.0, 1.0
 
 DriverClass = type[Driver[Any]]
 
-#: The core's own drivers, by kind and type.
-OWN: Mapping[tuple[str, str], DriverClass] = MappingProxyType({("app", ""): AppDriver})
+#: Makes the core's own drivers of what may be inside some services' guests, by kind; they tell what they have left.
+Located = Callable[[Sequence[Service], Callable[[str], None]], Mapping[str, Driver[Any]]]
 
 
 class Drivers:
@@ -36,42 +34,48 @@ class Drivers:
         node: The node that they work for.
         host: Makes the host where their commands run, when the first driver is made.
         classes: The classes that plugins offer, by kind and type.
+        located: Makes the core's own drivers of what may be inside guests.
     """
 
-    def __init__(self, node: Node, host: Callable[[], Host], classes: Mapping[tuple[str, str], DriverClass]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        host: Callable[[], Host],
+        classes: Mapping[tuple[str, str], DriverClass],
+        located: Located = lambda _services, _tell: {},
+    ) -> None:
         self._node = node
         self._host = host
-        self._classes = {**classes, **OWN}
+        self._classes = classes
+        self._located = located
         self._made: dict[tuple[str, str], Driver[Any]] = {}
         self._making = threading.Lock()
 
     def finder(
         self,
-        services: Iterable[Service],
+        services: Sequence[Service],
         *,
         reserving: Driver[Any] | None = None,
-        located: Mapping[str, Driver[Any]] = MappingProxyType({}),
+        tell: Callable[[str], None] = lambda _: None,
     ) -> DriverFinder:
         """A way to find the drivers of some services' resources.
 
         Args:
             services: The services.
             reserving: The driver of disks that are reserved, made for one action.
-            located: The drivers of what may be inside these services' guests, by kind.
+            tell: Told of what drivers have left undone, and why.
 
         Returns:
             A function that takes a resource of theirs. It raises :class:`~vmsvc.core.errors.Undetermined` for a
             driver that cannot be made.
         """
-        by_name = {service.name: service for service in services}
+        located = self._located(services, tell)
 
         def driver_of(resource: Resource) -> Driver[Any] | str:
             if isinstance(resource, Reserved) and reserving is not None:
                 return reserving
             if (resource.kind, resource.type) not in self._classes and resource.kind in located:
                 return located[resource.kind]
-            if by_name[resource.service].is_inside_guest(resource) and resource.kind == "app":
-                return f"{resource.kind} resources inside a guest are not handled by this version yet"
             if (resource.kind, resource.type) not in self._classes:
                 return f"{resource.kind} resources are not handled by this version yet"
             return self._driver(resource.kind, resource.type)

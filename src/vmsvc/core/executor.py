@@ -191,7 +191,7 @@ class Executor:
         is_optional = (_starts(step) or step.verb is Verb.WAIT) and bool(step.rid)
         if is_optional and plan.service.resource(step.rid).optional:
             return True
-        return harder_follows or self._ends_with_guest(result, plan)
+        return harder_follows or result.is_forgiven(plan.service) or self._ends_with_guest(result, plan)
 
     @staticmethod
     def _ends_with_guest(result: StepResult, plan: Plan) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from vmsvc.core.errors import UsageError
-from vmsvc.core.resource import Reserved, Resource
+from vmsvc.core.resource import App, Reserved, Resource
 from vmsvc.core.service import Service
 
 
@@ -20,16 +20,18 @@ class Limits:
         tags: Tags, or several joined by ``+`` that must all be there: ``web+front``. One of them must fit.
         subsets: Names of subsets. One of them must fit.
         reserved: Whether only disks that are to be reserved are meant.
+        applications: Whether only applications are meant.
     """
 
     rids: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     subsets: tuple[str, ...] = ()
     reserved: bool = False
+    applications: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""
-        return bool(self.rids or self.tags or self.subsets or self.reserved)
+        return bool(self.rids or self.tags or self.subsets or self.reserved or self.applications)
 
     def rids_of(self, service: Service) -> frozenset[str]:
         """The rids of the resources that are meant.
@@ -52,6 +54,8 @@ class Limits:
                 found &= {rid for word in words for rid in _meant(sort, word, service)}
         if self.reserved:
             found &= _reserved(service)
+        if self.applications:
+            found &= _applications(service)
         if not found:
             raise UsageError(
                 f"no resource of {service.name} is all of this: {self}",
@@ -64,7 +68,8 @@ class Limits:
         """Read as on the command line: ``--rid container --tags front``."""
         sorts = (("--rid", self.rids), ("--tags", self.tags), ("--subset", self.subsets))
         written = [f"{option} {','.join(words)}" for option, words in sorts if words]
-        return " ".join([*written, "reserved disks"] if self.reserved else written)
+        kinds = (("reserved disks", self.reserved), ("applications", self.applications))
+        return " ".join([*written, *(kind for kind, is_meant in kinds if is_meant)])
 
 
 def _reserved(service: Service) -> set[str]:
@@ -76,6 +81,17 @@ def _reserved(service: Service) -> set[str]:
             hint="`scsireserv = true` in its [vmdg] or [disk#…] section has them reserved",
         )
     return disks
+
+
+def _applications(service: Service) -> set[str]:
+    found = {each.rid for each in service.resources if isinstance(each, App)}
+    if not found:
+        raise UsageError(
+            f"{service.name} has neither an application nor a guest that could have one",
+            code="usage.no-applications",
+            hint="an [app#1] section has `start`, `stop` and `check`",
+        )
+    return found
 
 
 def _meant(sort: str, word: str, service: Service) -> set[str]:

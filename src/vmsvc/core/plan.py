@@ -492,7 +492,7 @@ class _Draft:
         """The ruling on a verb; ``None`` for a resource to which it cannot be done, whatever is seen of it."""
         if self._is_left_alone(resource):
             pass
-        elif self._service.is_inside_guest(resource) or not resource.budgets_s:
+        elif not resource.budgets_s:
             self._keep(resource, "nothing to do here" if seen is None else f"{seen.status}: {seen.evidence.detail}")
         elif verb not in resource.budgets_s:
             self._keep(resource, "it has no command for that")

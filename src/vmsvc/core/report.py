@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 
 from vmsvc.core.errors import ActionFailed, Problem, Refused, Undetermined, VmsvcError
 from vmsvc.core.plan import Plan, Step
+from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 
 
@@ -33,6 +34,15 @@ class StepResult:
     def error(self) -> str:
         """Why the step failed; empty where it succeeded."""
         return "" if self.failure is None else self.failure.message
+
+    def is_forgiven(self, service: Service) -> bool:
+        """Whether the step failed, and the service wants that to be told and no more.
+
+        Args:
+            service: The service.
+        """
+        step = self.step
+        return self.failure is not None and step.trigger is None and service.resource(step.rid).forgives(step.verb)
 
 
 @frozen(kw_only=True)

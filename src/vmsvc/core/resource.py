@@ -141,6 +141,14 @@ class Resource(Triggered):
         """The phases in which it may be started."""
         return _STARTABLE
 
+    def forgives(self, verb: Verb) -> bool:
+        """Whether a verb that fails is told as a warning, and the action goes on.
+
+        Args:
+            verb: The verb.
+        """
+        return self.optional and verb is Verb.START
+
     @property
     def proves_itself(self) -> bool:
         """Whether its verbs look before they act and return only what they have read back.
@@ -233,7 +241,7 @@ class Located(Resource):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class App(Located):
-    """An application that commands start, stop and check: inside the guest where the service has one."""
+    """An application that commands start, stop and check, or launchers: inside the guest where the service has one."""
 
     start: tuple[str, ...] = option(argv, default=(), help="The command that starts the application.")
     stop: tuple[str, ...] = option(argv, default=(), help="The command that stops it.")
@@ -244,17 +252,55 @@ class App(Located):
         "others are warn.",
     )
     start_timeout: float = option(
-        some_seconds, default=60.0, inherited=True, help="How long the start command may take."
+        some_seconds, default=60.0, inherited=True, help="How long the start command, or all launchers, may take."
     )
-    stop_timeout: float = option(some_seconds, default=60.0, inherited=True, help="How long the stop command may take.")
+    stop_timeout: float = option(
+        some_seconds, default=60.0, inherited=True, help="How long the stop command, or all launchers, may take."
+    )
     check_timeout: float = option(
-        check_seconds, default=5.0, inherited=True, help="How long the check command may take; at most 8 seconds."
+        check_seconds,
+        default=5.0,
+        inherited=True,
+        help="How long the check command, or all launchers that check, may take; at most 8 seconds.",
     )
+    launchers: str = option(
+        path,
+        default="/svc/etc/init.d",
+        inherited=True,
+        help="The directory inside the guest where the launchers are that start (`S…`), stop (`K…`) and check (`C…`) "
+        "what has no commands of its own.",
+    )
+    launcher_timeout: float = option(
+        some_seconds, default=30.0, inherited=True, help="How long each launcher may take to start or stop something."
+    )
+    on_launcher_failure: str = option(
+        choice("warn", "fail"),
+        default="warn",
+        inherited=True,
+        help="What a launcher that fails means: a warning, and the others run; or the action fails at once. With "
+        "`warn`, an application that cannot be stopped does not keep its guest from being stopped, either.",
+    )
+
+    @property
+    def has_launchers(self) -> bool:
+        """Whether launchers in its guest start, stop and check it, since it has no commands of its own."""
+        return self.is_inside_guest and not (self.start or self.stop or self.check)
+
+    def forgives(self, verb: Verb) -> bool:
+        """Whether a verb that fails is told as a warning, and the action goes on.
+
+        Args:
+            verb: The verb.
+        """
+        wants_warning = self.is_inside_guest and self.on_launcher_failure == "warn"
+        return super().forgives(verb) or (wants_warning and (self.has_launchers or verb is Verb.STOP))
 
     @property
     def label(self) -> str:
         """A few words for a person who looks at the resource in a list."""
-        return self.comment or shlex.join(self.start or self.check)
+        if self.comment or not self.has_launchers:
+            return self.comment or shlex.join(self.start or self.check)
+        return f"launchers in {self.launchers}"
 
     @property
     def observe_budget_s(self) -> float:
@@ -263,9 +309,9 @@ class App(Located):
 
     @property
     def budgets_s(self) -> Mapping[Verb, float]:
-        """An application can do what it has commands for; in seconds."""
+        """An application can do what it has commands for, or launchers; in seconds."""
         commands = {Verb.START: (self.start, self.start_timeout), Verb.STOP: (self.stop, self.stop_timeout)}
-        return {verb: timeout for verb, (command, timeout) in commands.items() if command}
+        return {verb: timeout for verb, (command, timeout) in commands.items() if command or self.has_launchers}
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -29,6 +29,7 @@ from vmsvc.core.vmdg.keys import key_text
 if TYPE_CHECKING:
     from vmsvc.core.adoption import Adoption
     from vmsvc.core.definitions import Drift
+    from vmsvc.core.inside.launching import Told
     from vmsvc.core.upkeep import Deed, Upkeep
     from vmsvc.core.usage import Usage, Use
 
@@ -655,3 +656,30 @@ def _disk(item: DiskReport, disk: ScsiDisk, readings: Iterable[Reading], judged:
 def _settings(owner: Service | Resource) -> Data:
     values = {option.key: getattr(owner, option.key) for option in options_of(type(owner))}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
+def app_info(items: Iterable[Told], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.app-info/1``: what launchers tell about the applications that they start.
+
+    Args:
+        items: What those of each application tell.
+        problems: Why others could not be asked.
+    """
+    applications = [
+        {
+            "service": item.service,
+            "rid": item.rid,
+            "why_none": item.useless or None,
+            "launchers": [
+                {
+                    "name": each.name,
+                    "exit_code": None if each.outcome is None else each.outcome.code,
+                    "output": None if each.outcome is None else each.outcome.out,
+                    "error": str(each) if each.has_failed else None,
+                }
+                for each in item.ran
+            ],
+        }
+        for item in items
+    ]
+    return document("vmsvc.app-info/1", {"applications": applications, "errors": [problem(item) for item in problems]})

@@ -1,18 +1,28 @@
+"""Applications on the node and inside guests: their own commands, and launchers."""
+
 from __future__ import annotations
 
 import pytest
 
-from tests.support import resource
+from tests.support import FakeDriver, guest, resource, seen, service
 from vmsvc.core.apps import AppDriver
-from vmsvc.core.contract import Context, Driver
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined
-from vmsvc.core.node import Node
+from vmsvc.core.contract import Capability, Driver
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
+from vmsvc.core.inside.place import Places
+from vmsvc.core.inside.ways import Ways
 from vmsvc.core.observe import observe
 from vmsvc.core.status import Phase
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.local import LocalHost
 
 APP = resource("app#1", start=("start-it", "now"), stop=("stop-it",), check=("check-it",))
+
+
+def places_of(web, host, inside=None):
+    driver = inside or FakeDriver()
+    return Places(
+        services={web.name: web}, ways=Ways(lambda _: driver, None), node=lambda: host, driver_of=lambda _: driver
+    )
 
 
 class Host:
@@ -33,7 +43,7 @@ class Host:
 
 
 def driver_on(host, tmp_path) -> Driver[object]:
-    return AppDriver(Context(node=Node(name="n1", root=tmp_path), host=host, state_dir=tmp_path))
+    return AppDriver(places_of(service(APP), host))
 
 
 @pytest.mark.parametrize(
@@ -120,3 +130,273 @@ def test_on_the_real_node(tmp_path):
             driver.stop(app, budget_s=5.0)
     finally:
         host.close()
+
+
+# --- launchers ---------------------------------------------------------------------------------------------------------
+
+
+class Inside(FakeDriver):
+    """A guest whose inside is this machine."""
+
+    capabilities = frozenset({Capability.ENTRY})
+
+    def __init__(self):
+        super().__init__()
+        self.host = LocalHost("n1")
+
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        return self._do("enter", guest, lambda: self.host.run(argv, budget_s=budget_s, environment=environment))
+
+
+@pytest.fixture
+def inside():
+    made = Inside()
+    yield made
+    made.host.close()
+
+
+class Launched:
+    """An application of launchers, its directory, and what its driver told."""
+
+    def __init__(self, tmp_path, inside, **options):
+        self.directory = tmp_path / "init.d"
+        self.directory.mkdir(exist_ok=True)
+        self.log = tmp_path / "log"
+        self.app = resource("app#1", container_id="container#1", launchers=str(self.directory), **options)
+        self.told, self.kept = [], []
+        places = places_of(service(guest(), self.app), Host(), inside)
+        self.driver = AppDriver(places, self.told.append, self.keep)
+
+    def keep(self, app, name, action, outcome):
+        self.kept.append((name, action, outcome.out))
+        return f"/kept/{name}"
+
+    def add(self, name, *lines, mode=0o755):
+        path = self.directory / name
+        path.write_text("\n".join(["#!/bin/sh", f'echo "${{0##*/}} $1" >>{self.log}', *lines, ""]))
+        path.chmod(mode)
+
+    @property
+    def ran(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def look(self, phase=Phase.RUNNING):
+        return self.driver.observe_inside(self.app, seen(phase), budget_s=5.0)
+
+
+@pytest.fixture
+def launched(tmp_path, inside):
+    return lambda **options: Launched(tmp_path, inside, **options)
+
+
+def test_launchers_start_and_stop_in_the_order_of_their_names(launched):
+    web = launched()
+    for name in ("S20app", "S10db", "S100x", "K90db", "K10app", "C1", "README", "S30 off", "S40~"):
+        web.add(name)
+    web.driver.start(web.app, budget_s=20.0)
+    assert web.ran == ["S100x start", "S10db start", "S20app start", "S30 off start"]
+    web.log.unlink()
+    web.driver.stop(web.app, budget_s=20.0)
+    assert web.ran == ["K10app stop", "K90db stop"]
+    assert web.told == ["app#1: not a launcher: S40~ looks like a backup"] * 2
+
+
+def test_a_launcher_that_fails_is_named_with_its_last_words_and_the_others_run(launched):
+    web = launched()
+    web.add("S1", "for i in 1 2 3 4; do echo line $i >&2; done", "exit 3")
+    web.add("S2")
+    web.add("S3", "kill -KILL $$")
+    with pytest.raises(DriverError) as error:
+        web.driver.start(web.app, budget_s=20.0)
+    assert error.value.message == (
+        "2 of 3 launchers failed: S1 exited with 3: line 2 / line 3 / line 4; "
+        "S3 was killed by signal 9: exit code -9, no output"
+    )
+    assert error.value.hint == "all that they printed: /kept/S1, /kept/S3"
+    assert web.ran == ["S1 start", "S2 start", "S3 start"]
+
+
+@pytest.mark.keyword("app.on_launcher_failure")
+def test_where_a_failure_is_to_fail_no_further_launcher_runs(launched):
+    web = launched(on_launcher_failure="fail")
+    web.add("S1", "exit 3")
+    web.add("S2")
+    with pytest.raises(DriverError, match="1 of 2 launchers failed: S1 exited with 3"):
+        web.driver.start(web.app, budget_s=20.0)
+    assert web.ran == ["S1 start"]
+
+
+@pytest.mark.keyword("app.launcher_timeout")
+def test_a_launcher_that_hangs_costs_its_own_budget(launched):
+    web = launched(launcher_timeout=0.5)
+    web.add("S1", "sleep 60")
+    web.add("S2")
+    with pytest.raises(
+        Undetermined, match=r"1 of 2 launchers failed: S1: .*vmsvc-guest launch .* did not end within 0\.5 s"
+    ):
+        web.driver.start(web.app, budget_s=20.0)
+    assert web.ran == ["S1 start", "S2 start"]
+
+
+def test_launchers_for_which_no_time_is_left_are_told(launched):
+    web = launched()
+    web.add("S1", "sleep 60")
+    web.add("S2")
+    with pytest.raises(
+        Undetermined, match=r"2 of 2 launchers failed: .*S2: not run: the others have left no time for it"
+    ):
+        web.driver.start(web.app, budget_s=1.0)
+    assert web.ran == ["S1 start"]
+
+
+def test_what_launchers_print_is_kept_and_bounded(launched):
+    web = launched()
+    web.add("S1", "head -c 3000000 /dev/zero")
+    web.add("S2", "sleep 30 &", "echo daemon")
+    web.driver.start(web.app, budget_s=20.0)
+    assert [(name, action, len(out)) for name, action, out in web.kept] == [
+        ("S1", "start", 1 << 20),
+        ("S2", "start", 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codes", "phase", "detail"),
+    [
+        ([0], Phase.RUNNING, "C0"),
+        ([0, 0], Phase.RUNNING, "C0, C1"),
+        ([1, 1], Phase.STOPPED, "C0 exited with 1: no; C1 exited with 1: no"),
+        ([0, 1], Phase.DEGRADED, "C1 exited with 1: no"),
+        ([3, 3], Phase.DEGRADED, "C0 exited with 3: no; C1 exited with 3: no"),
+    ],
+)
+def test_checks_say_together_whether_an_application_is_up(launched, codes, phase, detail):
+    web = launched()
+    for number, code in enumerate(codes):
+        web.add(f"C{number}", "echo no", f"exit {code}")
+    found = web.look()
+    assert (found.phase, found.evidence.detail) == (phase, detail)
+    assert found.state == f"{codes.count(0)} of {len(codes)} checks are well"
+    assert web.ran == [f"C{number} status" for number in range(len(codes))]
+
+
+@pytest.mark.parametrize("line", ["exit 126", "exit 127", "kill -KILL $$", "sleep 60"])
+def test_a_check_that_has_said_nothing_leaves_the_status_unknown(launched, line):
+    web = launched(launcher_timeout=0.5)
+    web.add("C1")
+    web.add("C2", line)
+    with pytest.raises(Undetermined, match="a check has told nothing: C2"):
+        web.look()
+
+
+def test_an_application_without_checks_has_no_status_and_says_what_there_is(launched):
+    web = launched()
+    web.add("S1")
+    web.add("K1")
+    found = web.look()
+    assert (found.phase, found.evidence.detail) == (Phase.INAPPLICABLE, "none of its launchers checks (C…): S1, K1")
+
+
+def test_a_guest_without_launchers_has_nothing_to_start(launched):
+    web = launched()
+    missing = f"there are no launchers in {web.directory}"
+    assert (web.look().phase, web.look().evidence.detail) == (Phase.INAPPLICABLE, missing)
+    web.driver.start(web.app, budget_s=5.0)
+    web.directory.rmdir()
+    assert web.look().evidence.detail == missing
+    assert web.told == [f"app#1: there is no launcher in {web.directory}"]
+
+
+def test_a_directory_that_cannot_be_looked_into_is_unknown(launched):
+    web = launched()
+    web.directory.rmdir()
+    web.directory.touch()
+    with pytest.raises(Undetermined, match="is no directory"):
+        web.look()
+
+
+@pytest.mark.parametrize(
+    ("phase", "found"),
+    [
+        (Phase.STOPPED, Phase.STOPPED),
+        (Phase.ABSENT, Phase.STOPPED),
+        (Phase.UNKNOWN, Phase.UNKNOWN),
+        (Phase.PAUSED, Phase.UNKNOWN),
+    ],
+)
+def test_in_a_guest_that_does_not_run_nothing_is_asked(launched, inside, phase, found):
+    web = launched()
+    web.add("C1")
+    assert web.look(phase).phase is found
+    assert inside.calls == []
+
+
+def test_a_guest_that_cannot_be_entered_is_unknown(launched, inside):
+    inside.on["enter", "container#1"] = NoWayIn("nobody answers")
+    web = launched()
+    with pytest.raises(NoWayIn, match="nobody answers"):
+        web.look()
+
+
+def test_where_guests_start_what_they_have_launchers_are_explained_and_not_run(launched, inside):
+    inside.capabilities = frozenset({Capability.ENTRY, Capability.SELF_STARTING})
+    inside.why_no_launchers = lambda guest: f"the image of {guest.name} starts what is to run"
+    web = launched()
+    web.add("S1")
+    web.add("C1")
+    words = "the image of container#1 starts what is to run"
+    for phase in (Phase.RUNNING, Phase.STOPPED, Phase.UNKNOWN):
+        assert (web.look(phase).phase, web.look(phase).evidence.detail) == (Phase.INAPPLICABLE, words)
+    web.driver.start(web.app, budget_s=5.0)
+    web.driver.stop(web.app, budget_s=5.0)
+    assert (web.told, web.ran) == ([f"app#1: {words}"] * 2, [])
+
+
+def test_commands_of_its_own_run_there_all_the_same(inside, tmp_path):
+    inside.capabilities = frozenset({Capability.ENTRY, Capability.SELF_STARTING})
+    app = resource("app#1", container_id="container#1", start=("touch", str(tmp_path / "flag")), check=("true",))
+    driver = AppDriver(places_of(service(guest(), app), Host(), inside))
+    driver.start(app, budget_s=5.0)
+    assert (tmp_path / "flag").exists()
+    assert driver.observe_inside(app, seen(Phase.RUNNING), budget_s=5.0).phase is Phase.RUNNING
+
+
+def test_a_guest_without_a_way_in_by_its_configuration_has_no_status_inside(inside):
+    app = resource("app#1", container_id="container#1")
+    driver = AppDriver(places_of(service(guest(guestos="windows", way_in="none"), app), Host(), FakeDriver()))
+    found = driver.observe_inside(app, seen(Phase.RUNNING), budget_s=5.0)
+    assert (found.phase, found.evidence.detail) == (
+        Phase.INAPPLICABLE,
+        "there is no way into container#1: `way_in = none`",
+    )
+
+
+def test_by_a_key_for_the_verbs_alone_no_commands_of_a_service_run(monkeypatch):
+    class Restricted(Host):
+        is_restricted = True
+
+        def open(self, *, budget_s):
+            pass
+
+    app = resource("app#1", container_id="container#1", check=("true",))
+    places = places_of(service(guest(), app), Host())
+    monkeypatch.setattr(Ways, "into", lambda *_: Restricted())
+    with pytest.raises(NoWayIn, match="lets in vmsvc's verbs alone"):
+        AppDriver(places).observe_inside(app, seen(Phase.RUNNING), budget_s=5.0)
+
+
+def test_launchers_are_told_of_their_service(launched):
+    web = launched()
+    web.add("S1", 'echo "$VMSVC_SERVICE $OPENSVC_SVCNAME $VMSVC_RID $VMSVC_NODE $VMSVC_ACTION"')
+    web.driver.start(web.app, budget_s=5.0)
+    assert web.kept == [("S1", "start", "web web app#1 n1 start\n")]
+
+
+def test_launchers_that_start_tell_about_themselves(launched):
+    web = launched()
+    web.add("S1", 'echo "version: 7"')
+    web.add("S2", "exit 1")
+    ran = web.driver.info(web.app, budget_s=5.0).ran
+    assert [(each.name, each.has_failed) for each in ran] == [("S1", False), ("S2", True)]
+    assert ran[0].outcome.out == "version: 7\n"
+    assert web.ran == ["S1 info", "S2 info"]

@@ -7,11 +7,9 @@ import time
 from typing import ClassVar
 
 import pytest
-from attrs import evolve
 
 from tests.support import NODE, FakeDriver, guest, resource, seen, service
 from vmsvc.core import drivers as module
-from vmsvc.core.apps import AppDriver
 from vmsvc.core.contract import Context
 from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import Undetermined, VmsvcError
@@ -65,12 +63,13 @@ def make(monkeypatch):
     monkeypatch.setattr(Made, "made", [])
     hosts = []
 
-    def of(*, node=NODE, **classes):
+    def of(*, node=NODE, located=lambda *_: {}, **classes):
         def host():
             hosts.append(Host())
             return hosts[-1]
 
-        found = Drivers(node, host, {(kind, "fake" if kind == "container" else ""): classes[kind] for kind in classes})
+        types = {(kind, "fake" if kind == "container" else ""): made for kind, made in classes.items()}
+        found = Drivers(node, host, types, located)
         found.hosts = hosts
         return found
 
@@ -115,18 +114,6 @@ def test_two_threads_get_the_same_one(make):
     assert len(Made.made) == len(set(map(id, found))) == 1
 
 
-def test_the_core_serves_applications_itself(make):
-    app = resource("app#1")
-    assert isinstance(make().finder([service(app)])(app), AppDriver)
-
-
-def test_an_application_inside_a_guest_has_no_driver(make):
-    app = resource("app#1", container_id="container#1")
-    find = make(container=Made).finder([service(guest(), app)])
-    assert find(app) == "app resources inside a guest are not handled by this version yet"
-    assert Made.made == []
-
-
 @pytest.mark.parametrize("rid", ["ip#1", "vmdg", "disk#1", "fs#1", "sync#1"])
 def test_a_kind_without_behaviour_says_so(make, rid):
     each = resource(rid)
@@ -142,25 +129,29 @@ def test_a_plugin_may_serve_another_kind(make):
         ("ip#1", Phase.RUNNING),
         ("fs#1", Phase.INAPPLICABLE),
     ]
-    # It is looked at; an action has no verb for it.
     made = plan("start", web, NODE, {rid: observation for (_, rid), observation in found.items()})
     assert [str(step) for step in made.steps] == ["start container#1"]
-    assert {kept.rid: kept.why for kept in made.kept}["ip#1"] == "up: as told"
+    assert {kept.rid: kept.why for kept in made.kept}["ip#1"] == "already up"
 
 
-def test_what_is_inside_a_guest_has_a_driver_of_its_kind_made_for_these_services(make):
-    address = resource("ip#1", container_id="container#1")
-    within = FakeDriver()
-    assert make().finder([service(guest(), address)], located={"ip": within})(address) is within
+def test_what_may_be_inside_a_guest_has_a_driver_of_the_core_made_for_these_services(make):
+    address, web = resource("ip#1", container_id="container#1"), service(guest())
+    within, made_for = FakeDriver(), []
+
+    def located(services, tell):
+        tell("made")
+        made_for.append(services)
+        return {"ip": within}
+
+    told = []
+    assert make(located=located).finder([web], tell=told.append)(address) is within
+    assert (made_for, told) == ([[web]], ["made"])
 
 
-def test_each_service_has_its_own_view_of_its_resources(make):
-    app = resource("app#1")
-    inside = resource("app#1", service="other", container_id="container#1")
-    other = evolve(service(guest(service="other"), inside), name="other")
-    find = make(container=Made).finder([service(app), other])
-    assert isinstance(find(app), AppDriver)
-    assert "inside a guest" in find(inside)
+def test_a_plugin_serves_its_kind_though_the_core_could(make):
+    address = resource("ip#1")
+    find = make(ip=Addresses, located=lambda *_: {"ip": FakeDriver()}).finder([service(address)])
+    assert isinstance(find(address), Addresses)
 
 
 def test_a_driver_that_cannot_be_made_is_undetermined_and_tried_again(make):

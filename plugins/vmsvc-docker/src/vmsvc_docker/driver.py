@@ -71,6 +71,7 @@ class DockerDriver:
             Capability.DISCOVER,
             Capability.COMPARE,
             Capability.ENTRY,
+            Capability.SELF_STARTING,
         }
     )
 
@@ -272,6 +273,12 @@ class DockerDriver:
             return way.call(
                 lambda connection: connection.guarded(enter, deadline), budget_s=budget_s + entry.KILL_S + LATE_S
             )
+
+    def why_no_launchers(self, guest: DockerGuest) -> str:
+        """The image's maintainer has dealt with that."""
+        return (
+            f"the image of {guest.name} starts what is to run in it (its ENTRYPOINT and CMD): launchers are of no use"
+        )
 
     # --- lanes -------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,9 @@ from vmsvc.driver import (
     Guest,
     GuestDisk,
     Lane,
+    NoWayIn,
     Observation,
+    Outcome,
     Phase,
     Sizes,
     Undetermined,
@@ -121,6 +123,7 @@ class NullDriver:
             Capability.SIZES,
             Capability.DISCOVER,
             Capability.COMPARE,
+            Capability.ENTRY,
         }
     )
 
@@ -257,7 +260,23 @@ class NullDriver:
             for machine in self._ask(Hypervisor.machines, budget_s)
         ]
 
-    # --- inside -------------------------------------------------------------------------------------------------------
+    def enter(
+        self, guest: NullGuest, argv: Sequence[str], *, budget_s: float, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run a command on this machine, in the directory that is the guest's inside."""
+        deadline = time.monotonic() + budget_s
+        try:
+            inside = self._ask(lambda hypervisor: hypervisor.inside(guest.script), budget_s)
+        except VmsvcError as error:
+            raise NoWayIn(error.message) from error
+        told = {**(environment or {}), "VMSVC_NULL_GUEST": guest.name}
+        return self._context.host.run(
+            ["sh", "-c", 'cd "$0" && exec "$@"', str(inside), *argv],
+            budget_s=deadline - time.monotonic(),
+            environment=told,
+        )
+
+    # --- within -------------------------------------------------------------------------------------------------------
 
     def _known(self, guest: NullGuest, budget_s: float) -> Machine:
         machine = self._ask(lambda hypervisor: hypervisor.look(guest.script), budget_s)

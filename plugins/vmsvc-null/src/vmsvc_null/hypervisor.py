@@ -24,7 +24,7 @@ import attrs
 from attrs import evolve, field, frozen
 
 #: What the hypervisor can be asked to do, and can be scripted to fail at.
-VERBS = ("observe", "start", "stop", "kill")
+VERBS = ("observe", "start", "stop", "kill", "enter")
 _POLL_S = 0.02
 
 
@@ -227,6 +227,20 @@ class Hypervisor:
             machine = self._machine(state, script)
             down = machine.phase in ("stopped", "saved", "absent")
             self._settle(state, machine, "kill", [] if down else [(0.0, "stopped")])
+
+    def inside(self, script: Machine) -> Path:
+        """The directory that is the inside of a machine which runs; it is made when somebody first goes there.
+
+        Raises:
+            HypervisorError: It was scripted to fail, or the machine does not run.
+        """
+        self._obey_script("enter", script)
+        machine = self._machine(self._read(), script)
+        if machine.phase != "running":
+            raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase}: it has no inside")
+        directory = self._directory / "inside" / machine.name.replace("/", "%2f")
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
 
     def watch(self, script: Machine, phase: str, timeout_s: float) -> None:
         """Return when a machine's state is another than the given one, or when the time is up.

@@ -11,7 +11,7 @@ from vmsvc.core.config.model import DEFAULT, Findings, Section, did_you_mean, sh
 from vmsvc.core.config.schema import Catalog
 from vmsvc.core.config.values import Values
 from vmsvc.core.node import Node
-from vmsvc.core.resource import Disk, Guest, Located, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.resource import App, Disk, Guest, Located, Reserved, Resource, Vmdg, kind_of
 
 
 @frozen
@@ -60,6 +60,28 @@ class Binding:
             if isinstance(each, Reserved) and each.scsireserv:
                 self._check_reservation(each)
         return bound
+
+    def applications(
+        self, resources: Sequence[Resource], implied: Callable[[Section], Resource | None]
+    ) -> list[Resource]:
+        """The applications that guests may have without a section: there may be launchers in them.
+
+        Args:
+            resources: The resources of the file.
+            implied: Reads what stands in no section, of which only the name and the place are given.
+
+        Returns:
+            One for each guest; none where the file has applications.
+        """
+        if any(kind_of(rid) == "app" for rid in self.sections):
+            return []
+        found: list[Resource] = []
+        for guest in resources:
+            if isinstance(guest, Guest):
+                rid = guest.rid.replace("container", "app", 1)
+                app = implied(Section(name=rid, position=self.sections[guest.rid].position))
+                found += [evolve(app, container_id=guest.rid)] if isinstance(app, App) else []
+        return found
 
     def _check_reservation(self, disks: Reserved) -> None:
         default = self.sections.get(DEFAULT, Section(name=DEFAULT))

@@ -25,7 +25,7 @@ from vmsvc.core.config.model import (
     section_name,
     shortened,
 )
-from vmsvc.core.config.policies import tell_what_has_no_effect
+from vmsvc.core.config.policies import tell_of_idle_applications, tell_what_has_no_effect
 from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
@@ -38,7 +38,13 @@ _SECTION_NAME = re.compile(r"(?P<kind>[^#]*)(?:#[\w-]+)?")
 
 
 def parse_service(
-    path: Path, node: Node, catalog: Catalog, *, name: str = "", text: str | None = None
+    path: Path,
+    node: Node,
+    catalog: Catalog,
+    *,
+    name: str = "",
+    text: str | None = None,
+    with_applications: bool = False,
 ) -> tuple[Service | None, tuple[Problem, ...]]:
     """Read a service file and tell everything that there is to say about it. Never raises for what a file holds.
 
@@ -48,6 +54,7 @@ def parse_service(
         catalog: What the drivers declare.
         name: The service's name; the file's name without its ending when not given.
         text: What to read instead of the file's present text.
+        with_applications: Whether guests have applications without a section, since there may be launchers in them.
 
     Returns:
         The service, or ``None`` if there is any error; and all errors, warnings and notes in the file's order.
@@ -60,7 +67,7 @@ def parse_service(
     sections = read_sections(path, text, findings)
     if not sections and not findings.errors:
         findings.add(0, "the file describes nothing", code="file", hint="begin with a `[DEFAULT]` section")
-    reading = _Reading(path, node, catalog, findings, name or path.stem)
+    reading = _Reading(path, node, catalog, findings, name or path.stem, with_applications)
     service = reading.service(translate(sections, findings))
     problems = tuple(findings)
     if service is None or findings.errors:
@@ -125,6 +132,7 @@ class _Reading:
     catalog: Catalog
     findings: Findings
     name: str
+    with_applications: bool
 
     def service(self, sections: Sequence[Section]) -> Service | None:
         if fault := check_service_name(self.name):
@@ -148,7 +156,10 @@ class _Reading:
                 resources += [resource] if resource else []
         binding = Binding(self.node, self.catalog, self.findings, by_name, values)
         bound = binding.bound(resources, lambda section: self._resource(section, values, is_whole=True))
+        if self.with_applications:
+            bound += binding.applications(bound, lambda section: self._resource(section, values, is_whole=True))
         self._check_guests(bound, by_name)
+        tell_of_idle_applications(bound, by_name, self.findings)
         if self.findings.errors:
             return None
         service = Service(name=self.name, file=self.path, resources=tuple(bound), **own)
@@ -206,15 +217,6 @@ class _Reading:
             )
         if missing or not is_whole or WRONG in given.values():
             return None
-        if kind == "app" and not any(given.get(verb) for verb in ("start", "stop", "check")):
-            self.findings.add(
-                section.position,
-                "the application has no command: nothing would be done, and its status is not known",
-                code="no-command",
-                section=section.name,
-                hint="add `start`, `stop` and `check`",
-                severity=Severity.WARNING,
-            )
         given["type"] = type_
         if kind == "container":
             given["name"] = given.get("name") or self.name

@@ -23,6 +23,8 @@ NAME = "vmsvc-guest"
 #: What it says to `hello`: its name, and the version of this way to talk.
 GREETING = f"{NAME} 1"
 
+#: Brings the script along: as an argument it would be in the way in every message.
+_VARIABLE = "VMSVC_VERBS"
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_./=-")
 _REFUSED, _FAILED = 126, 125
 
@@ -108,8 +110,11 @@ def ask(
     variables = [f"{name}={value}" for name, value in (environment or {}).items()]
     words = [NAME, verb, *map(encoded, [*arguments, *variables])]
     deadline = time.monotonic() + budget_s
-    argv = words if is_restricted(host, budget_s=budget_s) else ["sh", "-c", script(), *words]
-    outcome = host.run(argv, budget_s=deadline - time.monotonic())
+    if is_restricted(host, budget_s=budget_s):
+        outcome = host.run(words, budget_s=deadline - time.monotonic())
+    else:
+        argv = ["sh", "-c", f'eval "${_VARIABLE}"', *words]
+        outcome = host.run(argv, budget_s=deadline - time.monotonic(), environment={_VARIABLE: script()})
     complaint = _complaint(outcome)
     if outcome.code in (_REFUSED, _FAILED) and complaint:
         raise ActionFailed(

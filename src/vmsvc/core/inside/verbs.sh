@@ -1,6 +1,6 @@
 # What vmsvc does inside guests. For any shell of POSIX: dash, ash of busybox, ksh, sh of AIX, HP-UX and Solaris 11.
 #
-#     sh -c "$(cat verbs.sh)" vmsvc-guest VERB [WORD…]      by a way that lets any command in
+#     sh -c 'eval "$VMSVC_VERBS"' vmsvc-guest VERB [WORD…]  by a way that lets any command in
 #     sh verbs.sh permit DIRECTORY…                         as the forced command of an ssh key (sshd(8), authorized_keys)
 #
 # The second reads what the client asked for from SSH_ORIGINAL_COMMAND, `vmsvc-guest VERB [WORD…]`, and does that and
@@ -13,6 +13,7 @@ old_locale=${LC_ALL-}
 LC_ALL=C # what is no letter in some locale is still a byte
 PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:/usr/bin:/bin
 export LC_ALL PATH
+unset VMSVC_VERBS
 
 refuse() {
     echo "$name: refused: $1" >&2

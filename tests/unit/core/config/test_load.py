@@ -66,8 +66,8 @@ CATALOG = Catalog(
 NODE = Node(name="node109", mode="DEV")
 
 
-def parse(text, *, node=NODE, file="web.conf"):
-    return parse_service(Path(file), node, CATALOG, text=text)
+def parse(text, *, node=NODE, file="web.conf", with_applications=False):
+    return parse_service(Path(file), node, CATALOG, text=text, with_applications=with_applications)
 
 
 def service_of(text, **kwargs):
@@ -318,6 +318,19 @@ def test_what_is_inside_a_guest_knows_which():
     assert alone.resource("ip#1").container_id == "container#7"
     on_the_node = service_of("[ip#1]\nipname=a\nipdev=b\n")
     assert not on_the_node.is_inside_guest(on_the_node.resource("ip#1"))
+
+
+def test_guests_have_applications_without_a_section_where_somebody_asks_for_them():
+    two = "[DEFAULT]\nlauncher_timeout = 7\n[container#1]\ntype=kvm\n[container#2]\ntype=kvm\nname=b\n"
+    assert len(service_of(two).resources) == 2
+    first, second = service_of(two, with_applications=True).resources[2:]
+    assert [(app.rid, app.container_id, app.has_launchers) for app in (first, second)] == [
+        ("app#1", "container#1", True),
+        ("app#2", "container#2", True),
+    ]
+    assert first.launcher_timeout == 7.0
+    one = "[container#1]\ntype=kvm\n[app#9]\nstart = x\n"
+    assert [each.rid for each in service_of(one, with_applications=True).resources] == ["container#1", "app#9"]
 
 
 def test_old_names_complete_the_only_container():

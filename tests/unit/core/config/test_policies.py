@@ -41,7 +41,8 @@ def test_a_trigger_of_the_service_is_none_of_its_resources_and_its_timeout_is(re
     [
         ("[ip#1]\nipname = a\nipdev = b\nrestart = 1\n", [("ip#1", "restart")]),
         ("[fs#1]\ndev = /a\nmnt = /b\npre_start = x\nmonitor = true\n", [("fs#1", "pre_start"), ("fs#1", "monitor")]),
-        ("[app#1]\nstart = x\nblocking_post_stop = y\n", [("app#1", "blocking_post_stop")]),  # inside of the guest
+        ("[app#1]\nstart = x\nblocking_post_stop = y\n", []),  # inside of the guest
+        ("[app#1]\npre_start = x\nrestart = 2\n", []),  # launchers start it
         ("[disk#1]\ndevices = /dev/x\npost_start = x\n", [("disk#1", "post_start")]),  # it is not reserved
         ("[fs#1]\ndev = /a\nmnt = /b\npre_start@n2 = x\n", []),
         ("[fs#1]\ndev = /a\nmnt = /b\nrestart = 0\npre_start =\ntrigger_timeout = 5\n", []),

@@ -1,0 +1,51 @@
+"""The command that has launchers tell about the applications that they start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vmsvc.cli import selection
+from vmsvc.cli.call import Call
+from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.screen import Line, plain
+from vmsvc.cli.selection import Failure
+from vmsvc.core import schema
+from vmsvc.core.errors import ExitCode, VmsvcError
+from vmsvc.core.inside.launching import Told
+from vmsvc.core.transport.command import printable
+
+
+def info(call: Call) -> int:
+    """Show what launchers tell.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code: 1 where a launcher has failed.
+    """
+    chosen, failures = selection.chosen(call.session, call.arguments.names)
+    limits = selection.limits(call.arguments)
+    services, others = selection.within(limits, [call.session.with_applications(service) for service in chosen])
+    failures += others
+    told: list[Told] = []
+    for service in services:
+        for rid in sorted(limits.rids_of(service)):
+            try:
+                told.append(call.session.app_info(service, rid))
+            except VmsvcError as error:
+                problem = error.within(section=rid, file=str(service.file))
+                failures.append(Failure(service.name, type(error)(problems=[problem])))
+    tell(call, failures)
+    call.screen.answer(schema.app_info(told, problems_of(failures)), _lines(told))
+    codes = [ExitCode.FAILED for each in told if any(ran.has_failed for ran in each.ran)]
+    return selection.worst([*codes, *(each.error.exit_code for each in failures)])
+
+
+def _lines(told: Sequence[Told]) -> Iterator[Line]:
+    for each in told:
+        yield ((f"{each.service} {each.rid}", "bold"), (f"  {each.useless}", ""))
+        for ran in each.ran:
+            yield plain(f"  {ran if ran.has_failed else ran.name}")
+            if ran.outcome is not None and not ran.has_failed:
+                yield from (plain(f"    {printable(line)}") for line in ran.outcome.out.splitlines())

@@ -1,0 +1,166 @@
+"""Run the launchers of one guest: each within its own budget, whatever the others do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from attrs import frozen
+
+from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError
+from vmsvc.core.inside.launchers import Action, Launchers, parsed
+from vmsvc.core.inside.verbs import ask
+from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.command import printable
+
+#: Exit codes by which a shell says that it ran nothing: POSIX.1-2017, XCU 2.8.2.
+_NOT_RUN = {126: "it cannot be executed", 127: "it was not found, or what it names to run it"}
+_LAST_LINES, _LAST_CHARACTERS = 3, 300
+
+
+@frozen(kw_only=True)
+class Ran:
+    """What became of one launcher.
+
+    Attributes:
+        name: Its name, as a message shows it.
+        outcome: What it left behind; ``None`` where it did not come to its end.
+        failure: Why it did not.
+        kept: Where all that it printed can be read; empty where that is nowhere.
+    """
+
+    name: str
+    outcome: Outcome | None = None
+    failure: VmsvcError | None = None
+    kept: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it did anything but end with exit code 0."""
+        return self.outcome is None or self.outcome.code != 0
+
+    @property
+    def was_run(self) -> bool:
+        """Whether its exit code is its own word."""
+        return self.outcome is not None and self.outcome.code >= 0 and self.outcome.code not in _NOT_RUN
+
+    def __str__(self) -> str:
+        """Read as ``S10web exited with 3: the last lines that it printed``."""
+        if self.outcome is None:
+            return f"{self.name}: {self.failure}"
+        code = self.outcome.code
+        ended = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
+        reason = f", {_NOT_RUN[code]}" if code in _NOT_RUN else ""
+        return f"{self.name} {ended}{reason}: {last_lines(self.outcome)}"
+
+
+@frozen(kw_only=True)
+class Told:
+    """What the launchers of one application tell about it.
+
+    Attributes:
+        service: The service's name.
+        rid: The application.
+        ran: What became of each launcher, called with ``info``.
+        useless: Why there are none to ask; empty where there may be.
+    """
+
+    service: str
+    rid: str
+    ran: tuple[Ran, ...] = ()
+    useless: str = ""
+
+
+@frozen(kw_only=True)
+class Launching:
+    """Runs the launchers of a directory inside a guest.
+
+    Attributes:
+        host: The inside of the guest.
+        directory: Where the launchers are.
+        budget_s: How long each of them may take, in seconds.
+        environment: What they are told.
+        keep: Keeps what one of them printed, and tells where.
+    """
+
+    host: Host
+    directory: str
+    budget_s: float
+    environment: Mapping[str, str]
+    keep: Callable[[str, str, Outcome], str] = lambda _name, _action, _outcome: ""
+
+    def found(self, *, budget_s: float) -> Launchers:
+        """Look what there is.
+
+        Args:
+            budget_s: How long that may take, in seconds.
+
+        Raises:
+            NoWayIn: The guest could not be asked.
+            Undetermined: It did not answer, or nothing that can be read.
+        """
+        try:
+            outcome = ask(self.host, "launchers", self.directory, budget_s=budget_s)
+        except ActionFailed as error:  # its end of the way does not know the verb, or may not look there
+            raise Undetermined(error.message, code="undetermined.launchers") from error
+        if outcome.code != 0 or outcome.truncated:
+            raise Undetermined(f"{self.host.name} cannot tell its launchers: {last_lines(outcome)}")
+        return parsed(outcome.stdout)
+
+    def run(self, action: Action, names: tuple[str, ...], *, deadline: float, word: str = "") -> Iterator[Ran]:
+        """Run launchers, one after the other; who asks for no further one has it run no further.
+
+        Args:
+            action: What they are run for.
+            names: Their names.
+            deadline: When all must have ended, on the monotonic clock.
+            word: What they are called with, if that is not the action's own word.
+        """
+        word = word or action.word
+        for name in names:
+            budget_s = min(self.budget_s, deadline - time.monotonic())
+            shown = printable(name)
+            if budget_s <= 0:
+                late = Undetermined("not run: the others have left no time for it", code="undetermined.timeout")
+                yield Ran(name=shown, failure=late)
+                continue
+            environment = {**self.environment, "VMSVC_ACTION": word}
+            try:
+                outcome = ask(
+                    self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment
+                )
+            except VmsvcError as error:
+                yield Ran(name=shown, failure=error)
+                continue
+            yield Ran(name=shown, outcome=outcome, kept=self.keep(name, word, outcome))
+
+
+def raise_of(failures: list[Ran], count: int) -> None:
+    """Tell in one error which launchers have failed; nothing where none has.
+
+    Args:
+        failures: Those that have.
+        count: How many there were.
+
+    Raises:
+        DriverError: They have failed.
+        Undetermined: What became of one of them is not known.
+    """
+    if not failures:
+        return
+    message = f"{len(failures)} of {count} launchers failed: " + "; ".join(map(str, failures))
+    kept = ", ".join(each.kept for each in failures if each.kept)
+    hint = f"all that they printed: {kept}" if kept else ""
+    if any(isinstance(each.failure, Undetermined) for each in failures):
+        raise Undetermined(message, code="undetermined.launcher", hint=hint)
+    raise DriverError(message, code="driver.launcher-failed", hint=hint)
+
+
+def last_lines(outcome: Outcome) -> str:
+    """The last lines that a command printed, where reasons usually are, on one line.
+
+    Args:
+        outcome: What it left behind.
+    """
+    lines = (outcome.err.strip() or outcome.out.strip()).splitlines()[-_LAST_LINES:]
+    return printable(" / ".join(lines)[-_LAST_CHARACTERS:]) or f"exit code {outcome.code}, no output"

@@ -1,0 +1,283 @@
+"""Applications inside of guests, by the command line: launchers that do all that launchers do, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests import documents
+
+GUEST = ("[container#1]", "type = null", "name = web")
+
+
+class Launchers:
+    """The launchers of a guest, whose inside is this machine; each notes that it ran, and with what."""
+
+    def __init__(self, inside):
+        self.inside = inside
+        self.directory = inside.root / "init.d"
+        self.directory.mkdir()
+        self.log = inside.root / "ran"
+
+    def add(self, name, *lines, mode=0o755):
+        path = self.directory / name
+        path.write_text("\n".join(["#!/bin/sh", f'echo "${{0##*/}} $1" >>{self.log}', *lines, ""]))
+        path.chmod(mode)
+
+    def service(self, *lines):
+        self.inside.add(*GUEST, "[app#1]", f"launchers = {self.directory}", *lines)
+
+    @property
+    def ran(self):
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+    def ran_but_checks(self):
+        return [line for line in self.ran if not line.endswith(" status")]
+
+
+@pytest.fixture
+def launchers(inside):
+    return Launchers(inside)
+
+
+@pytest.fixture
+def web(launchers):
+    """An application of one launcher for each sort: its state is a file."""
+    mark = launchers.inside.root / "mark"
+    launchers.add("S1", f"touch {mark}")
+    launchers.add("K1", f"rm -f {mark}")
+    launchers.add("C1", f"test -e {mark}")
+    launchers.service()
+    return launchers
+
+
+@pytest.mark.keyword("app.launchers")
+def test_launchers_run_after_the_guests_start_and_before_its_stop_once_each(web, inside):
+    web.add("S0 first")
+    code, out, err = inside.run("start web")
+    assert (code, "warning" in err) == (0, False)
+    assert out.startswith("web: up (start container#1, ")
+    assert web.ran_but_checks() == ["S0 first start", "S1 start"]
+    assert " up " in inside.run("status web")[1]
+    web.log.unlink()
+    assert inside.code("start web") == 0
+    assert web.ran_but_checks() == []
+    assert inside.code("stop web") == 0
+    assert (web.ran_but_checks(), inside.phase()) == (["K1 stop"], "stopped")
+
+
+def test_a_check_that_says_down_makes_the_service_less_than_up(web, inside):
+    inside.run("start web")
+    (inside.root / "mark").unlink()
+    code, out, _ = inside.run("--format json status web")
+    (_, app) = json.loads(out)["services"][0]["instances"][0]["resources"]
+    assert (code, app["status"], app["evidence"]["detail"]) == (
+        0,
+        "down",
+        "C1 exited with 1: exit code 1, no output",
+    )
+
+
+def test_of_a_guest_that_is_down_nothing_is_asked(web, inside):
+    code, out, _ = inside.run("print status web")
+    assert (code, web.ran) == (0, [])
+    assert "guest is down" in out
+
+
+TROUBLE = {
+    "hangs": ("sleep 60", "did not end within 0.5 s, and was killed"),
+    "fails": ("echo no database >&2; exit 3", "S1 exited with 3: no database"),
+    "prints 100 MB and fails": ("head -c 100000000 /dev/zero | tr '\\0' x; echo the end >&2; exit 3", "the end"),
+    "prints binary": ("printf '\\001\\377\\033[2J' >&2; exit 3", "S1 exited with 3: \\x01\\xff\\x1b[2J"),
+    "kills its own shell": ("kill -KILL $$", "S1 was killed by signal 9"),
+}
+
+
+@pytest.mark.parametrize(("line", "told"), TROUBLE.values(), ids=TROUBLE)
+def test_a_launcher_in_trouble_is_told_with_its_name_and_the_others_run(launchers, inside, line, told):
+    launchers.add("S1", line)
+    launchers.add("S2")
+    launchers.service("launcher_timeout = 500ms" if "sleep" in line else "")
+    began = time.monotonic()
+    code, out, err = inside.run("start web")
+    assert time.monotonic() - began < 20
+    assert (code, inside.phase()) == (0, "running")
+    assert told in err
+    assert "warning: web: start app#1 failed: 1 of 2 launchers failed: S1" in err
+    assert "start app#1 failed" in out
+    assert launchers.ran == ["S1 start", "S2 start"]
+
+
+def test_a_daemon_that_keeps_the_output_open_is_not_waited_for_and_lives_on(launchers, inside):
+    launchers.add("S1", f"(sleep 3; touch {inside.root}/lived) &", "echo started")
+    launchers.service()
+    began = time.monotonic()
+    assert inside.code("start web") == 0
+    assert time.monotonic() - began < 3
+    (kept,) = (inside.root / "var/lib/vmsvc/launchers/web/app#1").iterdir()
+    assert (kept.name, kept.read_text()) == ("S1.start.log", "started\n")
+    while not (inside.root / "lived").exists():
+        assert time.monotonic() - began < 20
+        time.sleep(0.1)
+
+
+def test_where_failures_are_to_fail_the_action_what_it_started_is_stopped_again(launchers, inside):
+    launchers.add("S1", "exit 3")
+    launchers.add("S2")
+    launchers.add("K1")
+    launchers.service("on_launcher_failure = fail")
+    code, _, err = inside.run("start web")
+    assert (code, inside.phase()) == (1, "stopped")
+    assert "1 of 2 launchers failed: S1 exited with 3" in err
+    assert launchers.ran == ["S1 start", "K1 stop"]
+
+
+def test_a_guest_that_cannot_be_entered_is_stopped_all_the_same(web, inside):
+    inside.run("start web")
+    inside.hypervisor.set("web", fail=["enter"])
+    assert inside.run("status web")[0] == 4
+    assert inside.code("stop web") == 0
+    assert inside.phase() == "stopped"
+
+
+def test_a_launcher_that_does_not_stop_its_application_does_not_keep_the_guest(web, inside):
+    inside.run("start web")
+    web.add("K1", "exit 7")
+    code, _, err = inside.run("stop web")
+    assert (code, inside.phase()) == (0, "stopped")
+    assert "K1 exited with 7" in err
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", ["vmsvc", "svcmgr"])
+def test_applications_are_started_and_stopped_by_hand_and_the_guest_is_left(web, inside, program):
+    call = (
+        (lambda verb: inside.run(f"{verb} web")) if program == "vmsvc" else lambda verb: inside.svcmgr(f"-s web {verb}")
+    )
+    inside.run("start web")
+    web.log.unlink()
+    assert call("stopapp")[0] == 0
+    assert (web.ran_but_checks(), inside.phase()) == (["K1 stop"], "running")
+    assert call("startapp")[0] == 0
+    assert web.ran_but_checks() == ["K1 stop", "S1 start"]
+
+
+def test_applications_of_a_guest_that_is_down_are_not_started(web, inside):
+    code, _, err = inside.run("startapp web")
+    assert (code, inside.phase(), web.ran) == (3, "stopped", [])
+    assert "container#1" in err
+
+
+def test_a_service_without_a_section_has_the_launchers_of_its_guest(launchers, inside):
+    inside.add("[DEFAULT]", f"launchers = {launchers.directory}", *GUEST)
+    inside.run("start web")
+    launchers.add("S1")
+    assert "app" not in inside.run("print status web")[1]
+    code, out, _ = inside.run("--format json startapp web")
+    assert (code, launchers.ran) == (0, ["S1 start"])
+    assert [step["rid"] for step in documents.checked(out)["results"][0]["steps"]] == ["app#1"]
+
+
+def test_a_guest_without_launchers_has_nothing_to_start_and_says_so(launchers, inside):
+    launchers.service()
+    inside.run("start web")
+    code, _, err = inside.run("startapp web")
+    assert code == 0
+    assert f"note: web: app#1: there is no launcher in {launchers.directory}\n" in err
+
+
+def test_a_service_without_applications_and_guests_has_none_to_start(inside):
+    inside.add("[fs#1]", "dev = /dev/x", "mnt = /x")
+    code, _, err = inside.run("startapp web")
+    assert code == 2
+    assert "neither an application nor a guest" in err
+
+
+@pytest.mark.option("startapp --dry-run", "stopapp --dry-run", "startapp --rid", "stopapp --rid")
+@pytest.mark.parametrize(("verb", "other"), [("startapp", "S2"), ("stopapp", "K2")])
+def test_some_applications_alone_and_a_plan_of_them(launchers, inside, verb, other):
+    launchers.add(other)
+    launchers.service("[app#2]", "start = true", "stop = true")
+    inside.run("start web")
+    before = launchers.ran
+    code, out, _ = inside.run(f"{verb} web --rid app#2 --dry-run")
+    assert (code, "app#2" in out, "app#1" in out) == (0, True, False)
+    inside.run(f"{verb} web --rid app#2")
+    assert launchers.ran == before
+    inside.run(f"{verb} web --rid app#1")
+    assert launchers.ran == [*before, f"{other} {verb.removesuffix('app')}"]
+
+
+def test_launchers_tell_about_what_they_start(web, inside):
+    web.add("S1", "echo version: 7")
+    web.add("S2", "exit 4")
+    inside.run("start web")
+    code, out, _ = inside.run("appinfo web")
+    assert code == 1
+    assert "  S1\n    version: 7\n  S2 exited with 4" in out
+    (told,) = documents.checked(inside.run("--format json appinfo web")[1])["applications"]
+    assert [(each["name"], each["exit_code"], each["output"]) for each in told["launchers"]] == [
+        ("S1", 0, "version: 7\n"),
+        ("S2", 4, ""),
+    ]
+    assert inside.svcmgr("-s web info")[0] == 1
+
+
+@pytest.mark.option("appinfo --rid", "appinfo --tags", "appinfo --subset")
+@pytest.mark.option("startapp --tags", "startapp --subset", "stopapp --tags", "stopapp --subset")
+@pytest.mark.parametrize("option", ["--rid app#1", "--tags front", "--subset first"])
+def test_applications_are_chosen_like_other_resources(launchers, inside, option):
+    launchers.add("S1")
+    launchers.service("tags = front", "subset = first", "[app#2]", "start = false", "stop = false")
+    inside.run("start web --rid container")
+    assert inside.code(f"startapp web {option}") == inside.code(f"stopapp web {option}") == 0
+    (told,) = documents.checked(inside.run(f"--format json appinfo web {option}")[1])["applications"]
+    assert (told["rid"], launchers.ran) == ("app#1", ["S1 start", "S1 info"])
+    assert inside.code("startapp web") == 1
+
+
+@pytest.mark.option("startapp --despite-frozen")
+def test_applications_of_a_frozen_service_are_started_on_demand_only(web, inside):
+    inside.run("start web --rid container")
+    inside.run("freeze web")
+    assert inside.code("startapp web") == 3
+    assert inside.code("startapp web --despite-frozen") == 0
+
+
+@pytest.mark.option("startapp --drp")
+def test_applications_on_a_drpnode_are_started_in_the_disaster_only(web, inside):
+    inside.run("start web --rid container")
+    inside.add("[DEFAULT]", "nodes = n9", "drpnodes = n1", *GUEST, "[app#1]", f"launchers = {web.directory}")
+    assert inside.code("startapp web") == 3
+    assert inside.code("startapp web --drp") == 0
+
+
+@pytest.mark.option("startapp --despite-unknown", "stopapp --despite-unknown")
+@pytest.mark.parametrize("verb", ["startapp", "stopapp"])
+def test_applications_whose_check_says_nothing_are_started_and_stopped_if_somebody_says_so(web, inside, verb):
+    inside.run("start web")
+    web.add("C1", "kill -KILL $$")
+    web.log.unlink()
+    assert inside.code(f"{verb} web") == 4
+    assert web.ran_but_checks() == []
+    inside.code(f"{verb} web --despite-unknown app#1")
+    assert len(web.ran_but_checks()) == 1
+
+
+@pytest.mark.option("startapp --parallel", "stopapp --parallel")
+@pytest.mark.parametrize(("parallel", "at_once"), [(1, 1), (2, 2)])
+def test_applications_of_so_many_services_are_started_at_once(inside, parallel, at_once):
+    log = inside.root / "log"
+    noting = f"sh -c 'echo begin >>{log}; sleep 0.5; echo end >>{log}'"
+    for name in ("a", "b"):
+        inside.add(*GUEST[:2], f"name = {name}", "[app#1]", f"start = {noting}", f"stop = {noting}", name=name)
+    inside.run("start a b --rid container")
+    for verb in ("startapp", "stopapp"):
+        log.unlink(missing_ok=True)
+        assert inside.code(f"{verb} a b --parallel {parallel}") == 0
+        lines = log.read_text().split()
+        assert (lines[:2] == ["begin", "begin"]) == (at_once == 2)
