@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import socket
 import socketserver
+import stat
 import tempfile
 import threading
 import time
@@ -212,6 +214,32 @@ def test_adopt_push_and_a_start_where_the_container_is_lost(shell, engine, tmp_p
     assert shell.statuses("web")["web"][0] == "up"
     assert engine.cli("exec", "web", "sh", "-c", "echo $PASSWORD; ls -d /data").split() == ["x", "/data"]
     assert shell.json("show", "web", "--drift")["guests"][0]["differences"] == []
+
+
+def test_disks_are_named_before_the_container_is_made_and_while_it_runs(shell, engine, tmp_path):
+    disk, data = tmp_path / "disk", tmp_path / "data"
+    os.mknod(disk, stat.S_IFBLK | 0o600, os.makedev(7, 0))
+    data.mkdir()
+    serve(
+        shell, engine, "web", f"image = {IMAGE}", "network = none", f"devices = {disk}:/dev/data /dev/null",
+        f"volumes = {data}:/data:ro kept:/kept",
+    )  # fmt: skip
+
+    def named():
+        found = shell.json("diskupdate", "web")["stored"][0]["content"]
+        return {(each["target"], each["kind"], each["source"], each["readonly"], each["live"]) for each in found}
+
+    wanted = [
+        ("/dev/data", "block", str(disk), False),
+        ("/data", "dir", str(data), True),
+        ("/kept", "volume", "kept", False),
+    ]
+    assert named() == {(*each, False) for each in wanted}
+    ok(shell.run("start", "web"))
+    if isinstance(engine, PrivatePodman):  # it knows devices by their numbers
+        wanted[0] = ("/dev/data", "block", "/dev/loop0", False)
+    assert named() == {(*each, True) for each in wanted}
+    engine.cli("exec", "web", "test", "-b", "/dev/data")
 
 
 # --- engines in trouble -----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from vmsvc_docker import DockerDriver, DockerGuest, sdk, vmsvc_drivers
+from vmsvc_docker import DockerDriver, DockerGuest, disks, sdk, vmsvc_drivers
 
 from vmsvc.core.contract import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
@@ -525,7 +525,9 @@ def test_questions_about_an_absent_container(driver, guest, question):
 
 
 def test_disks_are_devices_directories_and_volumes(driver, engine, guest, tmp_path, monkeypatch):
-    monkeypatch.setattr("vmsvc_docker.disks._is_block", lambda path: path in ("/dev/sdb", "/dev/sdc"))
+    kinds = {"/dev/sdb": "block", "/dev/sdc": "block", "/dev/fuse": "other"}
+    really = disks._kind_of
+    monkeypatch.setattr(disks, "_kind_of", lambda path: kinds.get(path) or really(path))
     (tmp_path / "file").touch()
     engine.volumes = {
         "disk": {"Name": "disk", "Driver": "local", "Options": {"type": "ext4", "device": "/dev/sdd"}},
@@ -556,6 +558,46 @@ def test_disks_are_devices_directories_and_volumes(driver, engine, guest, tmp_pa
         ("/gone", "volume", "gone", False),
     ]
     assert all(each.live and each.persistent for each in driver.disks(guest, budget_s=5))
+
+
+def test_a_disk_that_podman_takes_for_a_character_device_of_its_numbers_is_found(
+    driver, engine, guest, tmp_path, monkeypatch
+):
+    (tmp_path / "dev/block/1:3").mkdir(parents=True)  # those of /dev/null
+    really = disks._block_device
+    monkeypatch.setattr(disks, "_block_device", lambda path: really(path, sys=tmp_path))
+    engine.add(
+        "web",
+        host_config={"Devices": [{"PathOnHost": path, "PathInContainer": path} for path in ("/dev/null", "/dev/zero")]},
+    )
+    assert driver.disks(guest, budget_s=5) == ()
+    engine.server = "Libpod/4.3.1 (linux)"
+    monkeypatch.setattr(disks, "_kind_of", lambda path: "block" if path == "/dev/1:3" else "other")
+    (disk,) = driver.disks(guest, budget_s=5)
+    assert (disk.target, disk.kind, disk.source) == ("/dev/null", "block", "/dev/1:3")
+    assert '"PathOnHost": "/dev/1:3"' in driver.definition(guest, budget_s=5), "it is made of that again"
+
+
+def test_disks_of_a_container_that_a_start_is_yet_to_make(driver, engine, guest, tmp_path):
+    engine.volumes = {
+        "disk": {"Name": "disk", "Driver": "local", "Options": {"type": "ext4", "device": "/dev/sdd"}},
+        "far": {"Name": "far", "Driver": "rexray", "Options": {"device": "/dev/sde"}},
+    }
+    to_be = evolve(
+        guest,
+        image="svc:1",
+        devices=("/dev/nosuch-sdb", "/dev/null"),
+        volumes=(f"{tmp_path}:/data:ro,z", "disk:/disk", "far:/far"),
+    )
+    found = [(each.target, each.kind, each.source, each.readonly) for each in driver.disks(to_be, budget_s=5)]
+    assert found == [
+        ("/dev/nosuch-sdb", "block", "/dev/nosuch-sdb", False),
+        ("/data", "dir", str(tmp_path), True),
+        ("/disk", "block", "/dev/sdd", False),
+        ("/far", "volume", "far", False),
+    ]
+    assert not any(each.live for each in driver.disks(to_be, budget_s=5))
+    assert engine.made("POST") == [], "looking makes nothing"
 
 
 @pytest.mark.parametrize(

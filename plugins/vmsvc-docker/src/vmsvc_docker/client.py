@@ -133,11 +133,12 @@ class Connection:
         """
         try:
             with self._asking() as client:
-                return inspected(client.inspect_container(identity))
+                found = inspected(client.inspect_container(identity))
         except DriverError as error:
             if error.code != NOT_FOUND:
                 raise
             return None
+        return disks.with_block_devices(found) if self.is_podman and is_local(self.endpoint) else found
 
     def described(self, name: str) -> Inspected:
         """All that the engine tells of a container that must be there.
@@ -161,6 +162,14 @@ class Connection:
         """
         return disks.of_container(container, self._volume_options, is_local=is_local(self.endpoint))
 
+    def disks_to_be(self, made_of: Mapping[str, Any]) -> tuple[GuestDisk, ...]:
+        """The disks that a container will have once it is made.
+
+        Args:
+            made_of: What it is to be made of, as the API takes it.
+        """
+        return disks.of_definition(made_of, self._volume_options, is_local=is_local(self.endpoint))
+
     def _volume_options(self, name: str) -> Mapping[str, Any]:
         try:
             with self._asking() as client:
@@ -171,7 +180,7 @@ class Connection:
             return {}  # it has gone meanwhile
         if not isinstance(answer, Mapping):
             raise unreadable("a volume", answer)
-        return mapping(answer, "Options")
+        return mapping(answer, "Options") if answer.get("Driver") == "local" else {}
 
     def capacity(self) -> tuple[int, int]:
         """What a container without limits may use: the node's processors, and its memory in bytes."""

@@ -221,8 +221,15 @@ class DockerDriver:
     # --- what it is made of ------------------------------------------------------------------------------------------
 
     def disks(self, guest: DockerGuest, *, budget_s: float) -> Sequence[GuestDisk]:
-        """The devices, directories and volumes that the container is handed."""
-        return self._ask(guest, lambda connection: connection.disks(connection.described(guest.name)), budget_s)
+        """The devices, directories and volumes that the container is handed, or will be when a start makes it."""
+
+        def name(connection: Connection) -> Sequence[GuestDisk]:
+            found = connection.find(guest.name)
+            if found is None:
+                return connection.disks_to_be(self._wanted(guest).made_of)
+            return connection.disks(found)
+
+        return self._ask(guest, name, budget_s)
 
     def definition(self, guest: DockerGuest, *, budget_s: float) -> str:
         """What the container is made of, complete with its environment's passwords: keep it where only root reads."""
