@@ -104,11 +104,16 @@ class IpDriver:
                 return _observation(Phase.MOVED, f"{words}; {half.words}", began)
             if half.answer is Answer.YES:
                 who = who_has(self._places.node(), address)
-                return _observation(
-                    Phase.CONTESTED, f"{address} answers although the guest is {guest.state} here: {who}", began
-                )
+                claim = f"{address} answers although the guest is {guest.state} here: {who}{self._perhaps(resource)}"
+                return _observation(Phase.CONTESTED, claim, began)
         doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
         return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
+
+    def _perhaps(self, resource: Ip) -> str:
+        """Who an address may well be with that answers without a guest here: nobody asks the other nodes."""
+        service = self._places.services[resource.service]
+        has_peers = len({*service.nodes, *service.drpnodes}) > 1
+        return "; the guest may be up on another node of the service" if has_peers else ""
 
     def _checks(self, resource: Ip, guest: Observation, deadline: float) -> list[Check]:
         deadline -= _RESERVE_S

@@ -7,6 +7,8 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import FakeDriver, guest, resource, seen, service
 from vmsvc.core.answers import GuestAddress
@@ -17,6 +19,7 @@ from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips import names
 from vmsvc.core.ips.driver import IpDriver
 from vmsvc.core.ips.halves import Answer, Check, Half, best, on_adapter
+from vmsvc.core.ips.ping import ping
 from vmsvc.core.observe import observe
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.transport import Outcome
@@ -85,13 +88,13 @@ HEARD, UNHEARD = (ANSWERS, 0), (SILENT, 1)
 class Stage:
     """A service with one guest and one address, the node and the guest's inside."""
 
-    def __init__(self, *, node=None, ssh=None, driver=None, guest_options=None, **options):
+    def __init__(self, *, node=None, ssh=None, driver=None, guest_options=None, node_names=("n1",), **options):
         self.node = node or FakeHost(ping=HEARD, neigh=(NEIGHBOUR, 0))
         self.ssh = ssh or FakeHost(inside=ON_ETH0)
         self.guest_driver = driver or FakeDriver()
         self.guest = guest(1, **(guest_options or {}))
         self.ip = resource("ip#1", container_id="container#1", **options)
-        self.service = service(self.guest, self.ip)
+        self.service = service(self.guest, self.ip, nodes=node_names)
         ways = Ways(lambda _: self.guest_driver, lambda _: self.ssh)
         places = Places(services={"web": self.service}, ways=ways, node=lambda: self.node, driver_of=self.driver_of)
         self.driver = IpDriver(places)
@@ -239,6 +242,12 @@ def test_a_windows_guest_whose_agent_lists_nothing_is_looked_at_from_outside():
     assert "only to an agent that lists them" in told.state
 
 
+@given(out=st.text(max_size=120), code=st.integers(-9, 255))
+def test_what_ping_never_says_is_neither_an_answer_nor_silence(out, code):
+    half = ping(FakeHost(ping=lambda argv: (out, code)), ADDRESS, wait_s=1.0)
+    assert half.answer is Answer.UNKNOWN
+
+
 # --- the guest's own status ------------------------------------------------------------------------------------------
 
 
@@ -255,6 +264,12 @@ def test_an_address_that_answers_while_its_guest_is_down_is_contested_and_the_ma
     told = Stage().look(Phase.STOPPED)
     assert told.phase is Phase.CONTESTED
     assert f"192.0.2.1 answers although the guest is stopped here: {MAC} on br0 has it" in told.state
+
+
+def test_who_may_be_up_elsewhere_is_thought_of():
+    stage = Stage(node_names=("n1", "n2"))
+    assert stage.look(Phase.STOPPED).state.endswith("; the guest may be up on another node of the service")
+    assert "another node" not in Stage().look(Phase.STOPPED).state
 
 
 @pytest.mark.parametrize(
