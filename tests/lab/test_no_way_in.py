@@ -289,7 +289,7 @@ def test_files_that_a_configuration_includes_are_read(sshd, connect, tmp_path):
     (tmp_path / "conf.d").mkdir()
     (tmp_path / "conf.d/10").write_text(sshd.config.read_text().replace("Host guest", "Host inside"))
     config = tmp_path / "config"
-    config.write_text("Include conf.d/*\nHost nowhere\n    Port 1\n")
+    config.write_text(f"Include {tmp_path}/conf.d/*\nHost nowhere\n    Port 1\n")
     assert connect(sshd, "inside", config=config).run(["true"], budget_s=BUDGET_S).code == 0
 
 

@@ -43,9 +43,10 @@ def load(file: Path | None = None) -> SSHConfig:
         NoWayIn: It cannot be read.
     """
     configuration = SSHConfig()
-    for path in [file] if file else [Path("~/.ssh/config").expanduser(), Path("/etc/ssh/ssh_config")]:
+    ours, all_of_us = Path("~/.ssh").expanduser(), Path("/etc/ssh")
+    for path, place in [(file, ours)] if file else [(ours / "config", ours), (all_of_us / "ssh_config", all_of_us)]:
         try:
-            configuration.parse(_lines(path, "", 0))
+            configuration.parse(_lines(path, place, "Host *\n", 0))
         except FileNotFoundError:
             if file:
                 raise _unreadable(path, "there is no such file") from None
@@ -112,8 +113,8 @@ def _parts(target: str) -> dict[str, Any]:
     return {"host": match["bare"] or match["host"], "user": match["user"], "port": int(port) if port else None}
 
 
-def _lines(path: Path, block: str, depth: int) -> Iterator[str]:
-    """The lines of a file, with those of the files that it includes in their place."""
+def _lines(path: Path, place: Path, block: str, depth: int) -> Iterator[str]:
+    """The lines of a file, with those of the files that it includes, by names below a place, where it includes them."""
     if depth > _DEPTH:
         raise RecursionError(f"{path} is included more than {_DEPTH} files deep")
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
@@ -124,9 +125,8 @@ def _lines(path: Path, block: str, depth: int) -> Iterator[str]:
                 yield line
                 continue
             for pattern in included[1].replace('"', "").split():
-                place = path.parent / Path(pattern).expanduser()
-                for name in sorted(glob.glob(str(place))):  # noqa: PTH207 - absolute patterns
-                    yield from _lines(Path(name), block, depth + 1)
+                for name in sorted(glob.glob(str(place / Path(pattern).expanduser()))):  # noqa: PTH207 - absolute
+                    yield from _lines(Path(name), place, block, depth + 1)
                     yield block  # what follows belongs to the block around the Include again
 
 

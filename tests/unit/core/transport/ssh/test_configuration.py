@@ -1,0 +1,123 @@
+"""How an ssh configuration leads somewhere; where ssh is there, it is asked what it makes of the same file."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from vmsvc.core.errors import NoWayIn
+from vmsvc.core.transport.ssh.configuration import load, route
+
+CONFIG = """
+Include {directory}/conf.d/*.conf
+Host early
+    Port 24
+Host web
+    HostName 192.0.2.7
+    Port 2222
+    ProxyJump first,admin@second:2022
+Host first
+    HostName 192.0.2.1
+    ProxyJump zeroth
+Host plain
+    User someone
+Host *.inside
+    Include {directory}/inside.conf
+    Port 23
+Host loop
+    ProxyJump pool
+Host pool
+    ProxyJump loop
+Host relayed
+    ProxyCommand relay %h %p
+Host bare
+    ProxyJump none
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/a.conf").write_text('Host extra "two words"\n    Port 77\n')
+    (tmp_path / "inside.conf").write_text("User deep\n")
+    (tmp_path / "config").write_text(CONFIG.replace("{directory}", str(tmp_path)))
+    return tmp_path / "config"
+
+
+def way(target, config):
+    return [(c.user, c.host, c.port) for c in route(target, load(config), user="root")]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("plain", ("someone", "plain", 22)),
+        ("other", ("root", "other", 22)),
+        ("extra", ("root", "extra", 77)),
+        ("a.inside", ("deep", "a.inside", 23)),
+        ("me@plain:2200", ("me", "plain", 2200)),
+        ("2001:db8::7", ("root", "2001:db8::7", 22)),
+        ("me@[2001:db8::7]:2222", ("me", "2001:db8::7", 2222)),
+        ("bare", ("root", "bare", 22)),
+    ],
+)
+def test_where_a_target_is(config, target, expected):
+    assert way(target, config) == [expected]
+
+
+def test_jumps_come_in_their_order_and_the_first_may_need_one_itself(config):
+    assert [(host, port) for _, host, port in way("web", config)] == [
+        ("zeroth", 22),
+        ("192.0.2.1", 22),
+        ("second", 2022),
+        ("192.0.2.7", 2222),
+    ]
+
+
+def test_jumps_in_a_circle_come_to_an_end(config):
+    assert [host for _, host, _ in way("loop", config)] == ["pool", "loop"]
+
+
+def test_a_proxy_command_knows_its_target(config):
+    (connection,) = route("relayed", load(config), user="root")
+    assert connection.ssh_config["proxycommand"] == "relay relayed 22"
+
+
+def test_what_is_included_is_below_the_users_ssh(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh/deep").mkdir(parents=True)
+    (tmp_path / ".ssh/config").write_text("Include one\nPort 25\n")
+    (tmp_path / ".ssh/one").write_text("Host else\n    User nobody\n    Include deep/two\n")
+    (tmp_path / ".ssh/deep/two").write_text("HostName 192.0.2.9\n")
+    assert way("else", None) == [("nobody", "192.0.2.9", 25)]
+    assert way("web", None) == [("root", "web", 25)]
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")
+@pytest.mark.parametrize("target", ["plain", "extra", "a.inside"])
+def test_ssh_understands_the_same(config, target):
+    asked = subprocess.run(
+        ["ssh", "-G", "-l", "root", "-F", config, target], capture_output=True, text=True, check=True
+    )
+    told = dict(line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line)
+    ((_, host, port),) = way(target, config)
+    assert (told["hostname"], told["port"]) == (host, str(port))
+
+
+@pytest.mark.parametrize("text", ["Host web\n  Port many\n", "nonsense\n", "Host 'web\n"])
+def test_a_configuration_that_makes_no_sense(tmp_path, text):
+    (tmp_path / "config").write_text(text)
+    with pytest.raises(NoWayIn) as caught:
+        way("web", tmp_path / "config")
+    assert caught.value.code == "undetermined.ssh-configuration"
+
+
+def test_files_that_include_each_other(tmp_path):
+    (tmp_path / "config").write_text(f"Include {tmp_path}/config\n")
+    with pytest.raises(NoWayIn, match="16 files deep"):
+        way("web", tmp_path / "config")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(NoWayIn, match="there is no such file"):
+        way("web", tmp_path / "none")
