@@ -51,6 +51,7 @@ def san(monkeypatch):
 
     monkeypatch.setattr(Surroundings, "devices", devices)
     monkeypatch.setattr(Surroundings, "units", units)
+    monkeypatch.setattr(Surroundings, "units", units)
     monkeypatch.setattr("vmsvc.core.usage.device_at", known.get)
     return san
 

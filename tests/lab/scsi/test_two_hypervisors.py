@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import shutil
 import sys
 import time
 
@@ -28,11 +29,12 @@ def cluster():
 
 @pytest.fixture
 def hypervisors(cluster):
-    """Both, running, with a service called db, and no keys anywhere."""
+    """Both, running, with a service called db, and no keys anywhere, nor a record of any."""
     for host in cluster.hypervisors:
         if not host.is_running:
             host.boot()
         configure(host)
+        shutil.rmtree(host.root / "var/lib/vmsvc/reserved", ignore_errors=True)
     cluster.forget_keys()
     return cluster.hypervisors
 
