@@ -78,7 +78,7 @@ class Acting(Looking):
             reserving.authority(each)
 
     def _plan(self, action: str, service: Service, consent: Consent | None, only: Collection[str]) -> Plan:
-        from vmsvc.core.plan import plan  # noqa: PLC0415
+        from vmsvc.core.planning import plan  # noqa: PLC0415
 
         seen = observe(_worth_a_look(service), self._finder([service], consent))
         frozen = self.frozen(service)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tests.support import NODE, resource, seen, service
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.instance import instance_of
-from vmsvc.core.plan import ACTIONS, plan
+from vmsvc.core.plan import ACTIONS
+from vmsvc.core.planning import plan
 from vmsvc.core.resource import KINDS
 from vmsvc.core.rules import DOWN, Consent, Ruling, judge
 from vmsvc.core.status import Phase, Status

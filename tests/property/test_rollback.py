@@ -12,7 +12,7 @@ from tests.support import NODE, FakeDriver, Hooks, guest, seen, service
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
-from vmsvc.core.plan import plan
+from vmsvc.core.planning import plan
 from vmsvc.core.status import Phase
 
 RIDS = [f"container#{number}" for number in (1, 2, 3)]

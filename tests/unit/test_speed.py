@@ -40,6 +40,7 @@ HEAVY = {
     "vmsvc.core.executor",
     "vmsvc.core.inventory",
     "vmsvc.core.plan",
+    "vmsvc.core.planning",
     "vmsvc.core.schema",
     "vmsvc.core.steps",
     "vmsvc.core.store",

@@ -14,7 +14,8 @@ from attrs import define, evolve, field
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
-from vmsvc.core.plan import Kept, Plan, Step, refusal_of_place
+from vmsvc.core.plan import Kept, Plan, Step
+from vmsvc.core.planning import refusal_of_place
 from vmsvc.core.resource import NO_ACTION, Reserved, Resource
 from vmsvc.core.rules import DOWN, Ruling, judge_need
 from vmsvc.core.service import Service

@@ -14,7 +14,8 @@ from attrs import evolve, field, frozen
 from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.journal import Journal
 from vmsvc.core.observe import DriverFinder, observe
-from vmsvc.core.plan import Plan, Step, undo
+from vmsvc.core.plan import Plan, Step
+from vmsvc.core.planning import undo
 from vmsvc.core.report import Progress, Report, StepResult, failure_of, interrupted
 from vmsvc.core.resource import Guest
 from vmsvc.core.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need

@@ -14,7 +14,7 @@ from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, servic
 from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
-from vmsvc.core.plan import plan
+from vmsvc.core.planning import plan
 from vmsvc.core.rules import Consent
 from vmsvc.core.status import Phase
 

@@ -16,7 +16,7 @@ from vmsvc.core.disk_sets import disk_set
 from vmsvc.core.errors import DriverError, Refused, Severity, Undetermined, VmsvcError
 from vmsvc.core.ledger import Ledger
 from vmsvc.core.needs import needs_of
-from vmsvc.core.plan import plan
+from vmsvc.core.planning import plan
 from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.resource import Vmdg
 from vmsvc.core.status import Phase

@@ -7,7 +7,8 @@ import pytest
 from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Undetermined, UsageError
 from vmsvc.core.node import Node
-from vmsvc.core.plan import Step, plan, undo
+from vmsvc.core.plan import Step
+from vmsvc.core.planning import plan, undo
 from vmsvc.core.rules import Consent, Need
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb

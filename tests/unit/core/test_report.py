@@ -6,7 +6,8 @@ import pytest
 
 from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core.errors import ActionFailed, DriverError, Problem, Undetermined
-from vmsvc.core.plan import Step, plan
+from vmsvc.core.plan import Step
+from vmsvc.core.planning import plan
 from vmsvc.core.report import StepResult, failure_of, interrupted
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb

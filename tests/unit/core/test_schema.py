@@ -9,7 +9,8 @@ from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core import schema
 from vmsvc.core.errors import ExitCode, Problem, Severity
 from vmsvc.core.instance import ServiceStatus, instance_of
-from vmsvc.core.plan import Step, plan
+from vmsvc.core.plan import Step
+from vmsvc.core.planning import plan
 from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
 from vmsvc.core.records import Record, Snapshot
 from vmsvc.core.report import Report, StepResult

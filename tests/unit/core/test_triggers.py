@@ -10,7 +10,7 @@ from tests.support import NODE, FakeDriver, Hooks, guest, seen, service
 from vmsvc.core.errors import ActionFailed
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
-from vmsvc.core.plan import plan
+from vmsvc.core.planning import plan
 from vmsvc.core.rules import Consent
 from vmsvc.core.status import Phase
 from vmsvc.core.triggers import Trigger
