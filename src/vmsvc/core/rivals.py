@@ -1,4 +1,4 @@
-"""Who else of this node may write to the disks of a resource. Pure.
+"""Who else of this node may write to the disks of a resource, from what services, guests and records tell.
 
 A key belongs to a node, so reservations tell the guests of one node not apart: two that have one disk are found by
 their definitions alone. A guest whose service reserves nothing counts, too: it would write on after the disk was
