@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -50,14 +51,12 @@ def guest(libvirtd, guest_image, network):
     made.remove()
 
 
-@pytest.fixture(scope="module")
-def inside(guest, tmp_path_factory):
-    """Runs a script inside the guest, by its agent."""
-    root = tmp_path_factory.mktemp("root")
+@contextmanager
+def scripts_of(guest, root):
+    """Runs scripts inside a guest, by its agent, once that answers."""
     driver = KvmDriver(Context(node=Node(name="n1", root=root), host=None, state_dir=root / "state"))
     identity = {"service": "svc", "rid": "container#1", "kind": "container", "type": "kvm"}
-    service = KvmGuest(**identity, name=guest.name, uri=guest.libvirtd.uri)
-    enter = partial(driver.enter, service)
+    enter = partial(driver.enter, KvmGuest(**identity, name=guest.name, uri=guest.libvirtd.uri))
 
     def run(script):
         deadline = time.monotonic() + 60
@@ -72,9 +71,18 @@ def inside(guest, tmp_path_factory):
                 assert done.code == 0, done.err
                 return
 
-    run(SETUP)
-    yield run
-    driver.close()
+    try:
+        yield run
+    finally:
+        driver.close()
+
+
+@pytest.fixture(scope="module")
+def inside(guest, tmp_path_factory):
+    """Runs a script inside the guest."""
+    with scripts_of(guest, tmp_path_factory.mktemp("root")) as run:
+        run(SETUP)
+        yield run
 
 
 class NodeInNetwork(Shell):
@@ -89,9 +97,17 @@ class NodeInNetwork(Shell):
         (home / ".ssh/id_ed25519").chmod(0o600)
         self.environment["HOME"] = str(home)
 
+    def entered(self, *words):
+        return self.network.entered(self.network.here, sys.executable, "-m", "vmsvc", *words)
+
     def run(self, *words, timeout=120):
-        argv = self.network.entered(self.network.here, sys.executable, "-m", "vmsvc", *words)
-        return subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
+        return subprocess.run(
+            self.entered(*words), env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def popen(self, *words):
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.entered(*words), env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
     def address(self):
         """The address's status and the words for it."""
@@ -145,3 +161,22 @@ def test_an_address_that_another_machine_has_while_the_guest_is_down_keeps_it_do
     network.run(network.there, "ip", "link", "set", "eth0", "down")
     assert node.address()[0] == "down"
     ok(node.run("status", "web"))
+
+
+def test_a_start_lasts_until_the_address_is_there(tmp_path, network, make_guest, guest_image):
+    tap = f"vm{os.getpid() % 100000}-9"
+    guest = make_guest("slow", taps=[tap, f"{tap}b"])
+    node = NodeInNetwork(tmp_path / "root", network, guest_image.key)
+    node.service("slow", guest, "way_in = agent", "[ip#1]\nipname = 192.0.2.77\nipdev = eth0")
+    start = node.popen("start", "slow")
+    guest.wait_ready()
+    network.plug_in(tap)
+    with scripts_of(guest, tmp_path) as run:
+        run("true")
+        time.sleep(3)
+        assert start.poll() is None, start.communicate()
+        run("ip link set eth0 up; ip addr add 192.0.2.77/24 dev eth0")
+    told, complaints = start.communicate(timeout=90)
+    assert start.returncode == 0, complaints
+    assert "ip#1" in told
+    assert node.statuses("slow")["slow"][0] == "up"
