@@ -128,7 +128,7 @@ def parsed(output: bytes) -> Launchers:
     >>> parsed(b"Welcome!\nvmsvc-guest launchers/executable/S1/other/conf.d/end\n").of_action(Action.START)
     ('S1',)
     """
-    *words, end = output.rpartition(_BEGIN)[2].split(b"/")
+    *words, end = output.partition(_BEGIN)[2].split(b"/")
     if _BEGIN not in output or end != _END or len(words) % 2:
         raise Undetermined("what it says of its launchers cannot be read: it is incomplete, or something else")
     try:
