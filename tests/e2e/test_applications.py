@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import pytest
@@ -108,6 +109,14 @@ def test_a_launcher_in_trouble_is_told_with_its_name_and_the_others_run(launcher
     assert "warning: web: start app#1 failed: 1 of 2 launchers failed: S1" in err
     assert "start app#1 failed" in out
     assert launchers.ran == ["S1 start", "S2 start"]
+
+
+def test_a_launcher_that_takes_its_guest_down_fails_the_start_whatever_is_forgiven(launchers, inside):
+    launchers.add("S1", f"{sys.executable} -m vmsvc_null {inside.root} set web phase=stopped", "exit 1")
+    launchers.service()
+    code, _, err = inside.run("start web")
+    assert (code, inside.phase()) == (1, "stopped")
+    assert "its guest went down while it was waited for" in err
 
 
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for_and_lives_on(launchers, inside):

@@ -529,7 +529,6 @@ def test_an_interrupt_at_any_time_is_quiet(node, program):
 MISTAKES = [
     ["frob"],
     ["stat"],
-    ["startapp", "web"],
     ["--verson"],
     ["statsu"],
     ["status", "nope"],

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from vmsvc import __version__
 from vmsvc.cli import grammar, phrases
-from vmsvc.cli.words import Parser, nearest, not_yet
+from vmsvc.cli.words import Parser, nearest
 
 #: What each action is called in ``vmsvc``.
 _ACTIONS = {
@@ -193,7 +193,7 @@ class Legacy(Parser):
             if begin in _ACTIONS and begin not in _NONE:
                 names = shlex.quote(",".join([*_names(asked), *rest]))
                 self._refuse(f"{begin} takes its services from -s", f"say `svcmgr -s {names} {begin}`")
-        guess = not_yet(action) or nearest(action, _ACTIONS)
+        guess = nearest(action, _ACTIONS)
         self._refuse(f"there is no action {action!r}", guess or "`svcmgr --help` lists them")
 
     @staticmethod

@@ -9,9 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 #: Commands that change what runs; nobody who wanted to look is sent to one of them.
-_ACTING = ("start", "stop", "restart", "boot", "freeze", "thaw", "monitor")
-#: Words that others have for what this version does not do.
-_NOT_YET = dict.fromkeys(("startapp", "stopapp"), "this version does not launch or stop applications inside guests yet")
+_ACTING = ("start", "stop", "restart", "startapp", "stopapp", "boot", "freeze", "thaw", "monitor")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -39,15 +37,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
         near = near[: 1 + next((place for place, each in enumerate(near) if each not in _ACTING), 0)]
     near.sort(key=lambda each: each in _ACTING)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def not_yet(word: str) -> str:
-    """Why there is no such command yet; empty for any other word.
-
-    Args:
-        word: What was written.
-    """
-    return _NOT_YET.get(word, "")
 
 
 class Parser(argparse.ArgumentParser):
@@ -131,7 +120,7 @@ class Parser(argparse.ArgumentParser):
         """As argparse does, but with the nearest word instead of all of them."""
         choices = [str(choice) for choice in action.choices or ()]
         if choices and value not in choices:
-            known = not_yet(value) or nearest(value, choices) or f"choose from {', '.join(choices)}"
+            known = nearest(value, choices) or f"choose from {', '.join(choices)}"
             raise argparse.ArgumentError(action, f"there is no {value!r}; {known}")
 
 

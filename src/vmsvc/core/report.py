@@ -11,6 +11,9 @@ from vmsvc.core.plan import Plan, Step
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 
+#: The code of a failure whose reason is that a guest went down while something in it, or itself, was started.
+WENT_DOWN = "action.went-down"
+
 
 @frozen(kw_only=True)
 class StepResult:
@@ -36,13 +39,14 @@ class StepResult:
         return "" if self.failure is None else self.failure.message
 
     def is_forgiven(self, service: Service) -> bool:
-        """Whether the step failed, and the service wants that to be told and no more.
+        """Whether the step failed, and the service wants that to be told and no more; not so where a guest has died.
 
         Args:
             service: The service.
         """
-        step = self.step
-        return self.failure is not None and step.trigger is None and service.resource(step.rid).forgives(step.verb)
+        if self.failure is None or self.failure.code == WENT_DOWN or self.step.trigger is not None:
+            return False
+        return service.resource(self.step.rid).forgives(self.step.verb)
 
 
 @frozen(kw_only=True)

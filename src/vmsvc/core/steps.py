@@ -15,6 +15,7 @@ from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcErro
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S, DriverFinder, key_of, observe
 from vmsvc.core.plan import Step
+from vmsvc.core.report import WENT_DOWN
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.rules import DOWN
 from vmsvc.core.status import Observation, Phase, unknown
@@ -97,7 +98,7 @@ class StepTaker:
         if guest and is_down(found[key_of(guest)]):
             raise ActionFailed(
                 f"its guest went down while it was waited for: {found[key_of(guest)].state}",
-                code="action.went-down",
+                code=WENT_DOWN,
                 hint="look at the guest's console and at the hypervisor's log",
             )
         return found[key_of(resource)]
@@ -128,7 +129,12 @@ class StepTaker:
                 return
 
     def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
-        answer = self._request(driver, Verb.START, resource, budget_s=_left(deadline))
+        try:
+            answer = self._request(driver, Verb.START, resource, budget_s=_left(deadline))
+        except VmsvcError:
+            if self._guest:
+                self.observe(self._guest)  # where that is down, this is what there is to tell
+            raise
         self.has_set_going = answer if isinstance(answer, bool) else None
         if resource.proves_itself:
             return
@@ -151,7 +157,7 @@ class StepTaker:
             what = "went down while its start waited for it" if has_come_up else "did not come up"
             raise ActionFailed(
                 f"it {what}: {seen.state}",
-                code="action.went-down",
+                code=WENT_DOWN,
                 hint="look at its console and at the hypervisor's log",
             )
         if not has_settled(seen):

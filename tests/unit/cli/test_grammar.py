@@ -50,8 +50,7 @@ def test_every_example_parses():
         (["stat"], "there is no 'stat'; did you mean 'status'?"),
         (["stats"], "did you mean 'status'?"),
         (["strat", "web"], "did you mean 'status' or 'start'?"),
-        (["st"], "did you mean 'status' or 'start' or 'stop'?"),
-        (["startapp", "web"], "does not launch or stop applications inside guests yet"),
+        (["st"], "did you mean 'status' or 'start' or 'stop' or 'startapp' or 'stopapp'?"),
         (["--verson"], "did you mean '--version'?"),
         (["start", "--dryrun", "web"], "did you mean '--dry-run'?"),
         (["start"], "NAME"),
@@ -106,6 +105,9 @@ def test_after_two_hyphens_all_are_names():
         ("-s web print status --rid ip", "print status web --rid ip"),
         ("-s web,db freeze --dry-run", "freeze web db --dry-run"),
         ("-s web thaw", "thaw web"),
+        ("-s web startapp --rid app#1 --despite-frozen", "startapp web --rid app#1 --despite-frozen"),
+        ("-s web stopapp", "stopapp web"),
+        ("-s web info", "appinfo web"),
         ("-s web restart --despite-frozen", "restart web --despite-frozen"),
         ("print -s web --format json status", "print status web --format json"),
         ("-s web show", "show web"),
@@ -129,7 +131,7 @@ def test_the_old_grammar_says_the_same(old, new):
 
 def test_the_old_grammar_explains_every_refusal():
     for words in ("-s a start --force", "-s a frob", "-s a", "start", "-s a,b get --param x", "-s a set --param x", "start a",
-                  "-s a start --kill", "-s a push --parallel 3", "-s a startapp", "stat"):  # fmt: skip
+                  "-s a start --kill", "-s a push --parallel 3", "-s a stopapp --drp", "stat"):  # fmt: skip
         with pytest.raises(UsageError) as caught:
             Legacy().parse(words.split())
         assert caught.value.hint
