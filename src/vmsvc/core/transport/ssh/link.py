@@ -30,7 +30,7 @@ _AT_ONCE, _ENDING_AT_ONCE = 8, 2
 _TERM_TICKS, _KILL_TICKS = 8, 6
 
 #: How much longer than its budget a command may take to be ended, in seconds; then the connection is given up.
-_END_S = 2.5
+_END_S, _SPARE_S = 2.5, 0.5
 
 
 @frozen(kw_only=True)
@@ -68,7 +68,9 @@ class Link:
         self._transport = transport
         self._close = close
         self.is_restricted = is_restricted
-        self._commands = threading.BoundedSemaphore(_AT_ONCE)
+        # Dropbear (2022.83) takes channels for each other that begin and end at the same time.
+        at_once = 1 if "dropbear" in transport.remote_version.lower() else _AT_ONCE
+        self._commands = threading.BoundedSemaphore(at_once)
         self._endings = threading.BoundedSemaphore(_ENDING_AT_ONCE)
 
     @property
@@ -93,7 +95,7 @@ class Link:
         """
         began = time.monotonic()
         with (
-            self._watched(command.deadline + _END_S),
+            self._watched(command.deadline + _END_S + _SPARE_S),
             self._turn(self._commands, command.deadline),
             Session(self._transport, self._new_mark(), command.deadline) as session,
         ):
@@ -226,6 +228,8 @@ def _cut(command: Command, why: str) -> Undetermined:
 def _no_shell(session: Session, command: Command) -> NoWayIn:
     """There was no mark: something else than the shell has answered, or nothing."""
     said = said_last(session.err.output, session.out.output)
+    if session.is_broken:
+        return NoWayIn("nothing was run: the connection broke", code="undetermined.ssh-broken")
     if time.monotonic() >= command.deadline:
         return NoWayIn(
             f"its shell did not answer within {command.budget_s:.1f} s{said}",

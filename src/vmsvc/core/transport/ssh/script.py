@@ -2,8 +2,8 @@
 
 A login shell prints what its start-up files say before it does anything. So it is replaced by ``sh``, which prints a
 mark and its process number, and is told the command once that mark has come: until then, nothing was run. The command
-takes the place of ``sh``, with the same number; and since ssh servers give each command a session (setsid(2)), that is
-the session's number, too, by which all of the command's processes are found.
+takes the place of ``sh``, with the same number; and since it has a session of its own (setsid(2)), that is the
+session's number, too, by which all of the command's processes are found.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from collections.abc import Mapping, Sequence
 from vmsvc.core.errors import UsageError
 from vmsvc.core.transport import Kept
 
-#: Replaces the login shell, in the words of all shells there are, csh and fish among them.
-SHELL = "exec /bin/sh"
+#: Replaces the login shell, in the words of all shells there are, csh and fish among them. OpenSSH gives each command
+#: a session; with dropbear it is made, if setsid(1) is there. The sixth field of /proc/PID/stat is the session.
+SHELL = (
+    "exec /bin/sh -c '{ read -r a b c d e session rest </proc/$$/stat; } 2>/dev/null; "
+    'if [ "$session" ] && [ "$session" != $$ ] && command -v setsid >/dev/null; then exec setsid /bin/sh; fi; '
+    "exec /bin/sh'"
+)
 
 #: What ``env`` and ``export`` take for a name; POSIX.1-2017, XBD 3.235.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

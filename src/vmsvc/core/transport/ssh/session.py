@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from types import TracebackType
+from typing import Any
 
 import paramiko
 
@@ -112,6 +113,14 @@ class Session:
         while not self._is_at_end and time.monotonic() < end and self._read(OUTPUT_GRACE_S):
             pass
         self._read_errors()
+        if self._is_at_end:
+            self._wait_for_close()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection has ended."""
+        self._transport.join(_LOOK_S)  # its channels end a moment before itself
+        return not self._transport.is_active()
 
     @property
     def exit_code(self) -> int | None:
@@ -161,6 +170,13 @@ class Session:
             self.err.add(self._channel.recv_stderr(_READ_BYTES))
             has_come = True
         return has_come
+
+    def _wait_for_close(self) -> None:
+        """Let the server close the channel first: dropbear fails where both do so at once."""
+        inner: Any = self._channel
+        inner.event.clear()  # what it was set for before is of no interest; paramiko sets it again at the channel's end
+        if not inner.closed:
+            inner.event.wait(OUTPUT_GRACE_S)
 
     def _has_ended(self) -> bool:
         return self._channel.exit_status_ready()
