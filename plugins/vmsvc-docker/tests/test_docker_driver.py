@@ -1,5 +1,6 @@
 """The driver and docker's SDK on a stand-in for the engine: each verb, each answer, and what is told apart."""
 
+import contextlib
 import gc
 import json
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from vmsvc_docker import DockerDriver, DockerGuest, disks, sdk, vmsvc_drivers
+from vmsvc_docker.client import Connection
 
 from vmsvc.core.contract import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
@@ -296,6 +298,17 @@ def test_nothing_is_changed_once_the_budget_is_spent(driver, engine, guest):
     time.sleep(0.6)
     assert engine.made("POST") == []
     assert engine.state("web") == "exited"
+
+
+def test_a_look_that_took_the_whole_budget_is_followed_by_no_change(engine):
+    engine.add("web", "exited")
+    with contextlib.closing(Connection(engine.endpoint)) as connection:
+        found = connection.guarded(lambda connection: connection.find("web"), time.monotonic() + 5)
+        for change in (connection.start, connection.remove, lambda seen: connection.signal(seen, "SIGKILL")):
+            with pytest.raises(Undetermined, match="answered too late"):
+                connection.guarded(lambda _, change=change: change(found.seen), time.monotonic() - 0.001)
+    time.sleep(0.1)
+    assert engine.made("POST") == engine.made("DELETE") == []
 
 
 def test_lost_threads_are_bounded_and_come_back(driver, engine, guest):
