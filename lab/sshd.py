@@ -28,6 +28,9 @@ from lab import LabError
 
 SSHD = "/usr/sbin/sshd"
 
+#: Where vmsvc puts what its own key runs.
+_INSTALLED = "/usr/local/lib/vmsvc"
+
 #: Everything that is started through the server finds this in its environment, and is found by it.
 _MARK = "VMSVC_LAB_SSHD"
 
@@ -35,7 +38,7 @@ _MARK = "VMSVC_LAB_SSHD"
 _SERVER = """\
 ListenAddress {address}:{port}
 HostKey {directory}/host_key
-AuthorizedKeysFile {directory}/authorized_keys
+AuthorizedKeysFile {directory}/authorized_keys .ssh/authorized_keys
 PidFile none
 PermitRootLogin prohibit-password
 PasswordAuthentication no
@@ -59,10 +62,12 @@ Host guest
     UserKnownHostsFile {directory}/known_hosts
     BatchMode yes
 """
-# The home is a file system of its own, and small: a test can fill it.
+# The home is a file system of its own, and small: a test can fill it. So is where vmsvc installs its script.
 _START = """\
 set -e
 mount -t tmpfs -o mode=700,size=8m vmsvc-lab {home}
+mkdir -p {installed}
+mount -t tmpfs -o mode=755,size=1m vmsvc-lab {installed}
 {shell}
 exec {sshd} -D -e -f {directory}/sshd_config
 """
@@ -195,6 +200,10 @@ class PrivateSshd:
         """Write a file into root's home there, such as ``.bashrc``."""
         Path(f"/proc/{self.pid}/root{self.home}", name).write_text(text)
 
+    def read(self, path: str) -> str:
+        """What a file holds there."""
+        return Path(f"/proc/{self.pid}/root{path}").read_text()
+
     def ssh(self, *argv: str, options: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
         """Run a command there with the client of OpenSSH."""
         more = [word for name, value in (options or {}).items() for word in ("-o", f"{name}={value}")]
@@ -225,7 +234,7 @@ class PrivateSshd:
             ]
             (self.directory / "passwd").write_text("\n".join(changed) + "\n")
             shell = f"mount --bind {self.directory}/passwd /etc/passwd"
-        return _START.format(home=self.home, shell=shell, sshd=SSHD, directory=self.directory)
+        return _START.format(home=self.home, installed=_INSTALLED, shell=shell, sshd=SSHD, directory=self.directory)
 
     def _greets(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 1) as connection:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vmsvc.core.collecting import Collector
     from vmsvc.core.contract import Driver
     from vmsvc.core.inside.place import Places
-    from vmsvc.core.inside.ways import ClosingHost, Ways
+    from vmsvc.core.inside.ways import Ways
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.reservations import ReservationDriver
     from vmsvc.core.resource import Guest
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from vmsvc.core.store import Store
     from vmsvc.core.surroundings import Surroundings
     from vmsvc.core.transport.local import LocalHost
+    from vmsvc.core.transport.ssh import SshHost
 
 
 T = TypeVar("T")
@@ -282,11 +283,12 @@ class Parts:
         else:
             verbs.ask(inside, "hello", budget_s=budget_s)
 
-    def _ssh(self, target: str) -> ClosingHost:
+    def _ssh(self, target: str, *, is_own: bool = True) -> SshHost:
+        """A guest or a peer by ssh: with vmsvc's own key where it is taken, or with the admin's keys alone."""
         from vmsvc.core.transport.ssh import SshHost  # noqa: PLC0415
 
         own = self.node.state_dir / "ssh"
-        return SshHost(target, known_hosts=own / "known_hosts", own_key=own / "id_ed25519")
+        return SshHost(target, known_hosts=own / "known_hosts", own_key=own / "id_ed25519" if is_own else None)
 
     def _reserving(
         self,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.limits import Limits
     from vmsvc.core.records import Record
+    from vmsvc.core.trust.guest import Trust
+    from vmsvc.core.trust.own_key import OwnKey
     from vmsvc.core.usage import Usage
     from vmsvc.core.validating import Validation
     from vmsvc.core.watch import Watched
@@ -257,6 +259,44 @@ class Session(Monitoring):
             if not resource.disable
             for problem in driver.problems_of(resource)
         )
+
+    def own_key(self) -> OwnKey:
+        """The ssh key of vmsvc's own on this node, made now where there is none.
+
+        Raises:
+            ConfigError: Its file holds no key.
+        """
+        from vmsvc.core.trust.own_key import own_key  # noqa: PLC0415 - only who sets up trust pays for it
+
+        return own_key(self.node.state_dir / "ssh" / "id_ed25519")
+
+    def trust_of_guests(
+        self, service: Service, *, install: bool = False, dry_run: bool = False, test: bool = False
+    ) -> tuple[Trust, ...]:
+        """What a service's guests are to have so that vmsvc's own ssh key permits vmsvc's verbs, and nothing else.
+
+        Makes the key where there is none. Without options, connects to nothing.
+
+        Args:
+            service: The service.
+            install: Whether to put it there, by the admin's own access.
+            dry_run: Whether only to find out what that would change.
+            test: Whether to try out that the verbs work, and that nothing else does.
+
+        Returns:
+            An entry for each guest; what failed is its ``error``.
+
+        Raises:
+            ConfigError: The file of the key holds none.
+            Undetermined: A guest's driver cannot be made.
+        """
+        from vmsvc.core.trust.guest import Trusting  # noqa: PLC0415 - only who sets up trust pays for it
+
+        trusting = Trusting(node=self.node.name, key=self.own_key(), ssh=self._ssh)
+        found = [trusting.of(service, guest, self._ways.way_into(guest)) for guest in service.guests]
+        if install or dry_run:
+            found = [trusting.install(each, dry_run=dry_run) for each in found]
+        return tuple(map(trusting.test, found) if test else found)
 
     # --- inventory -----------------------------------------------------------------------------------------------
 

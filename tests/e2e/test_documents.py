@@ -58,6 +58,7 @@ CALLS = (
     ("vmsvc.app-info/1", "appinfo web"),
     ("vmsvc.watch/1", "pr watch --once"),
     ("vmsvc.validate-disks/1", "validate-disks shared"),
+    ("vmsvc.trust/1", "trust guest web"),
     ("vmsvc.completion/1", "completion bash"),
     ("vmsvc.disks/1", "disks web"),
     ("vmsvc.disks/1", "pr status web"),

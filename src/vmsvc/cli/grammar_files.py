@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmsvc.cli.phrases import Commands, completed, name
+from vmsvc.cli.phrases import Commands, completed, name, names
 
 #: What `--dry-run` does to a file.
 _SHOWN_ONLY = "show how the file would change, and write nothing"
@@ -147,6 +147,7 @@ def _about(commands: Commands) -> None:
     completed(words, "node_words")
     node.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
     node.add_argument("--prkey", metavar="KEY", help="the key by which a peer registers on disks (SCSI-3)")
+    _trust(commands.group("trust", "limit what vmsvc may do by ssh to what it needs"))
     shell = commands.add(
         "completion",
         "about:completion",
@@ -154,3 +155,31 @@ def _about(commands: Commands) -> None:
         examples=('eval "$(vmsvc completion bash)"', "vmsvc completion fish | source"),
     )
     shell.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
+
+
+def _trust(commands: Commands) -> None:
+    guest = commands.add(
+        "guest",
+        "trusting:guest",
+        "show what guests need so that vmsvc's own ssh key permits its verbs alone; install it, try it out",
+        about="Without options, makes the key where there is none, shows what belongs into the guest, and connects to "
+        "nothing. Exits with 1 where something is not as it should be, and with 4 where that could not be found out.",
+        examples=(
+            "vmsvc trust guest web",
+            "vmsvc trust guest web --install --dry-run",
+            "vmsvc trust guest web --install",
+            "vmsvc trust guest 'web*' --test",
+        ),
+    )
+    names(guest, required=True)
+    guest.add_argument(
+        "--install",
+        action="store_true",
+        help="put the script and the line there, by your own ssh access, unless they are; then try it out",
+    )
+    guest.add_argument("--dry-run", action="store_true", help="of an installation, show what it would change")
+    guest.add_argument(
+        "--test",
+        action="store_true",
+        help="try out that the verbs work with vmsvc's own key, and that nothing else does; does no harm",
+    )

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
     from vmsvc.core.disk_sets import DiskReport
+    from vmsvc.core.trust.guest import Trust
+    from vmsvc.core.trust.own_key import OwnKey
     from vmsvc.core.validating import Validation
     from vmsvc.core.vmdg.judge import Judged
     from vmsvc.core.vmdg.seen import Reading, ScsiDisk
@@ -567,6 +569,46 @@ def validated_disks(service: str, items: Iterable[Validation], *, scratch: Colle
         ],
     }
     return document("vmsvc.validate-disks/1", content)
+
+
+def trust(key: OwnKey, items: Iterable[tuple[str, Trust]], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.trust/1``: what guests are to have for vmsvc's own ssh key, what was installed, and what the test found.
+
+    Args:
+        key: vmsvc's own key.
+        items: Services, and what is known of a guest of each.
+        problems: Why others are not among them.
+    """
+    rows = [{"service": name, **_trust(item)} for name, item in items]
+    shown = {"file": str(key.file), "public": key.public, "fingerprint": key.fingerprint}
+    return document("vmsvc.trust/1", {"key": shown, "guests": rows, "problems": [problem(each) for each in problems]})
+
+
+def _trust(item: Trust) -> Data:
+    wanted = item.wanted
+    return {
+        "rid": item.guest.rid,
+        "guest": item.guest.name,
+        "way": item.way.value,
+        "target": item.target,
+        "script": None if wanted is None else {"path": wanted.script, "text": wanted.text},
+        "line": None if wanted is None else wanted.line,
+        "host_keys": [{"type": key.type, "fingerprint": key.fingerprint} for key in item.host_keys],
+        "changes": [
+            {"file": each.path, "diff": each.diff, "is_done": each.is_needed and item.is_installed}
+            for each in item.changes
+        ],
+        "tests": [
+            {
+                "name": each.name,
+                "is_right": each.verdict.is_right,
+                "verdict": each.verdict.name.lower().replace("_", "-"),
+                "detail": each.detail,
+            }
+            for each in item.tried
+        ],
+        "problems": [] if item.error is None else [problem(each) for each in item.error.problems],
+    }
 
 
 def disk_reports(items: Iterable[DiskReport], problems: Iterable[Problem] = ()) -> Data:

@@ -16,8 +16,10 @@ from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import check, shown
 
 if TYPE_CHECKING:  # paramiko takes longer to load than a status takes
+    from vmsvc.core.transport.ssh.known_hosts import HostKey
     from vmsvc.core.transport.ssh.link import Link
     from vmsvc.core.transport.ssh.opening import Way
+    from vmsvc.core.transport.ssh.trial import Trial
 
 #: How long an attempt to connect is waited for by those that come later, in seconds; then there is another.
 _ATTEMPT_S = 60.0
@@ -108,6 +110,27 @@ class SshHost:
             return link.run(
                 Command(argv=argv, environment=environment, budget_s=budget_s, deadline=deadline, place=place)
             )
+
+    def trial(self, *, budget_s: float) -> Trial:
+        """What tries out what the host grants on the connection, which is opened first if need be.
+
+        Args:
+            budget_s: How long that may take, in seconds.
+
+        Raises:
+            NoWayIn: It cannot be opened.
+        """
+        with self._named():
+            return self._link(budget_s).trial()
+
+    def pinned(self) -> list[HostKey]:
+        """The keys that are pinned for the host, as far as it has been met. Connects to nothing.
+
+        Raises:
+            NoWayIn: The ssh configuration, or the file of pinned keys, cannot be read.
+        """
+        with self._named():
+            return self._new_way().pinned()
 
     def close(self) -> None:
         """Close the connection, without waiting; a command that runs on it is left alone. A later one opens another."""

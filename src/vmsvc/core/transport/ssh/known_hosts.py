@@ -65,6 +65,17 @@ class KnownHosts:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def keys(self, name: str) -> list[HostKey]:
+        """The keys that are pinned for a server.
+
+        Args:
+            name: The server, as in :meth:`types`.
+
+        Raises:
+            NoWayIn: The file cannot be read.
+        """
+        return [pin.key for pin in self._pins() if pin.is_of(name)]
+
     def types(self, name: str) -> list[str]:
         """The types of the keys that are pinned for a server, so that it can be asked for such a one.
 
@@ -74,7 +85,7 @@ class KnownHosts:
         Raises:
             NoWayIn: The file cannot be read.
         """
-        return [pin.key.type for pin in self._pins() if pin.is_of(name)]
+        return [key.type for key in self.keys(name)]
 
     def check(self, name: str, key: HostKey) -> None:
         """Compare a server's key with what is pinned for it; pin it if nothing is.

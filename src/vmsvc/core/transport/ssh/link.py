@@ -19,6 +19,7 @@ from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import said_last
 from vmsvc.core.transport.ssh import script
 from vmsvc.core.transport.ssh.session import Session
+from vmsvc.core.transport.ssh.trial import Trial
 from vmsvc.core.transport.ssh.wire import Transport
 
 log = logging.getLogger("vmsvc.host")
@@ -81,6 +82,10 @@ class Link:
     def close(self) -> None:
         """Close it, without waiting."""
         self._close()
+
+    def trial(self) -> Trial:
+        """What tries out what the host grants on it."""
+        return Trial(self._transport)
 
     def run(self, command: Command) -> Outcome:
         """Run one command to its end, or to the end of its budget.

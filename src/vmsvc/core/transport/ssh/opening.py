@@ -55,14 +55,20 @@ class Way:
             NoWayIn: It cannot be opened; nothing was run anywhere.
         """
         before: Connection | None = None
-        for connection in configuration.route(
-            self.target, configuration.load(self.config), user=self.user, own_key=self.own_key
-        ):
+        for connection in self._route():
             self._open(connection, before)
             before = connection
         assert before is not None
         transport: wire.Transport = before.transport
         return transport
+
+    def pinned(self) -> list[HostKey]:
+        """The keys that are pinned for the host where it leads. Opens nothing.
+
+        Raises:
+            NoWayIn: The configuration, or the file of pinned keys, cannot be read.
+        """
+        return self.known_hosts.keys(_name_of(self._route()[-1]))
 
     def close(self) -> None:
         """Close all that has been opened on the way, from any thread, and without waiting."""
@@ -70,9 +76,12 @@ class Way:
         for each in [*self._opened]:  # the one nearest to us first: what is behind it has nobody to say goodbye to then
             wire.close(each)
 
+    def _route(self) -> list[Connection]:
+        return configuration.route(self.target, configuration.load(self.config), user=self.user, own_key=self.own_key)
+
     def _open(self, connection: Connection, before: Connection | None) -> None:
         place = Place(connection.user, connection.host, connection.port)
-        name = connection.ssh_config.get("hostkeyalias") or server_name(place.host, place.port)
+        name = _name_of(connection)
 
         def transport(link: Any, **options: Any) -> wire.Transport:
             made = wire.Transport(link, **options)
@@ -119,6 +128,12 @@ class Way:
         if self._is_closed:
             wire.close(opened)
         return opened
+
+
+def _name_of(connection: Connection) -> str:
+    """How the server is called where keys are pinned."""
+    name: str = connection.ssh_config.get("hostkeyalias") or server_name(connection.host, connection.port)
+    return name
 
 
 class _Pinning(paramiko.MissingHostKeyPolicy):

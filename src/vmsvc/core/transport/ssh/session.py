@@ -68,7 +68,21 @@ class Session:
         Args:
             line: A line for the shell of whoever has logged in.
         """
-        self._transport.execute(self._channel, line)
+        self.ask("exec", line)
+
+    def ask(self, what: str, *fields: str | bool | int) -> None:
+        """Ask for something else than a command; where it is refused, the channel ends.
+
+        Args:
+            what: The type of request; RFC 4254, section 6.
+            fields: What belongs to it.
+        """
+        self._transport.ask(self._channel, what, *fields)
+
+    @property
+    def is_granted(self) -> bool | None:
+        """Whether what was asked for last was granted; ``None`` where nobody answers in time."""
+        return self._transport.is_granted(self._channel, budget_s=self._left_s())
 
     def end_input(self) -> None:
         """Let the command's input end. One whose input does not matter is left with an open one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import subprocess
 import time
@@ -15,6 +16,11 @@ from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
 #: A peer that has vanished is noticed after so many seconds of silence, and so many probes at such a distance in
 #: seconds without an answer; see tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+
+#: Where paramiko complains: to nobody, since what it complains of is raised, too.
+_LOG = "paramiko.vmsvc"
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
+logging.getLogger(_LOG).propagate = False
 
 #: A type of keys has several ways to sign: RFC 8332.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
@@ -41,6 +47,7 @@ class Transport(paramiko.Transport):
 
     def __init__(self, sock: Any, **options: Any) -> None:
         super().__init__(sock, **options)
+        self.set_log_channel(_LOG)
         self.exit_signals: dict[int, str] = {}
         inner: Any = self
         # Whoever opens a connection keeps its deadline; paramiko's own timer would hold up the program's end.
@@ -61,23 +68,43 @@ class Transport(paramiko.Transport):
         inner: Any = self
         return bool(inner._channels.values())  # noqa: SLF001
 
-    def execute(self, channel: paramiko.Channel, line: str) -> None:
-        """Ask for a command; where it is refused, the channel ends.
+    def ask(self, channel: paramiko.Channel, what: str, *fields: str | bool | int) -> None:
+        """Ask for something in a channel, such as a command; where it is refused, the channel ends.
 
-        ``Channel.exec_command`` would wait for the answer, and for ever.
+        Paramiko's own methods would wait for the answer, and for ever.
 
         Args:
             channel: The channel.
-            line: A line for the shell of whoever has logged in.
+            what: The type of request: ``exec``, ``shell`` and others; RFC 4254, section 6.
+            fields: What belongs to it.
         """
         inner: Any = channel
+        inner._event_pending()  # noqa: SLF001
         request = paramiko.Message()
         request.add_byte(cMSG_CHANNEL_REQUEST)
         request.add_int(inner.remote_chanid)
-        request.add_string("exec")
+        request.add_string(what)
         request.add_boolean(True)
-        request.add_string(line)
+        for field in fields:
+            if isinstance(field, bool):
+                request.add_boolean(field)
+            elif isinstance(field, int):
+                request.add_int(field)
+            else:
+                request.add_string(field)
         inner.transport._send_user_message(request)  # noqa: SLF001
+
+    def is_granted(self, channel: paramiko.Channel, *, budget_s: float) -> bool | None:
+        """Whether what was asked for last in a channel was granted; ``None`` where nobody has answered.
+
+        Args:
+            channel: The channel.
+            budget_s: How long to wait for the answer, in seconds.
+        """
+        inner: Any = channel
+        if not inner.event.wait(budget_s) or not self.is_active():
+            return None
+        return bool(inner.event_ready)
 
     def end_input(self, channel: paramiko.Channel) -> None:
         """Tell a command that its input ends.

@@ -1,0 +1,48 @@
+"""The line for vmsvc's own key, and files that get it."""
+
+import shlex
+
+import pytest
+
+from vmsvc.core.errors import UsageError
+from vmsvc.core.trust.wanted import Wanted, with_line
+
+KEY = "ssh-ed25519 AAAAOURS"
+LINE = f"restrict {KEY} vmsvc@n1"
+
+
+def wanted(*words):
+    return Wanted(name="s", script="/lib/s", text="", words=words, public_key=KEY, comment="vmsvc@n1")
+
+
+def command_in(line):
+    """The command as sshd takes it out of a line: a backslash only stands before a quotation mark."""
+    text = line.removeprefix('restrict,command="')
+    assert text != line
+    return text[: text.index('" ssh-')].replace('\\"', '"')
+
+
+@pytest.mark.parametrize("directory", ["/svc/etc/init.d", "/with blank", '/with "marks"', "/it's", "/$(reboot)", "/ä"])
+def test_a_directory_reaches_the_script_as_it_is(directory):
+    assert shlex.split(command_in(wanted("permit", directory).line)) == ["/bin/sh", "/lib/s", "permit", directory]
+
+
+def test_no_directory_can_begin_another_line():
+    with pytest.raises(UsageError):
+        _ = wanted("permit", "/a\nssh-ed25519 AAAATHEIRS").line
+
+
+@pytest.mark.parametrize("before", ["", "ssh-rsa X a\n", "# c\n\nssh-rsa X a", "one\x0cline\nssh-rsa \udcff\r\n"])
+def test_the_line_comes_behind_those_of_others_and_once(before):
+    after = with_line(before, LINE, KEY)
+    assert after.startswith(before)
+    assert after.endswith(f"{LINE}\n")
+    assert with_line(after, LINE, KEY) == after
+
+
+def test_a_line_that_permits_more_by_the_same_key_is_replaced():
+    assert with_line(f"{KEY} root\nssh-rsa X a\n# {KEY}\n", LINE, KEY) == f"ssh-rsa X a\n# {KEY}\n{LINE}\n"
+
+
+def test_of_two_lines_with_the_same_key_one_is_left():
+    assert with_line(f"{KEY} root\n{LINE}\n", LINE, KEY) == f"{LINE}\n"
