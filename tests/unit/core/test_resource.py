@@ -108,3 +108,18 @@ def test_the_node_of_an_environment(tmp_path):
     assert (node.state_dir, node.run_dir) == (tmp_path / "var/lib/vmsvc", tmp_path / "run/vmsvc")
     assert str(node_from({}).config_dir) == "/etc/vmsvc"
     assert node_from({"VMSVC_NODENAME": ""}).name
+
+
+@pytest.mark.parametrize(
+    ("options", "forgiven"),
+    [
+        ({}, []),
+        ({"optional": True}, [Verb.START]),
+        ({"container_id": "container#1"}, [Verb.START, Verb.STOP]),
+        ({"container_id": "container#1", "start": ("x",)}, [Verb.STOP]),
+        ({"container_id": "container#1", "on_launcher_failure": "fail"}, []),
+    ],
+)
+def test_whose_failure_of_an_application_is_a_warning_and_no_more(options, forgiven):
+    app = resource("app#1", **options)
+    assert [verb for verb in (Verb.START, Verb.STOP) if app.forgives(verb)] == forgiven
