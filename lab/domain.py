@@ -28,6 +28,7 @@ class GuestOptions(TypedDict, total=False):
     agent: bool
     ssh_port: int
     taps: list[str]
+    bridges: list[str]
 
 
 @dataclass(frozen=True)

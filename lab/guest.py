@@ -50,14 +50,16 @@ def domain_xml(
     agent: bool = True,
     ssh_port: int | None = None,
     taps: Sequence[str] = (),
+    bridges: Sequence[str] = (),
 ) -> str:
     """Describe a guest for `virsh define`.
 
     `slow_shutdown` seconds pass between a shutdown request and its effect; with `hang` there is no effect at all.
     `ssh_port` gives the guest a network card whose only way in is ssh, from 127.0.0.1 at that port. `taps` gives it a
     card for each name, whose other end is an adapter of that name: qemu makes it on this machine when the guest starts
-    (see `lab.network`). Whatever the guest's name holds, it is escaped as XML wants; the kernel command line gets a
-    tame form of it as the host name.
+    (see `lab.network`); `bridges`, a card on each bridge of this machine, whoever starts it (see `lab.bridge`).
+    Whatever the guest's name holds, it is escaped as XML wants; the kernel command line gets a tame form of it as the
+    host name.
     """
     domain = ET.Element("domain", type=domain_type)
     _text(domain, "name", name)
@@ -85,6 +87,11 @@ def domain_xml(
         channel = ET.SubElement(devices, "channel", type="unix")
         ET.SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
     ET.SubElement(devices, "memballoon", model="none")
+    for bridge in bridges:
+        card = ET.SubElement(devices, "interface", type="bridge")
+        ET.SubElement(card, "source", bridge=bridge)
+        ET.SubElement(card, "model", type="virtio")
+        ET.SubElement(card, "rom", enabled="no")
     cards: list[str] = []
     if ssh_port is not None:
         cards += _card(0, f"user,restrict=on,hostfwd=tcp:127.0.0.1:{ssh_port}-:22")

@@ -35,10 +35,10 @@ class Network:
         """Make the switch and the machines, without adapters."""
         try:
             for name in (self._switch, self.here, self.there):
-                _ip("netns", "add", name)
-                _ip("-n", name, "link", "set", "lo", "up")
-            _ip("-n", self._switch, "link", "add", "br0", "type", "bridge")
-            _ip("-n", self._switch, "link", "set", "br0", "up")
+                ip("netns", "add", name)
+                ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", self._switch, "link", "add", "br0", "type", "bridge")
+            ip("-n", self._switch, "link", "set", "br0", "up")
         except LabError:
             self.close()
             raise
@@ -61,18 +61,18 @@ class Network:
         Returns the adapter's MAC.
         """
         port = f"port{next(self._plugs)}"
-        _ip("-n", machine, "link", "add", adapter, "type", "veth", "peer", "name", port, "netns", self._switch)
-        _ip("-n", self._switch, "link", "set", port, "master", "br0", "up")
-        _ip("-n", machine, "link", "set", adapter, "up")
+        ip("-n", machine, "link", "add", adapter, "type", "veth", "peer", "name", port, "netns", self._switch)
+        ip("-n", self._switch, "link", "set", port, "master", "br0", "up")
+        ip("-n", machine, "link", "set", adapter, "up")
         for address in addresses:
             extra = ["nodad"] if ":" in address else []
-            _ip("-n", machine, "addr", "add", address, "dev", adapter, *extra)
+            ip("-n", machine, "addr", "add", address, "dev", adapter, *extra)
         return self.run(machine, "cat", f"/sys/class/net/{adapter}/address").strip()
 
     def plug_in(self, adapter: str) -> None:
         """Plug an adapter of this machine into the switch, such as a guest's; it is this machine's no more."""
-        _ip("link", "set", adapter, "netns", self._switch)
-        _ip("-n", self._switch, "link", "set", adapter, "master", "br0", "up")
+        ip("link", "set", adapter, "netns", self._switch)
+        ip("-n", self._switch, "link", "set", adapter, "master", "br0", "up")
 
     def run(self, machine: str, *argv: str) -> str:
         """Run a command on a machine, and return what it printed."""
@@ -86,7 +86,8 @@ class Network:
         return ["ip", "netns", "exec", machine, *argv]
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
+    """Have iproute2 do something, or say what it has against it."""
     try:
         subprocess.run(["ip", *words], capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
