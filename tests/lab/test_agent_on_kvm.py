@@ -12,6 +12,7 @@ import pytest
 from vmsvc_kvm import KvmDriver, KvmGuest
 
 from lab.domain import define_guest
+from tests.lab.shell import Shell
 from vmsvc.driver import Context, Node, NoWayIn, Phase, Undetermined
 from vmsvc.testing.commands import CASES, hold, odd_cases
 
@@ -122,6 +123,31 @@ def test_the_guest_is_entered_and_tells_its_addresses_with_its_network_cut(drive
     assert way(["echo", "still here"], budget_s=20).out == "still here\n"
 
 
+def test_status_tells_where_an_address_is_by_the_agent_alone(tmp_path, running, way):
+    """At a shell; without ping, which finds no way through the lab's network."""
+    shell = Shell(tmp_path)
+    shell.service(
+        "web", running, "way_in = agent", "[ip#1]", "ipname = 10.0.2.15", "ipdev = eth0", "check_ping = false"
+    )
+
+    def told():
+        resources = shell.json("status", "web")["services"][0]["instances"][0]["resources"]
+        (ip,) = [one for one in resources if one["rid"] == "ip#1"]
+        return ip["status"], ip["evidence"]["detail"]
+
+    def in_guest(script):
+        assert way(["sh", "-c", script], budget_s=20).code == 0
+
+    in_guest("ip addr flush dev eth0; ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0")
+    assert told()[0] == "up"
+    in_guest("ip addr flush dev eth0 && ip addr add 10.0.2.15/32 dev lo")
+    status, detail = told()
+    assert (status, "on lo and not on eth0" in detail) == ("down", True), detail
+    in_guest("ip addr del 10.0.2.15/32 dev lo")
+    status, detail = told()
+    assert (status, "is on no adapter" in detail) == ("down", True), detail
+
+
 def test_two_commands_at_once_do_not_mix(way):
     found = {}
 
@@ -140,7 +166,7 @@ def test_two_commands_at_once_do_not_mix(way):
 
 
 def test_a_stopped_agent_is_no_way_in_and_holds_up_no_status(driver, service, way):
-    later(way, "killall -STOP qemu-ga; sleep 9; killall -CONT qemu-ga")
+    later(way, "killall -STOP qemu-ga; sleep 15; killall -CONT qemu-ga")
     closed = until_silent(way)
     assert "does not answer" in closed.message
     began = time.monotonic()
