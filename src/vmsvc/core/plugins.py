@@ -15,6 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -188,7 +189,7 @@ def _installed() -> Iterator[importlib.metadata.EntryPoint]:
     for distribution in importlib.metadata.distributions():
         try:
             found = [point for point in distribution.entry_points if point.group == GROUP]
-            name = _canonical(distribution.metadata["Name"]) if found else ""
+            name, _ = _identity(distribution) if found else ("", "")
         except Exception as error:  # noqa: BLE001 - whatever a stranger's broken metadata raises
             _log.warning("ignoring a distribution with unreadable metadata: %s", error)
             continue
@@ -202,15 +203,20 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+@lru_cache(maxsize=64)
+def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
+    """A distribution's canonical name, and its version. Each look at its metadata parses the whole of it again."""
+    metadata = distribution.metadata
+    return _canonical(metadata["Name"]), metadata["Version"]
+
+
 def _report_on(entry_point: importlib.metadata.EntryPoint) -> PluginReport:
     distribution = entry_point.dist
     if distribution is None:
         return PluginReport(name=entry_point.name, distribution="", version="")
+    name, version = _identity(distribution)
     return PluginReport(
-        name=entry_point.name,
-        distribution=_canonical(distribution.metadata["Name"]),
-        version=distribution.version,
-        origin=str(distribution.locate_file("")),
+        name=entry_point.name, distribution=name, version=version, origin=str(distribution.locate_file(""))
     )
 
 
