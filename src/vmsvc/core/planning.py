@@ -18,7 +18,7 @@ from vmsvc.core.needs import needs_of, nothing_to_reserve
 from vmsvc.core.node import Node
 from vmsvc.core.plan import ACTIONS, Kept, Plan, Step
 from vmsvc.core.resource import KINDS, NO_ACTION, Guest, Ip, Reserved, Resource, Vmdg
-from vmsvc.core.rules import Consent, Judgement, Need, Ruling, judge, judge_need
+from vmsvc.core.rules import DOWN, Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.triggers import Triggered
@@ -229,6 +229,7 @@ class _Draft:
             )
         for resource in service.resources:
             self._refuse_taken(resource)
+            self._refuse_stale_memory(resource)
         self._refusals.extend(node.problems)  # its host mode is not known, so nor is what may start here
         if node.mode == "PRD" and service.env not in ("", "PRD"):
             self._refuse(
@@ -269,6 +270,22 @@ class _Draft:
             self._keep(resource, f"{judgement.why}; it is optional")
         else:
             self._refuse_to("start", resource, judgement)
+
+    def _refuse_stale_memory(self, guest: Resource) -> None:
+        """Refuse to let a guest go on from its saved memory on disks that another node may have written to since."""
+        seen = self._seen.get(guest.rid)
+        if self._consent.despite_lost_keys or guest.disable or seen is None or seen.phase is not Phase.SAVED:
+            return
+        for need in needs_of(Verb.START, guest, self._service):
+            disks = self._seen.get(need.rid)
+            if disks is not None and disks.phase in DOWN:
+                self._refuse(
+                    "refused.stale-memory",
+                    f"its memory was saved, and {need.rid} has not been this node's since: what it knows is old",
+                    section=guest.rid,
+                    hint="discard its saved memory with the hypervisor's own tool; or, if you know that nobody has "
+                    "written to its disks: --despite-lost-keys",
+                )
 
     def _wait_for_way_into(self, guest: Guest, why: str) -> None:
         """Wait, once, until commands can be run inside a guest that is started."""

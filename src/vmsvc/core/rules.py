@@ -182,12 +182,15 @@ def judge_need(need: Need, seen: Observation | None, despite_unknown: Collection
     if phase in (_MET_BY_UP if need.up else _MET_BY_DOWN):
         return None
     hint = f"see `vmsvc print status`; {'start' if need.up else 'stop'} {need.rid} first"
+    if phase is Phase.SAVED:
+        hint = "start it and stop it, or discard its saved memory with the hypervisor's own tool"
     return Judgement(ruling=Ruling.FORBIDDEN, why=f"it needs {need}, which is {state}", hint=hint)
 
 
 #: What is degraded does its work; what is contested might be somebody else's.
 _MET_BY_UP = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.INAPPLICABLE})
-_MET_BY_DOWN = DOWN | {Phase.INAPPLICABLE}
+#: A saved guest goes on with what it knows of its disks: had another node them meanwhile, that would ruin them.
+_MET_BY_DOWN = (DOWN - {Phase.SAVED}) | {Phase.INAPPLICABLE}
 
 
 def _judge_unknown(resource: Resource, seen: Observation | None, *, agreed: bool) -> Judgement:

@@ -608,3 +608,32 @@ def test_a_start_waits_for_a_way_into_the_guest_where_that_is_wanted():
     assert {step.within for step in made.steps} == {"", "container#1"}
     none = ready(Phase.STOPPED, Phase.STOPPED, guest_options={"ready": "way-in", "way_in": "none"})
     assert steps(none) == ["start container#1", "wait ip#1"]
+
+
+# --- a guest whose memory is saved --------------------------------------------------------------------------------
+
+RESERVED = {"scsireserv": True, "container_id": "container#1"}
+
+
+def saved(action, disks, **consent):
+    facts = {"container#1": seen(Phase.SAVED, "shut off (saved)"), "vmdg": seen(disks)}
+    return plan(action, service(guest(), resource("vmdg", **RESERVED)), NODE, facts, Consent(**consent))
+
+
+def test_disks_are_not_given_up_under_a_guest_whose_memory_is_saved():
+    made = saved("stop", Phase.RUNNING)
+    assert codes(made) == ["refused.not-to-stop"]
+    assert "container#1 down, which is shut off (saved)" in made.refusals[0].message
+    assert "discard its saved memory" in made.refusals[0].hint
+
+
+def test_a_saved_guest_goes_on_where_its_disks_have_been_this_nodes_all_the_time():
+    made = saved("start", Phase.RUNNING)
+    assert codes(made) == []
+    assert steps(made)[-1] == "start container#1"
+
+
+def test_a_saved_guest_does_not_go_on_with_disks_that_others_may_have_written_to():
+    made = saved("start", Phase.STOPPED)
+    assert (codes(made), made.exit_code) == (["refused.stale-memory"], 3)
+    assert codes(saved("start", Phase.STOPPED, despite_lost_keys=True)) == []

@@ -161,7 +161,7 @@ def test_what_cannot_be_seen_is_not_taken_but_may_be_given_up():
 
 
 IS_UP = {Phase.RUNNING, Phase.DEGRADED, Phase.INAPPLICABLE}
-IS_DOWN = DOWN | {Phase.INAPPLICABLE}
+IS_DOWN = (DOWN - {Phase.SAVED}) | {Phase.INAPPLICABLE}  # what is saved remembers its disks
 
 
 @pytest.mark.parametrize(("up", "phase"), list(itertools.product((True, False), Phase)))
