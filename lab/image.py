@@ -136,6 +136,7 @@ def _build(work: Path) -> None:
         root.directory(path)
     root.directory("tmp", 0o1777)
     root.link("var/run", "/run")
+    root.directory("mnt/svc")  # for a guest without a disk
     root.link("svc", "mnt/svc")  # what a service has inside of its guest outlives a boot, where there is a disk
     root.program("bin/busybox", BUSYBOX)
     for applet in _run([BUSYBOX, "--list"]).split():
