@@ -61,4 +61,4 @@ def test_a_trigger_that_blocks_keeps_a_running_guest_from_being_stopped(vmsvc):
     vmsvc.log.with_name("log.may").touch()
     assert vmsvc("stop", "web", "--kill").returncode == 0
     assert vmsvc.guest.state == "shut off"
-    assert vmsvc("monitor", "--once").stdout == ""
+    assert vmsvc("monitor", "--once").stdout.startswith("nothing to do: ")
