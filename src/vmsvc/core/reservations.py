@@ -84,7 +84,7 @@ class ReservationDriver(DiskLooker):
 
         Raises:
             Refused: Somebody else has a disk, and was not named; nothing was done. Or somebody was faster.
-            ActionFailed: A disk does not do as it is told; what was done was taken back.
+            ActionFailed: A disk does not do as it is told, or seems empty; what was done was taken back.
             Undetermined: A disk could not be read, or time was too short.
         """
         deadline = time.monotonic() + budget_s
@@ -118,7 +118,10 @@ class ReservationDriver(DiskLooker):
             is_untouched = result.outcome is Outcome.REFUSED
             self._put_down(found.record if is_untouched else written.without(key, _released(result)))
             raise self._failure(resource, result)
-        self._check_capacity(resource, found.disks, in_use=in_use)
+        useless = self._without_capacity(resource, found.disks)
+        if useless and not in_use:  # what runs on it already is not stopped for that
+            given_back = None if result.was_held else self._given_back(written, found.disks, key, deadline)
+            raise self._no_capacity(resource, useless, result, given_back)
         return not result.was_held
 
     def stop(self, resource: Reserved, *, budget_s: float) -> None:
@@ -213,21 +216,22 @@ class ReservationDriver(DiskLooker):
         ):  # what nothing connects with these disks keeps nobody from starting
             self._tell(f"{found.resource.rid}: {unclear(gap)}")
 
-    def _check_capacity(self, resource: Reserved, disks: Sequence[ScsiDisk], *, in_use: bool) -> None:
-        """Have disks be as large as they are, and refuse to go on with one that seems empty: nothing could be read.
+    def _without_capacity(self, resource: Reserved, disks: Sequence[ScsiDisk]) -> list[str]:
+        """Have disks be as large as they are; the names of those that seem empty: nothing could be read from them.
 
-        What runs on it already is not stopped for that; it is told. So is a single path, since others are there.
+        A single path is only told, since others are there.
         """
         empty = set(self._around.restore_capacity([path for disk in disks for path in disk.paths]))
         for path in sorted(empty):
             self._tell(f"{resource.rid}: {path} has a size of 0 here, and guests would read nothing from it")
-        useless = [disk.name for disk in disks if empty.issuperset(disk.paths)]
-        if useless and not in_use:
-            raise ActionFailed(
-                f"{', '.join(useless)}: it has a size of 0 here, through every path",
-                code="action.no-capacity",
-                hint="have the kernel look again, `echo 1 > /sys/block/sdX/device/rescan`; then start it once more",
-            )
+        return [disk.name for disk in disks if empty.issuperset(disk.paths)]
+
+    def _given_back(self, record: Record, disks: Sequence[ScsiDisk], key: int, deadline: float) -> Result:
+        """Release disks that this start has taken and cannot use. An interrupt does not end it, as with any release."""
+        left = max(0.0, deadline - time.monotonic())
+        result = carry_out(attempt.release(disks, key), self._around.tool, budget_s=left)
+        self._put_down(record.without(key, _released(result)))
+        return result
 
     def _check_kept(self, resource: Reserved) -> None:
         """Refuse to give disks back to what went on without them: what it remembers of them may be stale.
@@ -254,12 +258,38 @@ class ReservationDriver(DiskLooker):
     # --- words --------------------------------------------------------------------------------------------------------
 
     def _tell_evicted(self, resource: Reserved, result: Result) -> None:
-        names = names_of(resource, self._around) if result.evicted else {}
-        for evicted in result.evicted:
-            keys = ", ".join(words.named(key, names) for key in evicted.keys)
-            self._tell(f"{resource.rid}: {evicted.disk}: removed the registrations of {keys}")
+        for disk, keys in self._evicted(resource, result):
+            self._tell(f"{resource.rid}: {disk}: removed the registrations of {keys}")
         for note in result.notes:
             self._tell(f"{resource.rid}: {note}")
+
+    def _evicted(self, resource: Reserved, result: Result) -> list[tuple[str, str]]:
+        """The disks that lost keys of others, and whose."""
+        names = names_of(resource, self._around) if result.evicted else {}
+        return [(each.disk, ", ".join(words.named(key, names) for key in each.keys)) for each in result.evicted]
+
+    def _no_capacity(
+        self, resource: Reserved, useless: Sequence[str], taken: Result, given_back: Result | None
+    ) -> VmsvcError:
+        """That disks seem empty, and what has become of the set: who was evicted from it does not have it back."""
+        text = f"{', '.join(useless)}: it has a size of 0 here, through every path"
+        gone = [
+            f"{disk}: the reservation of {keys} is gone, and is not put back"
+            for disk, keys in self._evicted(resource, taken)
+        ]
+        if given_back is None:
+            fate = "the disks were reserved for this node before, and still are"
+        elif given_back.outcome is Outcome.RELEASED:
+            fate = "the disks have been released again"
+        else:
+            failure = self._failure(resource, given_back)
+            text = "; ".join((text, f"the disks could not be released again: {failure.message}", *gone))
+            return type(failure)(text, code=failure.code, hint=failure.hint)
+        return ActionFailed(
+            "; ".join((text, fate, *gone)),
+            code="action.no-capacity",
+            hint="have the kernel look again, `echo 1 > /sys/block/sdX/device/rescan`; then start it once more",
+        )
 
     def _failure(self, resource: Reserved, result: Result) -> VmsvcError:
         names = names_of(resource, self._around)

@@ -148,11 +148,45 @@ def test_a_disk_that_stays_empty_after_another_node_had_it_for_itself_is_told(sa
 
 def test_no_guest_starts_on_a_disk_that_seems_empty_through_every_path(san, around):
     around["a"].empty = san.disks("a")[1].paths
-    with pytest.raises(ActionFailed, match="disk1: it has a size of 0"):
+    with pytest.raises(ActionFailed, match=r"disk1: it has a size of 0.*released again"):
         take(around["a"])
+    assert writers(san) == [{"a", "b", "c"}] * 2  # nothing is kept from others that nobody uses here
+    assert look(around["a"]).phase is Phase.STOPPED
+    assert not around["a"].ledger.read(GROUP).entries
+
+
+def test_a_disk_that_seems_empty_keeps_what_was_reserved_before(san, around):
+    take(around["a"])
+    around["a"].empty = san.disks("a")[1].paths
+    with pytest.raises(ActionFailed, match="reserved for this node before, and still are"):
+        take(around["a"])
+    assert writers(san) == [{"a"}, {"a"}]
     around["a"].in_use = True
     was_taken, told = take(around["a"])
     assert (was_taken, len(told)) == (False, 2)  # what runs already is not stopped for it
+
+
+def test_a_takeover_of_a_disk_that_seems_empty_says_whose_reservation_is_gone(san, around):
+    take(around["b"])
+    around["a"].empty = san.disks("a")[1].paths
+    with pytest.raises(ActionFailed, match=r"released again; disk0: the reservation of b .* is gone"):
+        take(around["a"], force=["b"])
+    assert writers(san) == [{"a", "b", "c"}] * 2
+
+
+def test_a_disk_that_seems_empty_and_cannot_be_released_is_told_as_left(san, around, monkeypatch):
+    paths = san.disks("a")[1].paths
+
+    def die(_):
+        for path in paths:
+            san.give(path, Fault.DEAD)
+        return paths
+
+    monkeypatch.setattr(around["a"], "restore_capacity", die)
+    with pytest.raises(Undetermined, match=r"size of 0.*could not be released again: disk1: no path answers"):
+        take(around["a"])
+    assert writers(san) == [{"a", "b", "c"}, {"a"}]
+    assert around["a"].ledger.read(GROUP).wwids == {san.disks("a")[1].wwid}
 
 
 def test_who_was_not_named_is_not_evicted_and_nothing_was_written(san, around):
