@@ -78,7 +78,7 @@ def test_what_is_reserved_for_a_service_without_a_file_is_not_passed_over(node):
     record = node.root / "var/lib/vmsvc/reserved/gone/vmdg.json"
     record.parent.mkdir(parents=True)
     entry = {"wwid": "naa.1", "prkey": "0x1", "name": "/dev/mapper/gone"}
-    record.write_text(json.dumps({"container": "container#1", "disks": [entry]}))
+    record.write_text(json.dumps({"guests": [], "disks": [entry]}))
     done = node.run("boot")
     assert done.returncode == 4
     assert "web: nothing to do" in done.stdout
