@@ -27,6 +27,7 @@ from vmsvc.core.vmdg.seen import (
     ReservationType,
     ScsiDisk,
 )
+from vmsvc.core.vmdg.tool import NO_DEADLINE, Deadline
 from vmsvc.testing.target import Action, Attention, Request, Unit, answer, lose_power, may_write
 
 
@@ -211,13 +212,14 @@ class SanTool:
     san: San
     node: str
 
-    def read(self, disk: ScsiDisk, path: str) -> Reading:
+    def read(self, disk: ScsiDisk, path: str, *, deadline: Deadline = NO_DEADLINE) -> Reading:
         """What a path shows."""
+        del deadline  # to ask a target in memory is no command
         return self.san.read(Asked(self.node, path)).known_to(disk.initiators)
 
-    def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def perform(self, disk: ScsiDisk, operation: Operation, *, deadline: Deadline = NO_DEADLINE) -> Performed:
         """Do something through a path."""
-        del disk
+        del disk, deadline
         return self.san.perform(Asked(self.node, operation.path, operation), operation)
 
     def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:

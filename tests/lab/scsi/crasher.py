@@ -24,11 +24,11 @@ class Mortal(SgPersist):
         super().__init__(QuickHost())
         self._number, self._when, self._count = number, when, itertools.count()
 
-    def perform(self, disk, operation):
+    def perform(self, disk, operation, **deadline):
         is_last = next(self._count) == self._number
         if is_last and self._when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        performed = super().perform(disk, operation)
+        performed = super().perform(disk, operation, **deadline)
         if is_last:
             os.kill(os.getpid(), signal.SIGKILL)
         return performed

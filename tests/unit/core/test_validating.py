@@ -67,11 +67,11 @@ class Interfering:
     def __init__(self, tool, interfere):
         self._tool, self._interfere = tool, interfere
 
-    def read(self, disk, path):
-        return self._interfere(path, None) or self._tool.read(disk, path)
+    def read(self, disk, path, **deadline):
+        return self._interfere(path, None) or self._tool.read(disk, path, **deadline)
 
-    def perform(self, disk, operation):
-        return self._interfere(operation.path, operation) or self._tool.perform(disk, operation)
+    def perform(self, disk, operation, **deadline):
+        return self._interfere(operation.path, operation) or self._tool.perform(disk, operation, **deadline)
 
     def capabilities(self, disk, path):
         return self._tool.capabilities(disk, path)

@@ -1,8 +1,8 @@
 """Carries out attempts: each batch of requests in parallel, its answers fed back, within one deadline.
 
 The deadline is absolute, and taking back is within it: whoever waits for an attempt does not give it up before it has
-ended, and an attempt that has ended asks for nothing any more. A removal that came later could take a disk away from
-under a guest that was started meanwhile.
+ended, and an attempt that has ended asks for nothing any more, nor does any command go on that it has begun. A removal
+that came later could take a disk away from under a guest that was started meanwhile.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import Protocol, TypeVar
 
 from vmsvc.core.lane import call_each
 from vmsvc.core.vmdg.seen import Answer, Performed, Reading
-from vmsvc.core.vmdg.tool import Tool
+from vmsvc.core.vmdg.tool import Deadline, Tool
 from vmsvc.core.vmdg.turn import Request
 
 #: How many requests are made at once. They wait for devices, not for the processor.
 PARALLEL = 32
-#: How long before the deadline the last request may be made, in seconds: a tool's own deadline. A quarter of the
-#: budget, where that is less.
+#: How long before the deadline the last command may begin, in seconds: about as long as one may take by itself. A
+#: quarter of the budget, where that is less.
 LANDING_S = 15.0
+#: How long before the deadline a command is told to end that has not, in seconds: a host may take that long to kill it,
+#: and to say so. A tenth of the budget, where that is less.
+ENDING_S = 2.0
 #: How long a request waits that was answered with a unit attention or "busy", in seconds, for each time before.
 PAUSE_S = 0.1
 
@@ -60,9 +63,9 @@ def carry_out(
 ) -> _R_co:
     """Carry out an attempt or a survey.
 
-    What takes back has half of the budget to take, and then the rest for taking back. No request is made in the last
-    :data:`LANDING_S` seconds: those that are under way are waited for, and what has not been answered by the end counts
-    as "no answer".
+    What takes back has half of the budget to take, and then the rest for taking back. No command begins in the last
+    :data:`LANDING_S` seconds: those that are under way are waited for, are ended :data:`ENDING_S` seconds before the
+    end, and what has not been answered by then counts as "no answer".
 
     Args:
         machine: What is to be done.
@@ -80,6 +83,7 @@ def carry_out(
     deadline = began + budget_s
     last = deadline - min(LANDING_S, budget_s / 4)
     until = began + budget_s / 2 if machine.takes_back else last
+    ends = deadline - min(ENDING_S, budget_s / 10)
     late, has_acted = "not done", False
 
     def is_over() -> bool:
@@ -90,9 +94,11 @@ def carry_out(
             time.sleep(PAUSE_S * request.tries)
         if is_over():
             return None
+        allowed = Deadline(begins=until, ends=ends)
         if request.operation is None:
-            return (tool if has_acted or looking is None else looking).read(request.disk, request.path)
-        return tool.perform(request.disk, request.operation)
+            asking = tool if has_acted or looking is None else looking
+            return asking.read(request.disk, request.path, deadline=allowed)
+        return tool.perform(request.disk, request.operation, deadline=allowed)
 
     while (result := machine.result) is None:
         if is_over():

@@ -21,7 +21,7 @@ from vmsvc.core.vmdg.decide import REPEATS
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.seen import Act, Answer, Capabilities, Operation, Performed, Reading, ScsiDisk
 from vmsvc.core.vmdg.sequences import PAUSE_S, carry_out
-from vmsvc.core.vmdg.tool import Tool
+from vmsvc.core.vmdg.tool import NO_DEADLINE, Deadline, Tool
 from vmsvc.core.vmdg.validation import Check, Verdict
 
 #: How long one attempt of a trial may take, in seconds.
@@ -43,17 +43,17 @@ class Timed:
         self._tool = tool
         self.seconds: list[tuple[str, float]] = []
 
-    def read(self, disk: ScsiDisk, path: str) -> Reading:
+    def read(self, disk: ScsiDisk, path: str, *, deadline: Deadline = NO_DEADLINE) -> Reading:
         """Read through one path."""
         began = time.monotonic()
-        reading = self._tool.read(disk, path)
+        reading = self._tool.read(disk, path, deadline=deadline)
         self.seconds.append((disk.wwid, time.monotonic() - began))
         return reading
 
-    def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def perform(self, disk: ScsiDisk, operation: Operation, *, deadline: Deadline = NO_DEADLINE) -> Performed:
         """Do something, once."""
         began = time.monotonic()
-        performed = self._tool.perform(disk, operation)
+        performed = self._tool.perform(disk, operation, deadline=deadline)
         self.seconds.append((disk.wwid, time.monotonic() - began))
         return performed
 

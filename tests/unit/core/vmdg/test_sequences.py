@@ -9,10 +9,15 @@ import pytest
 from attrs import define, field
 
 from tests.unit.core.vmdg.drive import A, B, keys, take
+from tests.unit.core.vmdg.recordings import outcome, recorded
+from vmsvc.core.errors import Undetermined
 from vmsvc.core.vmdg import sequences
 from vmsvc.core.vmdg.attempt import Outcome, acquire, release
+from vmsvc.core.vmdg.seen import Act, Answer, Operation, ScsiDisk
 from vmsvc.core.vmdg.sequences import carry_out
 from vmsvc.core.vmdg.survey import survey
+from vmsvc.core.vmdg.tool import TOO_LATE, Deadline
+from vmsvc.core.vmdg.tools import new_tool
 from vmsvc.testing import Fault, San
 
 
@@ -105,6 +110,64 @@ def test_an_attempt_that_is_over_asks_for_nothing_any_more(hung):
         assert "not been taken back" in str(result.reasons)
 
 
+def test_every_request_is_told_when_its_attempt_ends():
+    san = San("a", paths=1)
+    tool = Counting(san.tool("a"))
+
+    began = time.monotonic()
+    carry_out(acquire(san.disks("a"), A), tool, budget_s=40)
+
+    assert tool.deadlines
+    for deadline in tool.deadlines:
+        assert deadline.begins == pytest.approx(began + 20, abs=1)  # the rest is for taking back
+        assert began + 35 < deadline.ends < began + 40  # and killed early enough to be gone at the end
+
+
+class Stalling:
+    """A host whose commands do not end before their time is over; or that says, each time, what stands in a list."""
+
+    name = "here"
+
+    def __init__(self, *answers):
+        self._answers, self.ran = [*answers], []
+
+    def run(self, argv, *, budget_s, environment):
+        began = time.monotonic()
+        self.ran.append((argv, began, began + budget_s))
+        if self._answers:
+            return self._answers.pop(0)
+        time.sleep(budget_s)
+        raise Undetermined(f"did not end within {budget_s:.1f} s")
+
+
+@pytest.mark.parametrize("is_managed", [False, True])
+def test_no_command_begins_or_goes_on_after_its_attempt(is_managed):
+    # An unregistration that outlived its attempt took the disk away from under a guest that was started meanwhile.
+    disk = ScsiDisk(name="d", wwid="w", paths=("/dev/sda", "/dev/sdb"), map="/dev/mapper/m", is_managed=is_managed)
+    host = Stalling(recorded("1.46/vmsvc-full-status-held"))
+
+    began = time.monotonic()
+    result = carry_out(release([disk], 0xA1A1_0000_0000_0001), new_tool(host), budget_s=0.6)
+    ended = time.monotonic()
+    time.sleep(0.4)
+
+    assert result.outcome is Outcome.UNDETERMINED
+    assert len(host.ran) > 1
+    assert all(start < began + 0.6 and end <= ended for _, start, end in host.ran)
+
+
+def test_a_request_of_several_commands_begins_none_of_them_after_its_time():
+    disk = ScsiDisk(name="d", wwid="w", paths=("/dev/sda",))
+    late = Deadline(begins=time.monotonic() + 0.05)
+    host = Stalling(outcome(code=5))  # no APTPL: it would be asked again without
+    host.run = lambda *args, run=host.run, **more: (time.sleep(0.1), run(*args, **more))[1]
+
+    performed = new_tool(host).perform(disk, Operation(act=Act.REGISTER, path="/dev/sda", key=A), deadline=late)
+
+    assert len(host.ran) == 1
+    assert (performed.answer, performed.detail) == (Answer.SILENT, TOO_LATE)
+
+
 def test_a_hung_path_hides_no_other_one_and_no_exit_waits_for_it():
     san, release_it = San("a", disks=2, paths=2), threading.Event()
     hung = san.disks("a")[0].paths[0]
@@ -172,13 +235,16 @@ class Counting:
 
     tool: object
     asked: list = field(factory=list)
+    deadlines: list = field(factory=list)
 
-    def read(self, disk, path):
+    def read(self, disk, path, *, deadline):
         self.asked.append("read")
+        self.deadlines.append(deadline)
         return self.tool.read(disk, path)
 
-    def perform(self, disk, operation):
+    def perform(self, disk, operation, *, deadline):
         self.asked.append("perform")
+        self.deadlines.append(deadline)
         return self.tool.perform(disk, operation)
 
 
@@ -188,10 +254,10 @@ class Broken:
 
     asked: list = field(factory=list)
 
-    def read(self, disk, path):
+    def read(self, disk, path, *, deadline):
         raise RuntimeError("broken")
 
-    def perform(self, disk, operation):
+    def perform(self, disk, operation, *, deadline):
         raise RuntimeError("broken")
 
 

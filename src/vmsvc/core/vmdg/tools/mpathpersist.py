@@ -28,6 +28,7 @@ from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.laws import AGAIN
 from vmsvc.core.vmdg.seen import Act, Answer, Capabilities, Operation, Performed, Reading, ScsiDisk
+from vmsvc.core.vmdg.tool import NO_DEADLINE, TOO_LATE, Deadline
 from vmsvc.core.vmdg.tools.sg_persist import SgPersist
 
 _WORDS = re.compile(r'"[^"]*"|[{}]|[^\s{}"]+')
@@ -51,7 +52,7 @@ class MpathPersist:
         self._host = host
         self._paths = paths
         self._budget_s = budget_s
-        self._acts: dict[Act, Callable[[ScsiDisk, Operation], Performed]] = {
+        self._acts: dict[Act, Callable[[ScsiDisk, Operation, Deadline], Performed]] = {
             Act.REGISTER: self._register,
             Act.UNREGISTER: self._unregister,
             Act.RESERVE: self._through_one,
@@ -59,14 +60,15 @@ class MpathPersist:
             Act.RELEASE: self._release,
         }
 
-    def read(self, disk: ScsiDisk, path: str) -> Reading:
+    def read(self, disk: ScsiDisk, path: str, *, deadline: Deadline = NO_DEADLINE) -> Reading:
         """Read registrations and reservation through one path.
 
         Args:
             disk: The disk.
             path: One of its paths.
+            deadline: Until when commands may run for it.
         """
-        return self._paths.read(disk, path)
+        return self._paths.read(disk, path, deadline=deadline)
 
     def capabilities(self, disk: ScsiDisk, path: str) -> Capabilities:
         """Ask through one path what the disk can do with reservations.
@@ -77,19 +79,20 @@ class MpathPersist:
         """
         return self._paths.capabilities(disk, path)
 
-    def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def perform(self, disk: ScsiDisk, operation: Operation, *, deadline: Deadline = NO_DEADLINE) -> Performed:
         """Do something, once; of a managed disk, through as many paths as it takes.
 
         Args:
             disk: The disk.
             operation: What to do, and through which of its paths, or by its map.
+            deadline: Until when commands may run for it.
         """
         if operation.path != disk.map:
-            return self._paths.perform(disk, operation)
-        return self._acts[operation.act](disk, operation)
+            return self._paths.perform(disk, operation, deadline=deadline)
+        return self._acts[operation.act](disk, operation, deadline)
 
-    def _register(self, disk: ScsiDisk, operation: Operation) -> Performed:
-        each = self._through_all(disk, operation)
+    def _register(self, disk: ScsiDisk, operation: Operation, deadline: Deadline) -> Performed:
+        each = self._through_all(disk, operation, deadline)
         if again := _to_be_repeated(each):
             return _joined(operation, again, each)  # mpathpersist would register over the attention
         if not any(one.answer is Answer.DONE for one in each):
@@ -98,39 +101,46 @@ class MpathPersist:
             *("mpathpersist", "--out", "--register-ignore", f"--param-sark={key_text(operation.key)}"),
             *(["--param-aptpl"] if self._paths.keeps_registrations(disk) else []),
             disk.map,
+            deadline=deadline,
         )
         return _joined(operation, Answer.DONE, each, told)  # the map can be used through one path at least
 
-    def _unregister(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def _unregister(self, disk: ScsiDisk, operation: Operation, deadline: Deadline) -> Performed:
         # multipathd first: it would register a path that comes back meanwhile.
-        told = self._tell("multipathd", "unsetprkey", "map", PurePosixPath(disk.map).name)
-        each = self._through_all(disk, operation)
+        told = self._tell("multipathd", "unsetprkey", "map", PurePosixPath(disk.map).name, deadline=deadline)
+        each = self._through_all(disk, operation, deadline)
         # A path that conflicts has no registration of ours: that is what was wanted.
         answer = _to_be_repeated(each) or _first_but(each, Answer.DONE, Answer.CONFLICT)
         return _joined(operation, answer, each, told)
 
-    def _release(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def _release(self, disk: ScsiDisk, operation: Operation, deadline: Deadline) -> Performed:
         """Through all paths: one of them may hold it, and the others say "done" and do nothing."""
-        each = self._through_all(disk, operation)
+        each = self._through_all(disk, operation, deadline)
         return _joined(operation, _to_be_repeated(each) or _first_but(each, Answer.DONE), each)
 
-    def _through_one(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def _through_one(self, disk: ScsiDisk, operation: Operation, deadline: Deadline) -> Performed:
         """Through the first path that can do it; repeating it through another takes nothing from anybody else."""
         tried: list[Performed] = []
         for path in disk.paths:
-            tried.append(self._paths.perform(disk, evolve(operation, path=path)))
+            tried.append(self._paths.perform(disk, evolve(operation, path=path), deadline=deadline))
             if tried[-1].answer not in _TRY_ANOTHER:
                 break
         return _joined(operation, tried[-1].answer if tried else Answer.GONE, tried)
 
-    def _through_all(self, disk: ScsiDisk, operation: Operation) -> list[Performed]:
-        with ThreadPoolExecutor(max_workers=max(len(disk.paths), 1)) as threads:
-            return [*threads.map(lambda path: self._paths.perform(disk, evolve(operation, path=path)), disk.paths)]
+    def _through_all(self, disk: ScsiDisk, operation: Operation, deadline: Deadline) -> list[Performed]:
+        def perform(path: str) -> Performed:
+            return self._paths.perform(disk, evolve(operation, path=path), deadline=deadline)
 
-    def _tell(self, *argv: str) -> str:
+        with ThreadPoolExecutor(max_workers=max(len(disk.paths), 1)) as threads:
+            return [*threads.map(perform, disk.paths)]
+
+    def _tell(self, *argv: str, deadline: Deadline) -> str:
         """Have multipathd know something; what came in the way is told, and does not keep paths from being asked."""
+        budget_s = deadline.budget_s(self._budget_s)
+        if not budget_s:
+            return f"{argv[0]}: {TOO_LATE}"
         try:
-            outcome = self._host.run(argv, budget_s=self._budget_s, environment={"LC_ALL": "C"})
+            outcome = self._host.run(argv, budget_s=budget_s, environment={"LC_ALL": "C"})
         except (Undetermined, ActionFailed) as error:
             return error.message
         words = "; ".join(line.strip() for line in (outcome.out + outcome.err).splitlines() if line.strip())

@@ -21,6 +21,7 @@ from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.transport import Host
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.seen import Act, Answer, Capabilities, Operation, Performed, Reading, ScsiDisk
+from vmsvc.core.vmdg.tool import NO_DEADLINE, TOO_LATE, Deadline
 from vmsvc.core.vmdg.tools import parse
 
 _READS: dict[str, Callable[[str], parse.Listing]] = {
@@ -65,43 +66,45 @@ class SgPersist:
         self._without_aptpl: set[str] = set()
         self._turns: dict[str, threading.Lock] = {}
 
-    def read(self, disk: ScsiDisk, path: str) -> Reading:
+    def read(self, disk: ScsiDisk, path: str, *, deadline: Deadline = NO_DEADLINE) -> Reading:
         """Read registrations and reservation through one path.
 
         Args:
             disk: The disk.
             path: One of its paths.
+            deadline: Until when commands may run for it.
 
         Returns:
             What the path showed, at one moment.
         """
         calls = 0
         if disk.quirks.full_status and disk.wwid not in self._without_full_status:
-            asked, listing = self._listing(path, "--read-full-status")
+            asked, listing = self._listing(path, "--read-full-status", deadline)
             if asked.answer in _NOT_KNOWN:
                 self._without_full_status.add(disk.wwid)
             elif asked.answer is not Answer.GARBLED:
                 return _reading(path, asked, listing).known_to(disk.initiators)
             calls = 1  # in vain; many registrations do not fit into it
-        reading = self._read_in_two(path)
+        reading = self._read_in_two(path, deadline)
         return evolve(reading, calls=reading.calls + calls)
 
-    def perform(self, disk: ScsiDisk, operation: Operation) -> Performed:
+    def perform(self, disk: ScsiDisk, operation: Operation, *, deadline: Deadline = NO_DEADLINE) -> Performed:
         """Do something, once.
 
         Args:
             disk: The disk.
             operation: What to do, and through which of its paths.
+            deadline: Until when commands may run for it.
 
         Returns:
             How it was answered; no proof of anything.
         """
         with self._turn(disk):
             persists = operation.act in _REGISTRATIONS and self.keeps_registrations(disk)
-            asked = self._out(operation, disk, persists=persists)
+            asked = self._out(operation, disk, persists=persists, deadline=deadline)
             calls = 1
             if persists and asked.answer is Answer.INVALID:
-                asked, calls = self._out(operation, disk, persists=False), 2
+                asked, calls = self._out(operation, disk, persists=False, deadline=deadline), 2
                 if asked.answer is not Answer.INVALID:
                     self._without_aptpl.add(disk.wwid)
         return Performed(operation=operation, answer=asked.answer, detail=asked.detail, calls=calls)
@@ -114,7 +117,7 @@ class SgPersist:
             path: One of its paths.
         """
         del disk
-        asked = self._run("--in", "--readonly", "--report-capabilities", path)
+        asked = self._run("--in", "--readonly", "--report-capabilities", path, deadline=NO_DEADLINE)
         if asked.answer is not Answer.DONE:
             return Capabilities(answer=asked.answer, detail=asked.detail)
         try:
@@ -130,7 +133,7 @@ class SgPersist:
         """
         return disk.quirks.aptpl and disk.wwid not in self._without_aptpl
 
-    def _read_in_two(self, path: str) -> Reading:
+    def _read_in_two(self, path: str, deadline: Deadline) -> Reading:
         """READ KEYS and READ RESERVATION by turns, until two that follow each other belong to the same generation.
 
         Reserving and releasing do not change the generation, but registering does: at the moment when the reservation
@@ -138,7 +141,7 @@ class SgPersist:
         """
         latest: dict[str, parse.Listing] = {}
         for calls, action in enumerate(itertools.islice(itertools.cycle(_READS_IN_TWO), _PATIENCE), start=1):
-            asked, listing = self._listing(path, action)
+            asked, listing = self._listing(path, action, deadline)
             if listing is None:
                 return evolve(_reading(path, asked, None), calls=calls)
             latest[action] = listing
@@ -148,10 +151,10 @@ class SgPersist:
         detail = f"its registrations changed all the time, while they were read {_PATIENCE} times"
         return Reading(path=path, answer=Answer.BUSY, detail=detail, calls=_PATIENCE)
 
-    def _listing(self, path: str, action: str) -> tuple[_Asked, parse.Listing | None]:
+    def _listing(self, path: str, action: str, deadline: Deadline) -> tuple[_Asked, parse.Listing | None]:
         # Read-only: after a device that was open for writing is closed, udev probes it, and that fails under somebody's
         # exclusive access and leaves it with a size of 0.
-        asked = self._run("--in", "--readonly", action, path)
+        asked = self._run("--in", "--readonly", action, path, deadline=deadline)
         if asked.answer is not Answer.DONE:
             return asked, None
         try:
@@ -160,18 +163,22 @@ class SgPersist:
             detail = f"what sg_persist {action} prints cannot be read: {error}"
             return _Asked(answer=Answer.GARBLED, detail=detail), None
 
-    def _out(self, operation: Operation, disk: ScsiDisk, *, persists: bool) -> _Asked:
+    def _out(self, operation: Operation, disk: ScsiDisk, *, persists: bool, deadline: Deadline) -> _Asked:
         return self._run(
             "--out",
             *_arguments(operation, aborts=disk.quirks.abort),
             *(["--param-aptpl"] if persists else []),
             operation.path,
+            deadline=deadline,
         )
 
-    def _run(self, *arguments: str) -> _Asked:
+    def _run(self, *arguments: str, deadline: Deadline) -> _Asked:
         argv = ["sg_persist", "--no-inquiry", *arguments]
+        budget_s = deadline.budget_s(self._budget_s)
+        if not budget_s:
+            return _Asked(answer=Answer.SILENT, detail=TOO_LATE)
         try:
-            outcome = self._host.run(argv, budget_s=self._budget_s, environment={"LC_ALL": "C"})
+            outcome = self._host.run(argv, budget_s=budget_s, environment={"LC_ALL": "C"})
         except Undetermined as error:
             return _Asked(answer=Answer.SILENT, detail=error.message)
         except ActionFailed as error:
