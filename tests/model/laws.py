@@ -1,7 +1,7 @@
 """The laws of exclusive disks, as the checker knows them: written against what disks hold and what was read.
 
-They share no code with `vmsvc.core.vmdg.laws`, which is among what is checked. I9 (who loses its keys is told, and its
-guest killed) is the watch's and I10 (two nodes never share a key) holds by construction: both are tested elsewhere.
+They share no code with `vmsvc.core.vmdg.laws`, which is among what is checked. Of I9, that who loses its keys is told, and
+its guest killed, is the watch's, and I10 (two nodes never share a key) holds by construction: both are tested elsewhere.
 """
 
 from __future__ import annotations
@@ -128,6 +128,16 @@ def stop_spares_others(done: Done) -> bool:
     return _of_others(done.before, done.name) == _of_others(done.after, done.name)
 
 
+def gives_nothing_back_that_was_lost(done: Done) -> bool:
+    """I9: a guest that has run all the time gets no access to disks on which nothing of its node was left."""
+    is_kept = isinstance(done.action, Acquire) and done.action.spares_holder
+    if not is_kept or done.operation.act not in (Act.REGISTER, Act.RESERVE, Act.PREEMPT):
+        return True
+    last = done.sights[done.disk].last
+    shown = (*(sight.first for sight in done.sights), last)
+    return all(reading is not None and done.key in reading.keys for reading in shown)
+
+
 def _of_others(unit: Unit, name: str) -> tuple[object, ...]:
     others = tuple((nexus, key) for nexus, key in unit.registrations if not nexus.startswith(name))
     return others, tuple(nexus for nexus, _ in others if unit.is_held_by(nexus))
@@ -242,6 +252,7 @@ _OF_OPERATION: dict[str, Callable[[Done], bool]] = {
     "I5": removes_only_what_it_read,
     "I6": preempts_nobody_unseen,
     "I7": stop_spares_others,
+    "I9": gives_nothing_back_that_was_lost,
 }
 _OF_END: dict[str, Callable[[Ended], bool]] = {
     "I4": takes_all_or_nothing,

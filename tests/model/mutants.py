@@ -213,6 +213,13 @@ MUTANTS = (
         like="OpenSVC 2c97f2946: start needs --force",
     ),
     Mutant(
+        "gives disks back to a guest that went on without them",
+        "I9",
+        _SCENARIOS["the holder starts again after it has lost its disks, 2 disks, 2 paths"],
+        ((laws, "may_go_on", _says(True)),),
+        like="vmsvc, once, where another look had failed",
+    ),
+    Mutant(
         "believes exit codes",
         "I11",
         RACE,

@@ -15,7 +15,8 @@ class Acquire:
     Attributes:
         over: The nodes that are named as holders who may be evicted.
         in_use: Whether the guest runs already: after it has arrived, or to register again what was lost.
-        spares_holder: Whether the disks are taken from no other holder: so where the guest has run here all the time.
+        spares_holder: Whether the disks are taken from no other holder, nor where nothing of ours is left: so where the
+            guest has run here all the time.
     """
 
     over: str = ""
@@ -98,6 +99,7 @@ _RACE = {"a": (Acquire(),), "b": (Acquire(),)}
 _TURNS = {"a": (Acquire(), Release()), "b": (Acquire(),)}
 _TAKEOVER = {"a": (Release(),), "b": (Acquire(over="a"),)}
 _AGAIN = {"a": (Acquire(in_use=True, spares_holder=True),), "b": (Acquire(over="a"),)}
+_AGAIN_AFTERWARDS = {**_AGAIN, "b": (Acquire(over="a"), Release())}
 _AGAINST_EACH_OTHER = {"a": (Acquire(over="b", in_use=True, spares_holder=True),), "b": (Acquire(over="a"),)}
 _MIGRATION = {"a": (Release(),), "b": (Join("a"), Arrive("a"), Acquire(over="a", in_use=True))}
 _STAYING = {"a": (Acquire(over="b", in_use=True),), "b": (Join("a"), Release())}
@@ -130,6 +132,7 @@ SLICE = (
         holding="a",
     ),
     Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a"),
+    Scenario(name="the holder starts again after it has lost its disks", scripts=_AGAIN_AFTERWARDS, holding="a"),
     Scenario(name="two race", scripts=_RACE, is_race=True, is_attentive=False),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", is_attentive=False),
     Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", is_attentive=False),

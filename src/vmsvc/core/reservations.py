@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar
 
 from vmsvc.core.contract import API, Capability
-from vmsvc.core.disk_sets import DiskReport, DiskSet, disk_set
+from vmsvc.core.disk_sets import DiskSet, disk_set
 from vmsvc.core.errors import (
     ActionFailed,
     DriverError,
@@ -83,7 +83,8 @@ class ReservationDriver(DiskLooker):
             Whether any of them was not ours before.
 
         Raises:
-            Refused: Somebody else has a disk, and was not named; nothing was done. Or somebody was faster.
+            Refused: Somebody else has a disk, and was not named; or this node's keys are lost under what may be
+                writing. Nothing was done. Or somebody was faster.
             ActionFailed: A disk does not do as it is told, or seems empty; what was done was taken back.
             Undetermined: A disk could not be read, or time was too short.
         """
@@ -95,8 +96,6 @@ class ReservationDriver(DiskLooker):
             return False
         key = self._own_key(resource)
         in_use = self._around.is_in_use(resource)
-        if in_use and not self._despite_lost_keys:
-            self._check_kept(resource)
         taking = attempt.acquire(
             found.disks,
             key,
@@ -233,20 +232,6 @@ class ReservationDriver(DiskLooker):
         self._put_down(record.without(key, _released(result)))
         return result
 
-    def _check_kept(self, resource: Reserved) -> None:
-        """Refuse to give disks back to what went on without them: what it remembers of them may be stale.
-
-        Another node may have had the disks, written to them, and gone again without leaving a trace.
-        """
-        (report,) = self.examine([resource], budget_s=resource.observe_budget_s)
-        if isinstance(report, DiskReport) and report.whole.is_lost:
-            raise Refused(
-                f"this node's keys are lost under what may be writing: {report.whole.detail}",
-                code="refused.lost-keys",
-                hint=f"stop {resource.service}, then start it; if you know that no other node has written to the disks "
-                "since: --despite-lost-keys",
-            )
-
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     def _own_key(self, resource: Reserved) -> int:
@@ -296,10 +281,16 @@ class ReservationDriver(DiskLooker):
         text = "; ".join(map(str, result.reasons)) or result.outcome.value
         for key, name in names.items():
             text = text.replace(key_text(key), f"{name} ({key_text(key)})")
-        kind, code, hint = _FAILURES[result.outcome]
+        has_lost_keys = any(standing is Standing.KEYLESS for _, standing in result.standings)
+        kind, code, hint = _LOST_KEYS if has_lost_keys else _FAILURES[result.outcome]
         return kind(text, code=code, hint=hint.format(service=resource.service))
 
 
+_LOST_KEYS: tuple[type[VmsvcError], str, str] = (
+    Refused,
+    "refused.lost-keys",
+    "stop {service}, then start it; if you know that no other node has written to the disks since: --despite-lost-keys",
+)
 _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
     Outcome.REFUSED: (Refused, "refused.disks", TO_TAKE),
     Outcome.LOST: (Refused, "refused.disks", f"{SEE}; another node was faster, and has them"),

@@ -111,6 +111,7 @@ class Stage(enum.Enum):
 
 #: What a disk's bad end means for the set; the first that occurs names the outcome.
 _BAD = {
+    Standing.KEYLESS: Outcome.REFUSED,
     Standing.REFUSED: Outcome.REFUSED,
     Standing.LOST: Outcome.LOST,
     Standing.UNREADABLE: Outcome.UNDETERMINED,
@@ -213,7 +214,9 @@ def acquire(
         authority: Keys that the operator has named as holders who may be evicted.
         in_use: Whether a guest of ours may be writing to them: what we have is then kept in any case.
         spares_holder: Whether they are taken from no other holder, named or not, but only rid of those who are
-            registered beside us. Our guest may be writing, and would write beside the holder's until that is evicted.
+            registered beside us, and not at all where nothing of ours is left (I9). Our guest may be writing: it would
+            write beside the holder's until that is evicted, or go on with what it remembers of a disk that another node
+            has had meanwhile.
 
     Raises:
         ValueError: There are no disks.
@@ -284,24 +287,24 @@ def _staged(attempt: Attempt) -> Attempt:
 
 def _judged(attempt: Attempt) -> Attempt:
     """Every disk has been looked at: all may be taken, or none is touched (I3, I6)."""
-    turns = tuple(turn if _may_go(turn) else _refused(turn) for turn in attempt.turns)
+    turns = tuple(_judged_turn(turn) for turn in attempt.turns)
     attempt = evolve(attempt, turns=turns)
     if _bad_turns(attempt):
         return evolve(_stopped(_ended(attempt)), stage=Stage.OVER)
     return _led(attempt) if attempt.goal is Goal.HOLD else _followed(attempt)
 
 
-def _may_go(turn: Turn) -> bool:
+def _judged_turn(turn: Turn) -> Turn:
     if turn.first is None or turn.standing is not Standing.SEEN:
-        return True  # how it stands has been said already
+        return turn  # how it stands has been said already
+    told = words.told(turn.first, turn.key)
+    if turn.spares_holder and not laws.may_go_on(turn.first, turn.key):
+        return turn.ended(Standing.KEYLESS, f"this node's keys are lost under what may be writing: {told}")
     if turn.goal is Goal.JOIN:
-        return laws.may_join(turn.first, turn.key, turn.source)
-    return laws.is_authorised(turn.first, turn.key, turn.authority, holders=turn.holders)
-
-
-def _refused(turn: Turn) -> Turn:
-    assert turn.first is not None
-    return turn.ended(Standing.REFUSED, words.told(turn.first, turn.key))
+        may_go = laws.may_join(turn.first, turn.key, turn.source)
+    else:
+        may_go = laws.is_authorised(turn.first, turn.key, turn.authority, holders=turn.holders)
+    return turn if may_go else turn.ended(Standing.REFUSED, told)
 
 
 def _led(attempt: Attempt) -> Attempt:

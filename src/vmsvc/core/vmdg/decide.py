@@ -132,6 +132,9 @@ def _holding(turn: Turn, reading: Reading) -> Turn:
     disk, key = turn.disk, turn.key
     if laws.is_lost(reading, key, turn.holders):
         return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
+    if turn.spares_holder and not laws.may_go_on(reading, key):
+        why = f"{words.told(reading, key)}; this node's keys were removed meanwhile, and another node may have had it"
+        return turn.ended(Standing.LOST, why)
     if turn.in_use and laws.is_kept(reading, key):
         return _keeping(turn, reading)
     if turn.has_begun and laws.is_ours(reading, key, disk, turn.registered):

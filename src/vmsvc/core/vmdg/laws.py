@@ -250,6 +250,19 @@ def is_kept(reading: Reading, key: int) -> bool:
     return is_won(reading, key) and is_alone(reading, key)
 
 
+def may_go_on(reading: Reading, key: int) -> bool:
+    """I9: whether what may be writing to a disk may go on with it: our key is there still.
+
+    If it is not, another node may have had the disk, written to it, and gone without leaving a trace; what our guest
+    remembers of it may be stale.
+
+    Args:
+        reading: What the disk showed.
+        key: Our key.
+    """
+    return not is_gone(reading, key)
+
+
 def may_return(reading: Reading, key: int) -> bool:
     """I3: whether a path may be registered again only to be rid of our other registrations: not on another node's disk.
 

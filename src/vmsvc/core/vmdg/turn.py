@@ -37,6 +37,7 @@ class Standing(enum.Enum):
         HELD: Ours alone, read back.
         JOINED: Registered beside the source, read back.
         LEFT: Nothing of ours on it, read back.
+        KEYLESS: Nothing of ours was left on it, under what may be writing; nothing was done to it.
         REFUSED: Somebody else's, who was not named; nothing was done to it.
         INCAPABLE: It knows no persistent reservations.
         LOST: Somebody else has won it.
@@ -51,6 +52,7 @@ class Standing(enum.Enum):
     HELD = "held"
     JOINED = "joined"
     LEFT = "nothing of ours"
+    KEYLESS = "keys lost"
     REFUSED = "refused"
     INCAPABLE = "no persistent reservations"
     LOST = "lost"
@@ -88,7 +90,7 @@ class Turn:
         authority: The foreign keys that were named.
         source: Of a migration, the source's key.
         in_use: Whether a guest of ours may be writing.
-        spares_holder: Whether it is taken from no other holder, named or not.
+        spares_holder: Whether it is taken from no other holder, named or not, nor where nothing of ours is left.
         standing: Where it stands.
         why: The reason, where it did not go as wanted.
         notes: What is worth telling besides: dead paths, say.

@@ -824,6 +824,37 @@ def test_under_a_guest_that_runs_nothing_is_taken_from_another_holder_named_or_n
     assert all(A not in keys(san, disk).values() for disk in range(len(san.units)))
 
 
+def test_under_a_guest_that_runs_a_disk_without_our_keys_is_refused_before_anything_is_written():
+    san = San("ab", disks=2)
+    assert take(san, "a", A).outcome is Outcome.HELD
+    second = san.disks("b")[1]
+    run(san, "b", acquire([second], B, authority=frozenset({A})))
+    run(san, "b", release([second], B))  # it has left no trace
+    asked(san)
+
+    refused = run(san, "a", acquire(san.disks("a"), A, in_use=True, spares_holder=True))
+
+    assert refused.outcome is Outcome.REFUSED
+    assert dict(refused.standings)[second.wwid] is Standing.KEYLESS
+    assert "keys are lost under what may be writing: not reserved" in str(refused.reasons)
+    assert not [request for request in asked(san) if not request.startswith("read")]
+
+
+def test_keys_that_are_lost_between_two_looks_are_not_given_back_to_a_guest_that_runs():
+    # Found by the checker: between the look and the registration of what was missing, B had the disk, and left.
+    san = San("ab", paths=1)
+    assert take(san, "a", A).outcome is Outcome.HELD
+    attempt = step(san, "a", acquire(san.disks("a"), A, in_use=True, spares_holder=True))
+    take(san, "b", B, A)
+    run(san, "b", release(san.disks("b"), B))
+
+    lost = run(san, "a", attempt)
+
+    assert lost.outcome is Outcome.LOST
+    assert "removed meanwhile" in str(lost.reasons[0])
+    assert keys(san) == {}
+
+
 def test_under_a_guest_that_runs_a_named_registrant_is_evicted_beside_the_holder():
     san = San("ab")
     assert take(san, "a", A).outcome is Outcome.HELD
