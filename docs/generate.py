@@ -27,6 +27,7 @@ from vmsvc.core.options import Option, Value, options_of
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
+from vmsvc.testing.kit import CLAUSES, TROUBLES, CommandBackend
 
 REFERENCE = Path(__file__).parent / "reference"
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -215,6 +216,26 @@ def _signature(method: Callable[..., object]) -> str:
     return f"({', '.join(words)})"
 
 
+def clauses() -> str:
+    """What the conformance kit holds drivers to."""
+    lines = ["| clause | why | concerns | needs |", "|---|---|---|---|"]
+    for clause in CLAUSES.values():
+        concerns = " or ".join(f"`{word.value}`" for word in sorted(clause.capabilities)) or "all"
+        trouble = f"`when_{clause.trouble}`" if clause.trouble else ""
+        needs = trouble or (f"phase `{clause.phase.name}`" if clause.phase else "")
+        lines.append(f"| `{clause.name}` | {clause.why} | {concerns} | {needs} |")
+    return "\n".join(lines) + "\n"
+
+
+def troubles() -> str:
+    """What a backend of the conformance kit may be asked to do."""
+    lines = ["| trouble | what happens | by `CommandBackend` |", "|---|---|---|"]
+    for name, what in TROUBLES.items():
+        free = "yes" if hasattr(CommandBackend, f"when_{name}") else ""
+        lines.append(f"| `{name}` | {what} | {free} |")
+    return "\n".join(lines) + "\n"
+
+
 def _names_of(module: ModuleType) -> str:
     """The public names of a module that say what they are."""
     lines = ["| name | what it is |", "|---|---|"]
@@ -237,6 +258,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "commands": commands,
     "session": session,
     "documents": documents,
+    "clauses": clauses,
+    "troubles": troubles,
     "vmsvc": lambda: _names_of(vmsvc),
     "vmsvc-driver": lambda: _names_of(driver),
 }

@@ -67,7 +67,11 @@ def test_plugins_have_one_shape(plugin):
     assert facts["license"] == project(TREE)["license"]
     assert facts["requires-python"] == project(TREE)["requires-python"]
     assert "vmsvc" in facts["keywords"]
-    assert facts["entry-points"] == {"vmsvc": {plugin.name.removeprefix("vmsvc-"): module}}
+    short = plugin.name.removeprefix("vmsvc-")
+    points = dict(facts["entry-points"])
+    kits = points.pop("vmsvc.kit", {short: f"{module}.kit:"})
+    assert points == {"vmsvc": {short: module}}
+    assert [(name, value.partition(":")[0]) for name, value in kits.items()] == [(short, f"{module}.kit")]
     for file in ("README.md", f"src/{module}/__init__.py", f"src/{module}/py.typed"):
         assert (plugin / file).is_file(), file
     assert any((plugin / f"src/{module}/{offer}.py").is_file() for offer in ("driver", "publisher"))
@@ -96,4 +100,5 @@ def test_a_plugin_imports_only_the_door_for_drivers_and_no_other_plugin(plugin):
         for name in imports(file):
             assert name.partition(".")[0] not in others, f"{file} imports {name}"
             if name.partition(".")[0] == "vmsvc":
-                assert name == "vmsvc.driver" or name.startswith("vmsvc.driver."), f"{file} imports {name}"
+                doors = ("vmsvc.driver", "vmsvc.testing") if file.name == "kit.py" else ("vmsvc.driver",)
+                assert f"{name}.".startswith(tuple(f"{door}." for door in doors)), f"{file} imports {name}"

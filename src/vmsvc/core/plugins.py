@@ -111,8 +111,12 @@ class PluginHost:
     hook: pluggy.HookRelay
 
 
-class _Quarantined(Exception):
-    """A plugin is not to be used; the text says why."""
+class Quarantined(Exception):
+    """A plugin is not to be used; the text says why.
+
+    Attributes:
+        types: The types that have no driver because of it.
+    """
 
     def __init__(self, reason: str, *, types: Collection[str] = ()) -> None:
         super().__init__(reason)
@@ -154,11 +158,11 @@ def load_plugins(
         report = _report_on(entry_point)
         try:
             if disabled & {report.name, report.distribution}:
-                raise _Quarantined(f"disabled by {DISABLE_VARIABLE}")
+                raise Quarantined(f"disabled by {DISABLE_VARIABLE}")
             drivers = _load(entry_point, report, manager)
             with _foreign_code("its drivers cannot be examined"):
-                offered = [_Claim(report, driver, _declaration_of(driver)) for driver in drivers]
-        except _Quarantined as verdict:
+                offered = [_Claim(report, driver, declaration_of(driver)) for driver in drivers]
+        except Quarantined as verdict:
             _take_out(manager, report)
             reports.append(evolve(report, state=PluginState.REFUSED, reason=str(verdict)))
             for type_name in verdict.types or (report.name,):
@@ -234,7 +238,7 @@ def _load(
     with _foreign_code("it cannot be imported"):
         plugin = _in_time(report, entry_point.load)
     if not inspect.ismodule(plugin):
-        raise _Quarantined(f"its entry point must name a module, not {type(plugin).__name__}: {entry_point.value}")
+        raise Quarantined(f"its entry point must name a module, not {type(plugin).__name__}: {entry_point.value}")
     # Two distributions may bring the very same module: its hooks count once, and its types are claimed by both.
     if not manager.is_registered(plugin):
         _register(plugin, manager, _registered_name(report))
@@ -258,7 +262,7 @@ def _in_time(report: PluginReport, work: Callable[[], Any]) -> Any:
     try:
         result, error = call_within(f"plugin {report.name}", attempt, budget_s=_PATIENCE_S)
     except Undetermined:
-        raise _Quarantined(f"it did not load within {_PATIENCE_S:g} s") from None
+        raise Quarantined(f"it did not load within {_PATIENCE_S:g} s") from None
     if error is not None:
         raise error
     return result
@@ -270,10 +274,10 @@ def _foreign_code(what_failed: str) -> Iterator[None]:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             yield
-        except _Quarantined:
+        except Quarantined:
             raise
         except (Exception, SystemExit) as error:
-            raise _Quarantined(f"{what_failed}: {type(error).__name__}: {_one_line(error)}") from error
+            raise Quarantined(f"{what_failed}: {type(error).__name__}: {_one_line(error)}") from error
 
 
 def _register(plugin: ModuleType, manager: pluggy.PluginManager, name: str) -> None:
@@ -281,7 +285,7 @@ def _register(plugin: ModuleType, manager: pluggy.PluginManager, name: str) -> N
     try:
         manager.register(plugin, name)
     except (pluggy.PluginValidationError, ValueError) as error:
-        raise _Quarantined(f"its hooks do not match vmsvc's: {_one_line(error)}") from error
+        raise Quarantined(f"its hooks do not match vmsvc's: {_one_line(error)}") from error
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
         if not caller.has_spec():
@@ -289,9 +293,9 @@ def _register(plugin: ModuleType, manager: pluggy.PluginManager, name: str) -> N
 
             nearest = difflib.get_close_matches(caller.name, known, n=1)
             advice = f"; did you mean {nearest[0]}?" if nearest else f"; hooks are {', '.join(sorted(known))}"
-            raise _Quarantined(f"vmsvc has no hook {caller.name}{advice}")
+            raise Quarantined(f"vmsvc has no hook {caller.name}{advice}")
     if not callers:
-        raise _Quarantined("it implements no hook: mark its functions with vmsvc.driver.hookimpl")
+        raise Quarantined("it implements no hook: mark its functions with vmsvc.driver.hookimpl")
 
 
 def _registered_name(report: PluginReport) -> str:
@@ -312,14 +316,21 @@ def _one_line(error: BaseException) -> str:
 # --- judging ---------------------------------------------------------------------------------------------------------
 
 
-def _declaration_of(driver: object) -> DriverReport:
-    """What a driver class declares, once it is checked that it is what the contract asks for."""
+def declaration_of(driver: object) -> DriverReport:
+    """What a driver class declares, once it is checked that it is what the contract asks for.
+
+    Args:
+        driver: The class; whatever else a plugin may have given.
+
+    Raises:
+        Quarantined: It is not; the text says why.
+    """
     if not inspect.isclass(driver):
-        raise _Quarantined(f"vmsvc_drivers returned {driver!r}, which is no driver class")
+        raise Quarantined(f"vmsvc_drivers returned {driver!r}, which is no driver class")
     label = driver.__name__
     type_name = getattr(driver, "type", None)
     if not isinstance(type_name, str) or not type_name.strip():
-        raise _Quarantined(f"{label}.type must be the word that service files use, not {type_name!r}")
+        raise Quarantined(f"{label}.type must be the word that service files use, not {type_name!r}")
     with _blaming(type_name):
         api = _common_api(driver, label)  # first: another version may look different
         _check_shape(driver, label)
@@ -336,44 +347,44 @@ def _blaming(type_name: str) -> Iterator[None]:
     """Name the type that a verdict leaves without a driver."""
     try:
         yield
-    except _Quarantined as verdict:
-        raise _Quarantined(str(verdict), types=(type_name,)) from None
+    except Quarantined as verdict:
+        raise Quarantined(str(verdict), types=(type_name,)) from None
 
 
 def _check_shape(driver: type, label: str) -> None:
     kind: object = getattr(driver, "kind", None)
     if not isinstance(kind, str) or kind not in KINDS:
-        raise _Quarantined(f"{label}.kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise Quarantined(f"{label}.kind must be one of {', '.join(KINDS)}, not {kind!r}")
     record = getattr(driver, "options", None)
     if not (inspect.isclass(record) and issubclass(record, KINDS[kind])):
-        raise _Quarantined(f"{label}.options must be a subclass of {KINDS[kind].__name__}, not {record!r}")
+        raise Quarantined(f"{label}.options must be a subclass of {KINDS[kind].__name__}, not {record!r}")
     own_keys = {option.key for option in options_of(KINDS[kind])}
     declared = vars(record).get("__annotations__", {}) if record is not KINDS[kind] else {}
     if taken := sorted(own_keys.intersection(declared)):
-        raise _Quarantined(f"{record.__name__} declares keys anew that are vmsvc's own: {', '.join(taken)}")
+        raise Quarantined(f"{record.__name__} declares keys anew that are vmsvc's own: {', '.join(taken)}")
     missing = [verb for verb in (*_VERBS, "close") if not callable(getattr(driver, verb, None))]
     if missing:
-        raise _Quarantined(f"{label} lacks {', '.join(missing)}")
+        raise Quarantined(f"{label} lacks {', '.join(missing)}")
     for verb in _VERBS:
         _check_signature(getattr(driver, verb), f"{label}.{verb}")
 
 
 def _check_signature(method: Callable[..., object], label: str) -> None:
     if inspect.iscoroutinefunction(method):
-        raise _Quarantined(f"{label} must not be a coroutine: vmsvc calls drivers from threads")
+        raise Quarantined(f"{label} must not be a coroutine: vmsvc calls drivers from threads")
     try:
         inspect.signature(method).bind(object(), object(), budget_s=1.0)
     except TypeError as error:
-        raise _Quarantined(f"{label} must take (self, resource, *, budget_s): {error}") from None
+        raise Quarantined(f"{label} must take (self, resource, *, budget_s): {error}") from None
 
 
 def _common_api(driver: type, label: str) -> int:
     versions: object = getattr(driver, "api", None)
     if not isinstance(versions, (set, frozenset)) or not all(isinstance(version, int) for version in versions):
-        raise _Quarantined(f"{label}.api must be a frozenset of whole numbers, not {versions!r}")
+        raise Quarantined(f"{label}.api must be a frozenset of whole numbers, not {versions!r}")
     common = SUPPORTED_APIS & versions
     if not common:
-        raise _Quarantined(
+        raise Quarantined(
             f"{label} speaks driver API {_numbers(versions)}, this vmsvc speaks {_numbers(SUPPORTED_APIS)}: "
             "install versions of both that go together"
         )
@@ -391,10 +402,10 @@ def _checked_capabilities(driver: type, label: str) -> list[str]:
     """
     declared: object = getattr(driver, "capabilities", None)
     if not isinstance(declared, (set, frozenset)) or not all(isinstance(word, Capability) for word in declared):
-        raise _Quarantined(f"{label}.capabilities must be a frozenset of Capability, not {declared!r}")
+        raise Quarantined(f"{label}.capabilities must be a frozenset of Capability, not {declared!r}")
     for capability, role in ROLES.items():
         if capability in declared and not issubclass(driver, role):
-            raise _Quarantined(f"{label} declares the capability {capability.value} but is no {role.__name__}")
+            raise Quarantined(f"{label} declares the capability {capability.value} but is no {role.__name__}")
     return [capability.value for capability in declared]
 
 

@@ -1,0 +1,179 @@
+"""A driver's kit, and what came of each clause."""
+
+from __future__ import annotations
+
+import enum
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+from vmsvc.core.errors import told
+from vmsvc.testing.kit import declared, ending, looks, roles, trouble, verbs  # noqa: F401 - they register their clauses
+from vmsvc.testing.kit.backend import Backend
+from vmsvc.testing.kit.backend import trouble as trouble_of
+from vmsvc.testing.kit.bench import Bench
+from vmsvc.testing.kit.clause import CLAUSES, Clause
+
+
+class DriverKit:
+    """Holds a driver to every clause.
+
+    Attributes:
+        driver: The driver's class.
+        backend: What the author provides; made with an empty directory for each clause.
+        waivers: Clauses that the driver does not keep, or that its backend cannot try, and the reason for each.
+    """
+
+    driver: ClassVar[type[Any]]
+    backend: ClassVar[type[Backend]]
+    waivers: ClassVar[Mapping[str, str]] = {}
+
+    # What follows is pytest's: it finds both methods by their names, and nothing of pytest is imported before it calls.
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        """Make a test of each clause that concerns the driver.
+
+        Args:
+            metafunc: The test function that pytest has found (``pytest.Metafunc``).
+        """
+        if "clause" in metafunc.fixturenames:
+            metafunc.parametrize("clause", concerned(type(self)), ids=str)
+
+    def test_clause(self, clause: Clause, request: Any, tmp_path: Path) -> None:
+        """Hold the driver to a clause, or leave it out as an expected failure where it is waived.
+
+        Args:
+            clause: The clause.
+            request: The test that runs (``pytest.FixtureRequest``).
+            tmp_path: An empty directory.
+        """
+        import pytest  # noqa: PLC0415 - see above
+
+        kit = type(self)
+        if reason := waiver(kit, clause):
+            pytest.xfail(f"waived: {reason}")
+        backend = request.getfixturevalue("kit_backend") if hasattr(kit, "kit_backend") else kit.backend(tmp_path)
+        hold(kit, clause, backend)
+
+
+class State(str, enum.Enum):
+    """What came of a clause."""
+
+    KEPT = "kept"
+    BROKEN = "broken"
+    WAIVED = "waived"
+    NOT_CONCERNED = "not concerned"
+
+    def __str__(self) -> str:
+        """The word itself, on every Python."""
+        return self.value
+
+
+@frozen(kw_only=True)
+class Result:
+    """What came of one clause.
+
+    Attributes:
+        clause: The clause.
+        state: What came of it.
+        reason: Why it is broken, waived, or does not concern the driver.
+        duration_s: How long it took, in seconds.
+    """
+
+    clause: Clause
+    state: State
+    reason: str = ""
+    duration_s: float = 0.0
+
+
+def concerned(kit: type[DriverKit]) -> list[Clause]:
+    """The clauses that a driver is held to, by what it declares.
+
+    Args:
+        kit: The driver's kit.
+    """
+    return [
+        clause
+        for clause in CLAUSES.values()
+        if not clause.capabilities or clause.capabilities & kit.driver.capabilities
+    ]
+
+
+def waiver(kit: type[DriverKit], clause: Clause) -> str:
+    """Why a clause is waived; empty where it is not.
+
+    Args:
+        kit: The driver's kit.
+        clause: The clause.
+
+    Raises:
+        AssertionError: The waivers themselves are wrong.
+    """
+    for name, reason in kit.waivers.items():
+        assert name in CLAUSES, f"a waiver names {name!r}, which is no clause; there are {', '.join(CLAUSES)}"
+        assert isinstance(reason, str), f"the waiver of {name!r} has no reason"
+        assert reason.strip(), f"the waiver of {name!r} has no reason"
+    return kit.waivers.get(clause.name, "")
+
+
+def hold(kit: type[DriverKit], clause: Clause, backend: Backend) -> None:
+    """Hold a driver to a clause, waived or not.
+
+    Args:
+        kit: The driver's kit.
+        clause: The clause.
+        backend: A new backend; it is closed.
+
+    Raises:
+        AssertionError: The driver breaks it, or the backend cannot try it.
+    """
+    with closing(backend):
+        name = type(backend).__name__
+        how = f"or waive {clause.name!r} with the reason"
+        if clause.trouble and trouble_of(backend, clause.trouble) is None:
+            raise AssertionError(f"{name} has no when_{clause.trouble}(): give it one, {how}")
+        if clause.phase is not None and clause.phase not in backend.phases:
+            raise AssertionError(f"{name}.phases lacks {clause.phase.name}: let put() make it, {how}")
+        bench = Bench(kit.driver, backend)
+        try:
+            clause.check(bench)
+        finally:
+            bench.driver.close()
+
+
+def results(kit: type[DriverKit]) -> Iterator[Result]:
+    """Hold a driver to every clause, one after the other.
+
+    Args:
+        kit: The driver's kit.
+
+    Yields:
+        What came of each clause, as soon as it is known.
+    """
+    concerning = concerned(kit)
+    for clause in CLAUSES.values():
+        if clause not in concerning:
+            words = " or ".join(sorted(capability.value for capability in clause.capabilities))
+            yield Result(clause=clause, state=State.NOT_CONCERNED, reason=f"the driver does not declare {words}")
+            continue
+        begin = time.monotonic()
+        state, reason = _judged(kit, clause)
+        yield Result(clause=clause, state=state, reason=reason, duration_s=time.monotonic() - begin)
+
+
+def _judged(kit: type[DriverKit], clause: Clause) -> tuple[State, str]:
+    try:
+        if reason := waiver(kit, clause):
+            return State.WAIVED, reason
+        with tempfile.TemporaryDirectory(prefix="kit-", ignore_cleanup_errors=True) as directory:
+            hold(kit, clause, kit.backend(Path(directory)))
+    except AssertionError as error:
+        return State.BROKEN, str(error)
+    except Exception as error:  # noqa: BLE001 - a defect of a driver or a backend, which is what is looked for
+        return State.BROKEN, told(error)
+    return State.KEPT, ""
