@@ -118,6 +118,15 @@ def test_an_action_that_was_cut_short_is_closed_also_where_no_disks_are_left(san
     assert session.status(crashed).instances[0].notes == ()
 
 
+def test_what_a_node_with_the_same_key_has_is_not_evicted(san, session, db):
+    # A hypervisor that was copied with its file of keys, and boots beside the one that runs.
+    disks = san.disks("b")
+    assert carry_out(attempt.acquire(disks, OURS), san.tool("b"), budget_s=60).outcome is attempt.Outcome.HELD
+    with pytest.raises(vmsvc.ActionFailed, match="no record of having reserved"):
+        session.boot(db)
+    assert [{nexus[0] for nexus, _ in unit.registrations} for unit in san.units.values()] == [{"b"}, {"b"}]
+
+
 @pytest.mark.parametrize("phase", ["running", "paused"])
 def test_disks_stay_reserved_under_a_guest_that_is_up(san, session, crashed, hypervisor, phase):
     hypervisor.set("db", phase=phase)

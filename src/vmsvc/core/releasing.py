@@ -21,6 +21,8 @@ class Release:
 
     Attributes:
         due: The disks from which a key is to be removed, by the key.
+        doubts: By the key, and by the World Wide ID of a disk, why registrations that none of this node's paths has may
+            be another node's, in words.
         passed_on: World Wide IDs, by the key, of disks that this node has reserved for another resource, too: that one
             releases them.
         notes: What is passed on, in words.
@@ -28,6 +30,7 @@ class Release:
     """
 
     due: Mapping[int, tuple[ScsiDisk, ...]] = field(factory=dict)
+    doubts: Mapping[int, Mapping[str, str]] = field(factory=dict)
     passed_on: Mapping[int, tuple[str, ...]] = field(factory=dict)
     notes: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
@@ -37,7 +40,8 @@ def release_of(found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> Rele
     """Decide what a release gives back.
 
     What is named by its resource is released by the key that the resource has now; what is not, by the key that was
-    written down. A key that is known to be a peer's is not ours any more, whatever was written down.
+    written down. A key that is known to be a peer's is not ours any more, whatever was written down. If it is the key
+    that the resource has now, both nodes have it: this one's paths give up what they have, and no more is removed.
 
     Args:
         found: The disks of the resource.
@@ -63,7 +67,26 @@ def release_of(found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> Rele
             unclear.append(f"{disk.name}: {key_text(key)}, with which it was reserved, is now the key of {owners[key]}")
         else:
             due.append((key, disk))
-    return Release(due=_by_key(due), passed_on=_by_key(passed_on), notes=tuple(notes), unclear=tuple(unclear))
+    return Release(
+        due=_by_key(due),
+        doubts=_doubts(due, found, peers),
+        passed_on=_by_key(passed_on),
+        notes=tuple(notes),
+        unclear=tuple(unclear),
+    )
+
+
+def _doubts(due: Iterable[tuple[int, ScsiDisk]], found: DiskSet, peers: Mapping[str, int]) -> dict[int, dict[str, str]]:
+    """Where registrations with a key may be another node's, which was copied with it; and why that is not known."""
+    recorded = {(entry.key, entry.wwid) for entry in found.record.entries}
+    sharing = {key: peer for peer, key in peers.items()}
+    doubts: dict[int, dict[str, str]] = {}
+    for key, disk in due:
+        if key in sharing:
+            doubts.setdefault(key, {})[disk.wwid] = f"{sharing[key]} has the same key"
+        elif (key, disk.wwid) not in recorded:
+            doubts.setdefault(key, {})[disk.wwid] = "this node has no record of having reserved the disk"
+    return doubts
 
 
 def _by_key(pairs: Iterable[tuple[int, _T]]) -> dict[int, tuple[_T, ...]]:

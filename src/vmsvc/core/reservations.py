@@ -141,7 +141,8 @@ class ReservationDriver(DiskLooker):
         for note in release.notes:
             self._tell(f"{resource.rid}: {note}")
         for key, disks in release.due.items():
-            result = carry_out(attempt.release(disks, key), self._around.tool, budget_s=_left(deadline))
+            releasing = attempt.release(disks, key, doubts=release.doubts.get(key, {}))
+            result = carry_out(releasing, self._around.tool, budget_s=_left(deadline))
             self._tell_evicted(resource, result)
             record = record.without(key, _released(result))
             if result.outcome is not Outcome.RELEASED:

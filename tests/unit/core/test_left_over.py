@@ -13,7 +13,7 @@ from tests.unit.core.test_reservations import GROUP, KEYS, Around, give_up, look
 from tests.unit.core.vmdg.drive import reserve
 from vmsvc.core import ledger
 from vmsvc.core.disk_sets import disk_set
-from vmsvc.core.errors import DriverError, Refused, Severity, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Severity, Undetermined, VmsvcError
 from vmsvc.core.ledger import Ledger
 from vmsvc.core.needs import needs_of
 from vmsvc.core.planning import plan
@@ -23,7 +23,7 @@ from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.seen import Act
 from vmsvc.core.watch import users_of
-from vmsvc.testing import Fault, San
+from vmsvc.testing import Action, Fault, Request, San
 
 ALL = {"a", "b"}
 
@@ -254,6 +254,48 @@ class TestAKey:
         with pytest.raises(Undetermined, match="is now the key of b"):
             stop(a, other)
         assert writers(san) == [{"a"}, {"a"}]
+
+
+class TestANodeThatWasCopiedWithItsKey:
+    """The disk does not tell it from the one that it was copied from: who cannot know does not evict."""
+
+    @pytest.fixture
+    def b(self, san, tmp_path):
+        b = Around(tmp_path, san, "b", peers=())
+        b.keyring.file.write_text("0xa")
+        return b
+
+    def test_does_not_take_disks_that_it_has_not_reserved_from_the_other(self, san, a, b):
+        take(b)
+        with pytest.raises(ActionFailed, match="this node has no record of having reserved the disk") as left:
+            give_up(a)
+        assert str(left.value).count("it may be another node's") == 2
+        assert writers(san) == [{"b"}] * 2
+
+    def test_removes_what_is_registered_on_its_own_paths(self, san, a, b):
+        take(b)
+        for disk in san.disks("a"):
+            san.ask(disk.paths[0], Request(Action.REGISTER_AND_IGNORE, action_key=KEYS["a"]))
+        with pytest.raises(ActionFailed):
+            give_up(a)
+        assert writers(san) == [{"b"}] * 2
+
+    def test_takes_nothing_away_where_a_peer_is_known_by_its_key(self, san, a, b):
+        take(a)
+        for disk in san.disks("b"):
+            san.ask(disk.paths[0], Request(Action.REGISTER_AND_IGNORE, action_key=KEYS["a"]))
+        a.peers = {"b": KEYS["a"]}
+        with pytest.raises(ActionFailed, match="b has the same key"):
+            give_up(a)
+        assert {nexus for disk in san.units.values() for nexus, _ in disk.registrations} == {"b1"}
+        assert record_of(a).wwids == frozenset(san.units)
+
+    def test_is_rid_of_its_own_dead_connections_where_it_has_a_record(self, san, a):
+        take(a)
+        disk = san.disks("a")[0]
+        a.known[disk.name] = evolve(a.known[disk.name], paths=disk.paths[:1])  # it came back without the second one
+        give_up(a)
+        assert not any(unit.registrations for unit in san.units.values())
 
 
 class TestADiskThatAnotherServiceReserves:

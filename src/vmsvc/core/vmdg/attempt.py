@@ -9,7 +9,8 @@ attempt would not read again.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from attrs import evolve, frozen
 
@@ -118,6 +119,7 @@ _BAD = {
     Standing.INCAPABLE: Outcome.REFUSED,
     Standing.FAILED: Outcome.FAILED,
 }
+_NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 _GOOD = {Goal.HOLD: Outcome.HELD, Goal.JOIN: Outcome.JOINED, Goal.LEAVE: Outcome.RELEASED}
 
 
@@ -235,19 +237,26 @@ def acquire(
     )
 
 
-def release(disks: Iterable[ScsiDisk], key: int) -> Attempt:
+def release(disks: Iterable[ScsiDisk], key: int, *, doubts: Mapping[str, str] = _NO_DOUBTS) -> Attempt:
     """Remove everything of ours from disks, and nothing else: after a stop, or when the node boots after a crash.
 
     Disks do not wait for each other: what cannot be read is told, and the others are released.
 
+    Each of our paths removes its own registration. What is left then is on connections that this node has lost, or is
+    another node's that has the same key (I10): both look alike to the disk.
+
     Args:
         disks: The disks.
         key: Our key.
+        doubts: By World Wide ID, why it may be another node's, in words; it is left there then. From all others it is
+            removed.
 
     Raises:
         ValueError: There are no disks.
     """
-    return _begun(Stage.FOLLOWING, disks, lambda disk: Turn(goal=Goal.LEAVE, disk=disk, key=key))
+    return _begun(
+        Stage.FOLLOWING, disks, lambda disk: Turn(goal=Goal.LEAVE, disk=disk, key=key, doubt=doubts.get(disk.wwid, ""))
+    )
 
 
 def join(disks: Iterable[ScsiDisk], key: int, *, source: int) -> Attempt:

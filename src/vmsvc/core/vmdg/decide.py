@@ -187,8 +187,13 @@ def _leaving(turn: Turn, reading: Reading) -> Turn:
     if laws.is_gone(reading, turn.key):
         clones = words.cloned(reading, turn.key)
         return (turn.noted(clones) if clones else turn).ended(Standing.LEFT)
-    if turn.rounds and not laws.may_return(reading, turn.key):
+    if turn.rounds and not laws.may_return(reading, turn.key, is_doubtful=bool(turn.doubt)):
         left = "a registration of ours is left on a path that does not answer; the node that has the disk can remove it"
+        if turn.doubt:
+            left = (
+                "this node's key is still registered there, by none of its paths that answer; that has been left as it "
+                f"is, since it may be another node's: {turn.doubt}"
+            )
         return turn.ended(Standing.FAILED, "; ".join((left, *turn.notes)))
     return _planned(turn, moves.to_leave(turn.key, turn.rounds))
 

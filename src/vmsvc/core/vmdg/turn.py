@@ -91,6 +91,8 @@ class Turn:
         source: Of a migration, the source's key.
         in_use: Whether a guest of ours may be writing.
         spares_holder: Whether it is taken from no other holder, named or not, nor where nothing of ours is left.
+        doubt: Why registrations with our key that are left on none of our paths may be another node's, in words; empty
+            where they are this node's, as far as is known.
         standing: Where it stands.
         why: The reason, where it did not go as wanted.
         notes: What is worth telling besides: dead paths, say.
@@ -118,6 +120,7 @@ class Turn:
     source: int = 0
     in_use: bool = False
     spares_holder: bool = False
+    doubt: str = ""
     standing: Standing = Standing.OPEN
     why: str = ""
     notes: tuple[str, ...] = ()

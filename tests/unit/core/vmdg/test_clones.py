@@ -97,6 +97,24 @@ class TestGivingBack:
         assert result.outcome is Outcome.FAILED
         assert keys(san) == {"a2": A, "b1": A}
 
+    def test_leaves_what_none_of_its_paths_has_where_it_may_be_another_nodes(self, san):
+        # Initiators are not known: the two nodes look like one with more paths.
+        (disk,) = san.disks("a")
+        register(san, "/dev/a1d0", A)
+        asked(san)
+        result = run(san, "a", release([disk], A, doubts={disk.wwid: "b has it, too"}))
+        assert result.outcome is Outcome.FAILED
+        assert "it may be another node's: b has it, too" in str(result.reasons[0])
+        assert keys(san) == {"b1": A}
+        assert not [request for request in asked(san) if request.startswith(("register", "preempt"))]
+
+    def test_is_done_where_our_paths_have_all_that_is_there_whatever_the_doubt(self):
+        san = San("a")
+        take(san)
+        (disk,) = disks(san)
+        assert run(san, "a", release([disk], A, doubts={disk.wwid: "who knows"})).outcome is Outcome.RELEASED
+        assert keys(san) == {}
+
 
 class TestStatus:
     def test_is_contested_where_it_can_write_beside_us(self):
