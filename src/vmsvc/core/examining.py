@@ -297,11 +297,13 @@ def _report_or_error(
     except VmsvcError as error:  # a key that cannot be read is no reason not to judge the others
         return error
     key = found.key or 0  # 0 is nobody's: all keys are foreign then
-    judged = [judge.judge(disk, shown[disk], key, names) for disk in found.disks]
+    judged = [
+        judge.judge(disk, shown[disk], key, names, is_recorded=found.record.has(disk.wwid, key)) for disk in found.disks
+    ]
     others = [judge.judge_other(disk) for disk in found.others]
     left_over = [
         judge.judge_left_over(
-            judge.judge(each.disk, shown[each.disk], each.entry.key, names)
+            judge.judge(each.disk, shown[each.disk], each.entry.key, names, is_recorded=True)
             if isinstance(each.disk, ScsiDisk)
             else judge.judge_other(each.disk)
         )

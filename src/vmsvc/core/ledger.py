@@ -67,6 +67,15 @@ class Record:
         """The World Wide IDs of the disks."""
         return frozenset(entry.wwid for entry in self.entries)
 
+    def has(self, wwid: str, key: int) -> bool:
+        """Whether a disk was reserved with a key.
+
+        Args:
+            wwid: Its World Wide ID.
+            key: The key.
+        """
+        return any((entry.wwid, entry.key) == (wwid, key) for entry in self.entries)
+
     def with_disks(self, disks: Iterable[ScsiDisk], key: int, guests: Iterable[Guest]) -> Record:
         """The same, with disks that are about to be reserved.
 

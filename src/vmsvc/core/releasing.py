@@ -42,6 +42,7 @@ def release_of(found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> Rele
     What is named by its resource is released by the key that the resource has now; what is not, by the key that was
     written down. A key that is known to be a peer's is not ours any more, whatever was written down. If it is the key
     that the resource has now, both nodes have it: this one's paths give up what they have, and no more is removed.
+    Nothing is asked of a disk that is read-only here, unless it was written down: it became so later then.
 
     Args:
         found: The disks of the resource.
@@ -58,6 +59,8 @@ def release_of(found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> Rele
     for key, disk in [*named, *former]:
         if not isinstance(disk, ScsiDisk):
             unclear.append(f"{disk.name}: {disk.why}")
+        elif disk.readonly and not found.record.has(disk.wwid, key):
+            notes.append(f"{disk.name} is read-only here, and has been left as it is: this node has not reserved it")
         elif disk.wwid in rivals.holders:
             passed_on.append((key, disk.wwid))
             notes.append(f"{disk.name} stays reserved, for {rivals.holders[disk.wwid]}")
@@ -78,13 +81,12 @@ def release_of(found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> Rele
 
 def _doubts(due: Iterable[tuple[int, ScsiDisk]], found: DiskSet, peers: Mapping[str, int]) -> dict[int, dict[str, str]]:
     """Where registrations with a key may be another node's, which was copied with it; and why that is not known."""
-    recorded = {(entry.key, entry.wwid) for entry in found.record.entries}
     sharing = {key: peer for peer, key in peers.items()}
     doubts: dict[int, dict[str, str]] = {}
     for key, disk in due:
         if key in sharing:
             doubts.setdefault(key, {})[disk.wwid] = f"{sharing[key]} has the same key"
-        elif (key, disk.wwid) not in recorded:
+        elif not found.record.has(disk.wwid, key):
             doubts.setdefault(key, {})[disk.wwid] = "this node has no record of having reserved the disk"
     return doubts
 

@@ -229,7 +229,8 @@ class ReservationDriver(DiskLooker):
     def _given_back(self, record: Record, disks: Sequence[ScsiDisk], key: int, deadline: float) -> Result:
         """Release disks that this start has taken and cannot use. An interrupt does not end it, as with any release."""
         left = max(0.0, deadline - time.monotonic())
-        result = carry_out(attempt.release(disks, key), self._around.tool, budget_s=left)
+        taken = [disk for disk in disks if record.has(disk.wwid, key)]
+        result = carry_out(attempt.release(taken, key), self._around.tool, budget_s=left)
         self._put_down(record.without(key, _released(result)))
         return result
 

@@ -239,6 +239,62 @@ class TestADiskThatLeftTheDefinition:
         assert writers(san) == [ALL, ALL]
 
 
+class TestADiskThatIsReadOnly:
+    @pytest.fixture
+    def freeze(self, a):
+        """Make a disk read-only for node a."""
+
+        def freeze(disk):
+            a.known[disk.name] = evolve(a.known[disk.name], readonly=True)
+
+        return freeze
+
+    def test_and_still_reserved_for_this_node_is_a_fault_and_not_called_released(self, san, a, freeze):
+        take(a)
+        first, _ = san.disks("a")
+        freeze(first)
+        assert (look(a).phase, "read-only here, and still reserved" in look(a).evidence.detail) == (
+            Phase.DEGRADED,
+            True,
+        )
+        for _ in range(2):  # it stays so until it is writable again
+            with pytest.raises(ActionFailed, match="disk0: is read-only here, and still reserved for this node"):
+                give_up(a)
+            assert writers(san) == [{"a"}, ALL]
+            assert record_of(a).wwids == {first.wwid}
+        a.known[first.name] = first
+        give_up(a)
+        assert (writers(san), record_of(a).entries) == ([ALL, ALL], ())
+
+    def test_is_a_fault_where_the_guest_does_not_have_it_any_more(self, san, a, freeze):
+        take(a)
+        first, second = san.disks("a")
+        freeze(first)
+        a.disks = [disk for disk in a.disks if disk.source == second.name]
+        assert look(a).phase is Phase.DEGRADED
+        with pytest.raises(ActionFailed, match="still reserved for this node"):
+            give_up(a)
+
+    def test_and_was_never_reserved_counts_for_nothing_although_the_array_copies_our_key_to_it(self, san, a, freeze):
+        replica, _ = san.disks("a")
+        reserve(san, replica.paths[0], KEYS["a"])
+        freeze(replica)
+        assert take(a) == (True, ["vmdg: disk0: is read-only here, and left as it is"])
+        assert look(a).phase is Phase.RUNNING
+        assert "this node has not reserved it" in told_by_stop(a)
+        assert look(a).phase is Phase.STOPPED
+        assert (writers(san)[1], record_of(a).entries) == (ALL, ())
+        assert not [asked for asked in operations(san) if asked.path in replica.paths]
+
+    def test_and_copies_our_key_fails_no_start_that_gives_back_another_disk(self, san, a, freeze):
+        replica, empty = san.disks("a")
+        reserve(san, replica.paths[0], KEYS["a"])
+        freeze(replica)
+        a.empty = empty.paths
+        with pytest.raises(ActionFailed, match="the disks have been released again"):
+            take(a)
+
+
 class TestAKey:
     def test_that_was_changed_meanwhile_is_removed_all_the_same(self, san, a):
         take(a)

@@ -246,7 +246,8 @@ def release(disks: Iterable[ScsiDisk], key: int, *, doubts: Mapping[str, str] = 
     another node's that has the same key (I10): both look alike to the disk.
 
     Args:
-        disks: The disks.
+        disks: The disks. Of those that are read-only here, only such as this node has reserved: a replica may show our
+            key because the array copies it.
         key: Our key.
         doubts: By World Wide ID, why it may be another node's, in words; it is left there then. From all others it is
             removed.

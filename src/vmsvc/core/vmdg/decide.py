@@ -28,10 +28,11 @@ def begin(turn: Turn) -> Turn:
     """Begin with a look.
 
     Args:
-        turn: The disk's turn. A disk that this node sees as read-only is left alone: we cannot write to it, and of a
-            replica the reservation could not be dropped again.
+        turn: The disk's turn. A disk that this node sees as read-only is not taken: we cannot write to it, and of a
+            replica the reservation could not be dropped again. A release reads it all the same: it may have become
+            read-only after we had reserved it.
     """
-    if turn.disk.readonly:
+    if turn.disk.readonly and turn.goal is not Goal.LEAVE:
         return turn.noted("is read-only here, and left as it is").ended(Standing.EXEMPT)
     return look(turn)
 
@@ -187,6 +188,8 @@ def _leaving(turn: Turn, reading: Reading) -> Turn:
     if laws.is_gone(reading, turn.key):
         clones = words.cloned(reading, turn.key)
         return (turn.noted(clones) if clones else turn).ended(Standing.LEFT)
+    if turn.disk.readonly:
+        return turn.ended(Standing.FAILED, words.STUCK)
     if turn.rounds and not laws.may_return(reading, turn.key, is_doubtful=bool(turn.doubt)):
         left = "a registration of ours is left on a path that does not answer; the node that has the disk can remove it"
         if turn.doubt:

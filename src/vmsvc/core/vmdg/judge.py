@@ -43,7 +43,9 @@ class Judged:
     is_lost: bool = False
 
 
-def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[int, str]) -> Judged:
+def judge(
+    disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[int, str], *, is_recorded: bool = False
+) -> Judged:
     """How one disk stands.
 
     Args:
@@ -51,6 +53,8 @@ def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[
         readings: What its paths showed, one reading each; a path without one did not answer.
         key: Our key.
         names: The names of nodes by their keys, for the words.
+        is_recorded: Whether this node has written down that it reserved the disk. If it is read-only here, it may show
+            our key as well because the array copies it from another disk.
     """
     readings = tuple(readings)
     live = tuple(reading for reading in readings if laws.is_credible(reading, has_counted=False))
@@ -66,16 +70,33 @@ def judge(disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[
             hint="look again; if it stays so, compare the World Wide IDs of the paths",
         )
     reading = live[0]
-    foreign = _foreign(reading, key)
     if disk.readonly:
-        held = ", reserved for this node" if laws.holds(reading, key) else ""
-        state = f"read-only here{held}: its reservation cannot be changed"
-        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=state, detail=state, foreign=foreign)
+        return _judge_readonly(disk, reading, key, names, is_recorded=is_recorded)
     if laws.is_gone(reading, key):
         state = words.told(reading, key, names)
         detail = "; ".join((state, *dead))
+        foreign = _foreign(reading, key)
         return Judged(name=disk.name, phase=Phase.STOPPED, state=state, detail=detail, foreign=foreign, is_lost=True)
     return _judge_ours(disk, reading, key, names, dead)
+
+
+def _judge_readonly(
+    disk: ScsiDisk, reading: Reading, key: int, names: Mapping[int, str], *, is_recorded: bool
+) -> Judged:
+    """It is not ours to reserve. If it was, it keeps other nodes out, and no release from here changes that."""
+    foreign = _foreign(reading, key)
+    if not is_recorded or laws.is_gone(reading, key):
+        held = ", reserved for this node" if laws.holds(reading, key) else ""
+        state = f"read-only here{held}: its reservation cannot be changed"
+        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=state, detail=state, foreign=foreign)
+    return Judged(
+        name=disk.name,
+        phase=Phase.DEGRADED,
+        state=words.STUCK,
+        detail=f"{words.STUCK}: {words.told(reading, key, names)}",
+        hint="once it is writable here again, a stop of the service releases it",
+        foreign=foreign,
+    )
 
 
 def _judge_ours(disk: ScsiDisk, reading: Reading, key: int, names: Mapping[int, str], dead: tuple[str, ...]) -> Judged:

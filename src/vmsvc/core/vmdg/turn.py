@@ -44,7 +44,7 @@ class Standing(enum.Enum):
         UNREADABLE: No path tells how it stands.
         FAILED: It can be read, and will not do what is asked.
         STOPPED: Left as it is, because another disk ended the attempt.
-        EXEMPT: Left as it is, because this node cannot write to it.
+        EXEMPT: Not taken, because this node cannot write to it.
     """
 
     OPEN = "open"

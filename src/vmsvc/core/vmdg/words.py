@@ -9,6 +9,9 @@ from vmsvc.core.vmdg import laws
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.seen import Reading, ReservationType, ScsiDisk
 
+#: That a disk became read-only after this node had reserved it: nothing of ours can be removed from here.
+STUCK = "is read-only here, and still reserved for this node"
+
 
 def told(reading: Reading, key: int, names: Mapping[int, str] = MappingProxyType({})) -> str:
     """Whose a disk is, in words.

@@ -200,8 +200,27 @@ def test_a_list_that_was_cut_off_is_not_read():
     assert "shows a key of 0" in seen.detail
 
 
+def test_a_disk_that_became_read_only_with_our_key_is_a_fault():
+    san = San("a")
+    take(san, "a", A)
+    disk = evolve(san.disks("a")[0], readonly=True)
+
+    seen = judge(disk, run(san, "a", survey([disk]))[0], A, NAMES, is_recorded=True)
+
+    assert (seen.phase, seen.state) == (Phase.DEGRADED, "is read-only here, and still reserved for this node")
+    assert "writable here again" in seen.hint
+
+
+def test_a_disk_that_became_read_only_and_lost_our_key_is_not_applicable():
+    san = San("ab")
+    take(san, "b", B)
+    disk = evolve(san.disks("a")[0], readonly=True)
+
+    assert judge(disk, run(san, "a", survey([disk]))[0], A, NAMES, is_recorded=True).phase is Phase.INAPPLICABLE
+
+
 @pytest.mark.parametrize("is_held", [True, False])
-def test_a_read_only_disk_is_not_applicable_whoever_holds_it(is_held):
+def test_a_read_only_replica_that_was_never_reserved_is_not_applicable_whoever_holds_it(is_held):
     """A replica keeps its reservation, which cannot be dropped: neither up nor released."""
     san = San("a")
     if is_held:

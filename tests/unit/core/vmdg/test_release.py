@@ -140,6 +140,30 @@ def test_a_target_that_never_does_it_ends_as_failed():
     assert attempt.result.standings == ((san.disks("a")[0].wwid, Standing.FAILED),)
 
 
+def test_a_disk_that_became_read_only_with_our_key_is_not_called_released():
+    san = San("a", disks=2)
+    take(san, "a", A)
+    first, second = san.disks("a")
+    asked(san)
+
+    result = run(san, "a", release([evolve(first, readonly=True), second], A))
+
+    assert result.outcome is Outcome.FAILED
+    assert result.standings == ((first.wwid, Standing.FAILED), (second.wwid, Standing.LEFT))
+    assert [str(reason) for reason in result.reasons] == ["disk0: is read-only here, and still reserved for this node"]
+    assert [request for request in asked(san) if "d0" in request] == ["read a1d0"]  # nothing is asked of it in vain
+    assert keys(san, 1) == {}
+
+
+def test_a_read_only_disk_without_our_key_is_read_once_and_released():
+    san = San("ab")
+    reserve(san, "/dev/b1d0", B)
+    [disk] = san.disks("a")
+
+    assert run(san, "a", release([evolve(disk, readonly=True)], A)).outcome is Outcome.RELEASED
+    assert asked(san) == ["read a1d0"]
+
+
 def test_a_disk_that_knows_no_reservations_has_nothing_of_ours():
     disk = ScsiDisk(name="d", wwid="w", paths=("/p",))
     attempt = release([disk], A).advanced((Reading(path="/p", answer=Answer.UNSUPPORTED),))
