@@ -21,8 +21,8 @@ class Release:
 
     Attributes:
         due: The disks from which a key is to be removed, by the key.
-        doubts: By the key, and by the World Wide ID of a disk, why registrations that none of this node's paths has may
-            be another node's, in words.
+        doubts: By the key, the World Wide IDs of disks where registrations are left that none of this node's paths has;
+            and with each, why, in words.
         passed_on: World Wide IDs, by the key, of disks that this node has reserved for another resource, too: that one
             releases them.
         notes: What is passed on, in words.
@@ -30,7 +30,7 @@ class Release:
     """
 
     due: Mapping[int, tuple[ScsiDisk, ...]] = field(factory=dict)
-    doubts: Mapping[int, Mapping[str, str]] = field(factory=dict)
+    doubts: Mapping[int, tuple[tuple[str, str], ...]] = field(factory=dict)
     passed_on: Mapping[int, tuple[str, ...]] = field(factory=dict)
     notes: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
@@ -61,34 +61,34 @@ def release_of(found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> Rele
             unclear.append(f"{disk.name}: {disk.why}")
         elif disk.readonly and not found.record.has(disk.wwid, key):
             notes.append(f"{disk.name} is read-only here, and has been left as it is: this node has not reserved it")
-        elif disk.wwid in rivals.holders:
+        elif holder := rivals.holders.get((disk.wwid, key)):
             passed_on.append((key, disk.wwid))
-            notes.append(f"{disk.name} stays reserved, for {rivals.holders[disk.wwid]}")
+            notes.append(f"{disk.name} stays reserved, for {holder}")
         elif disk.wwid in rivals.doubtful:
             unclear.append(f"{disk.name} has been left as it is: {rivals.doubtful[disk.wwid]}")
         elif key in owners:
             unclear.append(f"{disk.name}: {key_text(key)}, with which it was reserved, is now the key of {owners[key]}")
         else:
             due.append((key, disk))
+    doubts = [(key, (disk.wwid, why)) for key, disk in due if (why := _doubt(key, disk, found, rivals, peers))]
     return Release(
         due=_by_key(due),
-        doubts=_doubts(due, found, peers),
+        doubts=_by_key(doubts),
         passed_on=_by_key(passed_on),
         notes=tuple(notes),
         unclear=tuple(unclear),
     )
 
 
-def _doubts(due: Iterable[tuple[int, ScsiDisk]], found: DiskSet, peers: Mapping[str, int]) -> dict[int, dict[str, str]]:
-    """Where registrations with a key may be another node's, which was copied with it; and why that is not known."""
+def _doubt(key: int, disk: ScsiDisk, found: DiskSet, rivals: Rivals, peers: Mapping[str, int]) -> str:
+    """Why registrations with a key that none of this node's paths has are left on a disk, in words."""
     sharing = {key: peer for peer, key in peers.items()}
-    doubts: dict[int, dict[str, str]] = {}
-    for key, disk in due:
-        if key in sharing:
-            doubts.setdefault(key, {})[disk.wwid] = f"{sharing[key]} has the same key"
-        elif not found.record.has(disk.wwid, key):
-            doubts.setdefault(key, {})[disk.wwid] = "this node has no record of having reserved the disk"
-    return doubts
+    if key in sharing:
+        return f"it may be another node's, since {sharing[key]} has the same key"
+    if not found.record.has(disk.wwid, key):
+        return "it may be another node's, since this node has no record of having reserved the disk"
+    holder = rivals.holder(disk.wwid)
+    return f"{holder} has the disk by now, with another key" if holder else ""
 
 
 def _by_key(pairs: Iterable[tuple[int, _T]]) -> dict[int, tuple[_T, ...]]:

@@ -141,7 +141,7 @@ class ReservationDriver(DiskLooker):
         for note in release.notes:
             self._tell(f"{resource.rid}: {note}")
         for key, disks in release.due.items():
-            releasing = attempt.release(disks, key, doubts=release.doubts.get(key, {}))
+            releasing = attempt.release(disks, key, doubts=dict(release.doubts.get(key, ())))
             result = carry_out(releasing, self._around.tool, budget_s=_left(deadline))
             self._tell_evicted(resource, result)
             record = record.without(key, _released(result))

@@ -32,7 +32,7 @@ class Rivals:
     Attributes:
         claims: Who has a disk, too, in words.
         suspicions: Why somebody may have it whose service cannot be read, in words.
-        holders: By World Wide ID, for what other resource this node has reserved it, which names it still.
+        holders: By World Wide ID and key, for what other resource this node has reserved a disk, which names it still.
         doubtful: The same, where it is not known whether that names it still; in words.
         silent: Why guests may be missing whose hypervisor does not answer.
         unrelated: Files that cannot be read, and that nothing connects with any of the disks.
@@ -40,10 +40,18 @@ class Rivals:
 
     claims: Mapping[str, str] = field(factory=dict)
     suspicions: Mapping[str, str] = field(factory=dict)
-    holders: Mapping[str, str] = field(factory=dict)
+    holders: Mapping[tuple[str, int], str] = field(factory=dict)
     doubtful: Mapping[str, str] = field(factory=dict)
     silent: tuple[str, ...] = ()
     unrelated: tuple[str, ...] = ()
+
+    def holder(self, wwid: str) -> str:
+        """For what other resource this node has reserved a disk, with whatever key; empty where there is none.
+
+        Args:
+            wwid: Its World Wide ID.
+        """
+        return next((words for (known, _), words in self.holders.items() if known == wwid), "")
 
     def claims_on(self, disks: Iterable[ScsiDisk | OtherDisk]) -> list[str]:
         """Who has any of these disks, in words.
@@ -90,12 +98,13 @@ def rivals_of(
         records: What the node has reserved for other resources.
         find: Finds what is behind the names of disks.
     """
-    holders: dict[str, str] = {}
+    holders: dict[tuple[str, int], str] = {}
     doubtful: dict[str, str] = {}
     for record in records:
         for wwid in _wwids_of(record, usage):
             if _is_named(wwid, record, disks, usage):
-                holders.setdefault(wwid, _owner(record))
+                # Each with the key of that record: it is what the other resource gives back.
+                holders |= {(wwid, each.key): _owner(record) for each in record.entries if each.wwid == wwid}
             elif why := _doubt(record, usage, estate):
                 doubtful.setdefault(wwid, f"it may be reserved for {_owner(record)}: {why}")
     unrelated = tuple(f"{each.file} cannot be read, and names none of them" for each in estate.unread)

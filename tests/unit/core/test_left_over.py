@@ -365,10 +365,26 @@ class TestADiskThatAnotherServiceReserves:
         return first
 
     def test_is_left_to_it_and_forgotten(self, san, a, both):
-        a.holders = {both.wwid: "[vmdg] of db"}
+        a.holders = {(both.wwid, KEYS["a"]): "[vmdg] of db"}
         assert "stays reserved, for [vmdg] of db" in told_by_stop(a)
         assert writers(san) == [{"a"}, ALL]
         assert not record_of(a).file.exists()
+
+    def test_with_another_key_is_given_back_and_not_forgotten_under_the_first(self, san, a, both):
+        # The other had written down its own key, and was killed before it registered: nobody else knew of ours.
+        a.holders = {(both.wwid, 0xABC): "[vmdg] of db"}
+        give_up(a)
+        assert (writers(san), record_of(a).entries) == ([ALL, ALL], ())
+
+    def test_with_another_key_loses_no_path_to_what_is_left_of_ours(self, san, a, both):
+        a.holders = {(both.wwid, 0xABC): "[vmdg] of db"}
+        _, alive = both.paths
+        a.known[both.name] = evolve(both, paths=(alive,))  # what is registered on the other cannot be removed from here
+        san.ask(alive, Request(Action.REGISTER_AND_IGNORE, action_key=0xABC))
+        with pytest.raises(ActionFailed, match=r"has been left there: \[vmdg\] of db has the disk by now"):
+            give_up(a)
+        assert san.units[both.wwid].key_of("a2") == 0xABC
+        assert record_of(a).wwids == {both.wwid}
 
     def test_perhaps_is_left_as_it_is_and_kept_in_mind(self, san, a, both):
         a.doubtful = {both.wwid: "db.conf cannot be read"}

@@ -139,14 +139,21 @@ class TestWhatWasWrittenDown:
 
     def test_holds_as_long_as_the_other_names_it(self):
         db = called("db", guest(name="db"))
-        assert self.found(using(), services=[db]).holders == {DISK.wwid: "[vmdg] of db"}
+        assert self.found(using(), services=[db]).holders == {(DISK.wwid, 1): "[vmdg] of db"}
         passed_on = self.found(services=[db])
         assert (passed_on.holders, passed_on.doubtful) == ({}, {})
+
+    def test_holds_with_the_key_that_was_written_down_and_no_other(self):
+        entries = (Entry(wwid=DISK.wwid, key=7, name="x"), Entry(wwid="naa.2", key=1, name="y"))
+        record = evolve(self.record(), entries=entries)
+        found = self.found(using(), record=record, services=[called("db", guest(name="db"))])
+        assert found.holders == {(DISK.wwid, 7): "[vmdg] of db"}
+        assert (found.holder(DISK.wwid), found.holder("naa.9")) == ("[vmdg] of db", "")
 
     def test_of_the_same_service_holds_as_long_as_that_very_resource_names_it(self):
         of_disk = evolve(self.record("web", "disk#1"), guests={})
         listed = Use(source="/dev/sda", service="web", rid="disk#1")
-        assert self.found(listed, record=of_disk).holders == {DISK.wwid: "[disk#1] of web"}
+        assert self.found(listed, record=of_disk).holders == {(DISK.wwid, 1): "[disk#1] of web"}
         assert self.found(using("web", guest="erp"), record=of_disk).holders == {}
 
     def test_of_a_service_that_cannot_be_read_is_doubtful(self):

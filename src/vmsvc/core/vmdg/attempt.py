@@ -249,8 +249,8 @@ def release(disks: Iterable[ScsiDisk], key: int, *, doubts: Mapping[str, str] = 
         disks: The disks. Of those that are read-only here, only such as this node has reserved: a replica may show our
             key because the array copies it.
         key: Our key.
-        doubts: By World Wide ID, why it may be another node's, in words; it is left there then. From all others it is
-            removed.
+        doubts: By World Wide ID, why it is left there, in words. From all others it is removed, through a path that is
+            registered again for that.
 
     Raises:
         ValueError: There are no disks.

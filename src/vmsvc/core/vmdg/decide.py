@@ -194,9 +194,9 @@ def _leaving(turn: Turn, reading: Reading) -> Turn:
         left = "a registration of ours is left on a path that does not answer; the node that has the disk can remove it"
         if turn.doubt:
             left = (
-                "this node's key is still registered there, by none of its paths that answer; that has been left as it "
-                f"is, since it may be another node's: {turn.doubt}"
+                "this node's key is still registered there, by none of its paths that answer, and has been left there"
             )
+            left = f"{left}: {turn.doubt}"
         return turn.ended(Standing.FAILED, "; ".join((left, *turn.notes)))
     return _planned(turn, moves.to_leave(turn.key, turn.rounds))
 

@@ -266,12 +266,13 @@ def may_go_on(reading: Reading, key: int) -> bool:
 def may_return(reading: Reading, key: int, *, is_doubtful: bool) -> bool:
     """I3: whether a path may be registered again only to be rid of our other registrations: not on another node's disk.
 
-    Nor where another node has our key, or may have it (I10): to preempt it would evict that one.
+    Nor where another node has our key, or may have it (I10): to preempt it would evict that one. Nor where this node
+    itself has another key there by now, which the path would lose.
 
     Args:
         reading: What the disk showed.
         key: Our key.
-        is_doubtful: Whether what is registered with our key, on none of our paths, may be another node's.
+        is_doubtful: Whether there is a reason to leave what is registered with our key on none of our paths.
     """
     is_anothers = is_doubtful or holder_of(reading) not in (None, key) or bool(clones_of(reading, key))
     return not is_anothers and not (is_held_by_all(reading) and foreign_keys(reading, key))

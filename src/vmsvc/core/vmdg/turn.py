@@ -91,8 +91,8 @@ class Turn:
         source: Of a migration, the source's key.
         in_use: Whether a guest of ours may be writing.
         spares_holder: Whether it is taken from no other holder, named or not, nor where nothing of ours is left.
-        doubt: Why registrations with our key that are left on none of our paths may be another node's, in words; empty
-            where they are this node's, as far as is known.
+        doubt: Why registrations with our key that are left on none of our paths are not removed, in words: they may be
+            another node's, say. Empty where they are this node's, as far as is known, and nobody needs its paths.
         standing: Where it stands.
         why: The reason, where it did not go as wanted.
         notes: What is worth telling besides: dead paths, say.

@@ -102,9 +102,9 @@ class TestGivingBack:
         (disk,) = san.disks("a")
         register(san, "/dev/a1d0", A)
         asked(san)
-        result = run(san, "a", release([disk], A, doubts={disk.wwid: "b has it, too"}))
+        result = run(san, "a", release([disk], A, doubts={disk.wwid: "it may be that of b"}))
         assert result.outcome is Outcome.FAILED
-        assert "it may be another node's: b has it, too" in str(result.reasons[0])
+        assert "it may be that of b" in str(result.reasons[0])
         assert keys(san) == {"b1": A}
         assert not [request for request in asked(san) if request.startswith(("register", "preempt"))]
 
