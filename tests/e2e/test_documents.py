@@ -59,6 +59,8 @@ CALLS = (
     ("vmsvc.watch/1", "pr watch --once"),
     ("vmsvc.validate-disks/1", "validate-disks shared"),
     ("vmsvc.trust/1", "trust guest web"),
+    ("vmsvc.package/1", "sdk new acme --directory {root}"),
+    ("vmsvc.kit/1", "sdk test null --clause contract"),
     ("vmsvc.completion/1", "completion bash"),
     ("vmsvc.disks/1", "disks web"),
     ("vmsvc.disks/1", "pr status web"),
@@ -86,7 +88,7 @@ def node(tmp_path):
 
 def test_every_call_answers_with_its_document(node):
     for name, words in CALLS:
-        _, answer = node.json(*words.split(), EDITOR="true")
+        _, answer = node.json(*words.format(root=node.root).split(), EDITOR="true")
         assert (words, answer["schema"]) == (words, name)
 
 

@@ -148,6 +148,7 @@ def _about(commands: Commands) -> None:
     node.add_argument("--dry-run", action="store_true", help=_SHOWN_ONLY)
     node.add_argument("--prkey", metavar="KEY", help="the key by which a peer registers on disks (SCSI-3)")
     _trust(commands.group("trust", "limit what vmsvc may do by ssh to what it needs"))
+    _sdk(commands.group("sdk", "make drivers, and hold them to the contract"))
     shell = commands.add(
         "completion",
         "about:completion",
@@ -182,4 +183,35 @@ def _trust(commands: Commands) -> None:
         "--test",
         action="store_true",
         help="try out that the verbs work with vmsvc's own key, and that nothing else does; does no harm",
+    )
+
+
+def _sdk(commands: Commands) -> None:
+    new = commands.add(
+        "new",
+        "sdk:new",
+        "write a package with a driver, its kit and its test",
+        about="The kit passes as it is: its technology is a stand-in, whose place yours takes.",
+        examples=("vmsvc sdk new acme", "vmsvc sdk new acme --directory ~/src"),
+    )
+    new.add_argument("name", metavar="NAME", help="the driver's type; the package is vmsvc-NAME")
+    new.add_argument("--directory", default=".", metavar="DIR", help="where the package is made (default: here)")
+    test = commands.add(
+        "test",
+        "sdk:test",
+        "hold installed drivers to the contract, clause by clause",
+        about="Each package brings a kit: what its technology is, and how to make trouble for it. Exits with 1 where a "
+        "clause is broken; one that is waived is told with the reason.",
+        examples=("vmsvc sdk test", "vmsvc sdk test vmsvc-acme", "vmsvc sdk test acme --clause hung --clause dead"),
+    )
+    test.add_argument(
+        "packages", nargs="*", metavar="PACKAGE", help="an installed package, or the type of its driver; all with a kit"
+    )
+    test.add_argument(
+        "--clause",
+        dest="clauses",
+        action="append",
+        default=[],
+        metavar="CLAUSE",
+        help="one clause instead of all (repeatable)",
     )

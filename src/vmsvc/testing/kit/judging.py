@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -146,17 +146,18 @@ def hold(kit: type[DriverKit], clause: Clause, backend: Backend) -> None:
             bench.driver.close()
 
 
-def results(kit: type[DriverKit]) -> Iterator[Result]:
-    """Hold a driver to every clause, one after the other.
+def results(kit: type[DriverKit], clauses: Iterable[Clause] = CLAUSES.values()) -> Iterator[Result]:
+    """Hold a driver to clauses, one after the other.
 
     Args:
         kit: The driver's kit.
+        clauses: The clauses; all of them when not given.
 
     Yields:
         What came of each clause, as soon as it is known.
     """
     concerning = concerned(kit)
-    for clause in CLAUSES.values():
+    for clause in clauses:
         if clause not in concerning:
             words = " or ".join(sorted(capability.value for capability in clause.capabilities))
             yield Result(clause=clause, state=State.NOT_CONCERNED, reason=f"the driver does not declare {words}")

@@ -1,0 +1,109 @@
+"""Commands for authors of drivers: sdk new, sdk test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vmsvc.cli.call import Call
+from vmsvc.cli.screen import Line, plain
+from vmsvc.core import schema
+from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from vmsvc.testing.kit import Clause, Result
+    from vmsvc.testing.sdk import Kit
+
+_STYLES = {"kept": "green", "broken": "bold red", "waived": "yellow", "not concerned": "dim"}
+
+
+def new(call: Call) -> int:
+    """Write a package with a driver whose kit passes.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    from vmsvc.testing.sdk import new_package  # noqa: PLC0415 - only authors of drivers need it
+
+    where = Path(call.arguments.directory)
+    files = new_package(call.arguments.name, where)
+    package = where / f"vmsvc-{call.arguments.name}"
+    lines = [plain(str(file)) for file in files]
+    lines.append(plain(f"next: pip install -e {package}, and vmsvc sdk test vmsvc-{call.arguments.name}"))
+    document = schema.document("vmsvc.package/1", {"directory": str(package), "files": [str(file) for file in files]})
+    call.screen.answer(document, lines)
+    return ExitCode.DONE
+
+
+def test(call: Call) -> int:
+    """Hold installed drivers to the contract.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    from vmsvc.testing.kit import State, results  # noqa: PLC0415 - see above
+    from vmsvc.testing.sdk import kits  # noqa: PLC0415 - see above
+
+    wanted = _wanted(call.arguments.clauses)
+    rows: list[dict[str, Any]] = []
+    lines: list[Line] = []
+    broken = False
+    for kit in kits(call.arguments.packages):
+        found = []
+        call.screen.say(f"{kit.distribution}: {len(wanted)} clauses …")
+        for result in results(kit.cases, wanted):
+            found.append(result)
+            if result.state is State.BROKEN:
+                call.screen.say(f"{kit.distribution}: {result.clause.name}: broken")
+        broken |= any(result.state is State.BROKEN for result in found)
+        rows.append(_row(kit, found))
+        lines += _lines(kit, found)
+    call.screen.answer(schema.document("vmsvc.kit/1", {"kits": rows}), lines)
+    return ExitCode.FAILED if broken else ExitCode.DONE
+
+
+def _wanted(names: list[str]) -> list[Clause]:
+    from vmsvc.testing.kit import CLAUSES  # noqa: PLC0415 - see above
+
+    for name in names:
+        if name not in CLAUSES:
+            hint = did_you_mean(name, CLAUSES, otherwise=f"clauses are: {', '.join(CLAUSES)}")
+            raise UsageError(f"there is no clause {name!r}", hint=hint)
+    return [CLAUSES[name] for name in names or CLAUSES]
+
+
+def _row(kit: Kit, found: list[Result]) -> dict[str, Any]:
+    return {
+        "type": kit.serves,
+        "distribution": kit.distribution,
+        "version": kit.version,
+        "clauses": [
+            {
+                "name": result.clause.name,
+                "why": result.clause.why,
+                "state": str(result.state),
+                "reason": result.reason,
+                "duration_s": round(result.duration_s, 3),
+            }
+            for result in found
+        ],
+    }
+
+
+def _lines(kit: Kit, found: list[Result]) -> Iterator[Line]:
+    counts = Counter(str(result.state) for result in found)
+    told = ", ".join(f"{counts[state]} {state}" for state in _STYLES if counts[state])
+    yield ((kit.serves, "bold"), (f"  {kit.distribution} {kit.version}  {told}", ""))
+    for result in found:
+        state = str(result.state)
+        if result.reason and state != "not concerned":
+            yield ((f"  {result.clause.name}  ", ""), (state, _STYLES[state]), (f"  {result.reason}", ""))

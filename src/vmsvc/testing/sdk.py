@@ -1,0 +1,114 @@
+"""For authors of drivers: a new package from the template, and the kits that installed packages bring."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.errors import UsageError, VmsvcError, told
+from vmsvc.testing.kit import DriverKit
+
+#: The entry-point group of kits: each entry names a subclass of :class:`~vmsvc.testing.DriverKit`.
+GROUP = "vmsvc.kit"
+
+_TEMPLATE = Path(__file__).with_name("template")
+_ENDING = ".in"
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def new_package(name: str, where: Path) -> tuple[Path, ...]:
+    """Write a package with a driver, its kit and its test, for a technology that does not exist.
+
+    Args:
+        name: The technology, which is the driver's type; the package is ``vmsvc-NAME``.
+        where: The directory in which the package's own is made.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UsageError: The name cannot be one, or the package is there already.
+        VmsvcError: It cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of a driver",
+            hint="lower-case letters and digits, words joined by '-': the word that service files give as type",
+        )
+    package = where / f"vmsvc-{name}"
+    if package.exists():
+        raise UsageError(f"{package} is there already", hint="choose another name, or another --directory")
+    written = []
+    try:
+        for template in sorted(_TEMPLATE.rglob(f"*{_ENDING}")):
+            file = package / _named(str(template.relative_to(_TEMPLATE)).removesuffix(_ENDING), name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(_named(template.read_text(encoding="utf-8"), name), encoding="utf-8")
+            written.append(file)
+    except OSError as error:
+        raise VmsvcError(f"{package} cannot be written: {error.strerror}", code="file") from error
+    return tuple(written)
+
+
+def _named(text: str, name: str) -> str:
+    """Text of the template, with the technology's name in the place of its own."""
+    words = name.split("-")
+    return (
+        text.replace("vmsvc_acme", "_".join(("vmsvc", *words)))
+        .replace("Acme", "".join(word.capitalize() for word in words))
+        .replace("acme", name)
+    )
+
+
+@frozen(kw_only=True)
+class Kit:
+    """A kit that an installed package brings.
+
+    Attributes:
+        serves: The type of its driver.
+        distribution: The package.
+        version: Its version.
+        cases: The kit itself.
+    """
+
+    serves: str
+    distribution: str
+    version: str
+    cases: type[DriverKit]
+
+
+def kits(packages: Sequence[str] = ()) -> Iterator[Kit]:
+    """The kits of installed packages.
+
+    Args:
+        packages: Names of distributions, or the types that their drivers serve; all when there are none.
+
+    Yields:
+        Each kit, once it is imported.
+
+    Raises:
+        UsageError: A package is not installed, or brings no kit.
+        VmsvcError: A kit cannot be imported.
+    """
+    found = {point.dist.name: point for point in importlib.metadata.entry_points(group=GROUP) if point.dist}
+    by_word = {**{point.name: point for point in found.values()}, **found}
+    for package in packages or sorted(found):
+        if package not in by_word:
+            hint = did_you_mean(
+                package, by_word, otherwise=f"packages with a kit: {', '.join(sorted(found)) or 'none'}"
+            )
+            raise UsageError(f"no installed package {package!r} brings a kit (entry point {GROUP})", hint=hint)
+        point = by_word[package]
+        assert point.dist is not None
+        try:
+            cases = point.load()
+        except Exception as error:
+            raise VmsvcError(f"the kit of {package} cannot be imported: {told(error)}", code="kit") from error
+        if not (isinstance(cases, type) and issubclass(cases, DriverKit)):
+            raise VmsvcError(f"the kit of {package}, {point.value}, is no subclass of DriverKit", code="kit")
+        yield Kit(serves=point.name, distribution=point.dist.name, version=point.dist.version, cases=cases)

@@ -1,0 +1,188 @@
+"""A driver from nothing: written, built, installed, found, held to the contract, uninstalled, and gone."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+
+from docs.examples import TREE, Page
+from tests import documents
+from tests.e2e.node import Node
+
+#: More than the kit of a new package takes; it waits for what hangs.
+KIT_S = 240
+
+
+@pytest.fixture
+def node(tmp_path):
+    return Node(tmp_path / "root")
+
+
+@pytest.fixture
+def page(monkeypatch):
+    monkeypatch.setattr("docs.examples._TIMEOUT_S", KIT_S)
+    page = Page()
+    yield page
+    page.close()
+
+
+def succeeds(page, command):
+    said, code = page.run(command)
+    assert code == 0, said
+    return said
+
+
+@pytest.mark.timeout(2 * KIT_S)
+def test_a_new_package_is_a_driver_whose_kit_passes(page):
+    succeeds(page, "vmsvc sdk new two-words")
+    succeeds(page, "python -m pip wheel -q ./vmsvc-two-words -w dist")
+    assert succeeds(page, "ls dist").split() == ["vmsvc_two_words-0.1.0-py3-none-any.whl"]
+    succeeds(page, "rm -r vmsvc-two-words/src && python -m pip install -q dist/*.whl")
+    [plugin] = [
+        each
+        for each in json.loads(succeeds(page, "vmsvc drivers --format json"))["plugins"]
+        if each["name"] == "two-words"
+    ]
+    assert (plugin["distribution"], plugin["version"], plugin["state"]) == ("vmsvc-two-words", "0.1.0", "ok")
+    assert [(each["type"], each["api"], each["capabilities"]) for each in plugin["drivers"]] == [
+        ("two-words", 1, ["bulk"])
+    ]
+
+    answer = documents.checked(succeeds(page, "vmsvc sdk test two-words --format json 2>said"))
+    [kit] = answer["kits"]
+    states = {clause["name"]: (clause["state"], clause["reason"]) for clause in kit["clauses"]}
+    assert {state for state, _ in states.values()} == {"kept", "not concerned"}, states
+    assert succeeds(page, "cd vmsvc-two-words && python -m pytest -q -k 'life or contract'").count("2 passed") == 1
+
+    succeeds(page, "python -m pip uninstall -q -y vmsvc-two-words")
+    assert "two-words" not in succeeds(page, "vmsvc drivers")
+    said, code = page.run("vmsvc sdk test two-words")
+    assert (code, "no installed package 'two-words' brings a kit" in said) == (2, True)
+
+
+def test_a_new_package_is_typed_and_clean(page):
+    succeeds(page, "vmsvc sdk new tidy")
+    assert "Success" in succeeds(page, "python -m mypy --strict vmsvc-tidy/src")
+    ruff = shlex.quote(str(Path(sys.executable).with_name("ruff")))
+    ours = shlex.quote(str(TREE / "pyproject.toml"))
+    # What counts as a package of one's own is another thing in a tree of one's own.
+    succeeds(page, f"{ruff} check --config {ours} --ignore I001 vmsvc-tidy/src")
+    succeeds(page, f"{ruff} format --config {ours} --check vmsvc-tidy")
+
+
+def test_nothing_of_the_template_s_own_name_is_left(node, tmp_path):
+    node.run("sdk", "new", "zeta", "--directory", str(tmp_path))
+    files = [file for file in (tmp_path / "vmsvc-zeta").rglob("*") if file.is_file()]
+    assert len(files) > 5
+    for file in files:
+        assert "acme" not in f"{file}{file.read_text()}".lower()
+    project = tomli.loads((tmp_path / "vmsvc-zeta/pyproject.toml").read_text())["project"]
+    core = importlib.metadata.version("vmsvc").split(".")
+    assert f"vmsvc>={core[0]}.{core[1]},<{int(core[0]) + 1}" in project["dependencies"]
+
+
+@pytest.mark.option("sdk new --directory")
+def test_a_package_is_made_where_it_is_wanted_and_never_over_another(node, tmp_path):
+    there = tmp_path / "src"
+    there.mkdir()
+    code, answer = node.json("sdk", "new", "acme", "--directory", str(there))
+    assert code == 0
+    assert answer["directory"] == str(there / "vmsvc-acme")
+    assert sorted(answer["files"]) == sorted(str(file) for file in there.rglob("*") if file.is_file())
+
+    code, answer = node.json("sdk", "new", "acme", "--directory", str(there))
+    assert (code, answer["errors"][0]["message"]) == (2, f"{there / 'vmsvc-acme'} is there already")
+
+    (tmp_path / "file").touch()
+    code, answer = node.json("sdk", "new", "acme", "--directory", str(tmp_path / "file"))
+    assert (code, answer["errors"][0]["code"]) == (1, "file")
+
+
+@pytest.mark.parametrize("name", ["Acme", "", "a b", "../x", "a_b", "-x", "9x", "a--b", "ä"])
+def test_a_name_that_no_driver_can_have(node, tmp_path, name):
+    code, answer = node.json("sdk", "new", f"--directory={tmp_path}", "--", name)
+    assert code == 2
+    assert "cannot be the name of a driver" in answer["errors"][0]["message"]
+    assert not list(tmp_path.glob("vmsvc-*"))
+
+
+@pytest.mark.option("sdk test --clause")
+def test_one_clause_alone(node):
+    code, answer = node.json("sdk", "test", "null", "--clause", "life", "--clause", "addresses", "--clause", "slow")
+    assert code == 0
+    [kit] = answer["kits"]
+    assert (kit["type"], kit["distribution"]) == ("null", "vmsvc-null")
+    assert [(each["name"], each["state"]) for each in kit["clauses"]] == [
+        ("life", "kept"),
+        ("addresses", "not concerned"),
+        ("slow", "waived"),
+    ]
+    code, answer = node.json("sdk", "test", "null", "--clause", "lief")
+    assert (code, answer["errors"][0]["hint"]) == (2, "did you mean `life`?")
+
+
+@pytest.fixture
+def bring(tmp_path, monkeypatch):
+    """Makes a distribution that brings a kit, for the commands that are run from now on."""
+
+    def make(entry, source=""):
+        (tmp_path / "toykit.py").write_text(source)
+        information = tmp_path / "vmsvc_toy-1.2.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: vmsvc-toy\nVersion: 1.2\n")
+        (information / "entry_points.txt").write_text(f"[vmsvc.kit]\ntoy = {entry}\n")
+        return {"PYTHONPATH": str(tmp_path)}
+
+    return make
+
+
+BROKEN = """
+from vmsvc_null.kit import NullKit
+class Sleepy(NullKit.driver):
+    def stop(self, resource, *, budget_s):
+        pass
+class Kit(NullKit):
+    driver = Sleepy
+    waivers = {"garbage": "it is only a test"}
+"""
+
+
+def test_a_clause_that_is_broken_is_told_with_what_was_seen(node, bring):
+    done = node.run(
+        "sdk", "test", "vmsvc-toy", "--clause", "life", "--clause", "garbage", **bring("toykit:Kit", BROKEN)
+    )
+    assert done.returncode == 1
+    assert re.search(r"^toy  vmsvc-toy 1\.2  1 broken, 1 waived$", done.stdout, re.MULTILINE)
+    assert "life  broken  stop was asked for, and 'web' goes on running" in done.stdout
+    assert "garbage  waived  it is only a test" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("toykit:Kit", "cannot be imported: AttributeError"),
+        ("toykit:missing", "cannot be imported: AttributeError"),
+        ("nowhere:Kit", "cannot be imported: ModuleNotFoundError"),
+        ("toykit:print", "is no subclass of DriverKit"),
+    ],
+)
+def test_a_kit_that_is_none_is_told_without_a_traceback(node, bring, entry, why):
+    code, answer = node.json("sdk", "test", "vmsvc-toy", **bring(entry, "print = print"))
+    assert (code, answer["errors"][0]["code"]) == (1, "kit")
+    assert why in answer["errors"][0]["message"]
+
+
+def test_the_command_for_authors_costs_others_nothing(node):
+    code = "import sys; from vmsvc.cli import main; main(['status']); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=node.environment, capture_output=True, text=True, check=True
+    )
+    assert not {name for name in done.stdout.split() if name.startswith(("vmsvc.testing", "vmsvc.cli.sdk"))}
