@@ -114,8 +114,7 @@ class ReservationDriver(DiskLooker):
         )
         self._tell_evicted(resource, result)
         if result.outcome is not Outcome.HELD:
-            is_untouched = result.outcome is Outcome.REFUSED
-            self._put_down(found.record if is_untouched else written.without(key, _released(result)))
+            self._put_down(_still_reserved(found.record, written, key, result))
             raise self._failure(resource, result)
         useless = self._without_capacity(resource, found.disks)
         if useless and not in_use:  # what runs on it already is not stopped for that
@@ -304,6 +303,17 @@ _FAILURES: Mapping[Outcome, tuple[type[VmsvcError], str, str]] = {
 def _released(result: Result) -> list[str]:
     """The World Wide IDs of the disks that were read, or cannot be reserved, and have nothing of ours on them."""
     return [wwid for wwid, standing in result.standings if standing in (Standing.LEFT, Standing.INCAPABLE)]
+
+
+def _still_reserved(before: Record, written: Record, key: int, result: Result) -> Record:
+    """What is to be remembered of disks that were written down for an attempt in vain.
+
+    A disk that it has not touched is remembered only if it was before: what is written down counts as this node's own.
+    """
+    if not result.touched:
+        return before
+    untouched = [wwid for wwid in written.wwids - result.touched if not before.has(wwid, key)]
+    return written.without(key, [*_released(result), *untouched])
 
 
 def _left(deadline: float) -> float:

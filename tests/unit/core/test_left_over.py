@@ -69,6 +69,22 @@ class TestTheRecord:
         assert found
         assert set(found) == {frozenset(san.units)}
 
+    def test_has_nothing_that_an_attempt_in_vain_has_not_touched(self, san, a, b):
+        # What stands there counts as ours, and may be evicted as a dead connection of ours.
+        for path in san.disks("a")[1].paths:
+            san.give(path, Fault.DEAD)
+        with pytest.raises(Undetermined):
+            take(a)
+        assert record_of(a).entries == ()
+
+    def test_keeps_what_it_had_before_an_attempt_in_vain(self, san, a):
+        take(a)
+        for path in san.disks("a")[1].paths:
+            san.give(path, Fault.DEAD)
+        with pytest.raises(Undetermined):
+            take(a)
+        assert record_of(a).wwids == frozenset(san.units)
+
     def test_is_gone_when_everything_was_given_back(self, a):
         take(a)
         give_up(a)
@@ -109,7 +125,9 @@ class TestTheRecord:
         san.before = die
         with pytest.raises(Undetermined):
             take(a)
-        assert record_of(a).wwids == set(san.units)
+        first, second = san.disks("a")
+        assert record_of(a).wwids == {first.wwid}
+        assert not san.units[second.wwid].registrations
 
     def test_that_cannot_be_written_keeps_everything_from_being_registered(self, san, a, monkeypatch):
         def full(*args, **more):

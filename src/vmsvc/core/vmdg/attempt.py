@@ -82,6 +82,7 @@ class Result:
         evicted: Whose keys were removed, whatever the outcome; only disks that lost some.
         standings: Where each disk stands, by its World Wide ID, in their order.
         was_held: Whether every disk was held by us at the first look, so that nothing was taken.
+        touched: The World Wide IDs of the disks of which anything but a look was asked.
     """
 
     outcome: Outcome
@@ -90,6 +91,7 @@ class Result:
     evicted: tuple[Evicted, ...] = ()
     standings: tuple[tuple[str, Standing], ...] = ()
     was_held: bool = False
+    touched: frozenset[str] = frozenset()
 
 
 class Stage(enum.Enum):
@@ -158,6 +160,7 @@ class Attempt:
             evicted=tuple(Evicted(disk=turn.disk.name, keys=turn.evicted) for turn in self.turns if turn.evicted),
             standings=tuple((turn.disk.wwid, turn.standing) for turn in self.turns),
             was_held=all(turn.was_held for turn in self.turns if turn.standing is not Standing.EXEMPT),
+            touched=frozenset(turn.disk.wwid for turn in self.turns if turn.has_begun),
         )
 
     @property
