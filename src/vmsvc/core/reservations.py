@@ -29,8 +29,9 @@ from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.rivals import Rivals
 from vmsvc.core.surroundings import Surroundings
 from vmsvc.core.vmdg import attempt, words
-from vmsvc.core.vmdg.attempt import Outcome, Result
+from vmsvc.core.vmdg.attempt import Attempt, Outcome, Result
 from vmsvc.core.vmdg.keys import key_text, parse_key
+from vmsvc.core.vmdg.migration import Window, prepare
 from vmsvc.core.vmdg.seen import ScsiDisk
 from vmsvc.core.vmdg.sequences import carry_out
 from vmsvc.core.vmdg.turn import Standing
@@ -103,24 +104,31 @@ class ReservationDriver(DiskLooker):
             in_use=in_use,
             spares_holder=in_use and not self._despite_lost_keys,
         )
-        written = found.record.with_disks(found.disks, key, self._around.guests_of(resource))
-        self._around.ledger.write(written)
-        result = carry_out(
-            taking,
-            self._around.tool,
-            looking=self._around.looking,
-            budget_s=_left(deadline),
-            cancelled=self._cancelled,
-        )
-        self._tell_evicted(resource, result)
-        if result.outcome is not Outcome.HELD:
-            self._put_down(_still_reserved(found.record, written, key, result))
-            raise self._failure(resource, result)
+        result = self._written_down(resource, taking, found.disks, key=key, budget_s=_left(deadline))
         useless = self._without_capacity(resource, found.disks)
         if useless and not in_use:  # what runs on it already is not stopped for that
-            given_back = None if result.was_held else self._given_back(written, found.disks, key, deadline)
+            given_back = None if result.was_held else self._given_back(resource, found.disks, key, deadline)
             raise self._no_capacity(resource, useless, result, given_back)
         return not result.was_held
+
+    def join(self, resource: Reserved, disks: Sequence[ScsiDisk], window: Window, *, budget_s: float) -> None:
+        """Register beside the source of a live migration, at its destination, before the guest is moved here.
+
+        If the guest stays, a stop gives back what has been written down here: no definition of the guest names it.
+
+        Args:
+            resource: The resource.
+            disks: The guest's disks, as this node finds them; it does not know the guest yet.
+            window: The window, which has been recorded.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            Refused: The source does not hold each disk, alone; nothing was done. Or that has changed meanwhile.
+            ActionFailed: A disk does not do as it is told; what was done was taken back.
+            Undetermined: A disk could not be read, or time was too short.
+        """
+        joining = prepare(disks, window)
+        self._written_down(resource, joining, disks, key=window.destination, budget_s=budget_s)
 
     def stop(self, resource: Reserved, *, budget_s: float) -> None:
         """Release the disks: remove what is ours, and nothing else.
@@ -156,6 +164,26 @@ class ReservationDriver(DiskLooker):
             raise Undetermined("; ".join(release.unclear), code="undetermined.left-over", hint=hint)
         if found.key is not None or found.record.entries or found.record.fault:
             self._check_whole(found)
+
+    def _written_down(
+        self, resource: Reserved, taking: Attempt, disks: Sequence[ScsiDisk], *, key: int, budget_s: float
+    ) -> Result:
+        """Carry out an attempt at disks that are written down first; after one in vain, only what is left is."""
+        before = self._around.ledger.read(resource)
+        written = before.with_disks(disks, key, self._around.guests_of(resource))
+        self._around.ledger.write(written)
+        result = carry_out(
+            taking,
+            self._around.tool,
+            looking=self._around.looking,
+            budget_s=budget_s,
+            cancelled=self._cancelled,
+        )
+        self._tell_evicted(resource, result)
+        if result.outcome not in (Outcome.HELD, Outcome.JOINED):
+            self._put_down(_still_reserved(before, written, key, result))
+            raise self._failure(resource, result)
+        return result
 
     def _rivals_at_release(self, found: DiskSet) -> Rivals:
         """Who else has the disks: asked only where this node has reserved any of them for another resource, too."""
@@ -225,9 +253,10 @@ class ReservationDriver(DiskLooker):
             self._tell(f"{resource.rid}: {path} has a size of 0 here, and guests would read nothing from it")
         return [disk.name for disk in disks if empty.issuperset(disk.paths)]
 
-    def _given_back(self, record: Record, disks: Sequence[ScsiDisk], key: int, deadline: float) -> Result:
+    def _given_back(self, resource: Reserved, disks: Sequence[ScsiDisk], key: int, deadline: float) -> Result:
         """Release disks that this start has taken and cannot use. An interrupt does not end it, as with any release."""
         left = max(0.0, deadline - time.monotonic())
+        record = self._around.ledger.read(resource)
         taken = [disk for disk in disks if record.has(disk.wwid, key)]
         result = carry_out(attempt.release(taken, key), self._around.tool, budget_s=left)
         self._put_down(record.without(key, _released(result)))

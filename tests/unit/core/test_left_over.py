@@ -21,6 +21,7 @@ from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.resource import Vmdg
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
+from vmsvc.core.vmdg.migration import Window
 from vmsvc.core.vmdg.seen import Act
 from vmsvc.core.watch import users_of
 from vmsvc.testing import Action, Fault, Request, San
@@ -328,6 +329,39 @@ class TestAKey:
         with pytest.raises(Undetermined, match="is now the key of b"):
             stop(a, other)
         assert writers(san) == [{"a"}, {"a"}]
+
+
+class TestTheDestinationOfAMigration:
+    WINDOW = Window(source=KEYS["a"], destination=KEYS["b"], opened_at=0.0, until=100.0)
+
+    @pytest.fixture(autouse=True)
+    def source(self, a, b):
+        """The guest runs on a; b does not know it, and nothing there names its disks."""
+        take(a)
+        b.disks = DriverError("no such guest", code="driver.absent")
+
+    def join(self, san, b):
+        ReservationDriver(b).join(GROUP, san.disks("b"), self.WINDOW, budget_s=60)
+
+    def test_writes_the_disks_down_before_it_registers(self, san, b):
+        found = []
+        san.before = lambda asked: found.append(record_of(b).wwids) if asked.operation else None
+        self.join(san, b)
+        assert set(found) == {frozenset(san.units)}
+        assert writers(san) == [ALL, ALL]
+
+    def test_that_was_killed_or_given_up_gives_back_what_nothing_names(self, san, a, b):
+        self.join(san, b)
+        give_up(b)
+        assert (writers(san), record_of(b).entries) == ([{"a"}, {"a"}], ())
+        assert look(a).phase is Phase.RUNNING
+
+    def test_has_no_record_where_the_source_does_not_hold_the_disks(self, san, a, b):
+        give_up(a)
+        with pytest.raises(Refused):
+            self.join(san, b)
+        assert record_of(b).entries == ()
+        assert operations(san, "b") == []
 
 
 class TestANodeThatWasCopiedWithItsKey:

@@ -73,7 +73,7 @@ def prepare(disks: Iterable[ScsiDisk], window: Window) -> Attempt:
     """At the destination, before the guest moves: register beside the source, which holds the disks alone.
 
     Args:
-        disks: The disks.
+        disks: The disks; they have been written down as reserved with the destination's key, like those of a start.
         window: The window, which has been recorded.
     """
     return join(disks, window.destination, source=window.source)
