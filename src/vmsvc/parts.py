@@ -277,7 +277,7 @@ class Parts:
 
         if self._ways.way_into(guest) is Way.NONE:
             return
-        inside = self._ways.into(guest)
+        inside = self._ways.into(guest, anew=True)
         if guest.guestos == "windows":
             inside.run(("hostname",), budget_s=budget_s)  # there is no shell that would know vmsvc's verbs
         else:

@@ -17,7 +17,7 @@ from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.verbs import is_restricted
 from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.resource import App, Guest, Located, Resource
-from vmsvc.core.rules import DOWN
+from vmsvc.core.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import printable
@@ -26,8 +26,6 @@ from vmsvc.core.verb import Verb
 _PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED}
 #: Exit codes by which a shell, or what a check is wrapped in, says that it ran nothing: POSIX.1, Shell, 2.8.2.
 _NOT_RUN = {126: "it cannot be executed", 127: "it was not found"}
-#: Guests in these phases are there, and nobody inside of them answers.
-_STILL = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
 _ACTIONS = {Verb.START: Action.START, Verb.STOP: Action.STOP}
 
 
@@ -85,7 +83,7 @@ class AppDriver:
         if guest.phase in DOWN:
             evidence = Evidence(probe=guest.evidence.probe, detail=f"its guest is down: {guest.state}")
             return Observation(phase=Phase.STOPPED, state="guest is down", evidence=evidence)
-        if guest.phase in _STILL:
+        if guest.phase in CANNOT_HEAR:
             return unknown("guest", f"nobody inside its guest answers: that is {guest.state}")
         return self.observe(resource, budget_s=budget_s)
 

@@ -16,7 +16,8 @@ from vmsvc.core.verb import Verb
 
 #: Positively seen to be down.
 DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
-_CANNOT_HEAR = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
+#: Guests in these phases are there, and nobody inside of them answers.
+CANNOT_HEAR = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
 
 _WAIT_FOR_MIGRATION = "try again when the migration has ended"
 _NOT_STARTABLE_HINTS = {
@@ -152,7 +153,7 @@ def _judge_stop(verb: Verb, resource: Resource, phase: Phase, state: str) -> Jud
         return Judgement(ruling=Ruling.NEEDLESS, why=f"already down ({state})")
     if phase is Phase.MIGRATING:
         return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {state}", hint=_WAIT_FOR_MIGRATION)
-    if verb is Verb.STOP and phase in _CANNOT_HEAR and isinstance(resource, Guest):
+    if verb is Verb.STOP and phase in CANNOT_HEAR and isinstance(resource, Guest):
         return Judgement(ruling=Ruling.UNHEARD, why=state)
     return Judgement(ruling=Ruling.DO, why=state)
 

@@ -95,7 +95,7 @@ class StepTaker:
         """
         guest = self._guest
         found = observe([resource, *([guest] if guest else [])], self.driver_of)
-        if guest and is_down(found[key_of(guest)]):
+        if guest and _is_lost(found[key_of(guest)]):
             raise ActionFailed(
                 f"its guest went down while it was waited for: {found[key_of(guest)].state}",
                 code=WENT_DOWN,
@@ -120,13 +120,18 @@ class StepTaker:
             try:
                 self.reach(guest, min(max(_left(deadline), _LEAST_S), _KNOCK_S))
             except VmsvcError as error:
-                pause = min(next(pauses, _POLL_S[-1]), deadline - time.monotonic())
-                if error.code in _LASTING or pause <= 0 or self.cancelled.wait(pause):
-                    if self.cancelled.is_set():
-                        raise ActionFailed("interrupted", code="action.interrupted") from error
+                if error.code in _LASTING:
                     raise
-            else:
-                return
+                pause = min(next(pauses, _POLL_S[-1]), deadline - time.monotonic())
+                if pause > 0 and not self.cancelled.wait(pause):
+                    continue
+                if self.cancelled.is_set():
+                    raise ActionFailed("interrupted", code="action.interrupted") from error
+                # Nothing is unknown here: whoever asks for a guest that is ready in this time does not have it.
+                raise ActionFailed(
+                    f"it lets no commands in: {error.message}", code="action.timeout", hint=error.hint
+                ) from error
+            return
 
     def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
         try:
@@ -144,8 +149,8 @@ class StepTaker:
         def has_died(seen: Observation) -> bool:
             # An application's check may lag behind its start; a guest that was seen and is down again has died.
             nonlocal has_come_up
-            has_come_up = has_come_up or seen.phase not in (*DOWN, Phase.UNKNOWN)
-            return isinstance(resource, Guest) and is_down(seen) and (has_come_up or time.monotonic() > patience)
+            has_come_up = has_come_up or not (_is_lost(seen) or seen.phase is Phase.UNKNOWN)
+            return isinstance(resource, Guest) and _is_lost(seen) and (has_come_up or time.monotonic() > patience)
 
         def has_settled(seen: Observation) -> bool:
             return seen.phase in (Phase.RUNNING, Phase.INAPPLICABLE) or has_died(seen)
@@ -282,6 +287,11 @@ def is_down(seen: Observation) -> bool:
         seen: What was seen of it.
     """
     return seen.phase in DOWN
+
+
+def _is_lost(guest: Observation) -> bool:
+    """Whether a guest that is to come up never will by itself."""
+    return is_down(guest) or guest.phase is Phase.CRASHED
 
 
 def _is_down_or_silent(seen: Observation) -> bool:

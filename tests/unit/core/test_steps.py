@@ -53,8 +53,9 @@ def test_a_start_waits_until_the_guest_is_up(driver):
     assert 0.2 <= take(driver, "start", budget_s=5) < 2
 
 
-def test_a_guest_that_dies_while_its_start_waits_fails_at_once(driver):
-    driver.on["start", C1] = lambda: (driver.become(C1, Phase.STARTING), later(0.2, lambda: driver.become(C1, DOWN)))
+@pytest.mark.parametrize("end", [DOWN, Phase.CRASHED])
+def test_a_guest_that_dies_while_its_start_waits_fails_at_once(driver, end):
+    driver.on["start", C1] = lambda: (driver.become(C1, Phase.STARTING), later(0.2, lambda: driver.become(C1, end)))
     began = time.monotonic()
     with pytest.raises(ActionFailed, match="went down while its start waited") as error:
         take(driver, "start", budget_s=60)
@@ -554,12 +555,21 @@ def test_one_knocks_until_somebody_opens(driver, inside):
     assert (answers, budgets) == ([], [5.0, 5.0, 5.0])
 
 
-def test_a_way_in_that_does_not_open_says_why(driver, inside):
+def test_a_guest_that_is_not_ready_in_its_time_has_failed_and_says_why(driver, inside):
     def reach(each, budget_s):
-        raise NoWayIn("connection refused", code="undetermined.ssh-refused")
+        raise NoWayIn("connection refused", code="undetermined.ssh-refused", hint="wait")
 
-    with pytest.raises(NoWayIn, match="connection refused"):
+    with pytest.raises(ActionFailed, match="it lets no commands in: connection refused") as error:
         wait(driver, inside, each=guest(), reach=reach)
+    assert (error.value.code, error.value.hint) == ("action.timeout", "wait")
+
+
+def test_a_guest_that_crashes_ends_every_wait_for_it(driver, inside):
+    later(0.2, lambda: driver.become(C1, Phase.CRASHED))
+    began = time.monotonic()
+    with pytest.raises(ActionFailed, match="went down while it was waited for: crashed") as error:
+        wait(driver, inside, budget_s=60)
+    assert (error.value.code, time.monotonic() - began < 3) == ("action.went-down", True)
 
 
 def test_what_no_waiting_mends_is_told_at_once(driver, inside):

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from vmsvc.core.contract import Capability, Driver, Entrance
 from vmsvc.core.errors import NoWayIn
+from vmsvc.core.inside.remembering import Memory, RememberingHost
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest
 from vmsvc.core.transport import Host, Outcome
@@ -90,6 +91,8 @@ class DriverHost:
 class Ways:
     """The ways into the guests of a node. Each is kept, with its connection, until all are closed.
 
+    A dead guest is waited for once: see :class:`~vmsvc.core.inside.remembering.RememberingHost`.
+
     Args:
         driver_of: Finds a guest's driver.
         ssh: Makes the host at the other end of ssh, by what ssh calls it. It opens nothing yet.
@@ -99,6 +102,7 @@ class Ways:
         self._driver_of = driver_of
         self._ssh = ssh
         self._kept: dict[str, ClosingHost] = {}
+        self._memories: dict[tuple[str, ...], Memory] = {}
         self._guard = threading.Lock()
 
     def way_into(self, guest: Guest) -> Way:
@@ -112,11 +116,12 @@ class Ways:
         """
         return way_into(guest, self._driver_of(guest).capabilities)
 
-    def into(self, guest: Guest) -> Host:
+    def into(self, guest: Guest, *, anew: bool = False) -> Host:
         """The inside of a guest. Opens nothing: that is for the first command.
 
         Args:
             guest: The guest.
+            anew: Whether it is to be tried although somebody may just have found out that it is dead.
 
         Raises:
             NoWayIn: The guest has none by its configuration, or one that its driver does not offer.
@@ -130,16 +135,23 @@ class Ways:
                 code="undetermined.no-such-way",
                 hint=f"`way_in` of [{guest.rid}] chooses one",
             )
-        if way is Way.SSH:
-            with self._guard:
-                return self._kept.setdefault(_called(guest), self._ssh(_called(guest)))
-        if Capability(way.value) not in driver.capabilities:
+        if way is not Way.SSH and Capability(way.value) not in driver.capabilities:
             raise NoWayIn(
                 f"the {driver.type} driver has no `{way.value}` into its guests",
                 code="undetermined.no-such-way",
                 hint=f"`way_in` of [{guest.rid}] chooses another way, such as ssh",
             )
-        return DriverHost(guest, driver)
+        called = guest.hostname or guest.name
+        with self._guard:
+            if way is Way.SSH:
+                host: Host = self._kept.setdefault(called, self._ssh(called))
+                memory = self._memories.setdefault((way.value, called), Memory())
+            else:
+                host = DriverHost(guest, driver)
+                memory = self._memories.setdefault((way.value, guest.service, guest.rid), Memory())
+        if anew:
+            memory.forget()
+        return RememberingHost(host, memory)
 
     def close(self) -> None:
         """Give up all connections."""
@@ -156,7 +168,3 @@ def why_none(guest: Guest) -> str:
         guest: A guest whose way is :attr:`Way.NONE`.
     """
     return "`way_in = none`" if guest.way_in == "none" else f"its operating system is {guest.guestos}"
-
-
-def _called(guest: Guest) -> str:
-    return guest.hostname or guest.name

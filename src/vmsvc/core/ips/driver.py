@@ -18,11 +18,10 @@ from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.lane import call_each
 from vmsvc.core.resource import Guest, Ip, Located, Resource
+from vmsvc.core.rules import CANNOT_HEAR
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 
 _PROBE = "ping, adapters inside"
-#: Guests in these phases are there and do nothing: nobody is asked inside.
-_STILL = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
 #: How long nobody's answer is waited for where none is expected, in seconds.
 _UNEXPECTED_S = 1.0
 #: How many addresses of one name are looked at side by side.
@@ -79,7 +78,7 @@ class IpDriver:
             return unknown(_PROBE, error, duration_s=time.monotonic() - began)
         check, others = best(checks)
         phase, words = check.phase, self._words(check)
-        if guest.phase in _STILL or (guest.status is not Status.UP and phase is Phase.RUNNING):
+        if guest.phase in CANNOT_HEAR or (guest.status is not Status.UP and phase is Phase.RUNNING):
             phase = guest.phase  # an address is never better off than its guest
         if guest.status is not Status.UP:
             words = f"the guest is {guest.state}; {words}"
@@ -136,7 +135,7 @@ class IpDriver:
     def _adapter(self, resource: Ip, address: str, guest: Observation, deadline: float) -> Callable[[], Half]:
         if not resource.check_adapter:
             return partial(Half, Answer.LEFT_OUT, "the adapter is left out (`check_adapter = false`)")
-        if guest.phase in _STILL:
+        if guest.phase in CANNOT_HEAR:
             return partial(Half, Answer.LEFT_OUT, "nobody was asked inside")
         if why := self._adapters.left_out(self.guest_of(resource)):
             return partial(Half, Answer.LEFT_OUT, f"the adapter is left out ({why})")

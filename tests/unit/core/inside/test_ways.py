@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from tests.support import FakeDriver, guest
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import NoWayIn, Undetermined
+from vmsvc.core.inside import remembering
 from vmsvc.core.inside import ways as module
 from vmsvc.core.inside.ways import Way, Ways, way_into
 from vmsvc.core.transport import Outcome
@@ -83,13 +85,66 @@ def test_an_entry_that_hangs_is_given_up(ways, monkeypatch):
 
 @pytest.mark.keyword("container.hostname")
 def test_one_connection_for_all_that_ssh_calls_the_same_and_all_are_closed(ways):
-    one = ways.into(guest(way_in="ssh", hostname="db.example.org"))
-    assert one is ways.into(guest(2, way_in="ssh", hostname="db.example.org"))
-    other = ways.into(guest(3, way_in="ssh", name="web"))
+    one = ways.into(guest(way_in="ssh", hostname="db.example.org")).host
+    assert one is ways.into(guest(2, way_in="ssh", hostname="db.example.org")).host
+    other = ways.into(guest(3, way_in="ssh", name="web")).host
     assert (one.target, other.target) == ("db.example.org", "web")
     ways.close()
     assert (one.closed, other.closed) == (1, 1)
-    assert ways.into(guest(3, way_in="ssh", name="web")) is not other
+    assert ways.into(guest(3, way_in="ssh", name="web")).host is not other
+
+
+class Dead:
+    """Lets nobody in, after a time."""
+
+    def __init__(self, ways, monkeypatch, after_s):
+        self.asked = 0
+        self.after_s = after_s
+        ways.driver.on["enter", "container#1"] = ways.driver.on["enter", "container#2"] = self.answer
+        monkeypatch.setattr(remembering, "_IN_VAIN_S", 0.2)
+
+    def answer(self):
+        self.asked += 1
+        time.sleep(self.after_s)
+        raise NoWayIn("it does not answer", code="undetermined.silent", hint="look")
+
+
+def refusal_of(host):
+    with pytest.raises(NoWayIn) as refusal:
+        host.run(["true"], budget_s=5)
+    return refusal.value
+
+
+def test_a_dead_guest_costs_its_deadline_once_and_no_other_guest_anything(ways, monkeypatch):
+    dead = Dead(ways, monkeypatch, after_s=0.25)
+    assert refusal_of(ways.into(guest())).message == "it does not answer"
+    began = time.monotonic()
+    again = refusal_of(ways.into(guest()))
+    assert time.monotonic() - began < 0.1
+    assert (again.message, again.code, again.hint) == (
+        "it does not answer (found out 0 s ago)",
+        "undetermined.silent",
+        "look",
+    )
+    assert refusal_of(ways.into(guest(2))).message == "it does not answer"
+    assert dead.asked == 2
+
+
+def test_a_dead_guest_is_asked_again_after_a_while_and_by_who_knocks(ways, monkeypatch):
+    dead = Dead(ways, monkeypatch, after_s=0.25)
+    refusal_of(ways.into(guest()))
+    refusal_of(ways.into(guest(), anew=True))
+    assert dead.asked == 2
+    monkeypatch.setattr(remembering, "_REMEMBERED_S", 0.0)
+    refusal_of(ways.into(guest()))
+    assert dead.asked == 3
+
+
+def test_a_guest_that_refuses_at_once_is_asked_each_time(ways, monkeypatch):
+    dead = Dead(ways, monkeypatch, after_s=0.0)
+    refusal_of(ways.into(guest()))
+    refusal_of(ways.into(guest()))
+    assert dead.asked == 2
 
 
 @pytest.mark.parametrize(
