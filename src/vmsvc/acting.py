@@ -325,6 +325,7 @@ class Acting(Looking):
                 progress=progress,
                 cancelled=cancelled,
                 reach=self._reach,
+                forget=self._forget,
             )
             losses: list[str] = []
             if action in ("stop", "restart"):

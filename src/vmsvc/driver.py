@@ -23,7 +23,7 @@ from vmsvc.core.contract import (
     Sizer,
     Waiter,
 )
-from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import NO_COMMANDS, ActionFailed, DriverError, NoWayIn, Undetermined, UsageError, VmsvcError
 from vmsvc.core.lane import Lane
 from vmsvc.core.node import Node
 from vmsvc.core.options import (
@@ -53,6 +53,7 @@ from vmsvc.hookspecs import hookimpl
 
 __all__ = [
     "API",
+    "NO_COMMANDS",
     "OUTPUT_GRACE_S",
     "OUTPUT_LIMIT",
     "ActionFailed",

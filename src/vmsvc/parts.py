@@ -277,11 +277,17 @@ class Parts:
 
         if self._ways.way_into(guest) is Way.NONE:
             return
-        inside = self._ways.into(guest, anew=True)
+        self._ways.forget(guest)
+        inside = self._ways.into(guest)
         if guest.guestos == "windows":
             inside.run(("hostname",), budget_s=budget_s)  # there is no shell that would know vmsvc's verbs
         else:
             verbs.ask(inside, "hello", budget_s=budget_s)
+
+    def _forget(self, guest: Guest) -> None:
+        """Have the next look inside a guest not trust in an earlier one that was in vain."""
+        if "_ways" in self.__dict__:
+            self._ways.forget(guest)
 
     def _ssh(self, target: str, *, is_own: bool = True) -> SshHost:
         """A guest or a peer by ssh: with vmsvc's own key where it is taken, or with the admin's keys alone."""

@@ -146,6 +146,9 @@ def test_status_tells_where_an_address_is_by_the_agent_alone(tmp_path, running, 
     in_guest("ip addr del 10.0.2.15/32 dev lo")
     status, detail = told()
     assert (status, "is on no adapter" in detail) == ("down", True), detail
+    in_guest("ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 down")
+    status, detail = told()
+    assert (status, "on eth0, and of no use: the adapter is down" in detail) == ("down", True), detail
 
 
 def test_two_commands_at_once_do_not_mix(way):

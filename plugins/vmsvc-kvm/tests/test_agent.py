@@ -186,7 +186,7 @@ def test_an_agent_that_runs_no_commands(connection, way):
     connection.say = {"guest-exec": disabled, "guest-info": json.dumps({"return": DISABLED})}
     with pytest.raises(NoWayIn, match="guest-exec is disabled") as closed:
         way(["true"])
-    assert "qemu-ga" in closed.value.hint
+    assert (closed.value.code, "qemu-ga" in closed.value.hint) == ("undetermined.no-commands", True)
 
 
 def test_other_hypervisors_have_no_agent(connection):

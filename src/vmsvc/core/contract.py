@@ -338,7 +338,8 @@ class Entrance(Protocol[G_contra]):
             :data:`~vmsvc.core.transport.OUTPUT_LIMIT` bytes.
 
         Raises:
-            NoWayIn: Nothing was run: the guest does not run, or its helper does not answer.
+            NoWayIn: Nothing was run: the guest does not run, or its helper does not answer. With the code
+                :data:`~vmsvc.core.errors.NO_COMMANDS` where it answers, and was told to run none.
             ActionFailed: The guest has no such program, or it may not be run.
             Undetermined: The budget was spent, or the way broke; what the command did is not known.
         """
@@ -346,7 +347,11 @@ class Entrance(Protocol[G_contra]):
 
 @runtime_checkable
 class AddressLister(Protocol[G_contra]):
-    """Capability ``addresses``: the technology itself can tell which adapter inside the guest has which address."""
+    """Capability ``addresses``: the technology itself can tell which adapter inside the guest has which address.
+
+    It is asked about guests whose way in is their agent, where that can run no command which tells more: in Windows,
+    and where the agent was told to run none.
+    """
 
     def addresses(self, guest: G_contra, *, budget_s: float) -> Sequence[GuestAddress]:
         """The addresses of all adapters inside the guest, now.

@@ -170,6 +170,10 @@ class Undetermined(VmsvcError):
     default_code = "undetermined"
 
 
+#: The code of a :class:`NoWayIn` where somebody answers, and was told to run no commands.
+NO_COMMANDS = "undetermined.no-commands"
+
+
 class NoWayIn(Undetermined):
     """There was no way into a guest, or to another host: nothing was run there."""
 

@@ -55,6 +55,7 @@ class Executor:
         told: What drivers tell of what they have done beyond what was asked.
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
+        forget: Has the next look inside a guest not trust in an earlier one.
     """
 
     driver_of: DriverFinder
@@ -65,6 +66,7 @@ class Executor:
     told: Sequence[str] = ()
     cancelled: threading.Event = field(factory=threading.Event)
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
+    forget: Callable[[Guest], None] = field(default=lambda _guest: None)
     _deadlines: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
 
@@ -247,7 +249,7 @@ class Executor:
         return result
 
     def _taker(self) -> StepTaker:
-        return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach)
+        return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach, forget=self.forget)
 
     def _take(self, taker: StepTaker, step: Step, service: Service) -> None:
         """Take a step within its budget, or within what is left of the one that it shares."""

@@ -48,6 +48,7 @@ class StepTaker:
         driver_of: Finds the driver of a resource.
         cancelled: When set, waits end.
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
+        forget: Has the next look inside a guest not trust in an earlier one: what comes up is not dead any more.
 
     Attributes:
         has_set_going: What the driver said of a start: whether this very request set the resource going; ``None`` as
@@ -57,6 +58,7 @@ class StepTaker:
     driver_of: DriverFinder
     cancelled: threading.Event = field(factory=threading.Event)
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
+    forget: Callable[[Guest], None] = field(default=lambda _guest: None)
     has_set_going: bool | None = field(default=None, init=False)
     _guest: Guest | None = field(default=None, init=False)
 
@@ -104,10 +106,13 @@ class StepTaker:
         return found[key_of(resource)]
 
     def _wait_for(self, resource: Resource, deadline: float) -> None:
+        """Wait until something is there. What could not be seen in time was not there in time: a failure, no doubt."""
         if isinstance(resource, Guest):
             self._wait_for_way_into(resource, deadline)
             return
         seen = self._poll(resource, lambda seen: seen.phase in _THERE, deadline)
+        if seen.phase is Phase.UNKNOWN and not self.cancelled.is_set():
+            raise ActionFailed(f"it was not seen in time: {seen.evidence.detail}", code="action.timeout")
         if seen.phase not in _THERE:
             self._too_late(seen, "is not there")
 
@@ -127,7 +132,6 @@ class StepTaker:
                     continue
                 if self.cancelled.is_set():
                     raise ActionFailed("interrupted", code="action.interrupted") from error
-                # Nothing is unknown here: whoever asks for a guest that is ready in this time does not have it.
                 raise ActionFailed(
                     f"it lets no commands in: {error.message}", code="action.timeout", hint=error.hint
                 ) from error
@@ -141,6 +145,8 @@ class StepTaker:
                 self.observe(self._guest)  # where that is down, this is what there is to tell
             raise
         self.has_set_going = answer if isinstance(answer, bool) else None
+        if isinstance(resource, Guest):
+            self.forget(resource)
         if resource.proves_itself:
             return
         patience = time.monotonic() + _SETTLE_S
@@ -257,6 +263,8 @@ class StepTaker:
         """Look until a condition holds, the time is up, or the action is cancelled."""
         pauses = iter(_POLL_S)
         while True:
+            if self._guest:
+                self.forget(self._guest)
             seen = self.observe(resource)
             pause = min(next(pauses, _POLL_S[-1]), deadline - time.monotonic())
             if until(seen) or pause <= 0 or self.cancelled.wait(pause):

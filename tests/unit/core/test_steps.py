@@ -504,12 +504,22 @@ def inside(driver):
     return Insider(ip_1=DOWN)
 
 
-def wait(driver, inside, *, each=None, budget_s=0.5, reach=lambda guest, budget_s: None, cancelled=None):
+def wait(
+    driver,
+    inside,
+    *,
+    each=None,
+    budget_s=0.5,
+    reach=lambda guest, budget_s: None,
+    forget=lambda guest: None,
+    cancelled=None,
+):
     began = time.monotonic()
     taker = StepTaker(
         driver_of=lambda each: inside if each.kind == "ip" else driver,
         cancelled=cancelled or threading.Event(),
         reach=reach,
+        forget=forget,
     )
     each = each or resource("ip#1", container_id=C1)
     taker.take(Step(rid=each.rid, verb=Verb.WAIT, budget_s=60.0), each, budget_s=budget_s, guest=guest())
@@ -528,10 +538,19 @@ def test_an_address_that_does_not_come_fails_with_what_was_seen_last(driver, ins
     assert error.value.code == "action.timeout"
 
 
-def test_an_address_that_nobody_can_see_is_not_known_to_be_there(driver, inside):
+def test_an_address_that_nobody_could_see_in_time_was_not_there_in_time(driver, inside):
     inside.become("ip#1", Phase.UNKNOWN)
-    with pytest.raises(Undetermined, match="its status is unknown"):
+    with pytest.raises(ActionFailed, match="it was not seen in time") as error:
         wait(driver, inside)
+    assert error.value.code == "action.timeout"
+
+
+def test_while_a_guest_comes_up_no_look_inside_trusts_in_an_earlier_one(driver, inside):
+    forgotten = []
+    later(0.3, lambda: inside.become("ip#1", UP))
+    wait(driver, inside, budget_s=5, forget=lambda each: forgotten.append(each.rid))
+    assert len(forgotten) >= 3
+    assert set(forgotten) == {C1}
 
 
 def test_a_guest_that_dies_ends_every_wait_for_what_is_inside_it(driver, inside):

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vmsvc.driver import (
+    NO_COMMANDS,
     ActionFailed,
     DriverError,
     GuestAddress,
@@ -256,7 +257,11 @@ class Agent:
             return self._no_way_in(refusal, deadline)
         if runs_commands:
             return ActionFailed(f"{place}: cannot be started: {refusal.message}", code="action.cannot-start")
-        return NoWayIn(f"the agent of {self._guest.name} runs no commands: guest-exec is disabled", hint=_ENABLE_HINT)
+        return NoWayIn(
+            f"the agent of {self._guest.name} runs no commands: guest-exec is disabled",
+            code=NO_COMMANDS,
+            hint=_ENABLE_HINT,
+        )
 
     def _who_has_gone(self, error: VmsvcError, deadline: float) -> str:
         """Whether an agent that gave no answer about a command can still give one.

@@ -116,12 +116,11 @@ class Ways:
         """
         return way_into(guest, self._driver_of(guest).capabilities)
 
-    def into(self, guest: Guest, *, anew: bool = False) -> Host:
+    def into(self, guest: Guest) -> Host:
         """The inside of a guest. Opens nothing: that is for the first command.
 
         Args:
             guest: The guest.
-            anew: Whether it is to be tried although somebody may just have found out that it is dead.
 
         Raises:
             NoWayIn: The guest has none by its configuration, or one that its driver does not offer.
@@ -141,17 +140,24 @@ class Ways:
                 code="undetermined.no-such-way",
                 hint=f"`way_in` of [{guest.rid}] chooses another way, such as ssh",
             )
-        called = guest.hostname or guest.name
         with self._guard:
+            memory = self._memories.setdefault((guest.service, guest.rid), Memory())
             if way is Way.SSH:
-                host: Host = self._kept.setdefault(called, self._ssh(called))
-                memory = self._memories.setdefault((way.value, called), Memory())
+                host: Host = self._kept.setdefault(_called(guest), self._ssh(_called(guest)))
             else:
                 host = DriverHost(guest, driver)
-                memory = self._memories.setdefault((way.value, guest.service, guest.rid), Memory())
-        if anew:
-            memory.forget()
         return RememberingHost(host, memory)
+
+    def forget(self, guest: Guest) -> None:
+        """Have the next one who goes into a guest try it, even if that was in vain a moment ago.
+
+        Args:
+            guest: The guest.
+        """
+        with self._guard:
+            memory = self._memories.get((guest.service, guest.rid))
+        if memory is not None:
+            memory.forget()
 
     def close(self) -> None:
         """Give up all connections."""
@@ -168,3 +174,7 @@ def why_none(guest: Guest) -> str:
         guest: A guest whose way is :attr:`Way.NONE`.
     """
     return "`way_in = none`" if guest.way_in == "none" else f"its operating system is {guest.guestos}"
+
+
+def _called(guest: Guest) -> str:
+    return guest.hostname or guest.name

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import AddressLister, Capability
-from vmsvc.core.errors import Undetermined, VmsvcError, told
+from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined, VmsvcError, told
 from vmsvc.core.inside import verbs
 from vmsvc.core.inside.addresses.forms import read_addresses
 from vmsvc.core.inside.place import Places
@@ -98,10 +98,18 @@ class Adapters:
         return way is Way.AGENT and Capability.ADDRESSES in self._places.driver_of(guest).capabilities
 
     def _ask(self, guest: Guest, budget_s: float) -> Sequence[GuestAddress] | VmsvcError:
+        deadline = time.monotonic() + budget_s
         try:
-            if self._is_told_by_agent(guest, self._places.ways.way_into(guest)):
+            is_told = self._is_told_by_agent(guest, self._places.ways.way_into(guest))
+            if is_told and guest.guestos == "windows":
                 return self._ask_driver(guest, budget_s)
-            return read_addresses(verbs.ask(self._places.ways.into(guest), "addresses", budget_s=budget_s))
+            try:
+                return read_addresses(verbs.ask(self._places.ways.into(guest), "addresses", budget_s=budget_s))
+            except (NoWayIn, ActionFailed) as error:
+                # What a command tells is more: an agent's own list does not say which adapters are down.
+                if not is_told or (isinstance(error, NoWayIn) and error.code != NO_COMMANDS):
+                    raise
+                return self._ask_driver(guest, deadline - time.monotonic())
         except VmsvcError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status

@@ -130,10 +130,11 @@ def test_a_dead_guest_costs_its_deadline_once_and_no_other_guest_anything(ways, 
     assert dead.asked == 2
 
 
-def test_a_dead_guest_is_asked_again_after_a_while_and_by_who_knocks(ways, monkeypatch):
+def test_a_dead_guest_is_asked_again_after_a_while_and_when_it_is_started(ways, monkeypatch):
     dead = Dead(ways, monkeypatch, after_s=0.25)
     refusal_of(ways.into(guest()))
-    refusal_of(ways.into(guest(), anew=True))
+    ways.forget(guest())
+    refusal_of(ways.into(guest()))
     assert dead.asked == 2
     monkeypatch.setattr(remembering, "_REMEMBERED_S", 0.0)
     refusal_of(ways.into(guest()))

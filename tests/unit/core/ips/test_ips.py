@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support import FakeDriver, guest, resource, seen, service
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined
+from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips import names
@@ -214,8 +214,14 @@ class Telling(FakeDriver):
         self.calls.append("addresses")
         return self.answer
 
-    def enter(self, *_args, **_options):
-        raise AssertionError("a guest that is told by its agent is not entered")
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        self.calls.append("enter")
+        if isinstance(self.inside, Exception):
+            raise self.inside
+        out, code = self.inside
+        return outcome(argv, out, code=code)
+
+    inside = NoWayIn("guest-exec is disabled", code=NO_COMMANDS)
 
 
 def test_the_agent_of_a_windows_guest_tells_its_addresses():
@@ -223,6 +229,32 @@ def test_the_agent_of_a_windows_guest_tells_its_addresses():
     stage = Stage(driver=driver, guest_options={"guestos": "windows"}, ipdev="Ethernet")
     assert stage.look().phase is Phase.RUNNING
     assert driver.calls == ["addresses"]
+
+
+def test_a_command_by_the_agent_tells_that_an_adapter_is_down_which_its_own_list_does_not():
+    driver = Telling()
+    driver.inside = (
+        ON_ETH0[0].replace("UP,LOWER_UP> mtu 1500 qdisc noqueue\n    inet 192", "DOWN> mtu 1500\n    inet 192"),
+        0,
+    )
+    told = Stage(driver=driver, guest_options={"way_in": "agent"}).look()
+    assert (told.phase, driver.calls) == (Phase.DEGRADED, ["enter"])
+    assert "192.0.2.1/24 is on eth0, and of no use: the adapter is down" in told.state
+
+
+@pytest.mark.parametrize("refusal", [Telling.inside, ActionFailed("there is no sh")])
+def test_where_the_agent_runs_no_commands_its_own_list_counts(refusal):
+    driver = Telling()
+    driver.inside = refusal
+    told = Stage(driver=driver, guest_options={"way_in": "agent"}, ipdev="Ethernet").look()
+    assert (told.phase, driver.calls) == (Phase.RUNNING, ["enter", "addresses"])
+
+
+def test_an_agent_that_does_not_answer_is_not_asked_in_another_way():
+    driver = Telling()
+    driver.inside = NoWayIn("it does not answer")
+    told = Stage(driver=driver, guest_options={"way_in": "agent"}).look()
+    assert (told.phase, driver.calls) == (Phase.UNKNOWN, ["enter"])
 
 
 @pytest.mark.parametrize("answer", [None, 7, "no addresses", [None]])
