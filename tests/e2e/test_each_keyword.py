@@ -360,7 +360,7 @@ def test_a_guest_that_has_lost_its_disks_is_stopped_where_its_service_wants_that
                 text="as told",
                 status=Status.DOWN,
                 users=("container#1",),
-                is_taken=True,
+                taken=("/dev/sda",),
             )
             for service in services
             for each in service.resources

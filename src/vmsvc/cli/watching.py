@@ -96,8 +96,9 @@ class _Watcher:
     def _noticed(self, services: Sequence[Service]) -> list[Noticed]:
         """Look at all services, and answer to what is lost: each service by itself, so that none waits for another."""
         seen = self.call.session.watch(services)
-        lost = [service for service in services if any(_is_of(one, service) and one.calls_for_kill for one in seen)]
-        answers = dict(zip((service.name for service in lost), each(self._answered, lost), strict=True))
+        lost = [one for one in seen if one.calls_for_kill]
+        names = [*dict.fromkeys(one.resource.service for one in lost)]
+        answers = dict(zip(names, each(lambda name: self._answered(name, lost), names), strict=True))
         noticed: list[Noticed] = []
         for one in seen:
             answer = answers.get(one.resource.service, {})
@@ -107,11 +108,14 @@ class _Watcher:
                 noticed.append(answer.get(one.resource.rid, Noticed(watched=one)))
         return noticed
 
-    def _answered(self, service: Service) -> dict[str, Noticed]:
-        """Look again at disks and guests; and do what the service wants where its keys are still lost."""
+    def _answered(self, name: str, lost: Sequence[Watched]) -> dict[str, Noticed]:
+        """Look again at file, disks and guests; and do what the service wants where that says the same."""
+        service = self.call.session.load(name)
         again = self.call.session.watch([service])
         return {
-            one.resource.rid: self._stopped(service, one) if one.calls_for_kill else Noticed(watched=one)
+            one.resource.rid: self._stopped(service, one)
+            if any(one.confirms(first) for first in lost)
+            else Noticed(watched=one)
             for one in again
         }
 
@@ -123,10 +127,6 @@ class _Watcher:
             return Noticed(watched=seen, error=error)
         stopped, why_not = what_stopped(seen, report)
         return Noticed(watched=seen, stopped=stopped, error=why_not)
-
-
-def _is_of(seen: Watched, service: Service) -> bool:
-    return seen.resource.service == service.name
 
 
 def _lines(noticed: Sequence[Noticed], problems: Sequence[Problem]) -> Iterator[Line]:

@@ -43,6 +43,8 @@ class DiskSet:
         key: The key by which this node registers on them; ``None`` where it has none yet.
         record: What this node has written down as reserved; without disks where that cannot be read.
         left_over: The disks of the record that the resource does not name.
+        is_certain: Whether it is known which disks those have now for whom this node has reserved any. If not, they may
+            have what is left over, too.
     """
 
     resource: Reserved
@@ -52,6 +54,7 @@ class DiskSet:
     key: int | None = None
     record: Record
     left_over: tuple[LeftOver, ...] = ()
+    is_certain: bool = True
 
     @property
     def every(self) -> tuple[ScsiDisk, ...]:
@@ -98,6 +101,13 @@ class DiskReport:
         """How each disk stands: those that can be reserved, those that cannot, and those that are named no more."""
         return (*self.judged, *self.others, *self.left_over)
 
+    @property
+    def recorded(self) -> frozenset[str]:
+        """The names of the disks that this node has written down as reserved."""
+        wwids = self.found.record.wwids
+        named = [disk.name for disk in self.found.disks if disk.wwid in wwids]
+        return frozenset([*named, *(each.name for each in self.left_over)])
+
     def named(self, key: int) -> str:
         """A key, with the name of the node that it belongs to, where that is known.
 
@@ -121,6 +131,7 @@ def disk_set(resource: Reserved, around: Surroundings) -> DiskSet:
     record = around.ledger.read(resource)
     others = [OtherDisk(name=str(record.file), why=record.fault, is_known=False)] if record.fault else []
     named: list[_Named] = []
+    is_certain = not resource.is_left_over and not resource.former_users
     try:
         named = [] if resource.is_left_over else _named(resource, around)
     except VmsvcError as error:
@@ -128,6 +139,7 @@ def disk_set(resource: Reserved, around: Surroundings) -> DiskSet:
             raise
         if error.code not in ABSENT:  # a guest that is not known here has no disks here but those that are written down
             others.append(OtherDisk(name=f"disks of {resource.rid}", why=error.message, is_known=False))
+            is_certain = False
     others += [each.other for each in named if each.other]
     found = around.devices([each.name for each in named if not each.other])
     disks = [each for each in found if isinstance(each, ScsiDisk)]
@@ -143,6 +155,7 @@ def disk_set(resource: Reserved, around: Surroundings) -> DiskSet:
         key=key,
         record=record,
         left_over=tuple(LeftOver(entry=entry, disk=disk) for entry, disk in zip(former, units, strict=True)),
+        is_certain=is_certain,
     )
 
 

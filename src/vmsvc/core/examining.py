@@ -16,7 +16,7 @@ from vmsvc.core.needs import nothing_to_reserve
 from vmsvc.core.resource import Reserved
 from vmsvc.core.status import Evidence, Objection, Observation, inapplicable, unknown
 from vmsvc.core.surroundings import ABSENT, Surroundings
-from vmsvc.core.vmdg import judge
+from vmsvc.core.vmdg import judge, words
 from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.vmdg.keys import parse_key
 from vmsvc.core.vmdg.laws import clones_of
@@ -89,12 +89,12 @@ class DiskLooker:
         """Whose the disks are that this node would not take: known before anything of a start is done."""
         found = report.found
         authority = self.authority(found.resource, itertools.chain(*report.readings))
-        former = {each.entry.key: "this node, with an earlier key" for each in found.left_over}
+        former = {each.entry.key: words.EARLIER for each in found.left_over}
         names = {**former, **report.names}
         why = [
-            f"{disk.name}: {words}"
+            f"{disk.name}: {objection}"
             for disk, readings in zip(found.disks, report.readings, strict=True)
-            if (words := judge.objection_to(disk, readings, report.key or 0, authority, names))
+            if (objection := judge.objection_to(disk, readings, report.key or 0, authority, names))
         ]
         hint = TO_TAKE.format(service=found.resource.service)
         return Objection(why="; ".join(why), hint=hint) if why else None
@@ -298,14 +298,17 @@ def _report_or_error(
         return error
     key = found.key or 0  # 0 is nobody's: all keys are foreign then
     judged = [
-        judge.judge(disk, shown[disk], key, names, is_recorded=found.record.has(disk.wwid, key)) for disk in found.disks
+        judge.judge(disk, shown[disk], key, names, recorded=found.record.keys_of(disk.wwid)) for disk in found.disks
     ]
     others = [judge.judge_other(disk) for disk in found.others]
     left_over = [
         judge.judge_left_over(
-            judge.judge(each.disk, shown[each.disk], each.entry.key, names, is_recorded=True)
+            judge.judge(
+                each.disk, shown[each.disk], each.entry.key, names, recorded=found.record.keys_of(each.entry.wwid)
+            )
             if isinstance(each.disk, ScsiDisk)
-            else judge.judge_other(each.disk)
+            else judge.judge_other(each.disk),
+            is_used=not found.is_certain,
         )
         for each in found.left_over
     ]

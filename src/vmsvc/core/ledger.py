@@ -67,6 +67,14 @@ class Record:
         """The World Wide IDs of the disks."""
         return frozenset(entry.wwid for entry in self.entries)
 
+    def keys_of(self, wwid: str) -> frozenset[int]:
+        """The keys by which a disk was reserved: several, where the key was changed meanwhile.
+
+        Args:
+            wwid: Its World Wide ID.
+        """
+        return frozenset(entry.key for entry in self.entries if entry.wwid == wwid)
+
     def has(self, wwid: str, key: int) -> bool:
         """Whether a disk was reserved with a key.
 
@@ -218,7 +226,7 @@ class Ledger:
             if _is_record(file):
                 record = self._read(service.name, file.name.removesuffix(_SUFFIX))
                 users = tuple(rids.get(each, f"the guest {name}") for each, name in record.guests.items())
-                resources[record.rid] = _as_recorded(record, resources.get(record.rid), users)
+                resources[record.rid] = _as_recorded(record, resources.get(record.rid), users, {*rids.values()})
         return evolve(service, resources=tuple(resources.values()))
 
     def _read(self, service: str, rid: str) -> Record:
@@ -241,10 +249,10 @@ class Ledger:
 _MEND = "look at the disks that it has had, remove what is left there of this node's key, and then the file"
 
 
-def _as_recorded(record: Record, wanted: Resource | None, users: tuple[str, ...]) -> Reserved:
+def _as_recorded(record: Record, wanted: Resource | None, users: tuple[str, ...], guests: Collection[str]) -> Reserved:
     """A resource that something was written down for: as its file says, with those who used its disks then."""
     if isinstance(wanted, Reserved):
-        present = (wanted.container_id,) if isinstance(wanted, Vmdg) else ()
+        present = (wanted.container_id,) if isinstance(wanted, Vmdg) else guests  # a list is for all of them
         is_wanted = wanted.scsireserv and not wanted.disable
         kept = wanted if is_wanted else evolve(wanted, scsireserv=False, disable=False, is_left_over=True)
         return evolve(kept, former_users=tuple(user for user in users if user not in present))

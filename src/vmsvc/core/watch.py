@@ -31,7 +31,8 @@ class Concern(enum.Enum):
         CARE: They are reserved, and something is wrong.
         UNKNOWN: They could not be read.
         CONTESTED: Something may be writing to them, and somebody else is registered beside us, and can write, too.
-        LOST: Something may be writing to them, and this node's keys are gone from one of them: others may write, too.
+        LOST: Something may be writing to them, and this node's keys are gone from one of them, or were never there:
+            others may write, too.
     """
 
     NONE = "none"
@@ -57,8 +58,8 @@ class Watched:
         status: How the disks stand with this node.
         hint: What to do next.
         users: The rids of what may be writing to the disks now.
-        is_taken: Whether somebody else's key is on a disk that has lost ours. If not, nobody else writes to it, and
-            stopping the guest would save nothing.
+        taken: The disks that were reserved for the guest, as this node has written down, and that are another's now. If
+            there are none, stopping the guest would save nothing.
     """
 
     resource: Reserved
@@ -67,12 +68,21 @@ class Watched:
     status: Status
     hint: str = ""
     users: tuple[str, ...] = ()
-    is_taken: bool = False
+    taken: tuple[str, ...] = ()
 
     @property
     def calls_for_kill(self) -> bool:
         """Whether what is running is to be stopped by force, as the service wants it."""
-        return self.concern is Concern.LOST and self.is_taken and self.resource.on_lost_keys == "kill"
+        return self.concern is Concern.LOST and bool(self.taken) and self.resource.on_lost_keys == "kill"
+
+    def confirms(self, first: Watched) -> bool:
+        """Whether this look says of the same disks what an earlier one has said: one look kills nobody.
+
+        Args:
+            first: What the earlier look has said.
+        """
+        is_same = (self.resource.service, self.resource.rid) == (first.resource.service, first.resource.rid)
+        return is_same and self.calls_for_kill and first.calls_for_kill and not {*self.taken}.isdisjoint(first.taken)
 
 
 @frozen(kw_only=True)
@@ -122,14 +132,16 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
     if isinstance(found, VmsvcError):
         return about(concern=Concern.UNKNOWN, text=found.message, hint=found.hint)
     whole = found.whole
-    if whole.is_lost:
-        # Without a key of its own this node has never had the disks: nobody took them away from its guests.
-        is_taken = found.key is not None and any(each.is_lost and each.foreign for each in found.judged)
+    if lost := [each for each in found.every if each.is_lost]:
+        # Where it is not certain which disks a guest has now, nothing was positively taken away from it.
+        taken = tuple(each.name for each in lost if each.is_taken) if found.found.is_certain else ()
+        were_ours = any(each.name in found.recorded for each in lost)
+        what = "this node's keys are lost" if were_ours else "this node has not reserved the disks"
         return about(
             concern=Concern.LOST,
-            text=f"this node's keys are lost under {', '.join(running)}: {whole.detail}",
-            hint=_TAKEN_HINT if is_taken else _LOST_HINT,
-            is_taken=is_taken,
+            text=f"{what} under {', '.join(running)}: {'; '.join(f'{each.name}: {each.detail}' for each in lost)}",
+            hint=_TAKEN_HINT if any(each.foreign for each in lost) else _LOST_HINT,
+            taken=taken,
         )
     if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
         text = f"somebody else can write beside {', '.join(running)}: {whole.detail}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from attrs import evolve
 
 from tests.support import guest, resource, service
 from vmsvc.cli import watching
@@ -19,14 +20,14 @@ DISKS = resource("vmdg", container_id="container#1", scsireserv=True, on_lost_ke
 WEB = service(guest(1), DISKS)
 
 
-def lost(*, is_taken=True, concern=Concern.LOST):
+def lost(*taken, concern=Concern.LOST):
     return Watched(
         resource=DISKS,
         concern=concern,
         text="as told",
         status=Status.DOWN if concern is Concern.LOST else Status.UP,
         users=("container#1",),
-        is_taken=is_taken,
+        taken=taken,
     )
 
 
@@ -79,7 +80,7 @@ def row(site):
 
 
 def test_a_guest_whose_disks_were_taken_is_stopped_by_force():
-    site = Site(lost(), lost(), act=report(killed()))
+    site = Site(lost("sda"), lost("sda"), act=report(killed()))
     assert watching.watch(site) == 1
     assert site.acted == [("stop", ("container#1",), True)]
     assert row(site)["stopped"] == ["container#1"]
@@ -87,13 +88,25 @@ def test_a_guest_whose_disks_were_taken_is_stopped_by_force():
 
 
 def test_nobody_is_killed_whose_keys_are_back_at_the_second_look():
-    site = Site(lost(), lost(concern=Concern.NONE))
+    site = Site(lost("sda"), lost(concern=Concern.NONE))
     assert watching.watch(site) == 0
     assert site.acted == []
 
 
+def test_nobody_is_killed_where_the_second_look_says_it_of_another_disk():
+    site = Site(lost("sda"), lost("sdb"))
+    assert watching.watch(site) == 1
+    assert site.acted == []
+
+
+def test_nobody_is_killed_whose_file_does_not_want_that_any_more_at_the_second_look():
+    site = Site(lost("sda"), evolve(lost("sda"), resource=evolve(DISKS, on_lost_keys="alarm")))
+    assert watching.watch(site) == 1
+    assert site.acted == []
+
+
 def test_nobody_is_killed_whose_disks_nobody_else_has():
-    site = Site(lost(is_taken=False))
+    site = Site(lost())
     assert watching.watch(site) == 1
     assert site.acted == []
 
@@ -106,7 +119,7 @@ def test_nobody_is_killed_whose_disks_nobody_else_has():
     ],
 )
 def test_what_was_not_stopped_is_not_called_stopped(act):
-    site = Site(lost(), lost(), act=act)
+    site = Site(lost("sda"), lost("sda"), act=act)
     assert watching.watch(site) == 1
     assert row(site)["stopped"] == []
     assert "noaction" in row(site)["errors"][0]["message"]
@@ -114,7 +127,7 @@ def test_what_was_not_stopped_is_not_called_stopped(act):
 
 
 def test_one_that_was_down_already_is_no_failure():
-    site = Site(lost(), lost(), act=report(kept=(Kept(rid="container#1", why="it is down", in_place=True),)))
+    site = Site(lost("sda"), lost("sda"), act=report(kept=(Kept(rid="container#1", why="it is down", in_place=True),)))
     watching.watch(site)
     assert row(site)["stopped"] == row(site)["errors"] == []
 

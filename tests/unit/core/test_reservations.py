@@ -419,7 +419,7 @@ def test_a_resource_may_have_a_key_of_its_own(san, around):
     own = resource("vmdg", container_id="container#1", scsireserv=True, prkey="0x0000000000000abc")
     ReservationDriver(around["a"]).start(own, budget_s=60)
     assert look(around["a"], own).phase is Phase.RUNNING
-    assert "held by 0x0000000000000abc" in look(around["a"]).evidence.detail
+    assert "held by this node, with an earlier key (0x0000000000000abc)" in look(around["a"]).evidence.detail
 
 
 def test_no_disk_is_taken_with_the_key_of_a_peer(san, around):

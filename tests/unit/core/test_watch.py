@@ -5,23 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from tests.support import guest, resource, seen, service
+from tests.unit.core.test_reservations import KEYS, Around, take
+from tests.unit.core.vmdg.drive import reserve
 from vmsvc.core.disk_sets import DiskReport, DiskSet
 from vmsvc.core.errors import Undetermined
-from vmsvc.core.ledger import Record
+from vmsvc.core.examining import examine
+from vmsvc.core.ledger import Entry, Record
+from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.status import Phase
 from vmsvc.core.vmdg.judge import Judged
+from vmsvc.core.vmdg.seen import ScsiDisk
 from vmsvc.core.watch import Concern, users_of, watched
+from vmsvc.testing import Action, Fault, Request, San
 
 DISKS = resource("vmdg", container_id="container#1", scsireserv=True)
+KILLING = evolve(DISKS, on_lost_keys="kill")
 RUNNING = {"container#1": seen(Phase.RUNNING)}
 
 
-def report(phase, *, is_lost=False, foreign=(), key=1):
-    whole = Judged(phase=phase, state=phase.value, detail="as told", is_lost=is_lost, foreign=foreign)
-    record = Record(service=DISKS.service, rid=DISKS.rid, file=Path("/none"))
-    found = DiskSet(resource=DISKS, key=key, record=record)
+def report(phase, *, is_lost=False, foreign=(), key=1, is_taken=False):
+    whole = Judged(
+        name="d", phase=phase, state=phase.value, detail="as told", is_lost=is_lost, is_taken=is_taken, foreign=foreign
+    )
+    entries = (Entry(wwid="w", key=1, name="d"),)
+    record = Record(service=DISKS.service, rid=DISKS.rid, file=Path("/none"), entries=entries)
+    found = DiskSet(resource=DISKS, disks=(ScsiDisk(name="d", wwid="w", paths=("/dev/d",)),), key=key, record=record)
     return DiskReport(found=found, names={}, readings=(), judged=(whole,), others=(), whole=whole, duration_s=0.0)
 
 
@@ -54,14 +65,136 @@ def test_everything_else_is_no_alarm(phase, concern):
     assert watched(DISKS, report(phase), RUNNING).concern is concern
 
 
-@pytest.mark.parametrize(("foreign", "key", "is_taken"), [((2,), 1, True), ((), 1, False), ((2,), None, False)])
-def test_only_what_somebody_else_took_from_us_calls_for_a_kill(foreign, key, is_taken):
-    killing = resource("vmdg", container_id="container#1", scsireserv=True, on_lost_keys="kill")
-    lost = report(Phase.STOPPED, is_lost=True, foreign=foreign, key=key)
-    found = watched(killing, lost, RUNNING)
-    assert (found.concern, found.is_taken, found.calls_for_kill) == (Concern.LOST, is_taken, is_taken)
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_only_what_somebody_else_took_from_us_calls_for_a_kill(is_taken):
+    lost = report(Phase.STOPPED, is_lost=True, foreign=(2,), is_taken=is_taken)
+    found = watched(KILLING, lost, RUNNING)
+    assert (found.concern, bool(found.taken), found.calls_for_kill) == (Concern.LOST, is_taken, is_taken)
     assert "pr start" in found.hint
     assert not watched(DISKS, lost, RUNNING).calls_for_kill
+
+
+class TestWhatCallsForAKill:
+    """Guests are not killed by mistake: the disks are real ones of a SAN in memory, and so is the record."""
+
+    @pytest.fixture
+    def san(self):
+        return San(nodes="ab", disks=2)
+
+    @pytest.fixture
+    def a(self, san, tmp_path):
+        return Around(tmp_path, san, "a", peers=())
+
+    @pytest.fixture
+    def b(self, san, tmp_path):
+        return Around(tmp_path, san, "b", peers=("a",))
+
+    def look(self, around, group=KILLING):
+        (found,) = examine([group], around, budget_s=5)
+        return watched(group, found, RUNNING)
+
+    def test_disks_that_another_node_has_taken(self, a, b):
+        take(a)
+        assert self.look(a).concern is Concern.NONE
+        take(b, force=["a"])
+        found = self.look(a)
+        assert (found.concern, found.taken, found.calls_for_kill) == (Concern.LOST, ("disk0", "disk1"), True)
+        assert found.confirms(found)
+
+    def test_not_the_key_that_was_edited_under_the_guest(self, a):
+        take(a)
+        for edited in (evolve(KILLING, prkey="0x77"), KILLING):
+            found = self.look(a, edited)
+            assert (found.concern.is_alarm, found.calls_for_kill) == (False, False)
+            a.keyring.file.write_text("0x88")  # the node's own
+        assert "with an earlier key" in found.text
+        assert "`prkey`" in found.hint
+        a.keyring.file.unlink()
+        assert not self.look(a).concern.is_alarm
+
+    def test_not_half_a_set_under_an_edited_key(self, san, a):
+        # One disk has the key of now, as after a start that was interrupted; the other still that of before.
+        take(a)
+        a.disks.pop()
+        edited = evolve(KILLING, prkey="0x77")
+        ReservationDriver(a).stop(edited, budget_s=60)
+        take(a)
+        a.disks.append(evolve(a.disks[0], source="disk1"))
+        found = self.look(a, edited)
+        assert (found.concern, found.taken) == (Concern.LOST, ())  # disk1 is nobody's, and what runs may write to it
+
+    def test_not_a_disk_that_was_never_ours(self, san, a):
+        gone = a.disks.pop()
+        take(a)
+        reserve(san, "/dev/b1d1", KEYS["b"])
+        a.disks.append(gone)
+        found = self.look(a)
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+        assert found.text.startswith("this node has not reserved the disks under container#1: disk1: held by")
+
+    def test_not_where_the_node_has_a_key_and_no_record(self, a, b):
+        take(b)
+        found = self.look(a)
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+
+    def test_not_where_the_key_is_gone_and_nobody_elses_there(self, san, a):
+        take(a)
+        for path in [path for disk in san.disks("a") for path in disk.paths] * 2:  # the second path hears of the first
+            san.ask(path, Request(Action.REGISTER_AND_IGNORE, action_key=0))
+        found = self.look(a)
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+        assert found.text.startswith("this node's keys are lost under container#1")
+
+    def test_not_what_could_not_be_read(self, san, a, b):
+        take(a)
+        take(b, force=["a"])
+        for disk in san.disks("a"):
+            for path in disk.paths:
+                san.give(path, Fault.DEAD)
+        found = self.look(a)
+        assert (found.concern, found.taken) == (Concern.UNKNOWN, ())
+
+    def test_not_where_a_key_of_the_record_is_there_though_it_is_a_peers_now(self, san, a):
+        take(a)
+        a.peers = {"b": KEYS["a"]}
+        found = self.look(a, evolve(KILLING, prkey="0x77"))
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+
+    def test_not_where_nobody_knows_which_disks_the_guest_has(self, a, b):
+        take(a)
+        take(b, force=["a"])
+        a.disks = Undetermined("libvirtd hangs")
+        found = self.look(a)
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+        assert found.text.startswith("this node's keys are lost under container#1")
+
+    def test_not_what_its_service_does_not_want_reserved_any_more(self, a, b):
+        take(a)
+        take(b, force=["a"])
+        web = a.ledger.with_left_over(service(guest(1), evolve(KILLING, scsireserv=False)))
+        found = self.look(a, web.resource("vmdg"))
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+
+    def test_not_where_the_record_is_of_another_guest(self, a, b):
+        take(a)
+        take(b, force=["a"])
+        web = a.ledger.with_left_over(service(guest(1, name="another"), KILLING))
+        found = self.look(a, web.resource("vmdg"))
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+
+    def test_a_guest_whose_disks_a_section_lists(self, a, b):
+        listed = resource("disk#1", scsireserv=True, on_lost_keys="kill", devices=("disk0",))
+        ReservationDriver(a).start(listed, budget_s=60)
+        b.disks.pop()
+        take(b, force=["a"])
+        web = a.ledger.with_left_over(service(guest(1), listed))
+        assert self.look(a, web.resource("disk#1")).taken == ("disk0",)
+
+
+def test_two_looks_at_different_disks_confirm_nothing():
+    first = watched(KILLING, report(Phase.STOPPED, is_lost=True, is_taken=True), RUNNING)
+    assert not evolve(first, taken=("another",)).confirms(first)
+    assert not first.confirms(evolve(first, concern=Concern.CARE))
 
 
 def test_somebody_registered_beside_what_may_write_is_an_alarm():

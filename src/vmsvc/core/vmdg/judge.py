@@ -6,9 +6,9 @@ somebody else may write all the same. *Degraded* is: ours alone, with something 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.core.status import Phase
 from vmsvc.core.vmdg import laws, words
@@ -16,6 +16,7 @@ from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk
 
 #: The mending of everything that lacks only a registration or the reservation.
 _RESERVE_AGAIN = "`vmsvc pr start` reserves it again"
+_KEY_WAS_CHANGED = "put the earlier `prkey` back; or stop the service, which releases it, and start it"
 
 
 @frozen(kw_only=True)
@@ -31,6 +32,7 @@ class Judged:
         warnings: What is worth telling, and changes nothing.
         foreign: Keys of others that it shows, in ascending order.
         is_lost: Whether it was read and shows nothing of ours: under a running guest, an alarm (I9).
+        is_taken: Whether it was reserved for this node, is lost, and is another's now.
     """
 
     name: str = ""
@@ -41,10 +43,16 @@ class Judged:
     warnings: tuple[str, ...] = ()
     foreign: tuple[int, ...] = ()
     is_lost: bool = False
+    is_taken: bool = False
 
 
 def judge(
-    disk: ScsiDisk, readings: Iterable[Reading], key: int, names: Mapping[int, str], *, is_recorded: bool = False
+    disk: ScsiDisk,
+    readings: Iterable[Reading],
+    key: int,
+    names: Mapping[int, str],
+    *,
+    recorded: Collection[int] = (),
 ) -> Judged:
     """How one disk stands.
 
@@ -53,8 +61,9 @@ def judge(
         readings: What its paths showed, one reading each; a path without one did not answer.
         key: Our key.
         names: The names of nodes by their keys, for the words.
-        is_recorded: Whether this node has written down that it reserved the disk. If it is read-only here, it may show
-            our key as well because the array copies it from another disk.
+        recorded: The keys by which this node has reserved the disk, as it has written down: all of them are ours, until
+            a peer has one. A disk that is read-only here, and was not written down, may show our key as well because
+            the array copies it from another disk.
     """
     readings = tuple(readings)
     live = tuple(reading for reading in readings if laws.is_credible(reading, has_counted=False))
@@ -70,14 +79,33 @@ def judge(
             hint="look again; if it stays so, compare the World Wide IDs of the paths",
         )
     reading = live[0]
+    earlier = frozenset(recorded) - {key, *names}
+    names = {**dict.fromkeys(earlier, words.EARLIER), **names}
     if disk.readonly:
-        return _judge_readonly(disk, reading, key, names, is_recorded=is_recorded)
-    if laws.is_gone(reading, key):
-        state = words.told(reading, key, names)
-        detail = "; ".join((state, *dead))
-        foreign = _foreign(reading, key)
-        return Judged(name=disk.name, phase=Phase.STOPPED, state=state, detail=detail, foreign=foreign, is_lost=True)
-    return _judge_ours(disk, reading, key, names, dead)
+        return _judge_readonly(disk, reading, key, names, is_recorded=key in recorded)
+    judged = _judge_gone if laws.is_gone(reading, key) else _judge_ours
+    found = judged(disk, reading, key, names, dead)
+    is_lost = found.is_lost and all(laws.is_gone(reading, each) for each in earlier)
+    return evolve(
+        found,
+        hint=_KEY_WAS_CHANGED if found.is_lost and not is_lost else found.hint,
+        foreign=tuple(each for each in found.foreign if each not in earlier),
+        is_lost=is_lost,
+        is_taken=is_lost and laws.is_taken(reading, key, frozenset(recorded)),
+    )
+
+
+def _judge_gone(disk: ScsiDisk, reading: Reading, key: int, names: Mapping[int, str], dead: tuple[str, ...]) -> Judged:
+    """Our key is not on it."""
+    state = words.told(reading, key, names)
+    return Judged(
+        name=disk.name,
+        phase=Phase.STOPPED,
+        state=state,
+        detail="; ".join((state, *dead)),
+        foreign=_foreign(reading, key),
+        is_lost=True,
+    )
 
 
 def _judge_readonly(
@@ -187,18 +215,20 @@ def judge_other(disk: OtherDisk) -> Judged:
     return Judged(name=disk.name, phase=Phase.UNKNOWN, state="unknown", detail=disk.why)
 
 
-def judge_left_over(judged: Judged) -> Judged:
+def judge_left_over(judged: Judged, *, is_used: bool = False) -> Judged:
     """How a disk stands that was reserved, and that its resource does not name any more, or not with that key.
 
     It is a fault as long as anything of ours may be on it, and keeps nobody from starting. A guest that has it no more
-    cannot lose it.
+    cannot lose it; what nobody knows to be over is no reason for a kill.
 
     Args:
         judged: How it stands by itself.
+        is_used: Whether the guest for which it was reserved may have it still: nobody can tell what that has now.
     """
+    is_lost = is_used and judged.is_lost
     if judged.phase in (Phase.STOPPED, Phase.INAPPLICABLE, Phase.INCAPABLE):
         state = f"reserved earlier, and nothing of that is left: {judged.state}"
-        return Judged(name=judged.name, phase=Phase.INAPPLICABLE, state=state, detail=state)
+        return Judged(name=judged.name, phase=Phase.INAPPLICABLE, state=state, detail=state, is_lost=is_lost)
     if judged.phase is Phase.UNKNOWN:
         state, detail = "reserved earlier, and perhaps still, though it is not named any more", f": {judged.detail}"
     else:

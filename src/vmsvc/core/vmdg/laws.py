@@ -263,6 +263,21 @@ def may_go_on(reading: Reading, key: int) -> bool:
     return not is_gone(reading, key)
 
 
+def is_taken(reading: Reading, key: int, recorded: frozenset[int]) -> bool:
+    """I9: whether a disk that was reserved for what runs is another node's now: only then a kill saves anything.
+
+    That this node has reserved it must be written down; another's key must be there, and none that is or was ours: not
+    even one that another node seems to have. In doubt a person is called.
+
+    Args:
+        reading: What the disk showed.
+        key: Our key.
+        recorded: The keys by which this node has reserved the disk, as it has written down.
+    """
+    shown = {*reading.keys, holder_of(reading) or 0} - {0}
+    return bool(recorded and shown) and shown.isdisjoint({key, *recorded})
+
+
 def may_return(reading: Reading, key: int, *, is_doubtful: bool) -> bool:
     """I3: whether a path may be registered again only to be rid of our other registrations: not on another node's disk.
 

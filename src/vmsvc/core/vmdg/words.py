@@ -11,6 +11,8 @@ from vmsvc.core.vmdg.seen import Reading, ReservationType, ScsiDisk
 
 #: That a disk became read-only after this node had reserved it: nothing of ours can be removed from here.
 STUCK = "is read-only here, and still reserved for this node"
+#: Whose a key is by which this node has reserved a disk, and which was changed since.
+EARLIER = "this node, with an earlier key"
 
 
 def told(reading: Reading, key: int, names: Mapping[int, str] = MappingProxyType({})) -> str:

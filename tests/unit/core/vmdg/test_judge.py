@@ -205,7 +205,7 @@ def test_a_disk_that_became_read_only_with_our_key_is_a_fault():
     take(san, "a", A)
     disk = evolve(san.disks("a")[0], readonly=True)
 
-    seen = judge(disk, run(san, "a", survey([disk]))[0], A, NAMES, is_recorded=True)
+    seen = judge(disk, run(san, "a", survey([disk]))[0], A, NAMES, recorded={A})
 
     assert (seen.phase, seen.state) == (Phase.DEGRADED, "is read-only here, and still reserved for this node")
     assert "writable here again" in seen.hint
@@ -216,7 +216,7 @@ def test_a_disk_that_became_read_only_and_lost_our_key_is_not_applicable():
     take(san, "b", B)
     disk = evolve(san.disks("a")[0], readonly=True)
 
-    assert judge(disk, run(san, "a", survey([disk]))[0], A, NAMES, is_recorded=True).phase is Phase.INAPPLICABLE
+    assert judge(disk, run(san, "a", survey([disk]))[0], A, NAMES, recorded={A}).phase is Phase.INAPPLICABLE
 
 
 @pytest.mark.parametrize("is_held", [True, False])
