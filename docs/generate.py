@@ -23,11 +23,14 @@ import vmsvc
 from vmsvc import Session, driver
 from vmsvc.cli import grammar
 from vmsvc.core.config.schema import TYPE
+from vmsvc.core.contract import Capability
 from vmsvc.core.options import Option, Value, options_of
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 from vmsvc.testing.kit import CLAUSES, TROUBLES, CommandBackend
+from vmsvc.testing.kit.judging import concerned
+from vmsvc.testing.sdk import kits
 
 REFERENCE = Path(__file__).parent / "reference"
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -216,6 +219,41 @@ def _signature(method: Callable[..., object]) -> str:
     return f"({', '.join(words)})"
 
 
+def capabilities() -> str:
+    """Which driver of this tree offers what, as the drivers declare it."""
+    with Session({}) as session:
+        reports = sorted((each for plugin in session.plugins for each in plugin.drivers), key=lambda each: each.type)
+    drivers = {f"`{each.type}`": each.capabilities for each in reports}
+    lines = [f"| capability | {' | '.join(drivers)} |", "|---" * (1 + len(drivers)) + "|"]
+    for capability in Capability:
+        marks = ("yes" if capability.value in offered else "" for offered in drivers.values())
+        lines.append(f"| `{capability.value}` | {' | '.join(marks)} |")
+    return "\n".join(lines) + "\n"
+
+
+def conformance() -> str:
+    """What each driver's kit holds it to, and what it waives."""
+    return "\n".join(_conformance_lines())
+
+
+def _conformance_lines() -> Iterator[str]:
+    found = list(kits())
+    with Session({}) as session:
+        without = {each.type for plugin in session.plugins for each in plugin.drivers} - {kit.serves for kit in found}
+    yield from ("| driver | clauses | waived | tried on |", "|---|---|---|---|")
+    for kit in found:
+        tried = "a backend in its package" if kit.has_backend else "real daemons, in the tests of its source"
+        count = len(concerned(kit.cases))
+        yield f"| `{kit.serves}` | {count} of {len(CLAUSES)} | {len(kit.cases.waivers) or 'none'} | {tried} |"
+    yield from (f"| `{each}` | has no kit yet | | |" for each in sorted(without))
+    yield ""
+    for kit in found:
+        if kit.cases.waivers:
+            yield from (f"### What {kit.serves} waives", "", "| clause | reason |", "|---|---|")
+            yield from (f"| `{name}` | {reason} |" for name, reason in kit.cases.waivers.items())
+            yield ""
+
+
 def clauses() -> str:
     """What the conformance kit holds drivers to."""
     lines = ["| clause | why | concerns | needs |", "|---|---|---|---|"]
@@ -258,6 +296,8 @@ GENERATED: dict[str, Callable[[], str]] = {
     "commands": commands,
     "session": session,
     "documents": documents,
+    "capabilities": capabilities,
+    "conformance": conformance,
     "clauses": clauses,
     "troubles": troubles,
     "vmsvc": lambda: _names_of(vmsvc),

@@ -165,6 +165,17 @@ def test_a_clause_that_is_broken_is_told_with_what_was_seen(node, bring):
     assert "garbage  waived  it is only a test" in done.stdout
 
 
+def test_a_kit_whose_backend_its_own_tests_make_is_left_to_them(node, bring):
+    lone = "from vmsvc.testing import DriverKit\nfrom vmsvc_null.kit import NullDriver\nclass Kit(DriverKit): driver = NullDriver"
+    environment = bring("toykit:Kit", lone)
+    code, answer = node.json("sdk", "test", "toy", **environment)
+    assert (code, answer["errors"][0]["message"]) == (2, "vmsvc-toy brings no backend for its kit")
+    done = node.run("sdk", "test", "--clause", "contract", **environment)
+    assert done.returncode == 0
+    assert "vmsvc-toy brings no backend for its kit: left to the tests of its source" in done.stderr
+    assert "toy" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("entry", "why"),
     [

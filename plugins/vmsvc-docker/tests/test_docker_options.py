@@ -107,6 +107,14 @@ def test_definitions_that_mean_the_same_have_the_same_fields():
     }
 
 
+def test_what_podman_adds_to_a_container_that_it_starts_is_no_difference():
+    one = '{"name": "web", "made_of": {"Env": ["A=1"]}}'
+    other = '{"name": "web", "made_of": {"Env": ["A=1", "HOME=/root"]}}'
+    assert fields(one, origin="one") == fields(other, origin="other")
+    told = '{"name": "web", "made_of": {"User": "www", "Env": ["HOME=/root"]}}'
+    assert fields(told, origin="told").values["Env[HOME]"] == "/root"
+
+
 def test_a_label_with_slashes_is_one_field():
     text = '{"name": "web", "made_of": {"Labels": {"org.example/a": "x"}}}'
     assert fields(text, origin="it").values["Labels[org.example/a]"] == "x"

@@ -58,6 +58,12 @@ def test(call: Call) -> int:
     lines: list[Line] = []
     broken = False
     for kit in kits(call.arguments.packages):
+        if not kit.has_backend:
+            left = f"{kit.distribution} brings no backend for its kit"
+            if kit.serves in call.arguments.packages or kit.distribution in call.arguments.packages:
+                raise UsageError(left, hint="the tests of its source make one, and run it")
+            call.screen.say(f"{left}: left to the tests of its source")
+            continue
         found = []
         call.screen.say(f"{kit.distribution}: {len(wanted)} clauses …")
         for result in results(kit.cases, wanted):

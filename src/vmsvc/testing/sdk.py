@@ -81,6 +81,11 @@ class Kit:
     version: str
     cases: type[DriverKit]
 
+    @property
+    def has_backend(self) -> bool:
+        """Whether it can be run as it is; else the tests of the package's source make a backend for it."""
+        return hasattr(self.cases, "backend")
+
 
 def kits(packages: Sequence[str] = ()) -> Iterator[Kit]:
     """The kits of installed packages.

@@ -22,6 +22,8 @@ _SHORT_ID = 12
 _DIGEST_LENGTH = 16
 # What tells of a network that it is joined, and not what came of that for one run.
 _OF_ENDPOINTS = ("IPAMConfig", "Links", "Aliases", "DriverOpts")
+# What podman adds to the environment of a container of root's that has none of these when it first starts.
+_ROOT, _HOME_OF_ROOT = ("", "0", "root"), "HOME=/root"
 # Lists of `NAME=VALUE` words; those of environments hold passwords.
 _VARIABLES = "Env"
 
@@ -91,6 +93,9 @@ def of_container(container: Inspected) -> Definition:
     made_of = dict(container.config)
     if made_of.get("Hostname") == container.seen.id[:_SHORT_ID]:
         del made_of["Hostname"]
+    if made_of.get(_VARIABLES):  # podman writes that name down here, too, once the container has been started
+        named = f"HOSTNAME={container.seen.id[:_SHORT_ID]}"
+        made_of[_VARIABLES] = [word for word in made_of[_VARIABLES] if word != named]
     given = dict(container.host_config)
     if given.get("NanoCpus"):  # podman tells one limit in two ways, and would refuse both
         given.pop("CpuQuota", None)
@@ -144,7 +149,10 @@ def fields(text: str, *, origin: str) -> DefinitionFields:
         DriverError: It is none.
     """
     definition = read(text, origin=origin)
-    values = dict(_fields("", definition.made_of))
+    made_of = dict(definition.made_of)
+    if str(made_of.get("User") or "").partition(":")[0] in _ROOT and isinstance(made_of.get(_VARIABLES), list):
+        made_of[_VARIABLES] = [word for word in made_of[_VARIABLES] if word != _HOME_OF_ROOT]
+    values = dict(_fields("", made_of))
     secret = frozenset(path for path in values if path.startswith(f"{_VARIABLES}["))
     return DefinitionFields(values={"name": definition.name, **values}, secret=secret)
 

@@ -25,7 +25,8 @@ class DriverKit:
 
     Attributes:
         driver: The driver's class.
-        backend: What the author provides; made with an empty directory for each clause.
+        backend: What the author provides; made with an empty directory for each clause. A kit without one is for a
+            subclass, in tests whose fixture ``kit_backend`` makes it.
         waivers: Clauses that the driver does not keep, or that its backend cannot try, and the reason for each.
     """
 

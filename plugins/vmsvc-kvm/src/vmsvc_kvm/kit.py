@@ -1,0 +1,24 @@
+"""What this driver's conformance kit waives; its backend is a real libvirtd, in the tests of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from vmsvc.testing import DriverKit
+from vmsvc_kvm.driver import KvmDriver
+
+
+class KvmKit(DriverKit):
+    """The clauses that a real libvirtd and real guests can be tried on."""
+
+    driver = KvmDriver
+    waivers: ClassVar[Mapping[str, str]] = {
+        "missing-tool": "libvirt's library is a part of the driver: without it the plugin is refused as a whole",
+        "refused": "libvirt's socket refuses nothing to root, who runs the lab",
+        "locale": "libvirt tells by numbers what went wrong, and the driver reads no message",
+        "noise": "libvirt's library returns records, and logs warnings elsewhere",
+        "extra-column": "libvirt's library returns records, not lines",
+        "starting": "a guest is running for libvirt as soon as qemu runs: it has no such state that lasts",
+        "stopping": "libvirt shows it for the moment in which qemu ends, and nothing holds a guest there",
+    }
