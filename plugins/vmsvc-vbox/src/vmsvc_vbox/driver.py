@@ -1,0 +1,238 @@
+"""The verbs of a guest of VirtualBox."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from vmsvc.driver import (
+    Capability,
+    Context,
+    DriverError,
+    Evidence,
+    FoundGuest,
+    GuestDisk,
+    Observation,
+    Outcome,
+    Phase,
+    Resource,
+    Sizes,
+    Undetermined,
+    VmsvcError,
+    said_last,
+    unknown,
+)
+from vmsvc_vbox import disks
+from vmsvc_vbox.options import VboxGuest
+from vmsvc_vbox.parse import INACCESSIBLE, Listed
+from vmsvc_vbox.states import AT_REST, AWAKE, phase_of
+from vmsvc_vbox.tool import Tool, the_one
+
+_PROBE = "VBoxManage list --long vms"
+
+
+class VboxDriver:
+    """A guest of VirtualBox, by VBoxManage."""
+
+    type: ClassVar[str] = "vbox"
+    kind: ClassVar[str] = "container"
+    api: ClassVar[frozenset[int]] = frozenset({1})
+    options: ClassVar[builtins.type[Resource]] = VboxGuest
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.BULK,
+            Capability.DISKS,
+            Capability.DEFINITION,
+            Capability.CONFIG_FILES,
+            Capability.SIZES,
+            Capability.DISCOVER,
+        }
+    )
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context."""
+        self._context = context
+
+    def close(self) -> None:
+        """There is no connection to give up."""
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def observe(self, resource: VboxGuest, *, budget_s: float) -> Observation:
+        """Say where the guest stands."""
+        return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
+
+    def observe_all(self, resources: Sequence[VboxGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Say where the guests stand, by one survey of all."""
+        if not resources:
+            return {}
+        began = time.monotonic()
+        try:
+            guests = self._tool(budget_s).survey()
+        except VmsvcError as error:
+            nothing = unknown(_PROBE, error, duration_s=time.monotonic() - began)
+            return {(resource.service, resource.rid): nothing for resource in resources}
+        took_s = time.monotonic() - began
+        return {(resource.service, resource.rid): _seen(resource, guests, took_s) for resource in resources}
+
+    def discover(self, where: VboxGuest, *, budget_s: float) -> Sequence[FoundGuest]:
+        """Name every guest that the user who runs vmsvc has."""
+        del where
+        tool = self._tool(budget_s)
+        guests = [guest for guest in tool.survey() if guest.name != INACCESSIBLE]
+        media = tool.media() if guests else {}
+        return [
+            FoundGuest(
+                name=guest.name,
+                phase=phase_of(guest.state),
+                state=guest.state,
+                autostart=guest.autostart,
+                title=f"{values.get('ostype', '')} guest".strip(),
+                disks=tuple(disks.disks(tool, values, media)),
+                warnings=_warnings(guest),
+            )
+            for guest in guests
+            for values in [tool.info(guest.uuid)]
+        ]
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def start(self, resource: VboxGuest, *, budget_s: float) -> bool:
+        """Start the guest, or let it go on from where its state was saved; register it first where it is not known."""
+        tool = self._tool(budget_s)
+        guest = tool.find(resource.name) or self._registered(tool, resource)
+        phase = _known_phase(guest)
+        if phase in AWAKE:
+            return False
+        if phase not in AT_REST:
+            raise DriverError(
+                f"{guest.name} cannot be started: it is {guest.state}",
+                hint=f"`VBoxManage controlvm {guest.uuid} resume`, or stop the service first"
+                if phase is Phase.PAUSED
+                else "try again when that has ended, or stop the service first",
+            )
+        done = tool.run("startvm", guest.uuid, "--type", "headless" if resource.headless else "gui")
+        if not done.code:
+            return True
+        if _phase_now(tool, guest) in AWAKE:
+            return False  # somebody else was faster
+        raise _refusal(f"{guest.name} cannot be started", done)
+
+    def _registered(self, tool: Tool, resource: VboxGuest) -> Listed:
+        """Let VirtualBox know a guest by its own file.
+
+        Raises:
+            DriverError: There is no such file, or it describes another guest.
+        """
+        if not resource.settings:
+            raise DriverError(
+                f"VirtualBox knows no guest named {resource.name!r}",
+                hint="`VBoxManage list vms` tells the names; set the key `settings` to the guest's own file, and a start "
+                "registers it",
+            )
+        done = tool.run("registervm", resource.settings)
+        guest = tool.find(resource.name)
+        if guest is None:
+            raise _refusal(f"{resource.settings} does not make a guest {resource.name!r} known to VirtualBox", done)
+        return guest
+
+    def stop(self, resource: VboxGuest, *, budget_s: float) -> None:
+        """Press the guest's power button; what it does then is its own business."""
+        tool = self._tool(budget_s)
+        guest = tool.find(resource.name)
+        if guest is None or _known_phase(guest) in AT_REST | {Phase.STOPPING}:
+            return
+        if _known_phase(guest) is not Phase.RUNNING:
+            raise DriverError(f"{guest.name} cannot hear a request to stop: it is {guest.state}")
+        self._control(tool, guest, "acpipowerbutton")
+
+    def kill(self, resource: VboxGuest, *, budget_s: float) -> None:
+        """Take the guest's power away."""
+        tool = self._tool(budget_s)
+        guest = tool.find(resource.name)
+        if guest is not None and phase_of(guest.state) not in AT_REST:
+            self._control(tool, guest, "poweroff")
+
+    def _control(self, tool: Tool, guest: Listed, how: str) -> None:
+        """Ask something of a guest that runs; a refusal counts only where it is not on its way down meanwhile."""
+        done = tool.run("controlvm", guest.uuid, how)
+        if done.code and _phase_now(tool, guest) not in AT_REST | {Phase.STOPPING}:
+            raise _refusal(f"{guest.name} does not take {how}", done)
+
+    # --- what it is made of -------------------------------------------------------------------------------------------
+
+    def disks(self, guest: VboxGuest, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The guest's media; those that stand for a device of the node are that device."""
+        tool = self._tool(budget_s)
+        return disks.disks(tool, tool.info(guest.name), tool.media())
+
+    def definition(self, guest: VboxGuest, *, budget_s: float) -> str:
+        """The guest's own file, which ``VBoxManage registervm`` takes."""
+        tool = self._tool(budget_s)
+        return tool.file(tool.info(guest.name)["CfgFile"])
+
+    def config_files(self, guest: VboxGuest, *, budget_s: float) -> Sequence[Path]:
+        """The guest's own file, and what its firmware remembers."""
+        values = self._tool(budget_s).info(guest.name)
+        files = [Path(values[key]) for key in ("CfgFile", "NvramFile") if values.get(key)]
+        return [file for file in files if file.is_file()]
+
+    def sizes(self, guest: VboxGuest, *, budget_s: float) -> Sizes:
+        """What the guest is given."""
+        values = self._tool(budget_s).info(guest.name)
+        try:
+            return Sizes(vcpus=int(values["cpus"]), memory_mib=int(values["memory"]))
+        except (KeyError, ValueError) as error:
+            raise Undetermined(f"VBoxManage does not tell the sizes of {guest.name}: {error!r}") from None
+
+    def _tool(self, budget_s: float) -> Tool:
+        return Tool(self._context.host, budget_s)
+
+
+def _seen(resource: VboxGuest, guests: list[Listed], took_s: float) -> Observation:
+    try:
+        guest = the_one(guests, resource.name)
+    except Undetermined as error:
+        return unknown(_PROBE, error, duration_s=took_s)
+    if guest is None:
+        evidence = Evidence(
+            probe=_PROBE, detail=f"none of {len(guests)} guests is {resource.name!r}", duration_s=took_s
+        )
+        return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
+    if not guest.state:
+        return unknown(_PROBE, f"the list does not tell the state of {guest.name}", duration_s=took_s)
+    evidence = Evidence(probe=_PROBE, detail=f"{guest.uuid}: {guest.state}", duration_s=took_s)
+    return Observation(phase=phase_of(guest.state), state=guest.state, evidence=evidence, warnings=_warnings(guest))
+
+
+def _warnings(guest: Listed) -> tuple[str, ...]:
+    if not guest.autostart:
+        return ()
+    return (
+        (f"VirtualBox starts {guest.name} when the node boots, behind the service's back; "
+        f"`VBoxManage modifyvm {guest.uuid} --autostart-enabled off`"),
+    )
+
+
+def _known_phase(guest: Listed) -> Phase:
+    """The phase of a guest that is to be changed.
+
+    Raises:
+        Undetermined: Nobody knows it.
+    """
+    phase = phase_of(guest.state)
+    if phase is Phase.UNKNOWN:
+        raise Undetermined(f"{guest.name} is in a state that is not known: {guest.state or 'VirtualBox does not tell'}")
+    return phase
+
+
+def _phase_now(tool: Tool, guest: Listed) -> Phase:
+    found = next((one for one in tool.survey() if one.uuid == guest.uuid), None)
+    return Phase.ABSENT if found is None else phase_of(found.state)
+
+
+def _refusal(what: str, done: Outcome) -> DriverError:
+    return DriverError(f"{what}: VBoxManage exits with {done.code}{said_last(done.stderr, done.stdout)}")

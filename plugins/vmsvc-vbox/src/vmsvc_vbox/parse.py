@@ -1,0 +1,239 @@
+"""What VBoxManage prints, as records. Pure; checked against recorded output of VirtualBox 7.2.
+
+Nothing is believed of an answer that is not whole: what does not look as expected is :class:`Undetermined`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from attrs import frozen
+
+from vmsvc.driver import Undetermined
+
+#: How ``list vms`` calls a guest whose settings file cannot be read: its name is not known.
+INACCESSIBLE = "<inaccessible>"
+
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LISTED = re.compile(rf'"(.*)" \{{({_UUID})\}}')
+# Columns are separated by more than one blank; text of an administrator, as that of a shared folder, by one.
+_LONG = re.compile(r"([A-Z][^:]*): {2,}(.*)")
+_SINCE = re.compile(r" \(since .*\)$")
+_INFO = re.compile(r'(?:"([^"]+)"|([\w-]+))=(?:"(.*)"|(-?\d+))')
+_ESCAPED = re.compile(r'\\(["\\])')
+_CONTROLLER = re.compile(r"storagecontrollername(\d+)")
+_RAW_EXTENT = re.compile(r'^\s*(?:RW|RDONLY)\s+\d+\s+\w+\s+"(/dev/[^"]+)"', re.MULTILINE)
+_RAW_TYPE = re.compile(r'^\s*createType\s*=\s*"(fullDevice|partitionedDevice)"', re.MULTILINE)
+_MBYTES = re.compile(r"(\d+) MBytes")
+
+
+@frozen(kw_only=True)
+class Listed:
+    """A guest as the list has it.
+
+    Attributes:
+        name: Its name.
+        uuid: Its UUID.
+        state: The word for its state; empty where the list does not tell.
+        autostart: Whether VirtualBox starts it when the node boots.
+    """
+
+    name: str
+    uuid: str
+    state: str = ""
+    autostart: bool = False
+
+
+def listed(text: str) -> dict[str, str]:
+    """The guests of ``list vms``: names by UUID.
+
+    Args:
+        text: What it printed.
+
+    Raises:
+        Undetermined: It is no such list.
+    """
+    names: dict[str, str] = {}
+    for line in _without_warning(text):
+        found = _LISTED.fullmatch(line)
+        if found is None:
+            raise Undetermined(f"VBoxManage list vms: this is no list of guests: {line[:80]!r}")
+        names[found[2]] = found[1]
+    return names
+
+
+def surveyed(short: str, long: str) -> list[Listed]:
+    """The guests of ``list vms`` with what ``list --long vms`` tells of them.
+
+    A description of a guest may be any text, lines that look like another guest among them: the short list, which has
+    no such text, says which guests there are, and of each the first record counts.
+
+    Args:
+        short: What the one printed.
+        long: What the other printed.
+
+    Raises:
+        Undetermined: The short list is none, or the long one is, although there are guests.
+    """
+    names = listed(short)
+    records: dict[str, dict[str, str]] = {}
+    for record in _records(long):
+        if record.get("UUID", "") in names:
+            records.setdefault(record["UUID"], record)
+    if names and not records:
+        raise Undetermined(f"VBoxManage list --long vms: this is no list of guests: {long[:80]!r}")
+    return [_guest(uuid, name, records.get(uuid, {})) for uuid, name in names.items()]
+
+
+def _guest(uuid: str, name: str, record: Mapping[str, str]) -> Listed:
+    state = _SINCE.sub("", record.get("State", ""))
+    return Listed(uuid=uuid, name=name, state=state, autostart=record.get("Autostart Enabled") == "enabled")
+
+
+def _records(text: str) -> Iterator[dict[str, str]]:
+    record: dict[str, str] = {}
+    for line in text.splitlines():
+        found = _LONG.fullmatch(line)
+        if found is None:
+            continue
+        if found[1] == "Name" and record:
+            yield record
+            record = {}
+        record.setdefault(found[1], found[2].strip())
+    if record:
+        yield record
+
+
+def _without_warning(text: str) -> list[str]:
+    """Lines, without the paragraph that begins them where VirtualBox's kernel module is missing."""
+    lines = text.splitlines()
+    if lines and lines[0].startswith("WARNING:"):
+        lines = [line for line in lines if line.startswith('"')]
+    return [line for line in lines if line]
+
+
+def info(text: str) -> dict[str, str]:
+    """What ``showvminfo --machinereadable`` tells of a guest.
+
+    Its first lines count, since a description further below may be any text.
+
+    Args:
+        text: What it printed.
+
+    Raises:
+        Undetermined: It does not tell what it must.
+    """
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        if found := _INFO.fullmatch(line):
+            quoted, plain, value, number = found.groups()
+            values.setdefault(quoted or plain, _ESCAPED.sub(r"\1", value) if number is None else number)
+    if missing := sorted({"name", "UUID", "VMState", "CfgFile"} - set(values)):
+        raise Undetermined(f"VBoxManage showvminfo: the answer lacks {', '.join(missing)}")
+    return values
+
+
+@frozen(kw_only=True)
+class Attached:
+    """A medium, or an empty drive, at a place of a controller.
+
+    Attributes:
+        target: The place, such as ``SATA-0-0``.
+        bus: The controller's kind, such as ``IntelAhci``.
+        location: The medium's file or URL; empty for an empty drive.
+        uuid: The medium's UUID; empty for an empty drive.
+    """
+
+    target: str
+    bus: str
+    location: str
+    uuid: str
+
+
+def attached(values: Mapping[str, str]) -> list[Attached]:
+    """What is attached to the controllers of a guest, controller by controller.
+
+    Args:
+        values: What :func:`info` told.
+    """
+    found = []
+    for key, controller in values.items():
+        number = _CONTROLLER.fullmatch(key)
+        if number is None:
+            continue
+        place = re.compile(rf"{re.escape(controller)}-(\d+-\d+)")
+        for target, location in values.items():
+            at = place.fullmatch(target)
+            if at is None or location == "none":
+                continue
+            is_empty = location == "emptydrive"
+            found.append(
+                Attached(
+                    target=target,
+                    bus=values.get(f"storagecontrollertype{number[1]}", ""),
+                    location="" if is_empty else location,
+                    uuid="" if is_empty else values.get(f"{controller}-ImageUUID-{at[1]}", ""),
+                )
+            )
+    return found
+
+
+@frozen(kw_only=True)
+class Medium:
+    """A hard disk that VirtualBox knows.
+
+    Attributes:
+        uuid: Its UUID.
+        parent: The UUID of the one that it differs from; empty for one that stands alone.
+        location: Its file or URL.
+        format: VDI, VMDK, iSCSI …
+        type: normal, immutable, writethrough, shareable, readonly, multiattach.
+        size_bytes: Its capacity; ``None`` where that is not told.
+    """
+
+    uuid: str
+    parent: str
+    location: str
+    format: str
+    type: str
+    size_bytes: int | None
+
+
+def media(text: str) -> dict[str, Medium]:
+    """The hard disks of ``list hdds``, by UUID.
+
+    Args:
+        text: What it printed.
+    """
+    found: dict[str, Medium] = {}
+    for paragraph in text.split("\n\n"):
+        pairs = (line.partition(":") for line in paragraph.splitlines())
+        values = {key: value.strip() for key, _, value in pairs}
+        if not values.get("UUID") or "Location" not in values:
+            continue
+        size = _MBYTES.fullmatch(values.get("Capacity", ""))
+        parent = values.get("Parent UUID", "base")
+        found[values["UUID"]] = Medium(
+            uuid=values["UUID"],
+            parent="" if parent == "base" else parent,
+            location=values["Location"],
+            format=values.get("Storage format", ""),
+            type=values.get("Type", "").partition(" ")[0],
+            size_bytes=int(size[1]) << 20 if size else None,
+        )
+    return found
+
+
+def raw_device(descriptor: str) -> str:
+    r"""The device that a VMDK file stands for; empty where its data are in files.
+
+    Args:
+        descriptor: The beginning of the file. The format is VMware's, "Virtual Disk Format 1.1", with the type
+            ``fullDevice`` that ``VBoxManage createmedium --variant RawDisk`` writes.
+
+    >>> raw_device('createType="fullDevice"\\nRW 2048 FLAT "/dev/sdb" 0\\n')
+    '/dev/sdb'
+    """
+    extent = _RAW_EXTENT.search(descriptor) if _RAW_TYPE.search(descriptor) else None
+    return extent[1] if extent else ""
