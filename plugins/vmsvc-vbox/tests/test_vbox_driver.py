@@ -138,13 +138,13 @@ class TestVerbs:
         assert not backend.standin.calls("startvm")
         assert not backend.standin.calls("controlvm")
 
-    @pytest.mark.keyword("container.headless")
+    @pytest.mark.keyword("container.vbox.headless")
     def test_a_guest_is_started_with_a_window_where_the_file_says_so(self, backend, driver):
         driver.start(evolve(backend.guest("web"), headless=False), budget_s=10)
         driver.start(backend.guest("db"), budget_s=10)
         assert [call.argv[-1] for call in backend.standin.calls("startvm")] == ["gui", "headless"]
 
-    @pytest.mark.keyword("container.settings")
+    @pytest.mark.keyword("container.vbox.settings")
     def test_a_guest_that_is_not_known_is_registered_by_its_own_file(self, backend, driver):
         guest = backend.guest("registered")
         backend.standin.change("registered", "absent")

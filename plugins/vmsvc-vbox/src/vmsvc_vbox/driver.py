@@ -130,8 +130,8 @@ class VboxDriver:
         if not resource.settings:
             raise DriverError(
                 f"VirtualBox knows no guest named {resource.name!r}",
-                hint="`VBoxManage list vms` tells the names; set the key `settings` to the guest's own file, and a start "
-                "registers it",
+                hint="`VBoxManage list vms` tells the names; with the key `settings`, a start registers the guest's "
+                "own file",
             )
         done = tool.run("registervm", resource.settings)
         guest = tool.find(resource.name)
@@ -212,8 +212,10 @@ def _warnings(guest: Listed) -> tuple[str, ...]:
     if not guest.autostart:
         return ()
     return (
-        (f"VirtualBox starts {guest.name} when the node boots, behind the service's back; "
-        f"`VBoxManage modifyvm {guest.uuid} --autostart-enabled off`"),
+        (
+            f"VirtualBox starts {guest.name} when the node boots, behind the service's back; "
+            f"`VBoxManage modifyvm {guest.uuid} --autostart-enabled off`"
+        ),
     )
 
 
