@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import builtins
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vmsvc.driver import (
     Capability,
     Context,
     DriverError,
-    Evidence,
     FoundGuest,
     GuestDisk,
     Observation,
@@ -21,17 +19,14 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
-    VmsvcError,
     said_last,
-    unknown,
 )
-from vmsvc_vbox import disks
 from vmsvc_vbox.options import VboxGuest
-from vmsvc_vbox.parse import INACCESSIBLE, Listed
 from vmsvc_vbox.states import AT_REST, AWAKE, phase_of
-from vmsvc_vbox.tool import Tool, the_one
 
-_PROBE = "VBoxManage list --long vms"
+if TYPE_CHECKING:
+    from vmsvc_vbox.parse import Listed
+    from vmsvc_vbox.tool import Tool
 
 
 class VboxDriver:
@@ -69,34 +64,16 @@ class VboxDriver:
         """Say where the guests stand, by one survey of all."""
         if not resources:
             return {}
-        began = time.monotonic()
-        try:
-            guests = self._tool(budget_s).survey()
-        except VmsvcError as error:
-            nothing = unknown(_PROBE, error, duration_s=time.monotonic() - began)
-            return {(resource.service, resource.rid): nothing for resource in resources}
-        took_s = time.monotonic() - began
-        return {(resource.service, resource.rid): _seen(resource, guests, took_s) for resource in resources}
+        from vmsvc_vbox import observing  # noqa: PLC0415 - a node without such guests does not pay for it
+
+        return observing.survey(self._tool(budget_s), resources)
 
     def discover(self, where: VboxGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every guest that the user who runs vmsvc has."""
+        from vmsvc_vbox import observing  # noqa: PLC0415 - as above
+
         del where
-        tool = self._tool(budget_s)
-        guests = [guest for guest in tool.survey() if guest.name != INACCESSIBLE]
-        media = tool.media() if guests else {}
-        return [
-            FoundGuest(
-                name=guest.name,
-                phase=phase_of(guest.state),
-                state=guest.state,
-                autostart=guest.autostart,
-                title=f"{values.get('ostype', '')} guest".strip(),
-                disks=tuple(disks.disks(tool, values, media)),
-                warnings=_warnings(guest),
-            )
-            for guest in guests
-            for values in [tool.info(guest.uuid)]
-        ]
+        return observing.discover(self._tool(budget_s))
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
@@ -166,6 +143,8 @@ class VboxDriver:
 
     def disks(self, guest: VboxGuest, *, budget_s: float) -> Sequence[GuestDisk]:
         """The guest's media; those that stand for a device of the node are that device."""
+        from vmsvc_vbox import disks  # noqa: PLC0415 - as above
+
         tool = self._tool(budget_s)
         return disks.disks(tool, tool.info(guest.name), tool.media())
 
@@ -189,34 +168,9 @@ class VboxDriver:
             raise Undetermined(f"VBoxManage does not tell the sizes of {guest.name}: {error!r}") from None
 
     def _tool(self, budget_s: float) -> Tool:
+        from vmsvc_vbox.tool import Tool  # noqa: PLC0415 - as above
+
         return Tool(self._context.host, budget_s)
-
-
-def _seen(resource: VboxGuest, guests: list[Listed], took_s: float) -> Observation:
-    try:
-        guest = the_one(guests, resource.name)
-    except Undetermined as error:
-        return unknown(_PROBE, error, duration_s=took_s)
-    if guest is None:
-        evidence = Evidence(
-            probe=_PROBE, detail=f"none of {len(guests)} guests is {resource.name!r}", duration_s=took_s
-        )
-        return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    if not guest.state:
-        return unknown(_PROBE, f"the list does not tell the state of {guest.name}", duration_s=took_s)
-    evidence = Evidence(probe=_PROBE, detail=f"{guest.uuid}: {guest.state}", duration_s=took_s)
-    return Observation(phase=phase_of(guest.state), state=guest.state, evidence=evidence, warnings=_warnings(guest))
-
-
-def _warnings(guest: Listed) -> tuple[str, ...]:
-    if not guest.autostart:
-        return ()
-    return (
-        (
-            f"VirtualBox starts {guest.name} when the node boots, behind the service's back; "
-            f"`VBoxManage modifyvm {guest.uuid} --autostart-enabled off`"
-        ),
-    )
 
 
 def _known_phase(guest: Listed) -> Phase:
