@@ -356,11 +356,28 @@ def test_our_own_key_comes_first_and_is_known_to_be_restricted(make_sshd, connec
         host.run(["vmsvc-guest", "hello"], budget_s=BUDGET_S, environment={"A": "1"})
 
 
-def test_a_restricted_command_that_hangs_is_left_and_told(make_sshd, connect, own_key):
+def test_a_restricted_command_that_hangs_is_told(make_sshd, connect, own_key):
     server = make_sshd()
     server.authorize(own_key.with_suffix(".pub"), 'restrict,command="sleep 1000"')
-    with pytest.raises(Undetermined, match=r"did not end within 1\.0 s, and was left to itself"):
-        connect(server, own_key=own_key).run(["vmsvc-guest", "hello"], budget_s=1.0)
+    host = connect(server, own_key=own_key)
+    with pytest.raises(Undetermined, match=r"did not end within \d\.\d s; it goes on: this key ends launchers alone"):
+        ask(host, "hello", budget_s=1.0)
+
+
+def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_a_restricted_key_too(
+    make_sshd, connect, own_key, tmp_path
+):
+    launcher = tmp_path / "S1"
+    launcher.write_text("trap '' TERM; echo begun; (setsid sleep 1000 &) ; sleep 1000\n")
+    installed = tmp_path / "vmsvc-guest.sh"
+    installed.write_text(script())
+    server = make_sshd()
+    server.authorize(own_key.with_suffix(".pub"), f'restrict,command="sh {installed} permit {tmp_path}"')
+    host = connect(server, own_key=own_key)
+    with pytest.raises(Undetermined, match=r"did not end within \d\.\d s; it said last: begun; it was killed"):
+        ask(host, "launch", str(tmp_path), "S1", "start", budget_s=1.5)
+    assert subprocess.run(["pgrep", "-f", f"^sh {launcher}"], check=False, capture_output=True).stdout == b""
+    assert ask(host, "hello", budget_s=BUDGET_S).code == 0
 
 
 def test_a_server_that_does_not_know_our_own_key_takes_the_admins(sshd, connect, own_key):

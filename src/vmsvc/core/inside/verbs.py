@@ -7,6 +7,7 @@ one works by the other.
 
 from __future__ import annotations
 
+import secrets
 import string
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Protocol, runtime_checkable
 
-from vmsvc.core.errors import ActionFailed, UsageError
+from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined, UsageError, VmsvcError
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import printable
 
@@ -27,6 +28,8 @@ GREETING = f"{NAME} 1"
 _VARIABLE = "VMSVC_VERBS"
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_./=-")
 _REFUSED, _FAILED = 126, 125
+#: A launch is known by this variable in the environment of its processes; ending it takes a few seconds.
+_MARK, _END_S = "VMSVC_LAUNCH", 6.0
 
 
 @cache
@@ -93,7 +96,7 @@ def ask(
 
     Args:
         host: The inside of the guest.
-        verb: ``hello``, ``addresses``, ``launchers DIRECTORY`` or ``launch DIRECTORY NAME ACTION``.
+        verb: ``hello``, ``addresses``, ``launchers DIRECTORY``, ``launch DIRECTORY NAME ACTION`` or ``end MARK``.
         arguments: What belongs to it.
         budget_s: How long it may take, in seconds.
         environment: Variables for a launcher; their names begin with ``VMSVC_`` or ``OPENSVC_``.
@@ -111,7 +114,7 @@ def ask(
     words = [NAME, verb, *map(encoded, [*arguments, *variables])]
     deadline = time.monotonic() + budget_s
     if is_restricted(host, budget_s=budget_s):
-        outcome = host.run(words, budget_s=deadline - time.monotonic())
+        outcome = _run_restricted(host, words, budget_s=deadline - time.monotonic())
     else:
         argv = ["sh", "-c", f'eval "${_VARIABLE}"', *words]
         outcome = host.run(argv, budget_s=deadline - time.monotonic(), environment={_VARIABLE: script()})
@@ -122,6 +125,29 @@ def ask(
             code="action.refused-inside" if outcome.code == _REFUSED else "action.failed-inside",
         )
     return outcome
+
+
+def _run_restricted(host: Host, words: list[str], *, budget_s: float) -> Outcome:
+    """Have the other end do a verb. A way that lets in verbs alone ends no commands, so that is one of the verbs."""
+    mark = secrets.token_hex(16) if words[1] == "launch" else ""
+    try:
+        return host.run([*words, f"{_MARK}={mark}"] if mark else words, budget_s=budget_s)
+    except NoWayIn:
+        raise
+    except Undetermined as error:
+        if error.code != "undetermined.timeout":
+            raise
+        fate = _end(host, mark) if mark else "it goes on: this key ends launchers alone"
+        raise Undetermined(f"{error.message}; {fate}", code=error.code, hint=error.hint) from None
+
+
+def _end(host: Host, mark: str) -> str:
+    """End what is left of a launch; tells what has become of it."""
+    try:
+        outcome = host.run([NAME, "end", mark], budget_s=_END_S)
+    except VmsvcError as error:
+        return f"it may go on: {error.message}"
+    return f"it goes on: {_complaint(outcome) or outcome.code}" if outcome.code else "it was killed"
 
 
 def _complaint(outcome: Outcome) -> str:

@@ -149,6 +149,27 @@ launch() {
     exec $interpreter "$launcher" "$action" </dev/null
 }
 
+# Ends what is left of a launch, wherever it went: its processes have the launch's mark in their environment.
+end() {
+    case $1 in
+        *[!0-9a-f]*) refuse "a mark that is none" ;;
+        ????????????????????????????????) ;;
+        *) refuse "a mark that is none" ;;
+    esac
+    [ -r /proc/self/environ ] || fail "this system does not tell which processes a launcher has started"
+    for signal in TERM KILL KILL; do
+        left=$(grep -l "VMSVC_LAUNCH=$1" /proc/[0-9]*/environ 2>/dev/null)
+        [ "$left" ] || break
+        for process in $left; do
+            process=${process#/proc/}
+            kill -s "$signal" "${process%/environ}" 2>/dev/null
+        done
+        sleep 1
+    done
+    grep -l "VMSVC_LAUNCH=$1" /proc/[0-9]*/environ >/dev/null 2>&1 && fail "some of its processes do not die"
+    echo "$name ended"
+}
+
 # --- who asks ----------------------------------------------------------------------------------------------------------
 
 # Only directories that the key's own line names; on a way that lets any command in, there is nothing to protect.
@@ -178,6 +199,7 @@ perform() {
             permit_directory "$1"
             launchers "$1"
             ;;
+        end/1) end "$1" ;;
         launch/*)
             permit_directory "${1-}"
             launch "$@"

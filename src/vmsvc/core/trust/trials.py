@@ -86,6 +86,7 @@ def try_out(host: SshHost, directories: Sequence[str], *, budget_s: float) -> li
 def _verbs(trial: Trial, directories: Sequence[str]) -> Iterator[Tried]:
     yield _works(trial, "the verb hello", "hello", proof=GREETING)
     yield _works(trial, "the verb addresses", "addresses", proof="SYSTEM ")
+    yield _works(trial, "the verb end", f"end {'0' * 32}", proof=f"{NAME} ended")
     for directory in directories:
         yield _works(trial, f"the verb launchers {directory}", f"launchers {encoded(directory)}", proof=NAME)
         words = f"launch {encoded(directory)} {_NO_LAUNCHER} status"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -286,6 +289,10 @@ HOSTILE = [
     "vmsvc-guest launch DIR S1 start BASH_ENV=/tmp",
     "vmsvc-guest launch DIR S1 start%073touch%040evil",
     "vmsvc-guest launch DIR S1 start VMSVC_A",
+    "vmsvc-guest end",
+    "vmsvc-guest end 1",
+    "vmsvc-guest end ................................",
+    "vmsvc-guest end -1",
     "VMSVC-GUEST hello",
     "sh -c vmsvc-guest hello",
     "vmsvc-guest héllo",
@@ -322,6 +329,33 @@ def test_a_forced_command_without_a_directory_does_nothing(shell, tmp_path):
     guest = Restricted(shell, tmp_path)
     guest.directories = ()
     assert guest.send("vmsvc-guest hello").code == 126
+
+
+def test_a_launch_is_ended_wherever_its_processes_went_and_nothing_else_is(shell, tmp_path, init_d):
+    guest = Restricted(shell, tmp_path)
+    mark = "0123456789abcdef" * 2
+    launcher(init_d / "S1", f"#!/bin/sh\ntrap '' TERM\n(setsid sleep 987 &)\necho $$ >{tmp_path}/pid\nsleep 987\n")
+    command = [*guest.shell, str(guest.installed), "permit", str(init_d)]
+    sent = f"vmsvc-guest launch {init_d} S1 start VMSVC_LAUNCH={mark}"
+    with (
+        subprocess.Popen(command, env={**os.environ, "SSH_ORIGINAL_COMMAND": sent}) as launched,
+        subprocess.Popen(["sleep", "987"], env={"VMSVC_LAUNCH": mark[::-1]}) as other,
+    ):
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.01)
+        assert guest.send(f"vmsvc-guest end {mark}").out == "vmsvc-guest ended\n"
+        assert launched.wait(5) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+    marked = [each for each in Path("/proc").glob("[0-9]*/environ") if mark.encode() in read(each)]
+    assert marked == []
+
+
+def read(file):
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 # --- our end -----------------------------------------------------------------------------------------------------------

@@ -145,21 +145,19 @@ class Link:
             session.send(words)
 
     def _late(self, session: Session, command: Command) -> Undetermined:
-        """A command has spent its budget: end it, and say so."""
-        fate = self._end(session)
+        """A command has spent its budget: end it, and say so. By a restricted key that is for who knows its verbs."""
+        fate = "" if self.is_restricted else f", and {self._end(session)}"
         session.read_rest()
         last = said_last(session.err.output, session.out.output)
-        log.info("%s: %s", command.place, fate)
+        log.info("%s: did not end in time%s", command.place, fate)
         return Undetermined(
-            f"{command.place}: did not end within {command.budget_s:.1f} s, and {fate}{last}",
+            f"{command.place}: did not end within {command.budget_s:.1f} s{fate}{last}",
             code="undetermined.timeout",
             hint="what it did is not known: look, before trying again with a larger timeout",
         )
 
     def _end(self, session: Session) -> str:
         """End all processes of a command's session, by another channel; tells what has become of them."""
-        if self.is_restricted:
-            return "was left to itself: this key ends nothing"
         deadline = time.monotonic() + _END_S
         argv = ["sh", "-c", script.END, "sh", session.out.word, str(_TERM_TICKS), str(_KILL_TICKS)]
         order = Command(argv=argv, environment={}, budget_s=_END_S, deadline=deadline, place="its end")
