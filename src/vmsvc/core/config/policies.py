@@ -8,11 +8,15 @@ from vmsvc.core.config.model import DEFAULT, Findings, Section
 from vmsvc.core.errors import Severity
 from vmsvc.core.node import Node
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import App, Resource
+from vmsvc.core.resource import App, Ip, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 
-_KEYS = {"restart", "monitor"} | {option.key for option in options_of(Triggered)} - {"trigger_timeout"}
+#: Keys about starts and stops.
+_KEYS = frozenset({"restart", "monitor"} | {option.key for option in options_of(Triggered)} - {"trigger_timeout"})
+#: Keys of an address that this node configures, and of one that a guest brings up and this node looks at.
+_OF_OWN_ADDRESS = frozenset({"gateway", "start_timeout", "stop_timeout"})
+_OF_GUEST_ADDRESS = frozenset({"check_ping", "check_adapter", "ping_timeout", "wait"})
 
 
 def tell_what_has_no_effect(service: Service, node: Node, sections: Mapping[str, Section], findings: Findings) -> None:
@@ -37,21 +41,42 @@ def tell_what_has_no_effect(service: Service, node: Node, sections: Mapping[str,
             severity=Severity.WARNING,
         )
     for resource in service.resources:
-        if resource.disable or resource.budgets_s:
+        section = sections.get(resource.rid)  # of what is there without a section, nothing is written
+        if section is None or resource.disable or not (idle := _idle_keys(resource, service)):
             continue
         for option in options_of(type(resource)):
-            if option.key not in _KEYS or getattr(resource, option.key) == option.default:
+            # What is inherited has its effect on others.
+            entry = next(iter(section.variants(option.key)), None)
+            if entry is None or option.key not in idle or getattr(resource, option.key) == option.default:
                 continue
-            entry = next(iter(sections[resource.rid].variants(option.key)))
             findings.add(
                 entry.position,
-                f"`{option.key}` has no effect: nothing is started or stopped here for {resource.rid}",
+                f"`{option.key}` has no effect: {idle[option.key]}",
                 code="no-effect",
                 section=resource.rid,
                 key=option.key,
                 hint="remove it",
                 severity=Severity.WARNING,
             )
+
+
+def _idle_keys(resource: Resource, service: Service) -> dict[str, str]:
+    """The keys that mean nothing for a resource, each with the reason."""
+    found: dict[str, str] = {}
+    if not resource.budgets_s:
+        found |= dict.fromkeys(_KEYS, f"nothing is started or stopped here for {resource.rid}")
+    if isinstance(resource, Ip) and not resource.budgets_s:
+        keys = _OF_OWN_ADDRESS if _is_told_to_launchers(resource, service) else {*_OF_OWN_ADDRESS, "netmask"}
+        found |= dict.fromkeys(keys, f"the guest configures {resource.rid} itself")
+    if isinstance(resource, Ip) and not resource.is_inside_guest:
+        found |= dict.fromkeys(_OF_GUEST_ADDRESS, f"{resource.rid} is an address of this node, and not inside a guest")
+    return found
+
+
+def _is_told_to_launchers(address: Ip, service: Service) -> bool:
+    """Whether launchers find an address, with its mask, in their environment."""
+    apps = (each for each in service.resources if isinstance(each, App) and each.has_launchers)
+    return any(app.container_id == address.container_id for app in apps)
 
 
 def tell_of_idle_applications(

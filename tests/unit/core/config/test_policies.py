@@ -12,6 +12,7 @@ from vmsvc.core.resource import Guest
 NODE = Node(name="n1")
 CATALOG = Catalog({("container", "kvm"): Guest})
 GUEST = "[container#1]\ntype = kvm\n"
+ADDRESS = "[ip#1]\nipname = a\nipdev = b\n"
 
 
 @pytest.fixture
@@ -41,6 +42,9 @@ def test_a_trigger_of_the_service_is_none_of_its_resources_and_its_timeout_is(re
     [
         ("[ip#1]\nipname = a\nipdev = b\nrestart = 1\n", [("ip#1", "restart")]),
         ("[fs#1]\ndev = /a\nmnt = /b\npre_start = x\nmonitor = true\n", [("fs#1", "pre_start"), ("fs#1", "monitor")]),
+        (f"{ADDRESS}netmask = 24\ngateway = c\n", [("ip#1", "netmask"), ("ip#1", "gateway")]),
+        (f"{ADDRESS}netmask = 24\nstop_timeout = 3\n[app#1]\n", [("ip#1", "stop_timeout")]),  # launchers are told it
+        (f"{ADDRESS}check_ping = no\nwait = no\n", []),
         ("[app#1]\nstart = x\nblocking_post_stop = y\n", []),  # inside of the guest
         ("[app#1]\npre_start = x\nrestart = 2\n", []),  # launchers start it
         ("[disk#1]\ndevices = /dev/x\npost_start = x\n", [("disk#1", "post_start")]),  # it is not reserved
@@ -57,6 +61,15 @@ def test_what_is_started_and_stopped_here_is_not_told(read):
     keys = "restart = 1\nmonitor = true\npre_start = x\npost_stop = y\n"
     assert read(f"{GUEST}{keys}")[1] == []
     assert read(f"[app#1]\nstart = a\nstop = b\ncheck = c\n{keys}")[1] == []
+
+
+def test_what_is_inherited_has_its_effect_elsewhere(read):
+    assert read(f"[DEFAULT]\nstop_timeout = 3\ncheck_ping = no\n{GUEST}{ADDRESS}")[1] == []
+
+
+def test_an_address_of_the_node_is_not_checked_as_a_guests_is(read):
+    told = read(f"{ADDRESS}netmask = 24\ngateway = c\ncheck_adapter = no\nping_timeout = 1\nwait = no\n")[1]
+    assert told == [("ip#1", "check_adapter"), ("ip#1", "ping_timeout"), ("ip#1", "wait")]
 
 
 @pytest.mark.parametrize("action", ["reboot", "crash"])
