@@ -94,6 +94,25 @@ def test_a_dry_run_shows_what_an_installation_would_change_and_changes_nothing(a
     assert admin.run("--dry-run").returncode == 2
 
 
+def test_what_others_have_written_in_whatever_encoding_stays_as_it_is(admin):
+    admin.server.ssh("mkdir", "-m", "700", str(Path(admin.keys).parent))
+    theirs = "ssh-rsa AAAA J\\374rgen \\\\c 100%s"
+    admin.server.ssh("sh", "-c", f"printf '%b\\n' '{theirs}' >{admin.keys}".replace("\\374", "\\0374"))
+    before = admin.server.ssh("cat", admin.keys).stdout
+    assert b"J\xfcrgen" in before
+    code, guest = admin.guest("--install")
+    assert (code, guest["problems"]) == (0, [])
+    assert admin.server.ssh("cat", admin.keys).stdout == before + f"{guest['line']}\n".encode()
+
+
+def test_commands_that_the_key_will_not_let_in_are_told_beforehand(admin):
+    service = admin.root / "etc/vmsvc/services/web.conf"
+    service.write_text(service.read_text() + "[app#1]\nstart = /bin/web\n[app#2]\n")
+    code, guest = admin.guest()
+    assert (code, [(each["section"], each["code"]) for each in guest["problems"]]) == (0, [("app#1", "trust.commands")])
+    assert "[app#1]: it has commands of its own, which vmsvc's key does not let in" in admin.run().stderr
+
+
 @pytest.mark.option("trust guest --install", "trust guest --test")
 def test_what_is_installed_permits_the_verbs_and_nothing_else(admin):
     assert admin.guest("--test")[0] == 1  # the key is not there yet

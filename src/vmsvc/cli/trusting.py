@@ -49,7 +49,7 @@ def guest(call: Call) -> int:
             found += [(service.name, each) for each in trusts]
     tell(call, failures)
     for name, each in found:
-        for problem in each.error.problems if each.error else ():
+        for problem in (*each.warnings, *(each.error.problems if each.error else ())):
             call.screen.tell(problem, of=f"{name} {each.guest.rid}")
     is_shown = not (asked.install or asked.test)
     call.screen.answer(

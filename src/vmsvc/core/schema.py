@@ -607,7 +607,7 @@ def _trust(item: Trust) -> Data:
             }
             for each in item.tried
         ],
-        "problems": [] if item.error is None else [problem(each) for each in item.error.problems],
+        "problems": [problem(each) for each in (*item.warnings, *(item.error.problems if item.error else ()))],
     }
 
 

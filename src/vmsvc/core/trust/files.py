@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from attrs import frozen
 
@@ -42,7 +43,7 @@ new=$directory/.vmsvc-new-$$
 trap 'rm -f "$new"' EXIT
 umask 077
 if [ "$was" = none ]; then : >"$new"; chmod "$mode" "$new"; else cp -p "$file" "$new"; fi
-printf %s "$text" >"$new"
+printf %b "$text" >"$new"
 mv -f "$new" "$file"
 if command -v restorecon >/dev/null 2>&1; then restorecon "$file" "$directory" || :; fi
 """
@@ -110,10 +111,24 @@ def write(host: Host, change: Change, *, budget_s: float) -> None:
     Raises:
         ActionFailed: It could not be written, or was changed meanwhile; it holds what it held.
     """
-    words = [change.path, change.checksum, change.mode, change.after]
+    words = [change.path, change.checksum, change.mode, _escaped(change.after)]
     outcome = host.run(["sh", "-c", _WRITE, "sh", *words], budget_s=budget_s)
     if outcome.code:
         raise _failed(host, outcome, f"{change.path} cannot be written")
+
+
+def _escaped(text: str) -> str:
+    r"""A text as printf's ``%b`` takes it: others may have written what is no UTF-8, which no argument can be.
+
+    >>> _escaped("a\\b \udcfc")
+    'a\\\\b \\0374'
+    """
+    return re.sub("[\\\\\udc80-\udcff]", _as_octal, text)
+
+
+def _as_octal(match: re.Match[str]) -> str:
+    character = match[0]
+    return "\\\\" if character == "\\" else f"\\0{ord(character) - 0xDC00:03o}"
 
 
 def _failed(host: Host, outcome: Outcome, what: str) -> ActionFailed:

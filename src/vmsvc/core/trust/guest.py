@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, fields, frozen
 
-from vmsvc.core.errors import VmsvcError
+from vmsvc.core.errors import Problem, Severity, VmsvcError
 from vmsvc.core.inside.verbs import NAME, script
 from vmsvc.core.inside.ways import Way
 from vmsvc.core.resource import App, Guest
@@ -42,6 +42,7 @@ class Trust:
         changes: How its files are to change, where that was asked for.
         is_installed: Whether they were changed.
         tried: What the self-test has found, where it was asked for.
+        warnings: What of the service such a key does not let in.
         error: What has kept from that.
     """
 
@@ -54,6 +55,7 @@ class Trust:
     changes: tuple[files.Change, ...] = ()
     is_installed: bool = False
     tried: tuple[Tried, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     error: VmsvcError | None = field(default=None, repr=False)
 
 
@@ -91,7 +93,14 @@ class Trusting:
             public_key=self.key.public,
             comment=f"vmsvc@{self.node}",
         )
-        trust = Trust(guest=guest, way=way, target=target, directories=directories, wanted=wanted)
+        trust = Trust(
+            guest=guest,
+            way=way,
+            target=target,
+            directories=directories,
+            wanted=wanted,
+            warnings=tuple(_of_commands(service, guest)),
+        )
         try:
             return evolve(trust, host_keys=tuple(self.ssh(target, is_own=True).pinned()))
         except VmsvcError as error:
@@ -130,6 +139,20 @@ class Trusting:
                 return evolve(trust, tried=tuple(try_out(host, trust.directories, budget_s=_BUDGET_S)))
             except VmsvcError as error:
                 return evolve(trust, error=error)
+
+
+def _of_commands(service: Service, guest: Guest) -> Iterator[Problem]:
+    """Warnings of applications that could not be started, stopped or checked any more."""
+    for app in service.resources:
+        if isinstance(app, App) and app.container_id == guest.rid and not app.has_launchers:
+            yield Problem(
+                message="it has commands of its own, which vmsvc's key does not let in: launchers alone",
+                code="trust.commands",
+                file=str(service.file),
+                section=app.rid,
+                hint="make launchers of them, or leave vmsvc's key out of this guest",
+                severity=Severity.WARNING,
+            )
 
 
 def _directories(service: Service, guest: Guest) -> tuple[str, ...]:
