@@ -92,7 +92,9 @@ def test_a_command_by_the_agent_keeps_the_clauses(way, case):
 
 
 def odd_commands(way, count):
-    for case in odd_cases(random.randrange(1 << 32), count):  # a case that fails tells the seed
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")  # noqa: T201 - a failed test shows it
+    for case in odd_cases(seed, count):
         hold(way, case)
 
 

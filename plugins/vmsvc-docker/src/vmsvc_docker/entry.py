@@ -94,9 +94,10 @@ def enter(
     with connection.attached(command) as attached:
         ended = _followed(connection, command, attached, printed, deadline)
     if ended is None:
-        _kill(connection, seen, mark, argv)
+        was_killed = _was_killed(connection, seen, command, mark, argv)
         raise Undetermined(
-            f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and was killed"
+            f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and "
+            f"{'was killed' if was_killed else 'could not be killed: that takes sh, grep and tr in it'}"
             f"{said_last(bytes(printed.err), bytes(printed.out))}",
             code="undetermined.timeout",
         )
@@ -166,17 +167,20 @@ def _was_not_started(connection: Connection, ended: Ended, printed: Demultiplexe
     return not ended.pid
 
 
-def _kill(connection: Connection, seen: Seen, mark: str, argv: Sequence[str]) -> None:
-    """Kill a command with all that it has started, as far as the container has a shell and grep."""
+def _was_killed(connection: Connection, seen: Seen, command: str, mark: str, argv: Sequence[str]) -> bool:
+    """Kill a command with all that it has started, as far as the container has a shell and grep; tells if it ended."""
+    until = time.monotonic() + KILL_S
 
-    def kill(connection: Connection) -> None:
-        until = time.monotonic() + KILL_S
+    def kill(connection: Connection) -> bool:
         words = "\n".join(argv).rstrip("\n")
-        command = connection.prepare(seen, ["sh", "-c", _KILL, mark, words, "and itself ends otherwise"], [])
-        with connection.attached(command) as attached:
-            _followed(connection, command, attached, Demultiplexer(), until)
+        killer = connection.prepare(seen, ["sh", "-c", _KILL, mark, words, "and itself ends otherwise"], [])
+        with connection.attached(killer) as attached:
+            _followed(connection, killer, attached, Demultiplexer(), until)
+        while (ended := connection.ended(command)) is None and time.monotonic() < until:
+            time.sleep(_SOONEST_S)
+        return ended is not None
 
     try:
-        connection.guarded(kill, time.monotonic() + KILL_S)
+        return connection.guarded(kill, until)
     except (Undetermined, DriverError):
-        return  # the caller is told that the command did not end
+        return False
