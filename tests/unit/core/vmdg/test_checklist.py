@@ -1,7 +1,7 @@
 """A list to check off: every known defect of other tools, and every tricky case, with the tests that prevent it.
 
 `DEFECTS` are those of OpenSVC, its successor om3, fence-agents, resource-agents and multipath-tools, by their commits or
-issues. `CASES` are what a target, a tool or a race can do to whoever reserves disks. A test is named by its file and its
+issues, and some of vmsvc's own. `CASES` are what a target, a tool or a race can do to whoever reserves disks. A test is named by its file and its
 name; `model` stands for all scenarios of the model checker, and ``model: NAME`` for one of its mutants.
 """
 
@@ -103,9 +103,72 @@ DEFECTS = {
     "multipath-tools 8d5f4a5e: a node releases what another one holds": [
         "known_defects: test_a_stop_does_not_release_what_another_node_holds",
     ],
+    "multipath-tools before 0.13: release, unregister and key change fail, once the holding path is down": [
+        "release: test_a_path_that_died_with_its_registration_is_preempted_through_another",
+        "known_defects: test_a_key_is_changed_although_a_path_that_had_it_is_down",
+    ],
+    "multipath-tools before 0.13: reserving conflicts with itself, once the holding path is down": [
+        "known_defects: test_a_disk_stays_ours_when_the_path_that_holds_it_is_down",
+        "mpathpersist: test_takes_another_path_where_the_first_is_dead_or_not_registered",
+    ],
+    "multipath-tools before 0.13: preempting one's own key leaves the other paths without one": [
+        "acquire: test_nexuses_of_ours_that_died_are_removed",
+        "acquire: test_our_own_reservation_of_another_type_becomes_ours_with_all_paths",
+    ],
+    "multipath-tools before 0.13: a removal that one path conflicts with is rolled back on the others": [
+        "mpathpersist: test_a_path_that_was_not_registered_does_not_bring_the_others_back",
+    ],
+    "multipath-tools before 0.13: a path that comes up meanwhile is a conflict": [
+        "known_defects: test_a_path_that_comes_up_in_the_middle_of_an_attempt_harms_nothing",
+    ],
+    "multipath-tools 672fa81d: taking over from all registrants removes one's own other paths": [
+        "acquire: test_where_all_registrants_hold_it_each_must_be_named_and_goes_by_its_own_key",
+    ],
+    "opensvc/multipath-tools#92: preempt-abort fails, where the key stands in the section of the map": [
+        "mpathpersist: test_takes_one_path_and_never_mpathpersist_which_may_refuse_or_conflict_with_itself",
+    ],
+    "opensvc/multipath-tools#71: a target stalls at two registrations at once": [
+        "acquire: test_a_disk_that_stumbles_over_two_requests_gets_one_at_a_time",
+        "sg_persist: test_a_disk_that_stumbles_over_two_changes_gets_one_at_a_time",
+    ],
+    "fence-agents#631: multipathd registers the same paths at the same time": [
+        "known_defects: test_registrations_that_multipathd_makes_beside_us_change_nothing",
+        "mpathpersist: test_registers_each_path_and_tells_multipathd_the_key",
+    ],
+    "fence-agents#517, 9d0d0d01, 34baef58: our key is registered, by a connection that is no more": [
+        "acquire: test_a_path_without_a_registration_is_found_where_the_count_is_right",
+        "acquire: test_nexuses_of_ours_that_died_are_removed",
+    ],
+    "OpenSVC c1b57195a: a preemption or a release through a path that is not registered": [
+        "acquire: test_the_acting_path_is_one_that_is_registered",
+        "mpathpersist: test_takes_another_path_where_the_first_is_dead_or_not_registered",
+    ],
+    "OpenSVC 4ce97fc27: a read-only replica whose reservation cannot be dropped": [
+        "judge: test_a_read_only_replica_that_was_never_reserved_is_not_applicable_whoever_holds_it",
+        "acquire: test_a_read_only_disk_is_left_alone_and_another_one_decides",
+        "release: test_a_disk_that_became_read_only_with_our_key_is_not_called_released",
+    ],
+    "OpenSVC 967a5bba6: an array that registers initiators is never complete": [
+        "acquire: test_an_array_that_counts_initiators_has_as_many_registrations_as_hosts",
+    ],
+    "OpenSVC 413682bd7: aborting on a target that cannot, and not where it can": [
+        "sg_persist: test_a_preemption_without_abort_is_never_made_on_a_guess",
+        "acquire: test_an_array_that_cannot_abort_is_told_with_the_eviction",
+    ],
     "vmsvc, while it was made: a registration repeated over the attention that told of a preemption": [
         "acquire: test_a_guest_does_not_get_back_what_was_taken_over_while_it_was_started_again",
         "model: a registration is repeated over the attention that tells of a preemption",
+    ],
+    "vmsvc, while it was made: disks given back to a guest that went on without them, where a look had failed": [
+        "acquire: test_under_a_guest_that_runs_a_disk_without_our_keys_is_refused_before_anything_is_written",
+        "acquire: test_keys_that_are_lost_between_two_looks_are_not_given_back_to_a_guest_that_runs",
+        "model: gives disks back to a guest that went on without them",
+    ],
+    "vmsvc, while it was made: a command that outlives its attempt": [
+        "sequences: test_no_command_begins_or_goes_on_after_its_attempt",
+    ],
+    "vmsvc, while it was made: a node that was copied with its key evicts the other by a stop": [
+        "clones: test_leaves_what_none_of_its_paths_has_where_it_may_be_another_nodes",
     ],
 }
 

@@ -308,3 +308,66 @@ def test_a_path_that_comes_back_is_told_and_then_registered():
     assert status(san, "a", A).state == "1 of 2 paths registered"
     assert take(san, "a", A, in_use=True).outcome is Outcome.HELD
     assert status(san, "a", A).phase is Phase.RUNNING
+
+
+def test_a_disk_stays_ours_when_the_path_that_holds_it_is_down():
+    san = San("a")
+    take(san, "a", A)
+    path, _ = san.disks("a")[0].paths
+    assert holder(san)[0] == "a1"
+    san.give(path, Fault.DEAD)
+
+    result = take(san, "a", A)
+
+    assert result.outcome is Outcome.HELD
+    assert holder(san) == ("a1", 5)  # nothing had to be moved, and nothing was
+
+
+def test_a_key_is_changed_although_a_path_that_had_it_is_down():
+    san = San("a")
+    take(san, "a", A)
+    san.give("/dev/a1d0", Fault.DEAD)
+
+    assert take(san, "a", C).outcome is Outcome.REFUSED  # to have two keys at once is never ours
+    assert run(san, "a", release(san.disks("a"), A)).outcome is Outcome.RELEASED
+    assert take(san, "a", C).outcome is Outcome.HELD
+    assert keys(san) == {"a2": C}
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_path_that_comes_up_in_the_middle_of_an_attempt_harms_nothing(number):
+    san = San("a", paths=3)
+    late = "/dev/a3d0"
+    san.give(late, Fault.DEAD)
+    made = []
+
+    def come_up(request):
+        made.append(request)
+        if len(made) == number:
+            san.restore(late)
+
+    san.before = come_up
+
+    assert take(san, "a", A).outcome is Outcome.HELD
+    assert set(keys(san).values()) == {A}
+    assert {"a1", "a2"} <= keys(san).keys()
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_registrations_that_multipathd_makes_beside_us_change_nothing(number):
+    san = San("a")
+    made = []
+
+    def register_all(request):
+        made.append(request)
+        if len(made) == number:
+            for path in san.disks("a")[0].paths:
+                register(san, path, A)
+
+    san.before = register_all
+
+    result = take(san, "a", A)
+
+    assert result.outcome is Outcome.HELD
+    assert keys(san) == {"a1": A, "a2": A}
+    assert not [request for request in san.asked if request.operation and request.operation.act is Act.PREEMPT]
