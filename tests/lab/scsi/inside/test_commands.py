@@ -205,6 +205,19 @@ def trouble(scsi, fault):
         return faults.pop_all()
 
 
+def test_a_disk_that_became_read_only_is_not_called_given_back(scsi, nodes):
+    a, *_ = nodes
+    assert a.vmsvc("pr", "start", "db")[0] == 0
+    with scsi.readonly("a", 1):
+        code, said = a.vmsvc("pr", "stop", "db")
+        assert (code, "read-only here, and still reserved for this node" in said) == (1, True), said
+        assert [scsi.look(disk).hosts for disk in range(DISKS)] == [set(), {"a"}]
+        code, said = a.vmsvc("pr", "status", "db")
+        assert (code, "still reserved for this node" in said) == (0, True), said
+    code, said = a.vmsvc("pr", "stop", "db")
+    assert (code, scsi.look(1).hosts) == (0, set()), said
+
+
 @pytest.mark.parametrize("change", ["disk gone", "switched off", "section gone"])
 def test_what_was_reserved_is_given_back_whatever_the_file_says_by_then(scsi, nodes, change):
     a, b, _ = nodes
