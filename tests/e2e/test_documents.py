@@ -61,6 +61,7 @@ CALLS = (
     ("vmsvc.trust/1", "trust guest web"),
     ("vmsvc.package/1", "sdk new acme --directory {root}"),
     ("vmsvc.kit/1", "sdk test null --clause contract"),
+    ("vmsvc.recording/1", "sdk record null --directory {root}/samples"),
     ("vmsvc.completion/1", "completion bash"),
     ("vmsvc.disks/1", "disks web"),
     ("vmsvc.disks/1", "pr status web"),

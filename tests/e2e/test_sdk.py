@@ -191,6 +191,79 @@ def test_a_kit_that_is_none_is_told_without_a_traceback(node, bring, entry, why)
     assert why in answer["errors"][0]["message"]
 
 
+# --- record -----------------------------------------------------------------------------------------------------------
+
+TOOL = r"""#!/bin/sh
+case $1 in
+list) printf 'STATE\\tNAME\\non\\tsecret-db 1\\noff\\tsecret-db 10\\n'; echo "agent 10.9.8.7 of secret-db 1" >&2 ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def served_by_acme(page):
+    """A page with a driver that runs commands, a tool for it, and a service."""
+    succeeds(page, "vmsvc sdk new acme && python -m pip install -q ./vmsvc-acme")
+    page.write("tool", TOOL.replace("\\\\", "\\"))
+    succeeds(page, "chmod +x tool")
+    settings = 'container#1.tool="$PWD/tool"'
+    succeeds(page, f"vmsvc create db --type acme container#1.name='secret-db 1' {settings} nodes='n1 secret-peer'")
+    succeeds(page, f"vmsvc create down --type acme container#1.name='secret-db 10' {settings}")
+
+
+@pytest.mark.option("sdk record --directory")
+def test_what_is_recorded_tells_nothing_of_the_host_and_is_read_as_the_host_was(page):
+    served_by_acme(page)
+    answer = documents.checked(succeeds(page, "vmsvc sdk record acme --directory samples --format json"))
+    assert (answer["directory"], answer["guests"], answer["is_faithful"]) == ("samples", 2, True)
+    assert sorted(answer["files"]) == sorted(f"samples/{file.name}" for file in (page.directory / "samples").iterdir())
+    text = "".join(file.read_text() for file in (page.directory / "samples").iterdir())
+    assert "secret" not in text.replace("what looks like a secret", "")
+    assert "10.9.8.7" not in text
+    assert "192.0.2.1" in text
+    told = json.loads((page.directory / "samples/recording.json").read_text())
+    one, two = (guest["name"] for guest in told["guests"])
+    assert two == f"{one}{two[-1]}"  # a name that begins another still does
+    assert [answer["phase"] for key, answer in told["answers"].items() if key.startswith("observe ")] == [
+        "running",
+        "stopped",
+    ]
+    page.write(
+        "replaying.py",
+        "from pathlib import Path\nfrom vmsvc_acme import AcmeDriver\nfrom vmsvc.testing.recording import replay\n"
+        "replay(AcmeDriver, Path('samples'))\n",
+    )
+    succeeds(page, "python replaying.py")
+    said, code = page.run("vmsvc sdk record acme --directory samples")
+    assert (code, "samples is there already" in said) == (2, True)
+    said, code = page.run("vmsvc sdk record amce")
+    assert (code, "no driver serves the container type 'amce' (did you mean `acme`?)" in said) == (2, True)
+
+
+def test_names_that_are_words_of_the_tool_are_told(page):
+    served_by_acme(page)
+    succeeds(page, "vmsvc create odd --type acme container#1.name=on container#1.tool=$PWD/tool")
+    assert "what is masked changes what the driver reads" in succeeds(page, "vmsvc sdk record acme")
+
+
+@pytest.mark.option("sdk record --set")
+def test_guests_without_a_service_are_recorded_where_they_are_to_be_looked_for(node):
+    node.hypervisor.set("lonely", phase="paused")
+    code, answer = node.json("sdk", "record", "null", "--directory", str(node.root / "samples"))
+    assert (code, answer["commands"], answer["guests"], answer["is_faithful"]) == (0, 0, 1, None)
+    told = json.loads((node.root / "samples/recording.json").read_text())
+    assert "lonely" not in json.dumps(told)
+    assert {answer["phase"] for key, answer in told["answers"].items() if key.startswith("observe ")} == {"paused"}
+
+    code, answer = node.json(
+        "sdk", "record", "null", "--directory", str(node.root / "more"), "--set", "container#1.vcpus=7"
+    )
+    assert code == 0
+    told = json.loads((node.root / "more/recording.json").read_text())
+    assert [answer["vcpus"] for key, answer in told["answers"].items() if key.startswith("sizes ")] == [7]
+    assert [entry.verb for entry in node.hypervisor.log()] == []
+
+
 def test_the_command_for_authors_costs_others_nothing(node):
     code = "import sys; from vmsvc.cli import main; main(['status']); print(*sys.modules)"
     done = subprocess.run(

@@ -215,3 +215,24 @@ def _sdk(commands: Commands) -> None:
         metavar="CLAUSE",
         help="one clause instead of all (repeatable)",
     )
+    record = commands.add(
+        "record",
+        "sdk:record",
+        "record what a driver's read-only commands print on this node, masked, for a bug report",
+        about="Changes nothing, and goes into no guest. Names, addresses, identities and what looks like a secret are "
+        "masked, equal ones alike; free text is not: read the files before you send them.",
+        examples=("vmsvc sdk record xen", "vmsvc sdk record kvm --set container#1.uri=xen:///system"),
+    )
+    completed(record.add_argument("type", metavar="TYPE", help="the driver's type"), "types")
+    record.add_argument(
+        "--directory", default="", metavar="DIR", help="where the files are written (default: vmsvc-TYPE-samples here)"
+    )
+    given = record.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="where to look for guests that have no service (repeatable)",
+    )
+    completed(given, "new_settings")

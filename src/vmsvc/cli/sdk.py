@@ -1,4 +1,4 @@
-"""Commands for authors of drivers: sdk new, sdk test."""
+"""Commands for authors of drivers, and for who has a bug to report: sdk new, sdk test, sdk record."""
 
 from __future__ import annotations
 
@@ -75,6 +75,39 @@ def test(call: Call) -> int:
         lines += _lines(kit, found)
     call.screen.answer(schema.document("vmsvc.kit/1", {"kits": rows}), lines)
     return ExitCode.FAILED if broken else ExitCode.DONE
+
+
+def record(call: Call) -> int:
+    """Record what a driver's read-only commands print, masked.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    from vmsvc.cli.files import settings_of  # noqa: PLC0415 - see above
+    from vmsvc.testing.recording.making import record as make  # noqa: PLC0415 - see above
+
+    served = call.arguments.type
+    directory = Path(call.arguments.directory or f"vmsvc-{served}-samples")
+    made = make(call.session, served, directory, settings=settings_of(call.arguments.settings))
+    content = {
+        "directory": str(made.directory),
+        "files": [str(file) for file in made.files],
+        "commands": made.commands,
+        "guests": made.guests,
+        "is_faithful": made.is_faithful,
+    }
+    told = f"{made.directory}: {made.commands} commands, {made.guests} guests, masked"
+    notes = {
+        True: "the driver reads it as it read the real answers",
+        False: "what is masked changes what the driver reads (is a name a word of the tool's?): say so in the report",
+        None: "the driver runs no commands: what it told is recorded, and cannot be replayed",
+    }
+    lines = [plain(told), plain(notes[made.is_faithful]), plain("read it before you send it: free text is not masked")]
+    call.screen.answer(schema.document("vmsvc.recording/1", content), lines)
+    return ExitCode.DONE
 
 
 def _wanted(names: list[str]) -> list[Clause]:
