@@ -34,7 +34,9 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def test_there_are_plugins():
-    assert {"vmsvc-docker", "vmsvc-file", "vmsvc-kvm", "vmsvc-null"} <= {plugin.name for plugin in PLUGINS}
+    assert {"vmsvc-docker", "vmsvc-file", "vmsvc-kvm", "vmsvc-ldom", "vmsvc-null"} <= {
+        plugin.name for plugin in PLUGINS
+    }
 
 
 def test_the_code_knows_its_version():

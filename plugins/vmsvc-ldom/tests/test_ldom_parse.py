@@ -1,0 +1,96 @@
+"""What ldm prints, as records: rightly or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vmsvc_ldom import parse
+
+from vmsvc.driver import Phase, Undetermined
+from vmsvc.testing.standin import exchanges
+
+[RECORDED] = exchanges(Path(__file__).parent / "samples/ldm-list.txt")
+CONTROL = "VERSION 1.11\nDOMAIN|name=primary|state=active|flags=-n-cv-|ncpu=4|mem=1\n"
+
+
+def test_a_recorded_list():
+    found = parse.domains(RECORDED.out)
+
+    assert list(found) == ["primary", "host1", "host2"]
+    assert {domain.phase for domain in found.values()} == {Phase.RUNNING}
+    assert [domain.name for domain in found.values() if domain.is_control] == ["primary"]
+    assert found["host2"].values["ncpu"] == "16"
+
+
+@pytest.mark.parametrize(
+    ("state", "flags", "phase"),
+    [
+        ("inactive", "------", Phase.STOPPED),
+        ("bound", "-----", Phase.STOPPED),  # before migration came, there were five columns
+        ("bound", "-----t", Phase.MIGRATING),
+        ("active", "-n---s", Phase.MIGRATING),
+        ("active", "-n----", Phase.RUNNING),
+        ("active", "-t----", Phase.STARTING),
+        ("active", "sn----", Phase.STARTING),
+        ("active", "-d----", Phase.DEGRADED),
+        ("active", "-n---e", Phase.STUCK),
+        ("active", "------", Phase.UNKNOWN),
+        ("active", "-x----", Phase.UNKNOWN),
+        ("paused", "-n----", Phase.UNKNOWN),
+        ("inactive", "", Phase.UNKNOWN),
+    ],
+)
+def test_a_domain_stands_where_state_and_flags_say_and_else_nobody_knows(state, flags, phase):
+    found = parse.domains(f"{CONTROL}DOMAIN|name=a|state={state}|flags={flags}|ncpu=|mem=\n")
+
+    assert found["a"].phase is phase
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "VERSION 1.11\n",
+        RECORDED.out.partition("\n")[2],
+        "VERSION 1.11\nDOMAIN|name=a|state=bound|flags=------\n",  # without the control domain
+        f"{CONTROL}DOMAIN|name=a|sta",
+        f"{CONTROL}DOMAIN|name=a\n",
+        "NAME STATE FLAGS\nprimary active -n-cv-\n",
+    ],
+)
+def test_a_list_that_is_not_whole_says_nothing(text):
+    with pytest.raises(Undetermined):
+        parse.domains(text)
+
+
+@given(st.text() | st.text().map(lambda text: f"VERSION 1.11\n{text}"))
+def test_no_text_is_taken_for_a_list_without_domains(text):
+    with contextlib.suppress(Undetermined):
+        assert any(domain.is_control for domain in parse.domains(text).values())
+
+
+def test_disks_are_what_their_service_has_behind_them():
+    backing = parse.volumes(
+        "VERSION 1.11\nVCC|name=vcc0\n|vol=no|dev=/no\nVDS|name=vds0|dom=primary\n|vol=a|opts=|dev=/dev/dsk/c2t0d6\n"
+        "|vol=b|dev=/dev/dsk/c2t0d7s2\n|vol=c|dev=/export/c.img\nVDS|name=vds1\n|vol=a|dev=/dev/zvol/rdsk/pool/a\n"
+    )
+    disks = parse.disks(
+        "VERSION 1.11\nDOMAIN|name=web\n"
+        + "".join(
+            f"VDISK|name=vdisk{number}|vol={volume}|id={number}\n"
+            for number, volume in enumerate(["a@vds0", "b@vds0", "c@vds0", "a@vds1", "a@elsewhere"])
+        ),
+        backing,
+    )
+
+    assert [(disk.kind, disk.source) for disk in disks] == [
+        ("block", "/dev/rdsk/c2t0d6s2"),
+        ("block", "/dev/rdsk/c2t0d7s2"),
+        ("file", "/export/c.img"),
+        ("block", "/dev/zvol/rdsk/pool/a"),
+        ("volume", "a@elsewhere"),  # which a disk service of another domain has: not taken for nothing
+    ]
