@@ -46,8 +46,9 @@ exec "$@"
 # Every process that the command has started has the word among its variables; again, in case one was making another.
 _KILL = """\
 for again in 1 2 3; do
-    for of in /proc/[0-9]*; do
-        grep -q "$0" "$of/environ" && kill -9 "${of#/proc/}"
+    for of in $(grep -l "$0" /proc/[0-9]*/environ); do
+        of=${of%/environ}
+        kill -9 "${of#/proc/}"
     done
 done 2>/dev/null
 true
