@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import Problem, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import Problem, UsageError, VmsvcError
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.resource import App, Reserved
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation
 from vmsvc.monitoring import Monitoring
 
 if TYPE_CHECKING:
@@ -133,27 +132,18 @@ class Session(Monitoring):
             found[resource.service][resource.rid] = report
         return [found[service.name] for service in asked]
 
-    def left_behind(self) -> list[tuple[str, VmsvcError]]:
+    def left_behind(self) -> list[Service]:
         """The services that this node does not have any more, and has reserved disks for.
 
         Returns:
-            Their names, with what is known of each.
+            Each with nothing but these disks.
 
         Raises:
             VmsvcError: The directory of services, or of records, cannot be read.
         """
         from vmsvc.core.ledger import Ledger  # noqa: PLC0415 - only who asks for all disks pays for it
 
-        found: list[tuple[str, VmsvcError]] = []
-        for record in Ledger(self.node).left_behind(self.services()):
-            disks = ", ".join(each.name for each in record.entries)
-            message = f"reserved for [{record.rid}] of {record.service}, whose file is gone: {disks}"
-            hint = (
-                f"put its file back, and `vmsvc stop {record.service}`; where they are released: remove {record.file}"
-            )
-            error = Undetermined(record.fault or message, code="undetermined.left-behind", hint=hint)
-            found.append((record.service, error))
-        return found
+        return Ledger(self.node).left_behind(self.services())
 
     def app_info(self, service: Service, rid: str) -> Told:
         """Have the launchers of an application tell about it.
@@ -181,23 +171,22 @@ class Session(Monitoring):
             services: The services.
 
         Returns:
-            An entry for each resource whose disks are to be reserved.
+            An entry for each resource whose disks are to be reserved, or were.
         """
-        from vmsvc.core.watch import users_of, watched  # noqa: PLC0415 - only who watches pays for it
+        from vmsvc.core.watch import users_of, watched, watched_over  # noqa: PLC0415 - only who watches pays for it
 
         asked = list(services)
         found = self.disks(asked)
-        users = {(service.name, rid): service.resource(rid) for service in asked for rid in users_of(service)}
-        seen = observe(users.values(), self._finder(asked))
-
-        def seen_of(resource: Reserved, service: Service) -> dict[str, Observation]:
-            return {rid: seen[service.name, rid] for rid in users_of(service, resource)}
-
+        users = [each for service in asked for each in service.resources if each.rid in users_of(service)]
+        seen = observe(users, self._finder(asked))
         return [
-            watched(resource, reports[resource.rid], seen_of(resource, service))
+            watched(
+                resource,
+                reports[resource.rid],
+                {rid: seen.get((service.name, rid)) for rid in users_of(service, resource)},
+            )
             for service, reports in zip(asked, found, strict=True)
-            for resource in service.resources
-            if isinstance(resource, Reserved) and resource.scsireserv and not resource.disable
+            for resource in watched_over(service)
         ]
 
     def validate_disks(self, service: Service, *, scratch: Collection[str] = ()) -> list[Validation]:

@@ -178,6 +178,10 @@ def test_disks_of_a_service_whose_file_is_gone_are_not_forgotten(node):
         assert done.returncode == 4
         assert "reserved for [vmdg] of web, whose file is gone: /dev/mapper/web" in done.stderr
         assert str(record) in done.stderr
+    code, document = node.json("pr", "watch", "--once")
+    assert code == 0
+    assert [(each["service"], each["concern"]) for each in document["watched"]] == [("web", "care")]
+    assert "whether what it ran runs is not known" in document["watched"][0]["text"]
     node.add("web")
     assert "/dev/mapper/web (naa.1)" in node.run("disks", "web").stdout
     record.write_text("garbage")

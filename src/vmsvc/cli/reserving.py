@@ -14,10 +14,10 @@ from vmsvc.cli.screen import Line, Span
 from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
 from vmsvc.core.disk_sets import DiskReport
-from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
+from vmsvc.core.errors import ExitCode, Undetermined, UsageError, VmsvcError
 from vmsvc.core.limits import Limits
 from vmsvc.core.service import Service
-from vmsvc.core.status import Status
+from vmsvc.core.status import Phase, Status
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.seen import Reading
 from vmsvc.core.vmdg.words import type_words
@@ -61,8 +61,8 @@ def _reports(call: Call, limits: Limits) -> tuple[list[DiskReport], list[Failure
     chosen, failures = selection.chosen(call.session, call.arguments.names)
     services, others = selection.within(limits, chosen)
     failures += others
-    if not call.arguments.names:
-        failures += [Failure(name, error) for name, error in call.session.left_behind()]
+    gone = [] if call.arguments.names or limits else call.session.left_behind()
+    services += gone
     reports: list[DiskReport] = []
     for service, found in zip(services, call.session.disks(services, limits=limits), strict=True):
         if call.arguments.names and not found:
@@ -73,7 +73,20 @@ def _reports(call: Call, limits: Limits) -> tuple[list[DiskReport], list[Failure
                 failures.append(Failure(service.name, type(report)(problems=[problem])))
             else:
                 reports.append(report)
+                if service in gone and report.whole.phase is not Phase.INAPPLICABLE:
+                    failures.append(Failure(service.name, _left_behind(report)))
     return reports, failures
+
+
+def _left_behind(report: DiskReport) -> VmsvcError:
+    """That a service has no file any more, and disks may be reserved for it."""
+    record = report.found.record
+    disks = ", ".join(each.name for each in record.entries)
+    return Undetermined(
+        record.fault or f"reserved for [{record.rid}] of {record.service}, whose file is gone: {disks}",
+        code="undetermined.left-behind",
+        hint=f"put its file back, and `vmsvc stop {record.service}`; where they are released: remove {record.file}",
+    )
 
 
 def _nothing(service: Service) -> VmsvcError:

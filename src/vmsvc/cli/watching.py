@@ -68,6 +68,8 @@ class _Watcher:
         """One look. Whatever goes wrong with it is told, and does not end the watch."""
         try:
             services, failures = selection.chosen(self.call.session, self.call.arguments.names)
+            if not self.call.arguments.names:
+                services += self.call.session.left_behind()
             noticed = self._noticed(services)
         except Exception as error:  # noqa: BLE001 - a watch that ends on a defect would see nothing any more
             noticed = []

@@ -18,9 +18,11 @@ from attrs import evolve, field, frozen
 from vmsvc.core.config import identity
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import Refused, Undetermined, VmsvcError, told
+from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Disk, Guest, Reserved, Resource, Vmdg, kind_of
 from vmsvc.core.service import Service
+from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.keys import key_text, parse_key
 from vmsvc.core.vmdg.seen import ScsiDisk
 
@@ -191,21 +193,29 @@ class Ledger:
         names = [directory.name for directory in _entries_of(self.node.reservations_dir(""))]
         return tuple(name for name in names if self.of_service(name))
 
-    def left_behind(self, services: Collection[str]) -> list[Record]:
-        """What this node has reserved for services that it does not have any more.
+    def left_behind(self, services: Collection[str]) -> list[Service]:
+        """The services that this node does not have any more, and has reserved disks for.
 
         Args:
             services: The names of those that it has.
 
+        Returns:
+            Each with nothing but these disks. What it ran may still run, and nobody can look.
+
         Raises:
             Undetermined: Which records there are cannot be told.
         """
-        return [
-            self._read(directory.name, file.name.removesuffix(_SUFFIX))
-            for directory in _entries_of(self.node.reservations_dir(""))
-            for file in _entries_of(directory)
-            if directory.name not in services and _is_record(file)
+        return [self._left_behind(name) for name in self.services() if name not in services]
+
+    def _left_behind(self, name: str) -> Service:
+        place = self.node.reservations_dir(name)
+        found = self.with_left_over(Service(name=name, file=place, nodes=(self.node.name,)))
+        resources = [
+            each if needs_of(Verb.STOP, each, found) else evolve(each, former_users=("what it ran",))
+            for each in found.resources
+            if isinstance(each, Reserved)
         ]
+        return evolve(found, resources=tuple(resources))
 
     def with_left_over(self, service: Service) -> Service:
         """A service, with what it does not want reserved any more and this node has written down.

@@ -28,7 +28,7 @@ class Concern(enum.Enum):
 
     Attributes:
         NONE: They are reserved, or nothing runs that could write to them, or none of them can be reserved.
-        CARE: They are reserved, and something is wrong.
+        CARE: They are reserved, and something is wrong; or nobody can tell whether something runs that writes to them.
         UNKNOWN: They could not be read.
         CONTESTED: Something may be writing to them, and somebody else is registered beside us, and can write, too.
         LOST: Something may be writing to them, and this node's keys are gone from one of them, or were never there:
@@ -101,33 +101,44 @@ class Noticed:
 
 
 def users_of(service: Service, disks: Reserved | None = None) -> tuple[str, ...]:
-    """The rids of what may write to a service's reserved disks.
+    """The rids of what may write to a service's reserved disks; a description of what has left the service's file.
 
     Args:
         service: The service.
-        disks: The resource whose disks are meant; all of them when not given.
+        disks: The resource whose disks are meant; all that are watched over when not given.
     """
-    meant = [disks] if disks else [each for each in service.resources if isinstance(each, Reserved) and each.scsireserv]
-    users = dict.fromkeys(need.rid for each in meant for need in needs_of(Verb.STOP, each, service))
-    known = {each.rid for each in service.resources}
-    return tuple(rid for rid in users if rid in known)  # what has left the file cannot be looked at
+    meant = [disks] if disks else watched_over(service)
+    return tuple(dict.fromkeys(need.rid for each in meant for need in needs_of(Verb.STOP, each, service)))
 
 
-def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[str, Observation]) -> Watched:
+def watched_over(service: Service) -> list[Reserved]:
+    """The resources of a service whose disks are to be reserved, or were: what this node has written down counts.
+
+    Args:
+        service: The service.
+    """
+    resources = [each for each in service.resources if isinstance(each, Reserved)]
+    return [each for each in resources if each.may_be_held and not each.disable]
+
+
+def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[str, Observation | None]) -> Watched:
     """What a look at disks means.
 
     Args:
-        resource: The resource; its disks are to be reserved.
+        resource: The resource; its disks are to be reserved, or were.
         found: What the disks showed, or why they could not be named.
-        users: What was seen of everything that may write to them, by rid.
+        users: What was seen of everything that may write to them, by rid; ``None`` where nobody can look, since it has
+            left the service's file. It may be writing.
     """
     status = Status.UNKNOWN if isinstance(found, VmsvcError) else found.whole.phase.status
     about = partial(Watched, resource=resource, status=status)
-    running = tuple(rid for rid, seen in users.items() if seen.phase not in {*DOWN, Phase.INAPPLICABLE})
+    running = tuple(rid for rid, seen in users.items() if seen is None or seen.phase not in {*DOWN, Phase.INAPPLICABLE})
+    unseen = [rid for rid, seen in users.items() if seen is None]
     if not running:
         state = found.message if isinstance(found, VmsvcError) else found.whole.state
         text = f"nothing runs here that could write to them: {state}"
         return about(concern=Concern.NONE, text=text)
+    who = ", ".join(f"{rid}, if it runs" if rid in unseen else rid for rid in running)
     about = partial(about, users=running)
     if isinstance(found, VmsvcError):
         return about(concern=Concern.UNKNOWN, text=found.message, hint=found.hint)
@@ -139,17 +150,20 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
         what = "this node's keys are lost" if were_ours else "this node has not reserved the disks"
         return about(
             concern=Concern.LOST,
-            text=f"{what} under {', '.join(running)}: {'; '.join(f'{each.name}: {each.detail}' for each in lost)}",
+            text=f"{what} under {who}: {'; '.join(f'{each.name}: {each.detail}' for each in lost)}",
             hint=_TAKEN_HINT if any(each.foreign for each in lost) else _LOST_HINT,
             taken=taken,
         )
     if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
-        text = f"somebody else can write beside {', '.join(running)}: {whole.detail}"
+        text = f"somebody else can write beside {who}: {whole.detail}"
         return about(concern=Concern.CONTESTED, text=text, hint=whole.hint)
-    if whole.phase is Phase.INAPPLICABLE:
-        text = f"nothing keeps other nodes from the disks of {', '.join(running)}: {whole.detail}"
-        return about(concern=Concern.NONE, text=text)
-    return about(concern=_CONCERNS.get(whole.phase, Concern.CARE), text=whole.detail, hint=whole.hint)
+    concern, text, hint = _CONCERNS.get(whole.phase, Concern.CARE), whole.detail, whole.hint
+    if unseen:
+        concern, hint = max(concern, Concern.CARE, key=_BY_WEIGHT.index), _UNSEEN_HINT
+        text = f"whether {', '.join(unseen)} runs is not known, since it has left the file of its service: {text}"
+    elif whole.phase is Phase.INAPPLICABLE:
+        text = f"nothing keeps other nodes from the disks of {who}: {text}"
+    return about(concern=concern, text=text, hint=hint)
 
 
 def what_stopped(seen: Watched, report: Report) -> tuple[tuple[str, ...], VmsvcError | None]:
@@ -181,6 +195,7 @@ def what_stopped(seen: Watched, report: Report) -> tuple[tuple[str, ...], VmsvcE
 
 
 _STOP_HINT = "stop it by the hypervisor's own means: its writes fail, or meet somebody else's"
+_UNSEEN_HINT = "put it back into the file of its service, so that it is watched, and can be stopped"
 _TAKEN_HINT = (
     "stop it; only if nobody else writes to the disks: `vmsvc pr start --despite-lost-keys` reserves them again"
 )
@@ -188,4 +203,5 @@ _LOST_HINT = (
     "nobody else's key is on them; if no other node has written to them: "
     "`vmsvc pr start --despite-lost-keys` reserves them again"
 )
-_CONCERNS = {Phase.RUNNING: Concern.NONE, Phase.UNKNOWN: Concern.UNKNOWN}
+_CONCERNS = {Phase.RUNNING: Concern.NONE, Phase.INAPPLICABLE: Concern.NONE, Phase.UNKNOWN: Concern.UNKNOWN}
+_BY_WEIGHT = [Concern.NONE, Concern.CARE, Concern.UNKNOWN]

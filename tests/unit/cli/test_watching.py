@@ -46,6 +46,9 @@ class Site:
     def load(self, name):
         return WEB
 
+    def left_behind(self):
+        return []
+
     def watch(self, services):
         look = self.looks.pop(0)
         if isinstance(look, Exception):

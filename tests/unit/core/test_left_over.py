@@ -509,7 +509,7 @@ class TestAServiceThatWantsNothingReservedAnyMore:
         made = plan("stop", web, NODE, looks)
         assert made.exit_code == 4
         assert "the guest container#1 down" in made.refusals[0].message
-        assert users_of(web) == (("container#1",) if scsireserv else ())
+        assert users_of(web) == ("container#1", "the guest container#1")
 
     def test_needs_everything_down_where_the_record_does_not_tell_who_used_them(self, a):
         record_of(a).file.write_text("")

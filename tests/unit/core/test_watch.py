@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from tests.support import guest, resource, seen, service
-from tests.unit.core.test_reservations import KEYS, Around, take
+from tests.unit.core.test_reservations import GROUP, KEYS, Around, take
 from tests.unit.core.vmdg.drive import reserve
 from vmsvc.core.disk_sets import DiskReport, DiskSet
 from vmsvc.core.errors import Undetermined
@@ -18,7 +18,7 @@ from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.status import Phase
 from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.vmdg.seen import ScsiDisk
-from vmsvc.core.watch import Concern, users_of, watched
+from vmsvc.core.watch import Concern, users_of, watched, watched_over
 from vmsvc.testing import Action, Fault, Request, San
 
 DISKS = resource("vmdg", container_id="container#1", scsireserv=True)
@@ -190,6 +190,52 @@ class TestWhatCallsForAKill:
         web = a.ledger.with_left_over(service(guest(1), listed))
         assert self.look(a, web.resource("disk#1")).taken == ("disk0",)
 
+    @pytest.mark.parametrize(
+        "group",
+        [None, evolve(KILLING, scsireserv=False), evolve(KILLING, disable=True)],
+        ids=["gone", "off", "disabled"],
+    )
+    def test_what_is_held_and_not_wanted_any_more_is_watched_all_the_same(self, a, b, group):
+        take(a)
+        web = a.ledger.with_left_over(service(*filter(None, (guest(1), group))))
+        (disks,) = watched_over(web)
+        assert users_of(web, disks) == ("container#1",)
+        assert self.look(a, disks).concern is Concern.CARE
+        take(b, force=["a"])
+        assert self.look(a, disks).concern is Concern.LOST
+
+    def test_a_guest_that_has_left_the_file_may_run(self, a, b):
+        take(a)
+        web = a.ledger.with_left_over(service(guest(1, name="another"), GROUP))
+        (disks,) = watched_over(web)
+        users = {rid: seen(Phase.STOPPED) if rid == "container#1" else None for rid in users_of(web, disks)}
+        (report_,) = examine([disks], a, budget_s=5)
+        found = watched(disks, report_, users)
+        assert (found.concern, found.users) == (Concern.CARE, ("the guest container#1",))
+        assert "whether the guest container#1 runs is not known" in found.text
+        take(b, force=["a"])
+        (report_,) = examine([disks], a, budget_s=5)
+        found = watched(disks, report_, users)
+        assert found.concern is Concern.LOST
+        assert "under the guest container#1, if it runs" in found.text
+
+    @pytest.mark.parametrize("knows_guests", [True, False])
+    def test_what_a_service_without_a_file_ran_may_run(self, a, knows_guests):
+        if not knows_guests:
+            a.guests = []
+        take(a)
+        assert a.ledger.left_behind({"web"}) == []
+        (web,) = a.ledger.left_behind(set())
+        (disks,) = watched_over(web)
+        (user,) = users_of(web, disks)
+        assert user == ("the guest container#1" if knows_guests else "what it ran")
+        (report_,) = examine([disks], a, budget_s=5)
+        assert watched(disks, report_, {user: None}).concern is Concern.CARE
+
+
+def test_where_disks_cannot_be_read_a_guest_that_has_left_the_file_makes_it_no_better():
+    assert watched(DISKS, report(Phase.UNKNOWN), {"the guest web": None}).concern is Concern.UNKNOWN
+
 
 def test_two_looks_at_different_disks_confirm_nothing():
     first = watched(KILLING, report(Phase.STOPPED, is_lost=True, is_taken=True), RUNNING)
@@ -220,4 +266,5 @@ def test_who_may_write_to_disks():
     )
     assert users_of(one, DISKS) == ("container#1",)
     assert set(users_of(one)) == {"container#1", "container#2"}
+    assert watched_over(one) == [one.resource("vmdg"), one.resource("disk#1")]
     assert users_of(service(resource("app#1", start=("x",)), resource("disk#1", scsireserv=True))) == ("app#1",)
