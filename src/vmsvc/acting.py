@@ -250,7 +250,8 @@ class Acting(Looking):
             Problem(
                 message=f"{name} has no file any more, and disks are reserved for it: {_disks_of(ledger, name)}",
                 code="undetermined.left-over",
-                hint=f"put its file back, then `vmsvc boot {name}`",
+                hint=f"put its file back, then `vmsvc boot {name}`; or, where nothing of this node is left on them, "
+                f"`vmsvc pr stop {name}` forgets them",
                 file=str(self.node.reservations_dir(name)),
             )
             for name in ledger.services()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from attrs import evolve
 
 import vmsvc
+from vmsvc.cli import main
 from vmsvc.core.charge import charge_of
 from vmsvc.core.keyring import Keyring
 from vmsvc.core.surroundings import Surroundings
@@ -173,6 +175,57 @@ def test_disks_of_a_service_that_has_no_file_any_more_are_told(san, session, cra
     assert "db has no file any more" in problem.message
     assert "disk0, disk1" in problem.message
     assert keys(san) == [{OURS}, {OURS}]
+
+
+class TestDisksOfAServiceThatHasNoFileAnyMore:
+    """What is written down for it can be forgotten, once the disks are seen to show nothing of this node."""
+
+    @pytest.fixture
+    def gone(self, session, crashed, root):
+        (root / "etc/vmsvc/services/db.conf").unlink()
+        (found,) = session.left_behind()
+        return found
+
+    def test_are_forgotten_where_nothing_of_this_node_is_left(self, san, session, gone):
+        for wwid in san.units:
+            san.units[wwid] = evolve(san.units[wwid], registrations=(), holder="", type=0)
+        before = len(san.asked)
+        report = session.act("stop", gone)
+        assert [str(result.step) for result in report.results] == ["stop vmdg"]
+        assert not any(asked.operation for asked in san.asked[before:])
+        assert session.left_behind() == []
+
+    def test_are_kept_in_mind_where_they_show_its_key(self, san, session, gone):
+        with pytest.raises(vmsvc.Undetermined, match="nobody can look"):
+            session.act("stop", gone)
+        assert keys(san) == [{OURS}, {OURS}]
+        assert session.left_behind()
+
+    def test_are_kept_in_mind_where_they_cannot_be_read(self, san, session, gone):
+        for disk in san.disks("a"):
+            for path in disk.paths:
+                san.give(path, Fault.DEAD)
+        with pytest.raises(vmsvc.Undetermined, match="nobody can look"):
+            session.act("stop", gone)
+        assert session.left_behind()
+
+    def test_are_told_with_what_forgets_them(self, san, session, gone, capsys):
+        (problem,) = session.forgotten()
+        assert "`vmsvc pr stop db`" in problem.hint
+        for words in (["disks"], ["pr", "status"]):
+            assert main(words) == 4
+            assert "`vmsvc pr stop db` forgets it" in capsys.readouterr().err
+        assert main(["pr", "stop", "db"]) == 4
+        for wwid in san.units:
+            san.units[wwid] = evolve(san.units[wwid], registrations=(), holder="", type=0)
+        capsys.readouterr()
+        assert main(["disks"]) == 0
+        assert "hint: `vmsvc pr stop` forgets it" in capsys.readouterr().out
+        assert main(["pr", "stop", "db"]) == 0
+        assert capsys.readouterr().out.startswith("db: ")
+        assert main(["disks"]) == 0
+        assert "db" not in capsys.readouterr().out
+        assert main(["pr", "stop", "db"]) == 2
 
 
 def test_a_boot_changes_nothing_of_what_this_node_keeps_up(san, session, db):

@@ -201,7 +201,9 @@ def _services(call: Call) -> tuple[list[Service], list[Failure]]:
     """
     names = call.arguments.names
     if names:
-        services, failures = selection.all_of(call.session, names), list[Failure]()
+        gone = [service for service in _left_behind(call) if service.name in names]
+        there = [name for name in names if name not in {service.name for service in gone}]
+        services, failures = [*selection.all_of(call.session, there), *gone], list[Failure]()
     else:
         services, failures = selection.chosen(call.session, names)
         failures += [Failure(name="", error=Undetermined(problems=[each])) for each in call.session.forgotten()]
@@ -212,6 +214,12 @@ def _services(call: Call) -> tuple[list[Service], list[Failure]]:
         for rid in call.arguments.despite_unknown:
             service.resource(rid)
     return services, failures
+
+
+def _left_behind(call: Call) -> list[Service]:
+    """Services that have no file any more, where what was reserved for them is to be forgotten."""
+    is_release = call.arguments.action == "stop" and getattr(call.arguments, "reserved", False)
+    return call.session.left_behind() if is_release else []
 
 
 def _act(call: Call, service: Service, *, progress: Silence, cancelled: threading.Event) -> Ending:

@@ -85,7 +85,8 @@ def _left_behind(report: DiskReport) -> VmsvcError:
     return Undetermined(
         record.fault or f"reserved for [{record.rid}] of {record.service}, whose file is gone: {disks}",
         code="undetermined.left-behind",
-        hint=f"put its file back, and `vmsvc stop {record.service}`; where they are released: remove {record.file}",
+        hint=f"`vmsvc pr stop {record.service}` forgets it where the disks show nothing of this node any more; if they "
+        f"do, put its file back, and `vmsvc stop {record.service}`; if they are gone for good, remove {record.file}",
     )
 
 

@@ -359,7 +359,9 @@ class _Draft:
                     f"{resource.rid} is {judgement.why}: it cannot hear a request, so it is stopped by force; "
                     "what it has in memory is lost",
                 )
-            needs = needs_of(Verb.STOP, resource, self._service)
+            # Where the disks show nothing of this node, nothing is taken from whoever may be using them.
+            is_over = isinstance(resource, Reserved) and seen is not None and seen.phase is Phase.INAPPLICABLE
+            needs = () if is_over else needs_of(Verb.STOP, resource, self._service)
             self._refuse_unmet("stop", resource, needs)
             stopping = _stopping(resource, kill_only=kill_only, why=judgement.why, needs=needs)
             self.steps += _around(resource, Verb.STOP, stopping, resource.rid)

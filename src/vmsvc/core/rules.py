@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
-from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.resource import Guest, Reserved, Resource
 from vmsvc.core.status import Observation, Phase
 from vmsvc.core.verb import Verb
 
@@ -123,10 +123,16 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
     if verb is Verb.WAIT:
         return _judge_wait(seen.phase, seen.state)
     if seen.phase is Phase.INAPPLICABLE:
-        if resource.proves_itself:
-            return Judgement(ruling=Ruling.NEEDLESS, why=f"nothing to do: {seen.evidence.detail}")
-        return Judgement(ruling=Ruling.DO, why=seen.state)  # without a check, its commands must bear being run again
+        return _judge_inapplicable(verb, resource, seen)
     return _judge_start(resource, seen) if verb is Verb.START else _judge_stop(verb, resource, seen.phase, seen.state)
+
+
+def _judge_inapplicable(verb: Verb, resource: Resource, seen: Observation) -> Judgement:
+    if verb is Verb.STOP and isinstance(resource, Reserved) and resource.is_left_over:
+        return Judgement(ruling=Ruling.DO, why="nothing of it is left, so it is forgotten")
+    if resource.proves_itself:
+        return Judgement(ruling=Ruling.NEEDLESS, why=f"nothing to do: {seen.evidence.detail}")
+    return Judgement(ruling=Ruling.DO, why=seen.state)  # without a check, its commands must bear being run again
 
 
 def _judge_start(resource: Resource, seen: Observation) -> Judgement:

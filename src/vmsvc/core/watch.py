@@ -151,7 +151,11 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
         return about(
             concern=Concern.LOST,
             text=f"{what} under {who}: {'; '.join(f'{each.name}: {each.detail}' for each in lost)}",
-            hint=_TAKEN_HINT if any(each.foreign for each in lost) else _LOST_HINT,
+            hint=_FORGET_HINT.format(service=resource.service)
+            if resource.is_left_over
+            else _TAKEN_HINT
+            if any(each.foreign for each in lost)
+            else _LOST_HINT,
             taken=taken,
         )
     if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
@@ -199,6 +203,7 @@ _UNSEEN_HINT = "put it back into the file of its service, so that it is watched,
 _TAKEN_HINT = (
     "stop it; only if nobody else writes to the disks: `vmsvc pr start --despite-lost-keys` reserves them again"
 )
+_FORGET_HINT = "stop it; when it is down for certain, `vmsvc pr stop {service}` forgets its disks"
 _LOST_HINT = (
     "nobody else's key is on them; if no other node has written to them: "
     "`vmsvc pr start --despite-lost-keys` reserves them again"

@@ -228,7 +228,14 @@ def judge_left_over(judged: Judged, *, is_used: bool = False) -> Judged:
     is_lost = is_used and judged.is_lost
     if judged.phase in (Phase.STOPPED, Phase.INAPPLICABLE, Phase.INCAPABLE):
         state = f"reserved earlier, and nothing of that is left: {judged.state}"
-        return Judged(name=judged.name, phase=Phase.INAPPLICABLE, state=state, detail=state, is_lost=is_lost)
+        return Judged(
+            name=judged.name,
+            phase=Phase.INAPPLICABLE,
+            state=state,
+            detail=state,
+            hint="`vmsvc pr stop` forgets it",
+            is_lost=is_lost,
+        )
     if judged.phase is Phase.UNKNOWN:
         state, detail = "reserved earlier, and perhaps still, though it is not named any more", f": {judged.detail}"
     else:
@@ -247,7 +254,8 @@ def judge_set(judged: Iterable[Judged]) -> Judged:
     counted = tuple(each for each in judged if each.phase is not Phase.INAPPLICABLE)
     if not counted:
         why = "; ".join(f"{each.name}: {each.state}" for each in judged) or "the guest has no disks"
-        return Judged(phase=Phase.INAPPLICABLE, state="no reservable disks", detail=why)
+        hint = next((each.hint for each in judged if each.hint), "")
+        return Judged(phase=Phase.INAPPLICABLE, state="no reservable disks", detail=why, hint=hint)
     phase = _phase_of({each.phase for each in counted})
     odd = tuple(each for each in counted if each.phase is not Phase.RUNNING)
     return Judged(
