@@ -49,7 +49,7 @@ UseDNS no
 PrintMotd no
 PrintLastLog no
 Subsystem sftp internal-sftp
-SetEnv {mark}={directory}
+SetEnv {mark}={directory} {environment}
 {more}
 """
 _CLIENT = """\
@@ -65,27 +65,42 @@ Host guest
 # The home is a file system of its own, and small: a test can fill it. So is where vmsvc installs its script.
 _START = """\
 set -e
-mount -t tmpfs -o mode=700,size=8m vmsvc-lab {home}
+{home}
 mkdir -p {installed}
 mount -t tmpfs -o mode=755,size=1m vmsvc-lab {installed}
-{shell}
+{user}
 exec {sshd} -D -e -f {directory}/sshd_config
 """
 
 
 class SshdOptions(TypedDict, total=False):
-    """How a private sshd is made: where it listens, further lines of its configuration, and root's login shell."""
+    """How a private sshd is made: where it listens, what else it is told, and what it gives to commands.
+
+    Further lines of its configuration, root's login shell, variables (`NAME=value …`, as in sshd_config(5)), and a
+    directory to be root's home instead of one that hides this machine's.
+    """
 
     address: str
     port: int
     more: str
     shell: str
+    environment: str
+    home: Path
 
 
 class PrivateSshd:
     """One private sshd; `SshdOptions` are its options."""
 
-    def __init__(self, *, address: str = "127.0.0.1", port: int = 0, more: str = "", shell: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        more: str = "",
+        shell: str = "",
+        environment: str = "",
+        home: Path | None = None,
+    ) -> None:
         for program in (SSHD, "ssh", "ssh-keygen", "unshare", "setpriv"):
             if shutil.which(program) is None:
                 raise LabError(f"{program} is missing: ./quickstart installs what the lab needs")
@@ -96,8 +111,9 @@ class PrivateSshd:
         self.directory = Path(tempfile.mkdtemp(prefix="sshd-"))
         self.config = self.directory / "config"
         self.key = self.directory / "key"
-        self.home = Path("~root").expanduser()
-        self._more, self._shell = more, shell
+        self.home = home or Path("~root").expanduser()
+        self._hides_home = home is None
+        self._more, self._shell, self._environment = more, shell, environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> PrivateSshd:  # noqa: PYI034 - Self is younger than Python 3.10
@@ -220,21 +236,24 @@ class PrivateSshd:
             make_key(directory / name)
         shutil.copy(directory / "key.pub", directory / "authorized_keys")
         words = {"address": self.address, "port": self.port, "directory": directory}
-        (directory / "sshd_config").write_text(_SERVER.format(mark=_MARK, more=self._more, **words))
+        (directory / "sshd_config").write_text(
+            _SERVER.format(mark=_MARK, more=self._more, environment=self._environment, **words)
+        )
         self.config.write_text(_CLIENT.format(**words))
         host_key = (directory / "host_key.pub").read_text()
         (directory / "known_hosts").write_text(f"[{self.address}]:{self.port} {host_key}")
 
     def _script(self) -> str:
-        shell = ""
-        if self._shell:
-            lines = Path("/etc/passwd").read_text().splitlines()
-            changed = [
-                f"{line.rpartition(':')[0]}:{self._shell}" if line.startswith("root:") else line for line in lines
-            ]
-            (self.directory / "passwd").write_text("\n".join(changed) + "\n")
-            shell = f"mount --bind {self.directory}/passwd /etc/passwd"
-        return _START.format(home=self.home, installed=_INSTALLED, shell=shell, sshd=SSHD, directory=self.directory)
+        home = f"mount -t tmpfs -o mode=700,size=8m vmsvc-lab {self.home}" if self._hides_home else ":"
+        lines = Path("/etc/passwd").read_text().splitlines()
+        (self.directory / "passwd").write_text("".join(f"{self._user(line)}\n" for line in lines))
+        user = f"mount --bind {self.directory}/passwd /etc/passwd"
+        return _START.format(home=home, installed=_INSTALLED, user=user, sshd=SSHD, directory=self.directory)
+
+    def _user(self, line: str) -> str:
+        """A line of passwd(5), root's with its home and shell there."""
+        name, *fields, _, shell = line.split(":")
+        return ":".join([name, *fields, str(self.home), self._shell or shell]) if name == "root" else line
 
     def _greets(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 1) as connection:

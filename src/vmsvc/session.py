@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.limits import Limits
     from vmsvc.core.records import Record
-    from vmsvc.core.trust.guest import Trust
+    from vmsvc.core.trust.guest import GuestTrust
     from vmsvc.core.trust.own_key import OwnKey
+    from vmsvc.core.trust.peers import PeerTrust
+    from vmsvc.core.trust.trusting import Trusting
     from vmsvc.core.usage import Usage
     from vmsvc.core.validating import Validation
     from vmsvc.core.watch import Watched
@@ -261,7 +263,7 @@ class Session(Monitoring):
 
     def trust_of_guests(
         self, service: Service, *, install: bool = False, dry_run: bool = False, test: bool = False
-    ) -> tuple[Trust, ...]:
+    ) -> tuple[GuestTrust, ...]:
         """What a service's guests are to have so that vmsvc's own ssh key permits vmsvc's verbs, and nothing else.
 
         Makes the key where there is none. Without options, connects to nothing.
@@ -279,13 +281,41 @@ class Session(Monitoring):
             ConfigError: The file of the key holds none.
             Undetermined: A guest's driver cannot be made.
         """
-        from vmsvc.core.trust.guest import Trusting  # noqa: PLC0415 - only who sets up trust pays for it
+        from vmsvc.core.trust.guest import trust_of  # noqa: PLC0415 - only who sets up trust pays for it
 
-        trusting = Trusting(node=self.node.name, key=self.own_key(), ssh=self._ssh)
-        found = [trusting.of(service, guest, self._ways.way_into(guest)) for guest in service.guests]
-        if install or dry_run:
-            found = [trusting.install(each, dry_run=dry_run) for each in found]
-        return tuple(map(trusting.test, found) if test else found)
+        trusting = self._trusting()
+        found = [trust_of(trusting, service, guest, self._ways.way_into(guest)) for guest in service.guests]
+        return tuple(trusting.set_up(each, install=install, dry_run=dry_run, test=test) for each in found)
+
+    def trust_of_peers(
+        self, services: Iterable[Service], *, install: bool = False, dry_run: bool = False, test: bool = False
+    ) -> tuple[PeerTrust, ...]:
+        """What the other nodes of services are to have so that vmsvc's own ssh key permits vmsvc's questions alone.
+
+        Makes the key where there is none. Without options, connects to nothing.
+
+        Args:
+            services: The services.
+            install: Whether to put it there, by the admin's own access.
+            dry_run: Whether only to find out what that would change.
+            test: Whether to try out that the verbs work, and that nothing else does.
+
+        Returns:
+            An entry for each node; what failed is its ``error``.
+
+        Raises:
+            ConfigError: The file of the key holds none.
+        """
+        from vmsvc.core.trust.peers import trusts_of  # noqa: PLC0415 - only who sets up trust pays for it
+
+        trusting = self._trusting()
+        found = trusts_of(trusting, services, self.node)
+        return tuple(trusting.set_up(each, install=install, dry_run=dry_run, test=test) for each in found)
+
+    def _trusting(self) -> Trusting:
+        from vmsvc.core.trust.trusting import Trusting  # noqa: PLC0415
+
+        return Trusting(node=self.node.name, key=self.own_key(), ssh=self._ssh)
 
     # --- inventory -----------------------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ CALLS = (
     ("vmsvc.watch/1", "pr watch --once"),
     ("vmsvc.validate-disks/1", "validate-disks shared"),
     ("vmsvc.trust/1", "trust guest web"),
+    ("vmsvc.trust/1", "trust peers"),
     ("vmsvc.package/1", "sdk new acme --directory {root}"),
     ("vmsvc.kit/1", "sdk test null --clause contract"),
     ("vmsvc.recording/1", "sdk record null --directory {root}/samples"),

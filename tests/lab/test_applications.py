@@ -82,7 +82,7 @@ def restricted(tmp_path, make_sshd):
     own.parent.mkdir(parents=True)
     make_key(own)
     installed = tmp_path / "vmsvc-guest.sh"
-    installed.write_text(script())
+    installed.write_text(script().text)
     command = f"sh {shlex.quote(str(installed))} permit {shlex.quote(str(node.directory))}"
     sshd.authorize(own.with_suffix(".pub"), f'restrict,command="{command}"')
     node.sshd, node.own = sshd, own

@@ -17,7 +17,8 @@ import pytest
 from lab.sshd import free_port, make_key
 from tests.lab.ways import BUDGET_S, no_way_in
 from vmsvc.core.errors import ActionFailed, Undetermined, UsageError
-from vmsvc.core.inside.verbs import ask, is_restricted, script
+from vmsvc.core.inside.verbs import ask, script
+from vmsvc.core.transport.asking import is_restricted
 
 SOURCES = str(Path(__file__).parents[2] / "src")
 
@@ -335,7 +336,7 @@ def own_key(tmp_path):
 def test_our_own_key_comes_first_and_is_known_to_be_restricted(make_sshd, connect, own_key, tmp_path):
     server = make_sshd()
     verbs = tmp_path / "verbs.sh"
-    verbs.write_text(script())
+    verbs.write_text(script().text)
     server.authorize(own_key.with_suffix(".pub"), f'restrict,command="sh {verbs} permit {tmp_path}/init.d"')
     launchers = tmp_path / "init.d"
     launchers.mkdir()
@@ -370,7 +371,7 @@ def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_a_restri
     launcher = tmp_path / "S1"
     launcher.write_text("trap '' TERM; echo begun; (setsid sleep 1000 &) ; sleep 1000\n")
     installed = tmp_path / "vmsvc-guest.sh"
-    installed.write_text(script())
+    installed.write_text(script().text)
     server = make_sshd()
     server.authorize(own_key.with_suffix(".pub"), f'restrict,command="sh {installed} permit {tmp_path}"')
     host = connect(server, own_key=own_key)

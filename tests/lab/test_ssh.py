@@ -16,8 +16,8 @@ import pytest
 
 from tests.lab.ways import BUDGET_S, no_way_in
 from vmsvc.core.errors import NoWayIn, Undetermined, UsageError
-from vmsvc.core.inside.verbs import Restricted
 from vmsvc.core.transport import Host
+from vmsvc.core.transport.asking import Restricted
 from vmsvc.core.transport.ssh import SshHost
 from vmsvc.testing.commands import CASES, hold, odd_cases
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.inside.launchers import Action, EntryKind, parsed
-from vmsvc.core.inside.verbs import ask, encoded
+from vmsvc.core.inside.verbs import ask
 from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.asking import encoded
 
 NAMES = st.binary(min_size=1, max_size=40).map(lambda name: b"S" + name.replace(b"\0", b"").replace(b"/", b""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmsvc.cli.phrases import Commands, completed, name, names
+from vmsvc.cli.words import Parser
 
 #: What `--dry-run` does to a file.
 _SHOWN_ONLY = "show how the file would change, and write nothing"
@@ -173,13 +174,34 @@ def _trust(commands: Commands) -> None:
         ),
     )
     names(guest, required=True)
-    guest.add_argument(
+    _trusting(guest)
+    peers = commands.add(
+        "peers",
+        "trusting:peers",
+        "show what other nodes need so that vmsvc's own ssh key permits its questions alone; install it, try it out",
+        about="Without options, makes the key where there is none, shows what belongs on the peers, and connects to "
+        "nothing. Exits with 1 where something is not as it should be, and with 4 where that could not be found out. "
+        "Each node has a key of its own: run it on each.",
+        examples=(
+            "vmsvc trust peers",
+            "vmsvc trust peers web",
+            "vmsvc trust peers --install --dry-run",
+            "vmsvc trust peers --install",
+            "vmsvc trust peers 'web*' --test",
+        ),
+    )
+    names(peers, required=False)
+    _trusting(peers)
+
+
+def _trusting(command: Parser) -> None:
+    command.add_argument(
         "--install",
         action="store_true",
         help="put the script and the line there, by your own ssh access, unless they are; then try it out",
     )
-    guest.add_argument("--dry-run", action="store_true", help="of an installation, show what it would change")
-    guest.add_argument(
+    command.add_argument("--dry-run", action="store_true", help="of an installation, show what it would change")
+    command.add_argument(
         "--test",
         action="store_true",
         help="try out that the verbs work with vmsvc's own key, and that nothing else does; does no harm",

@@ -1,8 +1,10 @@
-"""The command about what guests are to trust: vmsvc's own ssh key, for vmsvc's verbs alone."""
+"""The commands about what guests and peers are to trust: vmsvc's own ssh key, for vmsvc's verbs alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from attrs import frozen
 
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
@@ -13,8 +15,10 @@ from vmsvc.cli.selection import Failure
 from vmsvc.core import schema
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
 from vmsvc.core.inside.ways import Way
-from vmsvc.core.trust.guest import Trust
+from vmsvc.core.service import Service
+from vmsvc.core.trust.guest import GuestTrust
 from vmsvc.core.trust.own_key import OwnKey
+from vmsvc.core.trust.trusting import Trust
 
 _STYLES = {True: "green", False: "bold red", None: "bold magenta"}
 _NO_NEED = {
@@ -22,6 +26,15 @@ _NO_NEED = {
     Way.AGENT: "comes in by the agent inside of it: nothing to install",
     Way.NONE: "has no way in: nothing to install",
 }
+
+
+@frozen
+class _Found:
+    """What a host is to have, and how it is told: which host it is, and the words beside that."""
+
+    who: str
+    words: str
+    trust: Trust
 
 
 def guest(call: Call) -> int:
@@ -33,29 +46,65 @@ def guest(call: Call) -> int:
     Returns:
         The exit code.
     """
-    asked = call.arguments
-    if asked.dry_run and not asked.install:
-        raise UsageError("--dry-run is for `vmsvc trust guest --install`", hint="without options, nothing is changed")
-    test = not asked.dry_run and (asked.install or asked.test)
-    key = call.session.own_key()
-    services, failures = selection.chosen(call.session, asked.names)
-    found: list[tuple[str, Trust]] = []
+    key, services, failures = _begin(call, "guest")
+    found: list[tuple[str, GuestTrust]] = []
     for service in services:
         try:
-            trusts = call.session.trust_of_guests(service, install=asked.install, dry_run=asked.dry_run, test=test)
+            trusts = call.session.trust_of_guests(service, **_wishes(call))
         except VmsvcError as error:
             failures.append(Failure(service.name, error))
         else:
             found += [(service.name, each) for each in trusts]
+    rows = [
+        _Found(f"{name} {each.guest.rid}", f"{each.guest.name}: {_NO_NEED.get(each.way, 'ssh')}", each)
+        for name, each in found
+    ]
+    return _answer(call, key, rows, failures, schema.trust_of_guests(key, found, problems_of(failures)))
+
+
+def peers(call: Call) -> int:
+    """Show what the other nodes are to have for vmsvc's own key; install it, and try it out.
+
+    Args:
+        call: The call.
+
+    Returns:
+        The exit code.
+    """
+    key, services, failures = _begin(call, "peers")
+    found = call.session.trust_of_peers(services, **_wishes(call))
+    if not found and not failures:
+        call.screen.say("no service names another node than this one in its `nodes` or `drpnodes`")
+    rows = [_Found(each.peer, f"of {', '.join(each.services)}", each) for each in found]
+    return _answer(call, key, rows, failures, schema.trust_of_peers(key, found, problems_of(failures)))
+
+
+def _begin(call: Call, whom: str) -> tuple[OwnKey, Sequence[Service], list[Failure]]:
+    asked = call.arguments
+    if asked.dry_run and not asked.install:
+        raise UsageError(f"--dry-run is for `vmsvc trust {whom} --install`", hint="without options, nothing is changed")
+    key = call.session.own_key()
+    services, failures = selection.chosen(call.session, asked.names)
+    return key, services, failures
+
+
+def _wishes(call: Call) -> dict[str, bool]:
+    asked = call.arguments
+    test = not asked.dry_run and (asked.install or asked.test)
+    return {"install": asked.install, "dry_run": asked.dry_run, "test": test}
+
+
+def _answer(call: Call, key: OwnKey, found: list[_Found], failures: list[Failure], document: schema.Data) -> int:
     tell(call, failures)
-    for name, each in found:
-        for problem in (*each.warnings, *(each.error.problems if each.error else ())):
-            call.screen.tell(problem, of=f"{name} {each.guest.rid}")
+    for each in found:
+        error = each.trust.error
+        for problem in (*each.trust.warnings, *(error.problems if error else ())):
+            call.screen.tell(problem, of=each.who)
+    asked = call.arguments
     is_shown = not (asked.install or asked.test)
-    call.screen.answer(
-        schema.trust(key, found, problems_of(failures)), _lines(key, found, is_shown=is_shown, dry_run=asked.dry_run)
-    )
-    return selection.worst([*(_exit_code(each) for _, each in found), *(each.error.exit_code for each in failures)])
+    call.screen.answer(document, _lines(key, found, is_shown=is_shown, dry_run=asked.dry_run))
+    codes = [*(_exit_code(each.trust) for each in found), *(each.error.exit_code for each in failures)]
+    return selection.worst(codes)
 
 
 def _exit_code(trust: Trust) -> int:
@@ -65,12 +114,13 @@ def _exit_code(trust: Trust) -> int:
     return ExitCode.FAILED if False in found else ExitCode.UNDETERMINED if None in found else ExitCode.DONE
 
 
-def _lines(key: OwnKey, found: list[tuple[str, Trust]], *, is_shown: bool, dry_run: bool) -> Iterator[Line]:
+def _lines(key: OwnKey, found: list[_Found], *, is_shown: bool, dry_run: bool) -> Iterator[Line]:
     if is_shown:
         yield plain(f"vmsvc's own key: {key.fingerprint}, {key.file}")
     scripts: dict[str, str] = {}
-    for name, trust in found:
-        yield ((f"{name} {trust.guest.rid}", "bold"), (f"  {trust.guest.name}: {_NO_NEED.get(trust.way, 'ssh')}", ""))
+    for each in found:
+        trust = each.trust
+        yield ((each.who, "bold"), (f"  {each.words}", ""))
         if is_shown and trust.wanted is not None:
             scripts[trust.wanted.script] = trust.wanted.text
             keys = ", ".join(map(str, trust.host_keys)) or "none yet; pinned at first sight"
@@ -84,8 +134,8 @@ def _lines(key: OwnKey, found: list[tuple[str, Trust]], *, is_shown: bool, dry_r
             if trust.is_installed or dry_run or not change.is_needed:
                 yield plain(f"  {change.path}: {fate}")
         rows = [
-            (("  ", ""), (each.name, ""), (each.verdict.value, _STYLES[each.verdict.is_right]), (each.detail, ""))
-            for each in trust.tried
+            (("  ", ""), (tried.name, ""), (tried.verdict.value, _STYLES[tried.verdict.is_right]), (tried.detail, ""))
+            for tried in trust.tried
         ]
         if rows:
             yield from columns(rows)

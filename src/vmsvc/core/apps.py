@@ -14,12 +14,12 @@ from vmsvc.core.errors import DriverError, NoWayIn, Undetermined
 from vmsvc.core.inside.launchers import Action, environment_of
 from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
 from vmsvc.core.inside.place import Places
-from vmsvc.core.inside.verbs import is_restricted
 from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.resource import App, Guest, Located, Resource
 from vmsvc.core.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.asking import is_restricted
 from vmsvc.core.transport.command import printable
 from vmsvc.core.verb import Verb
 

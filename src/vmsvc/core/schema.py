@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:  # who has no disks to reserve does not pay for them
     from vmsvc.core.disk_sets import DiskReport
-    from vmsvc.core.trust.guest import Trust
+    from vmsvc.core.trust.guest import GuestTrust
     from vmsvc.core.trust.own_key import OwnKey
+    from vmsvc.core.trust.peers import PeerTrust
+    from vmsvc.core.trust.trusting import Trust
     from vmsvc.core.validating import Validation
     from vmsvc.core.vmdg.judge import Judged
     from vmsvc.core.vmdg.seen import Reading, ScsiDisk
@@ -571,7 +573,7 @@ def validated_disks(service: str, items: Iterable[Validation], *, scratch: Colle
     return document("vmsvc.validate-disks/1", content)
 
 
-def trust(key: OwnKey, items: Iterable[tuple[str, Trust]], problems: Iterable[Problem] = ()) -> Data:
+def trust_of_guests(key: OwnKey, items: Iterable[tuple[str, GuestTrust]], problems: Iterable[Problem] = ()) -> Data:
     """``vmsvc.trust/1``: what guests are to have for vmsvc's own ssh key, what was installed, and what the test found.
 
     Args:
@@ -579,17 +581,33 @@ def trust(key: OwnKey, items: Iterable[tuple[str, Trust]], problems: Iterable[Pr
         items: Services, and what is known of a guest of each.
         problems: Why others are not among them.
     """
-    rows = [{"service": name, **_trust(item)} for name, item in items]
+    rows = [
+        {"service": name, "rid": item.guest.rid, "guest": item.guest.name, "way": item.way.value, **_trust(item)}
+        for name, item in items
+    ]
+    return _trusts(key, {"guests": rows, "peers": []}, problems)
+
+
+def trust_of_peers(key: OwnKey, items: Iterable[PeerTrust], problems: Iterable[Problem] = ()) -> Data:
+    """``vmsvc.trust/1``: the same of peers.
+
+    Args:
+        key: vmsvc's own key.
+        items: What is known of each peer.
+        problems: Why services are not among them.
+    """
+    rows = [{"node": item.peer, "services": list(item.services), **_trust(item)} for item in items]
+    return _trusts(key, {"guests": [], "peers": rows}, problems)
+
+
+def _trusts(key: OwnKey, rows: Data, problems: Iterable[Problem]) -> Data:
     shown = {"file": str(key.file), "public": key.public, "fingerprint": key.fingerprint}
-    return document("vmsvc.trust/1", {"key": shown, "guests": rows, "problems": [problem(each) for each in problems]})
+    return document("vmsvc.trust/1", {"key": shown, **rows, "problems": [problem(each) for each in problems]})
 
 
 def _trust(item: Trust) -> Data:
     wanted = item.wanted
     return {
-        "rid": item.guest.rid,
-        "guest": item.guest.name,
-        "way": item.way.value,
         "target": item.target,
         "script": None if wanted is None else {"path": wanted.script, "text": wanted.text},
         "line": None if wanted is None else wanted.line,

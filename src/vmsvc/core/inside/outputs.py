@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from vmsvc.core.inside.verbs import encoded
 from vmsvc.core.node import Node
 from vmsvc.core.resource import App
 from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.asking import encoded
 
 _log = logging.getLogger(__name__)
 

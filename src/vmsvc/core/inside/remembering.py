@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from attrs import frozen
 
 from vmsvc.core.errors import NoWayIn
-from vmsvc.core.inside.verbs import Restricted
 from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.asking import Restricted
 
 #: How long a dead guest is not asked again, in seconds; and how long it must have kept one waiting to count as dead.
 _REMEMBERED_S, _IN_VAIN_S = 15.0, 1.0

@@ -1,55 +1,4 @@
-# What vmsvc does inside guests. For any shell of POSIX: dash, ash of busybox, ksh, sh of AIX, HP-UX and Solaris 11.
-#
-#     sh -c 'eval "$VMSVC_VERBS"' vmsvc-guest VERB [WORD…]  by a way that lets any command in
-#     sh verbs.sh permit DIRECTORY…                         as the forced command of an ssh key (sshd(8), authorized_keys)
-#
-# The second reads what the client asked for from SSH_ORIGINAL_COMMAND, `vmsvc-guest VERB [WORD…]`, and does that and
-# nothing else, with launchers of the given directories and no other. Nothing that a client sends is evaluated: a command
-# consists of letters, digits, `_ . / = % -` and blanks, in which no shell sees anything to expand; and in words, `%` and
-# three octal digits stand for any other byte.
-
-name=vmsvc-guest
-old_locale=${LC_ALL-}
-LC_ALL=C # what is no letter in some locale is still a byte
-PATH=${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin:/usr/bin:/bin
-export LC_ALL PATH
-unset VMSVC_VERBS
-
-refuse() {
-    echo "$name: refused: $1" >&2
-    exit 126
-}
-
-fail() {
-    echo "$name: $1" >&2
-    exit 125
-}
-
-# Sets `decoded` to what a word stands for. The x keeps newlines at its end, which a substitution would drop.
-decode() {
-    case $1 in
-        '' | *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=%-]*) refuse "a word that is not encoded" ;;
-    esac
-    decoded=$1
-    case $1 in
-        *%*) ;;
-        *) return ;;
-    esac
-    case $1 in
-        *%000*) refuse "a word with a NUL byte" ;;
-    esac
-    case $(printf '%s\n' "$1" | sed -e 's/%[0-3][0-7][0-7]//g') in
-        *%*) refuse "a word that cannot be decoded" ;;
-    esac
-    decoded=$(printf '%b' "$(printf '%s\n' "$1" | sed -e 's/%/\\0/g')x")
-    decoded=${decoded%x}
-}
-
-# --- the verbs ---------------------------------------------------------------------------------------------------------
-
-hello() {
-    echo "$name 1"
-}
+# What vmsvc does inside guests: verbs, which stand between the head and the tail of vmsvc.core.transport.asking.
 
 addresses() {
     system=$(uname -s)
@@ -170,7 +119,20 @@ end() {
     echo "$name ended"
 }
 
-# --- who asks ----------------------------------------------------------------------------------------------------------
+# --- who may ask for what ----------------------------------------------------------------------------------------------
+
+permitted=
+
+# A key is for the launchers of the directories that its line names, and of no other.
+permit() {
+    [ $# -ge 1 ] || refuse "permit without a directory"
+    permitted='
+'
+    for directory; do
+        permitted="$permitted$directory
+"
+    done
+}
 
 # Only directories that the key's own line names; on a way that lets any command in, there is nothing to protect.
 permit_directory() {
@@ -183,15 +145,9 @@ $1
     esac
 }
 
-perform() {
-    [ $# -ge 1 ] || refuse "no verb"
+do_verb() {
     verb=$1
     shift
-    for word; do # each word's turn comes once: it goes out in front, and comes in behind
-        decode "$word"
-        shift
-        set -- "$@" "$decoded"
-    done
     case $verb/$# in
         hello/0) hello ;;
         addresses/0) addresses ;;
@@ -207,31 +163,3 @@ perform() {
         *) refuse "a verb that there is not" ;;
     esac
 }
-
-permitted=
-if [ "${1-}" != permit ]; then
-    perform "$@"
-    exit
-fi
-shift
-[ $# -ge 1 ] || refuse "permit without a directory"
-permitted='
-'
-for directory; do
-    permitted="$permitted$directory
-"
-done
-case ${SSH_ORIGINAL_COMMAND-} in
-    *[!ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./=%\ -]*) refuse "a command that is not vmsvc's" ;;
-    "$name "*) ;;
-    *) refuse "a command that is not vmsvc's" ;;
-esac
-set -f
-IFS=' '
-# shellcheck disable=SC2086 # to be split
-set -- $SSH_ORIGINAL_COMMAND
-IFS=' 	
-'
-set +f
-shift
-perform "$@"

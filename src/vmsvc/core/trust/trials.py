@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from vmsvc.core.errors import NoWayIn, Undetermined
-from vmsvc.core.inside.verbs import GREETING, NAME, encoded
 from vmsvc.core.transport.command import said_last
 
 if TYPE_CHECKING:
+    from vmsvc.core.transport.asking import Script
     from vmsvc.core.transport.ssh import SshHost
     from vmsvc.core.transport.ssh.trial import Answer, Trial
 
 #: How long one of the trials may take, in seconds.
 _BUDGET_S = 10.0
 
-#: What a shell makes of :data:`_EVALUATED`: seen in an answer, it proves that something was evaluated.
+#: What a shell makes of :data:`_COMMAND`: seen in an answer, it proves that something was evaluated.
 _PROOF = b"vmsvc-2*21=42"
-_EVALUATED = "echo vmsvc-2*21=$((2 * 21))"
+_COMMAND = "echo vmsvc-2*21=$((2 * 21))"
 
-#: A launcher that is nowhere.
-_NO_LAUNCHER = "vmsvc-no-such-launcher"
+#: Words of which no shell may make more than the words that they are, by what is in them.
+EVALUATED: Mapping[str, str] = {
+    ";": f";{_COMMAND}",
+    "$()": f"$({_COMMAND})",
+    "backquotes": f"`{_COMMAND}`",
+    "a newline": f"x\n{_COMMAND}",
+}
 
 
 class Verdict(enum.Enum):
@@ -57,19 +62,54 @@ class Tried:
     detail: str = ""
 
 
-def try_out(host: SshHost, directories: Sequence[str], *, budget_s: float) -> list[Tried]:
+@frozen
+class Works:
+    """A verb that is to work.
+
+    Attributes:
+        name: What is tried, for people.
+        words: The verb, and what belongs to it.
+        proof: What only the script says: the beginning of what it prints, or, where it says why it did nothing, of the
+            last line of its standard error.
+        code: Its exit code.
+    """
+
+    name: str
+    words: str
+    proof: str
+    code: int = 0
+
+
+@frozen(kw_only=True)
+class Expected:
+    """What vmsvc's own key is to permit, and what it is not.
+
+    Attributes:
+        script: The script that the key runs.
+        works: The verbs that are to work, beside ``hello``.
+        refused: Requests that the script is to refuse, by what they try.
+        literal: Requests whose odd words are to be taken for names that nothing has, alike.
+    """
+
+    script: Script
+    works: Sequence[Works]
+    refused: Mapping[str, str]
+    literal: Mapping[str, str]
+
+
+def try_out(host: SshHost, expected: Expected, *, budget_s: float) -> list[Tried]:
     """Try what vmsvc's own key lets in.
 
     Args:
-        host: The guest, where vmsvc's own key is offered first.
-        directories: The directories of launchers that the key is for.
+        host: The guest or the peer, where vmsvc's own key is offered first.
+        expected: What it is to let in, and what not.
         budget_s: How long it may take to get in, in seconds.
 
     Returns:
         What was tried, in order; where the key is not taken, that alone.
 
     Raises:
-        NoWayIn: The guest cannot be reached at all.
+        NoWayIn: The host cannot be reached at all.
     """
     name = "vmsvc's own key is let in"
     try:
@@ -80,59 +120,45 @@ def try_out(host: SshHost, directories: Sequence[str], *, budget_s: float) -> li
         return [Tried(name, Verdict.DOES_NOT_WORK, error.message)]
     if not host.is_restricted:
         return [Tried(name, Verdict.DOES_NOT_WORK, "another key of yours was taken instead")]
-    return [Tried(name, Verdict.WORKS), *_verbs(trial, directories), *_refusals(trial, directories)]
+    return [Tried(name, Verdict.WORKS), *_verbs(trial, expected), *_refusals(trial, expected)]
 
 
-def _verbs(trial: Trial, directories: Sequence[str]) -> Iterator[Tried]:
-    yield _works(trial, "the verb hello", "hello", proof=GREETING)
-    yield _works(trial, "the verb addresses", "addresses", proof="SYSTEM ")
-    yield _works(trial, "the verb end", f"end {'0' * 32}", proof=f"{NAME} ended")
-    for directory in directories:
-        yield _works(trial, f"the verb launchers {directory}", f"launchers {encoded(directory)}", proof=NAME)
-        words = f"launch {encoded(directory)} {_NO_LAUNCHER} status"
-        yield _works(trial, f"the verb launch {directory}", words, code=125, proof=f"{NAME}: there is no ")
+def _verbs(trial: Trial, expected: Expected) -> Iterator[Tried]:
+    script = expected.script
+    for verb in (Works("the verb hello", "hello", proof=script.greeting), *expected.works):
+        yield _works(trial, verb, script.name)
 
 
-def _works(trial: Trial, name: str, words: str, *, proof: str, code: int = 0) -> Tried:
+def _works(trial: Trial, verb: Works, name: str) -> Tried:
     """A verb works if it ends as it should, and says what only vmsvc's script says."""
 
     def judge(answer: Answer) -> Verdict:
-        said = answer.stderr.strip().rpartition(b"\n")[2] if code else answer.stdout
-        is_right = answer.code == code and said.startswith(proof.encode())
+        said = answer.stdout, answer.stderr.strip().rpartition(b"\n")[2]
+        is_right = answer.code == verb.code and any(each.startswith(verb.proof.encode()) for each in said)
         return Verdict.WORKS if is_right else Verdict.DOES_NOT_WORK
 
-    return _run(trial, name, judge, "exec", f"{NAME} {words}")
+    return _run(trial, verb.name, judge, "exec", f"{name} {verb.words}")
 
 
-def _refusals(trial: Trial, directories: Sequence[str]) -> Iterator[Tried]:
+def _refusals(trial: Trial, expected: Expected) -> Iterator[Tried]:
+    name = expected.script.name
     commands = {
         "rm -rf of a directory that is nowhere": "rm -rf /vmsvc-no-such-directory",
-        "another command": _EVALUATED,
-        "a command behind ;": f"{NAME} hello; {_EVALUATED}",
-        "a command behind &&": f"{NAME} hello && {_EVALUATED}",
-        "a command behind a newline": f"{NAME} hello\n{_EVALUATED}",
-        "a command in $()": f"{NAME} hello $({_EVALUATED})",
-        "a command in backquotes": f"{NAME} hello `{_EVALUATED}`",
-        "a verb that is not there": f"{NAME} vmsvc-no-such-verb",
-        "launchers of another directory": f"{NAME} launchers /etc",
+        "another command": _COMMAND,
+        "a command behind ;": f"{name} hello; {_COMMAND}",
+        "a command behind &&": f"{name} hello && {_COMMAND}",
+        "a command behind a newline": f"{name} hello\n{_COMMAND}",
+        "a command in $()": f"{name} hello $({_COMMAND})",
+        "a command in backquotes": f"{name} hello `{_COMMAND}`",
+        "a verb that is not there": f"{name} vmsvc-no-such-verb",
+        **{what: f"{name} {words}" for what, words in expected.refused.items()},
     }
-    for directory in directories:
-        commands[f"launchers of {directory}/.."] = f"{NAME} launchers {encoded(directory + '/..')}"
-    for name, line in commands.items():
-        yield _run(trial, name, _judge_refusal, "exec", line)
-    if directories:
-        launch = f"{NAME} launch {encoded(directories[0])}"
-        yield _run(trial, "a launcher in ../", _judge_literal, "exec", f"{launch} ../{_NO_LAUNCHER} status")
-        for what, word in (
-            (";", f";{_EVALUATED}"),
-            ("$()", f"$({_EVALUATED})"),
-            ("backquotes", f"`{_EVALUATED}`"),
-            ("a newline", f"x\n{_EVALUATED}"),
-        ):
-            yield _run(
-                trial, f"a launcher with {what} in its name", _judge_literal, "exec", f"{launch} {encoded(word)} status"
-            )
-    yield _run(trial, "a shell", _judge_refusal, "shell")
+    is_refused, is_literal = _judge(name), _judge(name, literal=True)
+    for what, line in commands.items():
+        yield _run(trial, what, is_refused, "exec", line)
+    for what, words in expected.literal.items():
+        yield _run(trial, what, is_literal, "exec", f"{name} {words}")
+    yield _run(trial, "a shell", is_refused, "shell")
     yield _run(trial, "sftp", _judge_subsystem, "subsystem", "sftp")
     yield _grant("a terminal", lambda: trial.grants("pty-req", "vt100", 80, 24, 0, 0, "", budget_s=_BUDGET_S))
     yield _grant("forwarding to elsewhere (ssh -L)", lambda: trial.connects("127.0.0.1", 22, budget_s=_BUDGET_S))
@@ -144,22 +170,23 @@ def _refusals(trial: Trial, directories: Sequence[str]) -> Iterator[Tried]:
     yield _grant("forwarding of X11 (ssh -X)", lambda: trial.grants("x11-req", False, *cookie, 0, budget_s=_BUDGET_S))
 
 
-def _judge_refusal(answer: Answer) -> Verdict:
-    """Refused is what the host has not run, or what vmsvc's script has answered by its refusal."""
-    if answer.code is None and not answer.stdout:
-        return Verdict.REFUSED
-    return Verdict.REFUSED if _is_ours(answer, 126, f"{NAME}: refused: ") else Verdict.NOT_REFUSED
-
-
 def _judge_subsystem(answer: Answer) -> Verdict:
     """As a refusal; but sshd passes on nothing that a subsystem prints to its standard error."""
     return Verdict.REFUSED if answer.code in (None, 126) and not answer.stdout else Verdict.NOT_REFUSED
 
 
-def _judge_literal(answer: Answer) -> Verdict:
-    """What is taken for a name that nothing has is as good as refused."""
-    is_refused = _is_ours(answer, 126, f"{NAME}: refused: ") or _is_ours(answer, 125, f"{NAME}: there is no ")
-    return Verdict.REFUSED if is_refused else Verdict.NOT_REFUSED
+def _judge(name: str, *, literal: bool = False) -> Callable[[Answer], Verdict]:
+    """How to tell a refusal by the script of that name; what is taken for a name that nothing has is as good as one."""
+
+    def judge(answer: Answer) -> Verdict:
+        is_refused = _is_ours(answer, 126, f"{name}: refused: ")
+        if literal:
+            is_refused |= _is_ours(answer, 125, f"{name}: there is no ")
+        else:
+            is_refused |= answer.code is None and not answer.stdout  # the host has run nothing
+        return Verdict.REFUSED if is_refused else Verdict.NOT_REFUSED
+
+    return judge
 
 
 def _is_ours(answer: Answer, code: int, words: str) -> bool:

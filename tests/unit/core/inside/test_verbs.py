@@ -13,8 +13,9 @@ import pytest
 
 from vmsvc.core.errors import ActionFailed, NoWayIn, UsageError
 from vmsvc.core.inside import verbs
-from vmsvc.core.inside.verbs import GREETING, NAME, ask, encoded, script
+from vmsvc.core.inside.verbs import NAME, ask, script
 from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.asking import Script, encoded
 
 # dash and busybox are always there in CI; the others where somebody has installed them
 SHELLS = [
@@ -61,7 +62,7 @@ class Restricted(Guest):
     def __init__(self, shell, tmp_path, *directories):
         super().__init__(shell)
         self.installed = tmp_path / "installed.sh"
-        self.installed.write_text(script())
+        self.installed.write_text(script().text)
         self.directories = directories or (str(tmp_path / "init.d"),)
 
     def open(self, *, budget_s):
@@ -101,7 +102,7 @@ def launcher(path, text, mode=0o755):
 
 
 def test_hello(host):
-    assert ask(host, "hello", budget_s=30.0).out == f"{GREETING}\n"
+    assert ask(host, "hello", budget_s=30.0).out == f"{script().greeting}\n"
 
 
 def test_addresses_tell_the_system_and_the_form(host):
@@ -118,7 +119,8 @@ def tools(tmp_path, monkeypatch, **scripts):
         (directory / name).symlink_to(shutil.which(name))
     for name, text in scripts.items():
         launcher(directory / name, f"#!{shutil.which('dash')}\n{text}\n")
-    monkeypatch.setattr(verbs, "script", lambda: script().replace(":/usr/sbin:/sbin:/usr/bin:/bin", "", 1))
+    text = script().text.replace(":/usr/sbin:/sbin:/usr/bin:/bin", "", 1)
+    monkeypatch.setattr(verbs, "script", lambda: Script(NAME, text))
     return {"PATH": str(directory)}
 
 
@@ -140,13 +142,13 @@ def tools(tmp_path, monkeypatch, **scripts):
 )
 def test_addresses_of_systems_without_a_modern_ip(tmp_path, monkeypatch, scripts, told):
     environment = tools(tmp_path, monkeypatch, **{"uname": "echo SunOS", **scripts})
-    done = outcome([shutil.which("dash"), "-c", verbs.script(), NAME, "addresses"], environment)
+    done = outcome([shutil.which("dash"), "-c", verbs.script().text, NAME, "addresses"], environment)
     assert (done.out, done.code) == (told, 0)
 
 
 def test_a_system_that_cannot_tell_addresses(tmp_path, monkeypatch):
     environment = tools(tmp_path, monkeypatch, uname="echo SunOS")
-    done = outcome([shutil.which("dash"), "-c", verbs.script(), NAME, "addresses"], environment)
+    done = outcome([shutil.which("dash"), "-c", verbs.script().text, NAME, "addresses"], environment)
     assert (done.out, done.err, done.code) == ("", f"{NAME}: neither ip nor ifconfig tells the addresses\n", 125)
 
 
@@ -363,7 +365,7 @@ def read(file):
 
 @pytest.mark.parametrize("word", ["", "a\0b"])
 def test_what_no_guest_can_be_sent(word):
-    with pytest.raises(UsageError, match="cannot be sent to a guest"):
+    with pytest.raises(UsageError, match="cannot be sent"):
         encoded(word)
 
 

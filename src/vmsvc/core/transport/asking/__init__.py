@@ -1,0 +1,149 @@
+"""What vmsvc asks of others: a handful of verbs, which one shell script knows, whatever the way to its host.
+
+Where a way lets any command in, the script goes with each request. A restricted way has the script at its other end,
+as the forced command of vmsvc's own ssh key, and is sent the verb alone. Both ends speak the same, so what works by the
+one works by the other.
+"""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Protocol, runtime_checkable
+
+from attrs import frozen
+
+from vmsvc.core.errors import ActionFailed, UsageError
+from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.command import printable
+
+#: Brings the script along: as an argument it would be in the way in every message.
+_VARIABLE = "VMSVC_VERBS"
+_PLAIN = frozenset(string.ascii_letters + string.digits + "_./=-")
+_REFUSED, _FAILED = 126, 125
+
+
+def encoded(word: str) -> str:
+    """A word as scripts take it: without a character that means anything to any shell.
+
+    Args:
+        word: The word; what :func:`os.fsdecode` makes of undecodable bytes is sent as those bytes.
+
+    Returns:
+        The word with ``%`` and three octal digits for each byte that is no letter, no digit, and none of ``_./=-``.
+
+    Raises:
+        UsageError: It is empty, or has a NUL character in it.
+
+    >>> encoded("S10 web")
+    'S10%040web'
+    """
+    if not word or "\0" in word:
+        raise UsageError(f"{word!r} cannot be sent: it is empty, or has a NUL character in it")
+    return "".join(
+        chr(byte) if chr(byte) in _PLAIN else f"%{byte:03o}" for byte in word.encode(errors="surrogateescape")
+    )
+
+
+@runtime_checkable
+class Restricted(Protocol):
+    """A host whose way in may let nothing in but the verbs; that shows when it is open."""
+
+    is_restricted: bool
+
+    def open(self, *, budget_s: float) -> None:
+        """Open the way, unless it is open."""
+
+
+def is_restricted(host: Host, *, budget_s: float) -> bool:
+    """Whether the way to a host lets nothing in but the verbs.
+
+    Args:
+        host: The inside of a guest, or a peer.
+        budget_s: How long it may take to open the way, in seconds.
+
+    Raises:
+        NoWayIn: It cannot be opened.
+    """
+    if not isinstance(host, Restricted):
+        return False
+    host.open(budget_s=budget_s)
+    return host.is_restricted
+
+
+@frozen
+class Script:
+    """A script that knows verbs: to be sent along, or to be installed as a key's forced command.
+
+    Installed, it is run by ``sh`` with ``permit`` and what that key is for.
+
+    Attributes:
+        name: What it calls itself; the first word of every request on a restricted way.
+        text: Its text.
+    """
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, name: str, package: str) -> Script:
+        """Put a script together: its name, what all scripts have in common, and its own verbs.
+
+        Args:
+            name: What it calls itself.
+            package: The package that has the verbs, as ``verbs.sh``.
+        """
+        common = files(__name__)
+        parts = (common / "head.sh", files(package) / "verbs.sh", common / "tail.sh")
+        text = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+        return cls(name, f"name={name}\n{text}")
+
+    @property
+    def greeting(self) -> str:
+        """What it says to ``hello``: its name, and the version of this way to talk."""
+        return f"{self.name} 1"
+
+    def ask(
+        self, host: Host, verb: str, *arguments: str, budget_s: float, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Have a host do a verb.
+
+        Args:
+            host: The host.
+            verb: The verb.
+            arguments: What belongs to it.
+            budget_s: How long it may take, in seconds.
+            environment: Variables for what the verb runs; their names begin with ``VMSVC_`` or ``OPENSVC_``.
+
+        Returns:
+            What the verb left behind, whatever its exit code.
+
+        Raises:
+            UsageError: An argument cannot be sent.
+            ActionFailed: The other end refused it, or could not do it at all.
+            NoWayIn: Nothing was run.
+            Undetermined: The budget was spent, or the way broke.
+        """
+        variables = [f"{name}={value}" for name, value in (environment or {}).items()]
+        words = [self.name, verb, *map(encoded, [*arguments, *variables])]
+        deadline = time.monotonic() + budget_s
+        if is_restricted(host, budget_s=budget_s):
+            outcome = host.run(words, budget_s=deadline - time.monotonic())
+        else:
+            argv = ["sh", "-c", f'eval "${_VARIABLE}"', *words]
+            outcome = host.run(argv, budget_s=deadline - time.monotonic(), environment={_VARIABLE: self.text})
+        complaint = self._complaint(outcome)
+        if outcome.code in (_REFUSED, _FAILED) and complaint:
+            raise ActionFailed(
+                f"{host.name}: {verb}: {complaint}",
+                code="action.refused-inside" if outcome.code == _REFUSED else "action.failed-inside",
+            )
+        return outcome
+
+    def _complaint(self, outcome: Outcome) -> str:
+        """What the script itself says of why it did nothing. A shell may have said something before."""
+        mark = f"{self.name}: ".encode()
+        last = outcome.stderr.strip().rpartition(b"\n")[2]
+        return printable(last.removeprefix(mark).decode(errors="backslashreplace")) if last.startswith(mark) else ""
