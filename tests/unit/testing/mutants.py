@@ -379,6 +379,21 @@ class StopOfWhatHangsIsDone(ToyDriver):
             super().stop(resource, budget_s=budget_s)
 
 
+@mutant("deadlines")
+class EntersWhatHangs(ToyDriver):
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        time.sleep(budget_s + 4)
+        return super().enter(guest, argv, budget_s=budget_s)
+
+
+@mutant("deadlines")
+class HasNoAddressesWhereNothingAnswers(ToyDriver):
+    def addresses(self, guest, *, budget_s):
+        with contextlib.suppress(Undetermined):
+            return super().addresses(guest, budget_s=budget_s)
+        return []
+
+
 @mutant("slow")
 class GivesEachCommandTheWholeBudget(ToyDriver):
     def observe(self, resource, *, budget_s):

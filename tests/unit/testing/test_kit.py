@@ -151,6 +151,15 @@ def pytested(directory, *words):
     return done.stdout
 
 
+def test_odd_names_are_tried_or_waived(tmp_path):
+    class Strict(ToyBackend):
+        def can_be_named(self, name):
+            return name == "plain"
+
+    with pytest.raises(AssertionError, match="waive 'names'"):
+        hold(ToyKit, CLAUSES["names"], Strict(tmp_path))
+
+
 def test_pytest_runs_the_clauses_of_a_class_and_tells_what_is_waived(tmp_path):
     (tmp_path / "test_it.py").write_text(
         "from tests.unit.testing.reference import ToyKit\n"

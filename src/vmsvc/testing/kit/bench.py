@@ -15,12 +15,15 @@ from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Observation, Phase, Status, unknown
+from vmsvc.testing import commands
 from vmsvc.testing.kit.backend import Backend, trouble
 
 T = TypeVar("T")
 
 #: How much longer than its budget a call may take: a command must be killed, and the machine may be busy. In seconds.
 GRACE_S = 1.5
+#: The same where a command inside a guest must be ended first: what every way into a guest is given.
+ENTER_GRACE_S = commands.GRACE_S
 _PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 
@@ -122,13 +125,14 @@ class Bench:
             AssertionError: It did not return in time.
         """
         budget_s = self.backend.budget_s if budget_s is None else budget_s
+        grace_s = ENTER_GRACE_S if verb == "enter" else GRACE_S
         work = partial(getattr(self.driver, verb), *arguments, budget_s=budget_s)
         begin = time.monotonic()
         try:
-            answer = call_within(f"{verb} in the kit", partial(_outcome, work), budget_s=budget_s + GRACE_S)
+            answer = call_within(f"{verb} in the kit", partial(_outcome, work), budget_s=budget_s + grace_s)
         except Undetermined:
             raise AssertionError(
-                f"{verb} was given {budget_s:g} s and had not returned {GRACE_S:g} s after that"
+                f"{verb} was given {budget_s:g} s and had not returned {grace_s:g} s after that"
             ) from None
         return Answer(value=answer.value, error=answer.error, took_s=time.monotonic() - begin)
 

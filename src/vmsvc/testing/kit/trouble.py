@@ -30,6 +30,10 @@ def deadlines_are_kept(bench: Bench) -> None:
         for name, read in bench.reads().items():
             answer = read(up, budget_s=bench.backend.short_s)
             assert isinstance(answer.error, VmsvcError), f"nothing answers, and {name} came to {answer}"
+        if bench.has(Capability.ENTRY) or bench.has(Capability.AGENT):
+            bench.refuses("enter", up, ["true"], by=Undetermined, budget_s=bench.backend.short_s)
+        if bench.has(Capability.ADDRESSES):
+            bench.refuses("addresses", up, by=Undetermined, budget_s=bench.backend.short_s)
 
 
 @clause("slow", trouble="slow")
