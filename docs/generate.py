@@ -7,6 +7,7 @@ by hand. All plugins of this tree must be installed.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import inspect
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import tomli
 from attrs import evolve
 
 import vmsvc
@@ -30,7 +32,7 @@ from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 from vmsvc.testing.kit import CLAUSES, TROUBLES, CommandBackend
 from vmsvc.testing.kit.judging import concerned
-from vmsvc.testing.sdk import kits
+from vmsvc.testing.sdk import GROUP, Kit
 
 REFERENCE = Path(__file__).parent / "reference"
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -236,8 +238,18 @@ def conformance() -> str:
     return "\n".join(_conformance_lines())
 
 
+def _kits() -> Iterator[Kit]:
+    """The kits of this tree's plugins, by what their projects say: what was installed may be from before."""
+    for file in sorted(PLUGINS.glob("*/pyproject.toml")):
+        project = tomli.loads(file.read_text())["project"]
+        for served, value in project["entry-points"].get(GROUP, {}).items():
+            module, _, name = value.partition(":")
+            cases = getattr(importlib.import_module(module), name)
+            yield Kit(serves=served, distribution=project["name"], version=project["version"], cases=cases)
+
+
 def _conformance_lines() -> Iterator[str]:
-    found = list(kits())
+    found = list(_kits())
     with Session({}) as session:
         without = {each.type for plugin in session.plugins for each in plugin.drivers} - {kit.serves for kit in found}
     yield from ("| driver | clauses | waived | tried on |", "|---|---|---|---|")
