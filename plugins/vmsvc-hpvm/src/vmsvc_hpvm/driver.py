@@ -1,0 +1,237 @@
+"""The verbs of a guest of HP Integrity VM, by its commands."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from attrs import evolve, frozen
+
+from vmsvc.driver import (
+    Capability,
+    Context,
+    DriverError,
+    Evidence,
+    FoundGuest,
+    Guest,
+    GuestDisk,
+    Host,
+    Observation,
+    Outcome,
+    Phase,
+    Resource,
+    Sizes,
+    Undetermined,
+    option,
+    path,
+    said_last,
+    shown,
+)
+from vmsvc_hpvm import parse
+from vmsvc_hpvm.parse import Listed
+
+AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+
+
+@frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
+class HpvmGuest(Guest):
+    """A guest of HP Integrity VM."""
+
+    directory: str = option(
+        path,
+        default="/var/opt/hpvm/guests",
+        inherited=True,
+        help="Where HP Integrity VM has a directory with the files of each guest.",
+    )
+
+
+class HpvmDriver:
+    """A guest of HP Integrity VM, by hpvmstatus, hpvmstart and hpvmstop."""
+
+    type: ClassVar[str] = "hpvm"
+    kind: ClassVar[str] = "container"
+    api: ClassVar[frozenset[int]] = frozenset({1})
+    options: ClassVar[builtins.type[Resource]] = HpvmGuest
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.BULK, Capability.DISKS, Capability.CONFIG_FILES, Capability.SIZES, Capability.DISCOVER}
+    )
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context."""
+        self._context = context
+
+    def close(self) -> None:
+        """There is no connection to give up."""
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def observe(self, resource: HpvmGuest, *, budget_s: float) -> Observation:
+        """Say where the guest stands, and warn of one that the node starts by itself; the table does not tell that."""
+        tools = self._tools(budget_s)
+        guests = tools.guests()
+        seen = _observed(guests.get(resource.name), tools.evidence)
+        if seen.phase is Phase.ABSENT:
+            return seen
+        told = tools.run("hpvmstatus", "-M", "-P", resource.name)
+        if told.code or not parse.starts_by_itself(told.out):
+            return seen
+        why = f"the node starts it when it boots: `hpvmmodify -P {resource.name} -B manual` ends that"
+        return evolve(seen, warnings=(why,))
+
+    def observe_all(self, resources: Sequence[HpvmGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Say where the guests stand, by one table of all."""
+        if not resources:
+            return {}
+        tools = self._tools(budget_s)
+        guests = tools.guests()
+        return {(each.service, each.rid): _observed(guests.get(each.name), tools.evidence) for each in resources}
+
+    def discover(self, where: HpvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
+        """Name every guest."""
+        del where
+        return [
+            FoundGuest(name=guest.name, phase=guest.phase, state=guest.state)
+            for guest in self._tools(budget_s).guests().values()
+        ]
+
+    # --- changing -----------------------------------------------------------------------------------------------------
+
+    def start(self, resource: HpvmGuest, *, budget_s: float) -> bool:
+        """Start the guest; what hpvmstart confirms is that it has begun to."""
+        tools = self._tools(budget_s)
+        guest = tools.get(resource.name)
+        if guest.phase in AWAKE:
+            return False
+        if guest.phase is not Phase.STOPPED:
+            raise _unready(guest)
+        done = tools.run("hpvmstart", "-P", guest.name)
+        if not done.code:
+            return True
+        if tools.get(guest.name).phase in AWAKE:
+            return False  # somebody else was faster
+        raise _refusal(f"guest {guest.name} cannot be started", done)
+
+    def stop(self, resource: HpvmGuest, *, budget_s: float) -> None:
+        """Ask the guest's system to shut down."""
+        self._stopped(resource, "-g", budget_s=budget_s)
+
+    def kill(self, resource: HpvmGuest, *, budget_s: float) -> None:
+        """Take the guest's power away."""
+        self._stopped(resource, budget_s=budget_s)
+
+    def _stopped(self, resource: HpvmGuest, *how: str, budget_s: float) -> None:
+        tools = self._tools(budget_s)
+        guest = tools.guests().get(resource.name)
+        if guest is None or guest.phase is Phase.STOPPED:
+            return
+        if guest.phase is Phase.UNKNOWN:
+            raise Undetermined(f"guest {guest.name} is in a state that is not known: {guest.state}")
+        done = tools.run("hpvmstop", *how, "-F", "-P", guest.name)  # -F: do not ask whether it is meant
+        if done.code and tools.get(guest.name).phase is not Phase.STOPPED:
+            raise _refusal(f"guest {guest.name} does not stop", done)
+
+    # --- what it is made of -------------------------------------------------------------------------------------------
+
+    def disks(self, guest: HpvmGuest, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The guest's disks, by what is behind them on the node."""
+        tools = self._tools(budget_s)
+        tools.get(guest.name)
+        return parse.disks(tools.told("hpvmstatus", "-d", "-P", guest.name))
+
+    def config_files(self, guest: HpvmGuest, *, budget_s: float) -> Sequence[Path]:
+        """The files in the guest's directory, which is a link to one that is named by its UUID."""
+        del budget_s
+        directory = Path(guest.directory, guest.name)
+        if not directory.is_dir():
+            return []
+        return sorted(file for file in directory.resolve().iterdir() if file.is_file())
+
+    def sizes(self, guest: HpvmGuest, *, budget_s: float) -> Sizes:
+        """What the guest is given."""
+        listed = self._tools(budget_s).get(guest.name)
+        return Sizes(vcpus=listed.vcpus, memory_mib=listed.memory_mib)
+
+    def _tools(self, budget_s: float) -> Tools:
+        return Tools(self._context.host, budget_s)
+
+
+class Tools:
+    """The commands of HP Integrity VM, for the length of one verb.
+
+    Args:
+        host: Where they run.
+        budget_s: How long all of them may take together, in seconds.
+    """
+
+    def __init__(self, host: Host, budget_s: float) -> None:
+        self._host = host
+        self._began = time.monotonic()
+        self._deadline = self._began + budget_s
+
+    @property
+    def evidence(self) -> Evidence:
+        """What a look at all guests rests on."""
+        return Evidence(probe="hpvmstatus", duration_s=time.monotonic() - self._began)
+
+    def run(self, *argv: str) -> Outcome:
+        """Run a command, and leave it to the caller what its exit code means.
+
+        Args:
+            argv: The command and its arguments.
+        """
+        budget_s = self._deadline - time.monotonic()
+        return self._host.run(argv, budget_s=budget_s, environment={"LC_ALL": "C"})
+
+    def told(self, *argv: str) -> str:
+        """What a command prints where it succeeds and all of it was kept.
+
+        Args:
+            argv: The command and its arguments.
+
+        Raises:
+            Undetermined: It did not.
+        """
+        done = self.run(*argv)
+        if done.code or done.truncated:
+            why = f"exit code {done.code}" if done.code else "it printed more than is kept"
+            raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
+        return done.out
+
+    def guests(self) -> dict[str, Listed]:
+        """Every guest by its name."""
+        return parse.guests(self.told("hpvmstatus"))
+
+    def get(self, name: str) -> Listed:
+        """A guest.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            DriverError: There is positively none of that name.
+        """
+        guest = self.guests().get(name)
+        if guest is None:
+            raise DriverError(
+                f"HP Integrity VM knows no guest {name!r}",
+                hint="`hpvmstatus` tells the names",
+            )
+        return guest
+
+
+def _observed(guest: Listed | None, evidence: Evidence) -> Observation:
+    if guest is None:
+        return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
+    return Observation(phase=guest.phase, state=guest.state, evidence=evidence)
+
+
+def _unready(guest: Listed) -> Exception:
+    what = f"guest {guest.name} cannot be started: it is {guest.state}"
+    return Undetermined(what) if guest.phase is Phase.UNKNOWN else DriverError(what)
+
+
+def _refusal(what: str, done: Outcome) -> DriverError:
+    return DriverError(f"{what}: {done.argv[0]} exits with {done.code}{said_last(done.stderr, done.stdout)}")
