@@ -12,7 +12,7 @@ from vmsvc_vbox.driver import VboxDriver
 from vmsvc_vbox.kit import VboxBackend
 
 from vmsvc.driver import DriverError, GuestDisk, Phase, Undetermined
-from vmsvc.testing.standin import exchanges
+from vmsvc.testing.standin import engine, exchanges
 
 SESSION = list(exchanges(Path(__file__).parent / "samples/vboxmanage-7.2.22.txt"))
 
@@ -114,8 +114,9 @@ class TestLooks:
 
     def test_a_state_that_nobody_knows_is_unknown(self, backend, driver):
         guest = backend.guest("web")
-        table = backend.standin.directory / "table.json"
-        table.write_text(table.read_text().replace("powered off", "hovering"))
+        longer = {"long": {"poweroff": "hovering"}}
+        views = {**backend.standin.table.data["views"], **longer}
+        engine.write(str(backend.standin.directory), "table", {**backend.standin.table.data, "views": views})
         assert driver.observe(guest, budget_s=10).phase is Phase.UNKNOWN
         with pytest.raises(Undetermined, match="hovering"):
             driver.start(guest, budget_s=10)

@@ -1,32 +1,38 @@
 """What runs when a stand-in is called by the name of the tool that it stands in for.
 
-It is run by its path, isolated, and imports nothing but a little of the standard library: a driver calls it as often as
-the tool. What it answers is in the table (:mod:`vmsvc.testing.standin.table`) and in the world, a directory with
+It is run by its path, isolated, and imports nothing but modules that are built into Python: a test of a driver calls it
+a thousand times, and loading ``json`` alone takes as long as all the rest. What it answers is in the table
+(:mod:`vmsvc.testing.standin.table`) and in the world, a directory with
 
-``table.json``
+``table``
     the table, as it was read by the test;
-``world.json``
+``world``
     the guests, each with its state, the states that are still to come and when, and what else the table tells of it;
-``knobs.json``
+``knobs``
     the troubles that the test has turned on;
-``calls.jsonl``
-    every call, one a line;
+``calls``
+    every call, one a line, as Python writes a record;
 ``lock``
     held while the world is read and written, and never while a tool takes its time.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import itertools
-import json
+import marshal
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # type checkers take it for true; the module that has it takes long to load
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+    from typing import Any, NoReturn
+
+    Guest = dict[str, Any]
+    World = dict[str, Any]
 
 #: The exit code of a call that no row answers.
 UNANSWERED = 97
@@ -39,9 +45,7 @@ _FOREIGN = "Fehler: Der Vorgang konnte nicht durchgeführt werden — 操作で�
 _PLAIN_LOCALES = ("C", "C.UTF-8", "POSIX")
 _SIGNALLED = 128
 _NOT_FOUND = 127
-
-Guest = dict[str, Any]
-World = dict[str, Any]
+_SIGKILL = 9
 
 
 class Unanswered(Exception):
@@ -82,23 +86,60 @@ def fill(template: str, fields: Mapping[str, Any], views: Mapping[str, Any]) -> 
 # --- the world --------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def opened(directory: str) -> Iterator[World]:
-    """The world, as it is now; it is written again at the end, and nobody else has it meanwhile.
+def read(directory: str, name: str) -> dict[str, Any]:
+    """Read a part of the world.
 
     Args:
-        directory: Where it is.
+        directory: Where the world is.
+        name: The part.
     """
-    with open(os.path.join(directory, "lock"), "a", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        path = os.path.join(directory, "world.json")
-        with open(path, encoding="utf-8") as file:
-            world: World = json.load(file)
-        _settle(world, time.time())
-        yield world
-        with open(f"{path}.new", "w", encoding="utf-8") as file:
-            json.dump(world, file, indent=1)
-        os.replace(f"{path}.new", path)
+    with open(os.path.join(directory, name), "rb") as file:
+        found: dict[str, Any] = marshal.load(file)  # noqa: S302 - a test has written it
+        return found
+
+
+def write(directory: str, name: str, value: dict[str, Any]) -> None:
+    """Write a part of the world, so that who reads it has the one or the other.
+
+    Args:
+        directory: Where the world is.
+        name: The part.
+        value: What it is from now on.
+    """
+    path = os.path.join(directory, name)
+    with open(f"{path}.new", "wb") as file:
+        marshal.dump(value, file)
+    os.replace(f"{path}.new", path)
+
+
+class Opened:
+    """A part of the world, as it is now; it is written again at the end, and nobody else has any of it meanwhile.
+
+    Args:
+        directory: Where the world is.
+        name: The part.
+    """
+
+    def __init__(self, directory: str, name: str = "world") -> None:
+        self._directory = directory
+        self._name = name
+
+    def __enter__(self) -> World:
+        self._lock = os.open(os.path.join(self._directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._value = read(self._directory, self._name)
+        if self._name == "world":
+            _settle(self._value, time.time())
+        return self._value
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                write(self._directory, self._name, self._value)
+        finally:
+            os.close(self._lock)
 
 
 def _settle(world: World, now: float) -> None:
@@ -237,8 +278,7 @@ class Call:
     def __init__(self, directory: str, argv: Sequence[str]) -> None:
         self._directory = directory
         self._argv = argv
-        with open(os.path.join(directory, "table.json"), encoding="utf-8") as file:
-            self._table = json.load(file)
+        self._table = read(directory, "table")
         self._row: int | None = None
         self._problem = ""
 
@@ -267,7 +307,7 @@ class Call:
 
     def _by_table(self) -> tuple[int, str, str, list[str], float]:
         table = self._table
-        with opened(self._directory) as world:
+        with Opened(self._directory) as world:
             self._row, found, guest = chosen(table, world, self._argv)
             row = table["rows"][self._row]
             if row["makes"]:
@@ -290,21 +330,13 @@ class Call:
 
     def _knobs(self) -> dict[str, Any]:
         """The troubles that concern this call; one that is for a number of calls is used up by it."""
-        with open(os.path.join(self._directory, "lock"), "a", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            path = os.path.join(self._directory, "knobs.json")
-            with open(path, encoding="utf-8") as file:
-                knobs = json.load(file)
+        with Opened(self._directory, "knobs") as knobs:
             mine = {name: knob for name, knob in knobs.items() if set(knob["words"]) <= set(self._argv)}
-            counted = [name for name, knob in mine.items() if knob["times"] is not None]
-            for name in counted:
-                knobs[name]["times"] -= 1
-                if knobs[name]["times"] <= 0:
-                    del knobs[name]
-            if counted:
-                with open(f"{path}.new", "w", encoding="utf-8") as file:
-                    json.dump(knobs, file)
-                os.replace(f"{path}.new", path)
+            for name, knob in mine.items():
+                if knob["times"] is not None:
+                    knob["times"] -= 1
+                    if knob["times"] <= 0:
+                        del knobs[name]
         return {name: knob["value"] for name, knob in mine.items()}
 
     def _perhaps_end(self, knobs: Mapping[str, Any], when: str) -> None:
@@ -314,8 +346,8 @@ class Call:
             while True:
                 time.sleep(3600)
         if knobs.get("die") == when:
-            self._log(-signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._log(-_SIGKILL)
+            os.kill(os.getpid(), _SIGKILL)
 
     def _end(self, code: int, out: bytes, err: bytes, knobs: Mapping[str, Any]) -> int:
         """Print what there is to print, as knobs want it, and log the call."""
@@ -350,8 +382,8 @@ class Call:
             "terminals": [stream for stream in range(3) if os.isatty(stream)],
             "locale": os.environ.get("LC_ALL", ""),
         }
-        with open(os.path.join(self._directory, "calls.jsonl"), "ab", buffering=0) as file:
-            file.write(json.dumps(entry).encode() + b"\n")
+        with open(os.path.join(self._directory, "calls"), "ab", buffering=0) as file:
+            file.write(ascii(entry).encode() + b"\n")
 
 
 def made(table: Mapping[str, Any], world: World, name: str, given: Mapping[str, Any]) -> Guest:

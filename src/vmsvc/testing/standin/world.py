@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import json
 import os
 import sys
 import time
@@ -82,9 +82,9 @@ class StandIn:
         self.directory = directory.absolute()
         self.tools = self.directory / "tools"
         self.tools.mkdir(parents=True)
-        self._write("table.json", dict(table.data))
-        self._write("world.json", {"guests": [], "made": 0, "pace": 1.0, "home": str(self.directory)})
-        self._write("knobs.json", {})
+        self._write("table", dict(table.data))
+        self._write("world", {"guests": [], "made": 0, "pace": 1.0, "home": str(self.directory)})
+        self._write("knobs", {})
         for command in table.commands:
             self.show(command)
 
@@ -101,7 +101,7 @@ class StandIn:
         Returns:
             All that is known of it.
         """
-        with engine.opened(str(self.directory)) as world:
+        with engine.Opened(str(self.directory)) as world:
             guest = engine.made(self.table.data, world, name, attributes)
             guest["state"] = state or guest["state"]
             return dict(guest)
@@ -112,7 +112,7 @@ class StandIn:
         Args:
             name: Its name, or by what else it is known.
         """
-        with engine.opened(str(self.directory)) as world:
+        with engine.Opened(str(self.directory)) as world:
             found = engine.find(self.table.data, world, name)
             return None if found is None else dict(found)
 
@@ -133,7 +133,7 @@ class StandIn:
             state: The state that it is in from now on, and in which it stays.
             attributes: What else is otherwise.
         """
-        with engine.opened(str(self.directory)) as world:
+        with engine.Opened(str(self.directory)) as world:
             guest = engine.find(self.table.data, world, name)
             assert guest is not None, f"there is no guest {name!r}"
             guest.update(attributes)
@@ -146,7 +146,7 @@ class StandIn:
         Args:
             factor: What the table's durations are multiplied by.
         """
-        with engine.opened(str(self.directory)) as world:
+        with engine.Opened(str(self.directory)) as world:
             world["pace"] = factor
 
     # --- knobs --------------------------------------------------------------------------------------------------------
@@ -162,14 +162,13 @@ class StandIn:
         """
         assert name in KNOBS, f"there is no knob {name!r}; there are {', '.join(KNOBS)}"
         value = _SWITCH.get(name, True) if value is None else value
-        with self._alone():
-            knobs = self._read("knobs.json")
-            self._write("knobs.json", {**knobs, name: {"value": value, "words": list(words), "times": times}})
+        with engine.Opened(str(self.directory), "knobs") as knobs:
+            knobs[name] = {"value": value, "words": list(words), "times": times}
 
     def well(self) -> None:
         """Turn every trouble off."""
-        with self._alone():
-            self._write("knobs.json", {})
+        with engine.Opened(str(self.directory), "knobs") as knobs:
+            knobs.clear()
 
     @contextlib.contextmanager
     def having(
@@ -217,8 +216,10 @@ class StandIn:
         Args:
             words: Only those that have all of these words.
         """
-        log = self.directory / "calls.jsonl"
-        entries = [json.loads(line) for line in log.read_bytes().splitlines()] if log.exists() else []
+        log = self.directory / "calls"
+        entries = (
+            [ast.literal_eval(line) for line in log.read_text(encoding="ascii").splitlines()] if log.exists() else []
+        )
         return [
             Call(
                 argv=tuple(entry["argv"]),
@@ -234,7 +235,7 @@ class StandIn:
 
     def forget(self) -> None:
         """Forget the calls that were made so far."""
-        (self.directory / "calls.jsonl").unlink(missing_ok=True)
+        (self.directory / "calls").unlink(missing_ok=True)
 
     def check(self) -> None:
         """See to it that every call was one that the table knows.
@@ -260,20 +261,8 @@ class StandIn:
         """
         return _HostWithTools(host, self)
 
-    # --- files --------------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        with engine.opened(str(self.directory)):
-            yield
-
-    def _read(self, name: str) -> Any:
-        return json.loads((self.directory / name).read_bytes())
-
     def _write(self, name: str, value: dict[str, Any]) -> None:
-        new = self.directory / f"{name}.new"
-        new.write_text(json.dumps(value), encoding="utf-8")
-        new.replace(self.directory / name)
+        engine.write(str(self.directory), name, value)
 
 
 class _HostWithTools:
