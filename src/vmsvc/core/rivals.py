@@ -34,6 +34,7 @@ class Rivals:
         suspicions: Why somebody may have it whose service cannot be read, in words.
         holders: By World Wide ID and key, for what other resource this node has reserved a disk, which names it still.
         doubtful: The same, where it is not known whether that names it still; in words.
+        unresolved: Who may have any disk, since what he has could not be looked up; in words.
         silent: Why guests may be missing whose hypervisor does not answer.
         unrelated: Files that cannot be read, and that nothing connects with any of the disks.
     """
@@ -42,6 +43,7 @@ class Rivals:
     suspicions: Mapping[str, str] = field(factory=dict)
     holders: Mapping[tuple[str, int], str] = field(factory=dict)
     doubtful: Mapping[str, str] = field(factory=dict)
+    unresolved: tuple[str, ...] = ()
     silent: tuple[str, ...] = ()
     unrelated: tuple[str, ...] = ()
 
@@ -68,9 +70,10 @@ class Rivals:
         Args:
             disks: The disks.
         """
+        disks = list(disks)
         doubts = {**self.doubtful, **self.suspicions}
         named = [(disk.name, doubts.get(identity(disk))) for disk in disks]
-        return [f"{name}: {words}" for name, words in named if words]
+        return [*(f"{name}: {words}" for name, words in named if words), *(self.unresolved if disks else ())]
 
 
 def identity(disk: ScsiDisk | OtherDisk) -> str:
@@ -113,14 +116,31 @@ def rivals_of(
         suspicions=_suspicions(usage, estate, find),
         holders=holders,
         doubtful=doubtful,
+        unresolved=_unresolved(disks, usage, estate),
         silent=usage.gaps,
         unrelated=unrelated,
     )
 
 
+def _own(disks: Reserved, estate: Estate) -> frozenset[str]:
+    """The guests for which disks are reserved, by what tells them from every other."""
+    guests = [guest for service in estate.services if service.name == disks.service for guest in service.guests]
+    return frozenset(guest_identity(guest) for guest in guests if _is_for(disks, guest.rid))
+
+
+def _unresolved(disks: Reserved, usage: Usage, estate: Estate) -> tuple[str, ...]:
+    """Others that may write to any disk, since nobody knows what they have. What is said to be a file is no disk."""
+    own, services = _own(disks, estate), {service.name: service for service in estate.services}
+    return tuple(
+        f"{use.source} could not be looked up, and is what {words} has"
+        for use in usage.unresolved
+        if not use.readonly and use.kind != "file"
+        if (words := _reserving(use, disks, services) or ("" if use.who in own else _using(use)))
+    )
+
+
 def _claims(disks: Reserved, usage: Usage, estate: Estate) -> dict[str, str]:
-    services = {service.name: service for service in estate.services}
-    own = {guest_identity(guest) for guest in services[disks.service].guests if _is_for(disks, guest.rid)}
+    own, services = _own(disks, estate), {service.name: service for service in estate.services}
     found: dict[str, str] = {}
     for disk, uses in usage.by_disk.items():
         writing = [use for use in uses if not use.readonly]

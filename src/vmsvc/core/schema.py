@@ -489,7 +489,7 @@ def _users(others: Iterable[Use] | None) -> list[Data] | None:
 
 def _is_told(field: Attribute[Any], _value: object) -> bool:
     """What is known of a user but who it is to vmsvc itself, and the name that it has for the disk."""
-    return field.name not in ("who", "source")
+    return field.name not in ("who", "source", "kind")
 
 
 def inventory(item: Service, seen: ServiceStatus, facts: Iterable[GuestFacts]) -> Data:

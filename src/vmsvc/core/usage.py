@@ -24,8 +24,10 @@ from vmsvc.core.resource import Disk, Fs, Guest
 from vmsvc.core.service import Service
 from vmsvc.core.vmdg.tools.devices import device_at
 
-#: How long it may take to look names up, in seconds: they may lead to storage that hangs.
+#: How long it may take to look a name up, in seconds: it may lead to storage that hangs.
 _RESOLVE_S = 2.0
+#: How many names are looked up at once outside of /dev.
+_RESOLVED_AT_ONCE = 32
 #: How many guests are asked at once that no hypervisor has named in one answer.
 _PARALLEL = 16
 
@@ -47,6 +49,7 @@ class Use:
         readonly: Whether it only reads.
         shareable: Whether it lets others write, too.
         live: Whether a guest that runs has it.
+        kind: What backs it, as its hypervisor says, such as ``block`` or ``file``; empty where nobody says.
     """
 
     source: str
@@ -59,6 +62,7 @@ class Use:
     readonly: bool = False
     shareable: bool = False
     live: bool = False
+    kind: str = ""
 
     def __str__(self) -> str:
         """Read as ``vda of web01 (container#1 of web)``."""
@@ -92,13 +96,15 @@ class Usage:
 
     Attributes:
         by_disk: The uses of each disk, by what tells it from others.
-        backings: What is behind the names of disks.
+        backings: What is behind the names of disks, as far as that could be looked up.
         gaps: Why there may be others.
+        unresolved: Uses by names that could not be looked up: any disk may be behind them.
     """
 
     by_disk: Mapping[str, Sequence[Use]]
     backings: Mapping[str, Backing]
     gaps: tuple[str, ...] = ()
+    unresolved: tuple[Use, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -150,19 +156,42 @@ def usage_of(services: Iterable[Service], driver_of: DriverOf, *, budget_s: floa
     guests = [guest for service in known for guest in service.guests if guest.is_local]
     uses, gaps = _uses_of_guests(guests, driver_of, budget_s)
     uses += [use for service in known for use in _uses_of_resources(service)]
-    backings: dict[str, Backing] = {}
-    names = {use.source for use in uses if use.source.startswith("/")}
-    try:
-        backings = call_within(
-            "the names of disks", lambda: {name: _backing(name) for name in names}, budget_s=_RESOLVE_S
-        )
-    except Undetermined as error:
-        gaps.append(str(error))
+    names = [*dict.fromkeys(use.source for use in uses if use.source.startswith("/"))]
+    backings = _backings(names)
+    late = [name for name in names if name not in backings]
+    gaps += [f"the file system of {name} did not answer within {_RESOLVE_S:g} s" for name in late]
     by_disk: dict[str, list[Use]] = {}
     for use in uses:
         backing = backings.get(use.source) or Backing(path=use.source)
         by_disk.setdefault(backing.disk, []).append(use)
-    return Usage(by_disk=by_disk, backings=backings, gaps=tuple(gaps))
+    return Usage(
+        by_disk=by_disk,
+        backings=backings,
+        gaps=tuple(gaps),
+        unresolved=tuple(use for use in uses if use.source in late),
+    )
+
+
+def _backings(names: Sequence[str]) -> dict[str, Backing]:
+    """What is behind names. A file may lie on a server that hangs: it costs the others nothing, and devices least."""
+    devices = [name for name in names if name.startswith("/dev/")]
+    found = {name: _backing(name) for name in devices}
+    others = [name for name in names if name not in found]
+    looked_up = call_each(
+        _backing_in_time,
+        others,
+        deadline=time.monotonic() + 2 * _RESOLVE_S,
+        width=_RESOLVED_AT_ONCE,
+        name="vmsvc names",
+    )
+    return found | {name: backing for name, backing in zip(others, looked_up, strict=True) if backing}
+
+
+def _backing_in_time(name: str) -> Backing | None:
+    try:
+        return call_within(f"the file system of {name}", lambda: _backing(name), budget_s=_RESOLVE_S)
+    except Undetermined:
+        return None
 
 
 def _backing(name: str) -> Backing:
@@ -177,7 +206,13 @@ def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf, budget_s: floa
     gaps: list[str] = []
     # One guest for each hypervisor: what is the same for all of its guests tells where to ask.
     places = {identity(evolve(guest, name="")): guest for guest in guests}
-    asked = [guest for guest in places.values() if _can(Capability.DISCOVER, guest, driver_of)]
+    capabilities: dict[str, frozenset[Capability]] = {}
+    for who, guest in claimed.items():
+        try:
+            capabilities[who] = driver_of(guest).capabilities
+        except VmsvcError as error:
+            gaps.append(f"{guest.rid} of {guest.service}: {error}")
+    asked = [guest for guest in places.values() if Capability.DISCOVER in capabilities.get(identity(guest), ())]
     for where, found in zip(asked, discover(asked, driver_of, budget_s=budget_s), strict=True):
         if found.error is not None:
             gaps.append(f"{where.type}: {found.error}")
@@ -185,7 +220,9 @@ def _uses_of_guests(guests: Sequence[Guest], driver_of: DriverOf, budget_s: floa
             who = identity(evolve(where, name=each.name))
             uses += _uses(who, where.type, each.name, claimed.get(who), each.disks)
     told = {use.who for use in uses}
-    unasked = [each for who, each in claimed.items() if who not in told and _can(Capability.DISKS, each, driver_of)]
+    unasked = [
+        each for who, each in claimed.items() if who not in told and Capability.DISKS in capabilities.get(who, ())
+    ]
     answers = call_each(
         lambda guest: _disks_of(guest, driver_of),
         unasked,
@@ -211,13 +248,6 @@ def _disks_of(guest: Guest, driver_of: DriverOf) -> Sequence[GuestDisk] | VmsvcE
     return found
 
 
-def _can(capability: Capability, guest: Guest, driver_of: DriverOf) -> bool:
-    try:
-        return capability in driver_of(guest).capabilities
-    except VmsvcError:
-        return False
-
-
 def _uses(who: str, type: str, name: str, claim: Guest | None, disks: Iterable[GuestDisk]) -> Iterator[Use]:
     for disk in disks:
         yield Use(
@@ -231,6 +261,7 @@ def _uses(who: str, type: str, name: str, claim: Guest | None, disks: Iterable[G
             readonly=disk.readonly,
             shareable=disk.shareable,
             live=disk.live,
+            kind=disk.kind,
         )
 
 

@@ -39,11 +39,11 @@ def using(service="db", rid="container#1", guest="db", **more):
     )
 
 
-def rivals(disks, *uses, services=(), unread=(), records=(), gaps=()):
+def rivals(disks, *uses, services=(), unread=(), records=(), gaps=(), unresolved=()):
     known = {"/dev/sda": DISK, "/dev/mapper/erp": DISK}
     return rivals_of(
         disks,
-        Usage(by_disk={DISK.wwid: uses}, backings={}, gaps=gaps),
+        Usage(by_disk={DISK.wwid: uses}, backings={}, gaps=gaps, unresolved=unresolved),
         Estate(services=(service(GUEST, TWO, disks), *services), unread=unread),
         records,
         lambda names: [known.get(name) or OtherDisk(name=name, why="gone", is_known=False) for name in names],
@@ -101,6 +101,41 @@ def test_who_only_reads_is_no_rival():
 def test_a_guest_of_no_service_is_a_rival_only_where_it_runs():
     assert claim(GROUP, using("", "", "stray")) == ""
     assert "stray" in claim(GROUP, using("", "", "stray", live=True))
+
+
+class TestANameThatCannotBeLookedUp:
+    """Any disk may be behind it: who has it may write to the one that is about to be reserved."""
+
+    def doubts(self, use, *services, disks=GROUP):
+        found = rivals(disks, services=services, unresolved=[use])
+        assert found.doubts_on([]) == []
+        return found.doubts_on([DISK])
+
+    def test_is_a_doubt_where_another_guest_has_it(self):
+        db = called("db", guest(name="db"))
+        assert "/dev/sda could not be looked up, and is what db ([container#1] of db)" in self.doubts(using(), db)[0]
+        assert "the guest stray" in self.doubts(using("", "", "stray", live=True))[0]
+        assert "two" in self.doubts(using("web", "container#2", "two"))[0]
+
+    def test_is_a_doubt_where_another_resource_reserves_it(self):
+        use = Use(source="/mnt/lun", service="db", rid="disk#1")
+        assert "[disk#1] of db" in self.doubts(use, called("db", resource("disk#1", scsireserv=True)))[0]
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            using("web", guest="erp"),
+            using("web", "container#2", "two", readonly=True),
+            using("web", "container#2", "two", kind="file"),
+            using("", "", "stray"),
+        ],
+        ids=["our own guest", "who only reads", "a file", "who does not run"],
+    )
+    def test_is_none_where_it_cannot_matter(self, use):
+        assert self.doubts(use) == []
+
+    def test_is_none_of_a_guest_that_a_list_of_disks_is_for(self):
+        assert self.doubts(using("web", "container#2", "two"), disks=LISTED) == []
 
 
 class TestAFileThatCannotBeRead:

@@ -128,12 +128,43 @@ def test_what_nobody_could_tell_is_not_known_and_not_nobody():
     )  # fmt: skip
 
 
-def test_links_that_lead_to_storage_that_hangs(monkeypatch):
-    driver = Discovering(web=[disk("/dev/a")])
+@pytest.fixture
+def hanging(monkeypatch):
+    """Names below /mnt lead to a server that hangs."""
+    look, waiting = usage._backing, FakeDriver()
     monkeypatch.setattr(usage, "_RESOLVE_S", 0.1)
-    monkeypatch.setattr(usage, "_backing", lambda _: driver.hang())
-    assert users([web()], driver, "/dev/a") is None
-    driver.close()
+    monkeypatch.setattr(usage, "_backing", lambda name: waiting.hang() if name.startswith("/mnt/") else look(name))
+    yield
+    waiting.close()
+
+
+def test_a_name_that_hangs_keeps_no_other_from_being_looked_up(hanging, tmp_path, monkeypatch):
+    monkeypatch.setattr(usage, "device_at", lambda name: BlockDevice(name=name, wwid="naa.1" if "dev" in name else ""))
+    file, link = tmp_path / "disk.img", tmp_path / "link"
+    file.touch()
+    link.symlink_to(file)
+    slow = [disk(f"/mnt/{number}", f"vd{number}") for number in range(3)]
+    driver = Discovering(web=[*slow, disk("/dev/sda"), disk(str(file))], db=[disk("/dev/mapper/a"), disk(str(link))])
+    found = usage_of([web(), db()], lambda _: driver)
+    assert [use.guest for use in found.by_disk["naa.1"]] == ["db", "web"]
+    assert found.backing(str(link)).path == str(file)
+    assert [use.source for use in found.unresolved] == ["/mnt/0", "/mnt/1", "/mnt/2"]
+    assert len(found.gaps) == 3
+    assert "the file system of /mnt/0 did not answer" in found.gaps[0]
+    assert found.others(web().guests[0], disk("/dev/sda")) is None
+
+
+def test_a_driver_that_cannot_be_made_leaves_a_gap(monkeypatch):
+    driver = Discovering(web=[disk("/dev/a")])
+
+    def driver_of(guest):
+        if guest.name == "db":
+            raise DriverError("no driver for type fake is installed")
+        return driver
+
+    found = usage_of([web(), db()], driver_of)
+    assert found.gaps == ("container#1 of db: no driver for type fake is installed",)
+    assert [use.guest for use in found.by_disk["/dev/a"]] == ["web"]
 
 
 def test_disks_on_another_machine_have_other_names_there():
