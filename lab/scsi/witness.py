@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from lab.scsi.passthrough import ISCSI, READ_FULL_STATUS, READ_KEYS, READ_RESERVATION, Reply, reserve_in
 
 BLOCK = 4096
+LOOKS = 10
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,10 @@ class Seen:
 
 def look(generic: str) -> Seen:
     """What the disk behind a generic SCSI device shows; the keys are read twice, in two ways, and must agree."""
-    full = _read(generic, READ_FULL_STATUS)
-    keys = _read(generic, READ_KEYS)
-    reservation = _read(generic, READ_RESERVATION)
+    for _ in range(LOOKS):
+        full, keys, reservation = (_read(generic, what) for what in (READ_FULL_STATUS, READ_KEYS, READ_RESERVATION))
+        if full[:4] == keys[:4] == reservation[:4]:  # of one generation; else somebody is changing it right now
+            break
     registrants = tuple(_registrants(full))
     listed = struct.unpack(f">{(len(keys) - 8) // 8}Q", keys[8:])
     if sorted(listed) != sorted(registrant.key for registrant in registrants):

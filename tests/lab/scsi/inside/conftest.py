@@ -45,6 +45,8 @@ def tool(quick_host):
     return SgPersist(quick_host)
 
 
+#: How long attempts may take, in seconds, on a machine that has much else to do: half of it is for taking.
+LONG_S = 240.0
 KEYS = {"a": 0xA1A1000000000001, "b": 0xB2B2000000000002, "c": 0xC3C3000000000003}
 
 
@@ -63,13 +65,13 @@ class Node:
 
     def acquire(self, *disks, over=()):
         """Take disks (or such as have these numbers), over these keys."""
-        return carry_out(acquire(self._known(disks), self.key, authority=frozenset(over)), self._tool, budget_s=60)
+        return carry_out(acquire(self._known(disks), self.key, authority=frozenset(over)), self._tool, budget_s=LONG_S)
 
     def release(self, *disks):
-        return carry_out(release(self._known(disks), self.key), self._tool, budget_s=60)
+        return carry_out(release(self._known(disks), self.key), self._tool, budget_s=LONG_S)
 
     def look(self, *disks):
-        return carry_out(survey(self._known(disks)), self._tool, budget_s=60)
+        return carry_out(survey(self._known(disks)), self._tool, budget_s=LONG_S)
 
     def writes(self, number=0):
         """Where it can write: through each path, directly and through the page cache."""
