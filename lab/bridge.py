@@ -73,3 +73,12 @@ class Bridge:
             yield
         finally:
             ip("addr", "del", address, "dev", self.name)
+
+    @contextlib.contextmanager
+    def cut(self) -> Iterator[None]:
+        """Let it pass nothing on, for a while."""
+        ip("link", "set", self.name, "down")
+        try:
+            yield
+        finally:
+            ip("link", "set", self.name, "up")

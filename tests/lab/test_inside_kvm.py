@@ -23,6 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 
 SERVICE, WAY, NOWHERE = 2, 3, 4
 MARK = "/run/web-is-up"
+PING = json.dumps({"execute": "guest-ping"})
 LAUNCHERS = {
     "S10db": "true",
     "S20 web": f"touch {MARK}",
@@ -66,6 +67,13 @@ class Machine:
             time.sleep(0.05)
         assert state["exitcode"] == 0, state
 
+    def ready(self):
+        """Wait until the agent answers, of a guest that reboots."""
+        deadline = time.monotonic() + 60
+        while self.guest.libvirtd.virsh("qemu-agent-command", self.guest.uuid, PING, check=False) == "":
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
     def _agent(self, command, arguments):
         request = json.dumps({"execute": command, "arguments": arguments})
         return json.loads(self.libvirtd.virsh("qemu-agent-command", self.guest.uuid, request))["return"]
@@ -95,12 +103,12 @@ class Site(Shell):
         self.environment |= {"HOME": str(home), "VMSVC_COLUMNS": "200"}
         self.environment.pop("SSH_AUTH_SOCK", None)
 
-    def web(self, *lines, way="ssh", hostname=None):
+    def web(self, *lines, way="ssh", hostname=None, ip="", app=""):
         guest = self.machine.guest
         container = f"type = kvm\nname = {guest.name}\nuri = {guest.libvirtd.uri}\nway_in = {way}\n"
         container += f"hostname = {hostname or self.machine.way}\n" + "".join(f"{line}\n" for line in lines)
-        address = f"ipname = {self.machine.address}\nipdev = eth0\n"
-        self.file("web", f"[DEFAULT]\nnodes = {NODE}\n[container#1]\n{container}[ip#1]\n{address}[app]\n")
+        address = f"ipname = {self.machine.address}\nipdev = eth0\n{ip}\n"
+        self.file("web", f"[DEFAULT]\nnodes = {NODE}\n[container#1]\n{container}[ip#1]\n{address}[app]\n{app}\n")
 
     def svcmgr(self, *words):
         began = time.monotonic()
@@ -187,8 +195,9 @@ def test_a_service_is_up_when_what_is_inside_is_and_says_why_it_is_not(site, mac
     assert {status for status, _ in site.states().values()} == {"down"}
 
 
-def test_a_slow_boot_is_waited_for_within_the_budget_and_no_longer(site, machine):
-    machine.boots_with("lab.boot=25")
+@pytest.mark.parametrize("boot_s", [25, pytest.param(60, marks=pytest.mark.soak)])
+def test_a_slow_boot_is_waited_for_within_the_budget_and_no_longer(site, machine, boot_s):
+    machine.boots_with(f"lab.boot={boot_s}")
     site.web("start_timeout = 8")
     done, took = site.svcmgr("start")
     assert (done.returncode, took < 60) == (1, True), done.stderr  # a guest that boots is deaf to a stop
@@ -199,7 +208,7 @@ def test_a_slow_boot_is_waited_for_within_the_budget_and_no_longer(site, machine
     site.web("start_timeout = 120")
     done, took = site.svcmgr("start")
     ok(done)
-    assert 25 < took < 120
+    assert boot_s < took < boot_s + 60
     assert machine.launched() == STARTED
 
 
@@ -211,3 +220,44 @@ def test_an_address_that_this_node_has_itself_keeps_the_guest_down(site, machine
     assert f"{machine.address} answers although the guest is shut off" in done.stderr
     assert "this node itself has it" in done.stderr
     assert site.states()["container#1"][0] == "down"
+
+
+def test_a_start_by_the_agent_needs_no_network(site, machine):
+    site.web("start_timeout = 100", way="agent", ip="check_ping = no")
+    with machine.bridge.cut():
+        done, _ = site.svcmgr("start")
+        ok(done)
+        assert machine.launched() == STARTED
+        assert [status for status, _ in site.states().values()] == ["up", "up", "up"]
+        done, _ = site.svcmgr("stop")
+        ok(done)
+    assert machine.launched() == STARTED + STOPPED
+
+
+@pytest.mark.parametrize("way", ["agent", pytest.param("ssh", marks=pytest.mark.soak)])
+def test_a_launcher_that_reboots_its_guest_or_finds_the_disk_full_is_bounded_and_told(site, machine, way):
+    patience = "launcher_timeout = 10\ncheck_timeout = 8"
+    site.web("start_timeout = 100", way=way, app=patience)
+    done, _ = site.svcmgr("start")
+    ok(done)
+
+    # once only: what has been started again is not what reboots
+    reboots = "[ -e /svc/once ] || { touch /svc/once; sync; reboot -f; sleep 100; }"
+    machine.do(f"rm -f {MARK} /svc/once; echo '{reboots}' >/svc/etc/init.d/S15boot; sync")
+    done, took = site.svcmgr("startapp")
+    assert (done.returncode, took < 90) == (0, True), done.stderr  # one that fails is a warning
+    assert "S15boot: " in done.stderr
+    machine.ready()
+    done, _ = site.svcmgr("startapp")
+    ok(done)
+    assert [status for status, _ in site.states().values()] == ["up", "up", "up"]
+
+    machine.do(f"rm {MARK} /svc/etc/init.d/S15boot /svc/once")
+    machine.do(
+        "echo 'head -c 99999 /dev/zero >/svc/more || exit 7' >/svc/etc/init.d/S15full; cat /dev/zero >/svc/full || true"
+    )
+    done, _ = site.svcmgr("startapp")
+    ok(done)
+    assert "S15full exited with 7: head: " in done.stderr
+    assert [status for status, _ in site.states().values()] == ["up", "up", "up"]
+    machine.do("rm -f /svc/full /svc/more /svc/etc/init.d/S15full; sync")

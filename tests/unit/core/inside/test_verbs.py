@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from vmsvc.core.errors import ActionFailed, NoWayIn, UsageError
+from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined, UsageError
 from vmsvc.core.inside import verbs
 from vmsvc.core.inside.verbs import NAME, ask, script
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.asking import Script, encoded
+from vmsvc.core.transport.command import shown
 
 # dash and busybox are always there in CI; the others where somebody has installed them
 SHELLS = [
@@ -372,6 +373,20 @@ def test_what_no_guest_can_be_sent(word):
 def test_words_are_sent_as_their_bytes():
     assert encoded("S10 größe\n") == "S10%040gr%303%266%303%237e%012"
     assert encoded(os.fsdecode(b"\xff")) == "%377"
+
+
+def test_an_error_calls_a_verb_what_it_is_and_not_by_the_line_that_it_takes():
+    class Hanging:
+        name = "guest"
+
+        def run(self, argv, *, budget_s, environment=None):
+            raise Undetermined(f"guest: {shown(argv)}: did not end", code="undetermined.timeout", hint="look")
+
+    told = {"VMSVC_SERVICE": "web", "OPENSVC_SVCNAME": "web"}
+    with pytest.raises(Undetermined) as error:
+        ask(Hanging(), "launch", "/svc/etc/init.d", "S1 web", "start", budget_s=1.0, environment=told)
+    assert error.value.message == "guest: launch /svc/etc/init.d 'S1 web' start: did not end"
+    assert (error.value.code, error.value.hint) == ("undetermined.timeout", "look")
 
 
 def test_a_way_that_cannot_be_opened_is_asked_nothing():

@@ -15,9 +15,9 @@ from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
-from vmsvc.core.errors import ActionFailed, UsageError
+from vmsvc.core.errors import ActionFailed, UsageError, VmsvcError
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.command import printable
+from vmsvc.core.transport.command import printable, shown
 
 #: Brings the script along: as an argument it would be in the way in every message.
 _VARIABLE = "VMSVC_VERBS"
@@ -129,11 +129,14 @@ class Script:
         variables = [f"{name}={value}" for name, value in (environment or {}).items()]
         words = [self.name, verb, *map(encoded, [*arguments, *variables])]
         deadline = time.monotonic() + budget_s
-        if is_restricted(host, budget_s=budget_s):
-            outcome = host.run(words, budget_s=deadline - time.monotonic())
-        else:
-            argv = ["sh", "-c", f'eval "${_VARIABLE}"', *words]
-            outcome = host.run(argv, budget_s=deadline - time.monotonic(), environment={_VARIABLE: self.text})
+        brought = None
+        if not is_restricted(host, budget_s=budget_s):
+            words, brought = ["sh", "-c", f'eval "${_VARIABLE}"', *words], {_VARIABLE: self.text}
+        try:
+            outcome = host.run(words, budget_s=deadline - time.monotonic(), environment=brought)
+        except VmsvcError as error:  # it calls the verb by the long line that it takes
+            message = error.message.replace(shown(words), shown([verb, *arguments]))
+            raise type(error)(message, code=error.code, hint=error.hint) from None
         complaint = self._complaint(outcome)
         if outcome.code in (_REFUSED, _FAILED) and complaint:
             raise ActionFailed(
