@@ -54,12 +54,33 @@ def measure(run: Run) -> Iterator[Row]:
             raise Unavailable(str(error)) from error
         (directory / "config").write_text(_configuration(guests))
         ours = run.command(*run.python(_OURS).argv, str(directory), str(count))
+        status = _status(run, directory, guests)
         for against, option in (
             ("ssh g… true with ControlMaster, all at once", ""),
             ("the same with the key exchange that we use", "-o KexAlgorithms=curve25519-sha256"),
         ):
             theirs = _Masters(run, directory, count, option)
             yield run.compare("SshHost.run(['true']), all at once", ours, against, theirs, size=count, at_most=2.0)
+            yield run.compare("vmsvc status, one address in each", status, against, theirs, size=count, at_most=2.0)
+
+
+def _status(run: Run, directory: Path, guests: Sequence[PrivateSshd]) -> Command:
+    """A status of one service for each guest: the guest runs, and its address is looked for inside, by ssh."""
+    home, root = directory / "home", directory / "root"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    (home / ".ssh/config").write_text(_configuration(guests))
+    services = root / "etc/vmsvc/services"
+    services.mkdir(parents=True)
+    for number in range(len(guests)):
+        (services / f"g{number}.conf").write_text(
+            f"[DEFAULT]\nnodes = n1\n[container#1]\ntype = null\nway_in = ssh\nhostname = g{number}\n"
+            "[ip#1]\nipname = 127.0.0.1\nipdev = lo\ncheck_ping = no\ncheck_timeout = 8\n"
+        )
+    environment = {**run.environment, "HOME": str(home), "VMSVC_ROOT": str(root)}
+    environment.pop("SSH_AUTH_SOCK", None)
+    start = Command(run.vmsvc("start", "*", "--rid", "container").argv, environment)
+    start()
+    return Command(run.vmsvc("status").argv, environment)
 
 
 def _configuration(guests: Sequence[PrivateSshd]) -> str:
