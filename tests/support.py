@@ -58,6 +58,20 @@ def seen(phase: Phase, state: str = "", **more: Any) -> Observation:
     )
 
 
+class SplitGuest(Guest):
+    """A guest that is prepared, is given its addresses, and is booted."""
+
+    is_split = True
+    is_plumbed = True
+
+
+def split_guest(number: int | str = 1, **options: Any) -> SplitGuest:
+    """A guest whose start is split, with short budgets."""
+    short = {"start_timeout": 2.0, "stop_timeout": 1.0, "kill_timeout": 1.0}
+    identity = {"service": "web", "rid": f"container#{number}", "kind": "container", "type": "fake", "name": "g"}
+    return SplitGuest(**{**short, **identity, **options})
+
+
 class FakeDriver:
     """Resources in memory. What a verb does to one of them can be replaced: ``driver.on["start", rid] = ...``.
 
@@ -93,6 +107,12 @@ class FakeDriver:
     def start(self, resource: Resource, *, budget_s: float) -> bool:
         """It was this call, unless a replacement says ``False``."""
         return self._do("start", resource, lambda: self.become(resource.rid, Phase.RUNNING)) is not False
+
+    def prepare(self, resource: Resource, *, budget_s: float) -> bool:
+        return self._do("prepare", resource, lambda: self.become(resource.rid, Phase.PREPARED)) is not False
+
+    def boot(self, resource: Resource, *, budget_s: float) -> bool:
+        return self._do("boot", resource, lambda: self.become(resource.rid, Phase.RUNNING)) is not False
 
     def stop(self, resource: Resource, *, budget_s: float) -> None:
         self._do("stop", resource, lambda: self.become(resource.rid, Phase.STOPPED))

@@ -15,7 +15,7 @@ from vmsvc.core.observe import observe
 from vmsvc.core.plugins import PluginHost
 from vmsvc.core.resource import Reserved, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import BRINGING_UP, Verb
 from vmsvc.looking import Looking
 
 # Every session can act, and most only look: what that takes is imported when it begins.
@@ -363,7 +363,7 @@ def _losses_of(record: Callable[[], None]) -> list[str]:
 
 def _brought_up(report: Report) -> set[str]:
     """The resources that a start has left up."""
-    started = {result.step.rid for result in report.results if result.step.verb is Verb.START and not result.failure}
+    started = {result.step.rid for result in report.results if result.step.verb in BRINGING_UP and not result.failure}
     return started | {kept.rid for kept in report.plan.kept if kept.in_place}
 
 

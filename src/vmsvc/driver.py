@@ -7,6 +7,7 @@ from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestA
 from vmsvc.core.contract import (
     API,
     AddressLister,
+    AddressPlumber,
     BulkObserver,
     Capability,
     ConfigFiles,
@@ -21,6 +22,7 @@ from vmsvc.core.contract import (
     Publisher,
     SelfStarting,
     Sizer,
+    SplitStart,
     Waiter,
 )
 from vmsvc.core.errors import NO_COMMANDS, ActionFailed, DriverError, NoWayIn, Undetermined, UsageError, VmsvcError
@@ -58,6 +60,7 @@ __all__ = [
     "OUTPUT_LIMIT",
     "ActionFailed",
     "AddressLister",
+    "AddressPlumber",
     "App",
     "BulkObserver",
     "Capability",
@@ -95,6 +98,7 @@ __all__ = [
     "SelfStarting",
     "Sizer",
     "Sizes",
+    "SplitStart",
     "Status",
     "Sync",
     "Undetermined",

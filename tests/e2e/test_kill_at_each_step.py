@@ -88,6 +88,44 @@ class Guests:
         return [[entry.verb for entry in log if entry.machine == name and entry.effect] for name in ("g1", "g2")]
 
 
+class SplitGuest:
+    """A simulated guest that is prepared, given an address, and booted."""
+
+    text = """
+        [DEFAULT]
+        nodes = n1
+        [container#1]
+        type = null
+        name = g1
+        split_start = true
+        [ip#1]
+        ipname = 192.0.2.7
+        ipdev = net0
+        check_ping = false
+    """
+    effects = ("prepare", "plumb", "boot")
+
+    def __init__(self, root):
+        self.hypervisor = pytest.importorskip("vmsvc_null").Hypervisor.of_node(root)
+
+    def put(self, *, up):
+        self.hypervisor.set("g1", phase="running" if up else "stopped")
+        if up:
+            self.hypervisor.plumb(self.hypervisor.machine("g1"), "net0", "192.0.2.7", None)
+
+    def steps_of(self, action):
+        starts = ["prepare container#1", "start ip#1", "boot container#1"]
+        return {"start": starts, "stop": ["stop container#1"], "restart": ["stop container#1", *starts]}[action]
+
+    def check(self, action):
+        """Each half of a start, and what comes in between, has happened once."""
+        done = [entry.verb for entry in self.hypervisor.log() if entry.effect]
+        whole = {"start": self.effects, "stop": ("plumb", "stop"), "restart": ("stop", *self.effects)}[action]
+        if action == "restart":  # a second one takes down what the first one has begun to start
+            done = done[-len(whole) :]
+        assert tuple(done) == whole
+
+
 class Apps:
     """Two applications of the node."""
 
@@ -170,3 +208,47 @@ def test_kill_at_each_step(tmp_path, kind, action, when):
             # Each stop finds it up and each start finds it down: they take turns, and none is wasted.
             assert whole == (["stop", "start"] * (len(whole) // 2) if action == "restart" else [action])
     assert kill_at == len(steps) * (1 if when == "during" else 2) + 1
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart"])
+def test_kill_at_each_step_of_a_start_that_is_split(tmp_path, action):
+    for kill_at in count(1):
+        root = tmp_path / str(kill_at)
+        world = SplitGuest(root)
+        steps = world.steps_of(action)
+        lay_plugin(root / "site", "killing_plugin", PLUGIN)
+        (root / "etc/vmsvc/services").mkdir(parents=True)
+        (root / "etc/vmsvc/services/web.conf").write_text(textwrap.dedent(world.text))
+        world.put(up=action != "start")
+        if run_and_die(root, action, kill_at, "at"):
+            break
+        with vmsvc.Session({"VMSVC_ROOT": str(root), "VMSVC_NODENAME": "n1"}) as session:
+            web = session.load("web")
+            cut_short = session.status(web).instances[0]
+            assert cut_short.notes[0].endswith("was cut short" + what_the_note_says(steps, kill_at, "at"))
+            if action == "start" and 1 < kill_at < len(steps) * 2 - 1:  # it is prepared: not up, and not down
+                assert cut_short.resources[0].observation.phase.value == "prepared"
+                assert cut_short.avail is vmsvc.Status.WARN
+            session.act(action, web)
+            status = session.status(web)
+        assert status.avail is (vmsvc.Status.DOWN if action == "stop" else vmsvc.Status.UP)
+        assert status.instances[0].notes == ()
+        world.check(action)
+    assert kill_at == len(steps) * 2 + 1
+
+
+def test_a_start_that_was_cut_short_can_be_stopped_instead(tmp_path):
+    for kill_at in range(2, 6):
+        root = tmp_path / str(kill_at)
+        world = SplitGuest(root)
+        lay_plugin(root / "site", "killing_plugin", PLUGIN)
+        (root / "etc/vmsvc/services").mkdir(parents=True)
+        (root / "etc/vmsvc/services/web.conf").write_text(textwrap.dedent(world.text))
+        world.put(up=False)
+        assert not run_and_die(root, "start", kill_at, "at")
+        with vmsvc.Session({"VMSVC_ROOT": str(root), "VMSVC_NODENAME": "n1"}) as session:
+            web = session.load("web")
+            session.act("stop", web)
+            assert session.status(web).avail is vmsvc.Status.DOWN
+        assert world.hypervisor.machine("g1").phase == "stopped"
+        assert world.hypervisor.plumbed(world.hypervisor.machine("g1")) == []

@@ -5,15 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import NODE, resource, seen, service
+from tests.support import NODE, resource, seen, service, split_guest
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.instance import instance_of
 from vmsvc.core.plan import ACTIONS
 from vmsvc.core.planning import plan
-from vmsvc.core.resource import KINDS
+from vmsvc.core.resource import KINDS, Guest
 from vmsvc.core.rules import DOWN, Consent, Ruling, judge
 from vmsvc.core.status import Phase, Status
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 APP = {"start": ("run",), "stop": ("halt",)}
 
@@ -22,6 +22,10 @@ APP = {"start": ("run",), "stop": ("halt",)}
 def resources(draw):
     kinds = draw(st.lists(st.sampled_from(list(KINDS)), max_size=6))
     made = []
+    if draw(st.booleans()):
+        made.append(split_guest("s", optional=draw(st.booleans())))
+        given = {"container_id": "container#s", "is_plumbed": True}
+        made += [resource(f"ip#s{number}", **given) for number in range(draw(st.integers(0, 2)))]
     for number, kind in enumerate(kinds):
         flags = {"optional": draw(st.booleans()), "disable": draw(st.booleans())}
         made.append(resource(f"{kind}#{number}", **flags, **(APP if kind == "app" else {})))
@@ -79,11 +83,29 @@ def test_plans_touch_only_what_was_seen(data, action, kill):
     )
     assert told >= set(by_rid)
     assert (found.exit_code is ExitCode.DONE) == (not found.refusals)
-    starts = [step.rid for step in found.steps if step.verb is Verb.START]
-    stopped = {step.rid for step in found.steps if step.verb is not Verb.START}
-    assert all(rid in stopped or facts[rid].phase in DOWN | {Phase.STARTING, Phase.INAPPLICABLE} for rid in starts), (
-        found
-    )
+    starts = [step for step in found.steps if step.verb in STARTING]
+    stopped = {step.rid for step in found.steps if step.verb not in STARTING}
+    for step in starts:
+        may_be_prepared = {Phase.PREPARED} if isinstance(by_rid[step.rid], Guest) else set()
+        startable = DOWN | {Phase.STARTING, Phase.INAPPLICABLE} | may_be_prepared
+        assert step.rid in stopped or facts[step.rid].phase in startable, found
+
+
+@given(st.data(), st.sampled_from(("start", "restart")))
+def test_what_a_guest_is_given_comes_between_the_halves_of_its_start(data, action):
+    made = data.draw(resources())
+    facts = data.draw(facts_for(made))
+    found = plan(action, service(*made), NODE, facts)
+    turns = [(step.verb, step.rid) for step in found.steps]
+    split = next((each for each in made if each.rid == "container#s"), None)
+    if split is not None and not found.refusals and facts.get("container#s", seen(Phase.UNKNOWN)).phase in DOWN:
+        assert (Verb.PREPARE, "container#s") in turns
+    for number, (verb, rid) in enumerate(turns):
+        if verb is Verb.PREPARE:
+            assert (Verb.BOOT, rid) in turns[number:]
+        if verb is Verb.START and rid.startswith("ip#s"):
+            assert (Verb.PREPARE, "container#s") not in turns[number:]
+            assert (Verb.BOOT, "container#s") not in turns[:number]
 
 
 @given(st.data(), st.sampled_from(ACTIONS), st.booleans())
@@ -110,7 +132,11 @@ def test_a_stop_accounts_for_all_that_may_run(data, action):
     found = plan(action, service(*made), NODE, facts)
     if found.refusals:
         return
-    stopped = {step.rid for step in found.steps if step.verb is not Verb.START}
+    stopped = {step.rid for step in found.steps if step.verb not in STARTING}
     for each in made:
         if not each.disable and Verb.STOP in each.budgets_s and not service(*made).is_inside_guest(each):
             assert each.rid in stopped or facts[each.rid].phase in DOWN
+    order = [step.rid for step in found.steps if step.verb not in STARTING]
+    for each in made:
+        if each.rid.startswith("ip#s") and {each.rid, "container#s"} <= set(order):
+            assert order.index("container#s") < order.index(each.rid)  # it keeps them until it is down

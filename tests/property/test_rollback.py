@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import NODE, FakeDriver, Hooks, guest, seen, service
+from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, service, split_guest
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
@@ -81,3 +81,64 @@ def test_a_start_is_whole_or_taken_back(before, failures, vetoed, races):
     # And only what this action has started is taken back.
     for message in told[1:]:
         assert any(f"start {rid}" in driver.calls for rid in RIDS if rid in message)
+
+
+class SplitWorld(FakeDriver):
+    """A guest that loses the address which it was given when it goes down."""
+
+    def become(self, rid, phase):
+        super().become(rid, phase)
+        if rid == "container#1" and phase is Phase.STOPPED:
+            super().become("ip#1", Phase.STOPPED)
+
+
+STEPS = [("prepare", "container#1"), ("start", "ip#1"), ("boot", "container#1"), ("start", "container#2")]
+
+
+@given(
+    st.sampled_from([Phase.STOPPED, Phase.PREPARED, Phase.RUNNING]),
+    st.dictionaries(
+        st.sampled_from(STEPS), st.sampled_from([DriverError("denied"), Undetermined("silent")]), max_size=2
+    ),
+    st.booleans(),
+)
+def test_a_start_in_two_halves_is_whole_or_taken_back(before, failures, is_booted_by_others):
+    driver = SplitWorld()
+    driver.phases = {"container#1": before, "container#2": Phase.STOPPED, "ip#1": Phase.STOPPED}
+    driver.on = dict(failures)
+    if is_booted_by_others:
+        driver.on["boot", "container#1"] = lambda: driver.become("container#1", Phase.RUNNING) is not None
+    address = resource("ip#1", container_id="container#1", is_plumbed=True, start_timeout=0.1)
+    short = {"start_timeout": 0.1, "stop_timeout": 0.0, "kill_timeout": 0.0}
+    web = service(split_guest(1, **short), guest(2, **short), address)
+    made = plan("start", web, NODE, {rid: seen(phase) for rid, phase in driver.phases.items()})
+    with tempfile.TemporaryDirectory() as folder:
+        executor = Executor(
+            driver_of=lambda _: driver,
+            journal=Journal(Path(folder) / "web.jsonl"),
+            hooks=Hooks(),
+            run_trigger=lambda _: None,
+        )
+        try:
+            executor.run(made)
+        except VmsvcError as caught:
+            error = caught
+        else:
+            error = None
+    asked = [call for call in driver.verbs() if call.startswith(("stop", "kill"))]
+    if error is None:
+        assert set(driver.phases.values()) == {Phase.RUNNING}
+        assert not asked
+    elif before is Phase.RUNNING or ("boot container#1" in driver.calls and is_booted_by_others):
+        assert driver.phases["container#1"] is Phase.RUNNING  # others run it: it is left to them
+        assert not any("container#1" in call for call in asked)
+    else:
+        # Nothing is half started: what was prepared before and not touched stays as it was.
+        is_untouched = before is Phase.PREPARED and "boot container#1" not in driver.calls
+        assert driver.phases["container#1"] is (Phase.PREPARED if is_untouched else Phase.STOPPED)
+        assert driver.phases["ip#1"] is Phase.STOPPED
+    if before is not Phase.STOPPED:
+        assert "prepare container#1" not in driver.calls
+    if "boot container#1" in driver.calls and before is Phase.STOPPED:
+        calls = driver.verbs()
+        assert calls.index("prepare container#1") < calls.index("start ip#1") < calls.index("boot container#1")

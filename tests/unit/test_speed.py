@@ -39,6 +39,7 @@ HEAVY = {
     "vmsvc.core.definitions",
     "vmsvc.core.executor",
     "vmsvc.core.inventory",
+    "vmsvc.core.ordering",
     "vmsvc.core.plan",
     "vmsvc.core.planning",
     "vmsvc.core.schema",

@@ -83,6 +83,9 @@ class AppDriver:
         if guest.phase in DOWN:
             evidence = Evidence(probe=guest.evidence.probe, detail=f"its guest is down: {guest.state}")
             return Observation(phase=Phase.STOPPED, state="guest is down", evidence=evidence)
+        if guest.phase is Phase.PREPARED:
+            evidence = Evidence(probe=guest.evidence.probe, detail=f"nothing runs in its guest yet: {guest.state}")
+            return Observation(phase=Phase.STOPPED, state=f"guest is {guest.state}", evidence=evidence)
         if guest.phase in CANNOT_HEAR:
             return unknown("guest", f"nobody inside its guest answers: that is {guest.state}")
         return self.observe(resource, budget_s=budget_s)

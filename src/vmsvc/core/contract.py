@@ -47,6 +47,8 @@ class Capability(str, enum.Enum):
     AGENT = "agent"
     ADDRESSES = "addresses"
     SELF_STARTING = "self-starting"
+    SPLIT_START = "split-start"
+    PLUMB = "plumb"
 
 
 @frozen(kw_only=True)
@@ -378,6 +380,95 @@ class SelfStarting(Protocol[G_contra]):
         """
 
 
+@runtime_checkable
+class SplitStart(Protocol[G_contra]):
+    """Capability ``split-start``: a guest can be prepared, and booted later, with other resources' steps in between.
+
+    It is asked so of guests whose options say ``is_split``; :meth:`Driver.start` does both for whoever needs no more. A
+    guest that is prepared is told as :attr:`~vmsvc.core.status.Phase.PREPARED`, and :meth:`Driver.stop` takes it down
+    at once: there is nobody in it to ask.
+    """
+
+    def prepare(self, guest: G_contra, *, budget_s: float) -> bool:
+        """Give the guest all that it needs around it, and run nothing in it; do nothing where it is prepared, or runs.
+
+        Args:
+            guest: The guest to prepare.
+            budget_s: How long the request itself may take, in seconds.
+
+        Returns:
+            Whether this very call has prepared it; what is told thereby is what :meth:`Driver.start` tells.
+
+        Raises:
+            DriverError: The technology said clearly that it cannot.
+            Undetermined: The budget was spent; whether it is prepared is not known.
+        """
+
+    def boot(self, guest: G_contra, *, budget_s: float) -> bool:
+        """Begin to start a guest that is prepared; do nothing where it runs or is starting.
+
+        Args:
+            guest: The guest to boot.
+            budget_s: How long the request itself may take, in seconds.
+
+        Returns:
+            Whether this very call has set it going, as for :meth:`Driver.start`.
+
+        Raises:
+            DriverError: It is not prepared, or the technology said clearly that it cannot.
+            Undetermined: The budget was spent; whether it starts is not known.
+        """
+
+
+@runtime_checkable
+class AddressPlumber(Protocol[G_contra]):
+    """Capability ``plumb``: the node gives the guest its addresses, which the guest could not give itself.
+
+    It is asked so for guests whose options say ``is_plumbed``, while they are prepared or run. Addresses go away with
+    their guest, or are taken away after it.
+    """
+
+    def plumbed(self, guest: G_contra, *, budget_s: float) -> Sequence[GuestAddress]:
+        """The addresses that the guest has on this node's adapters, whatever phase it is in.
+
+        Args:
+            guest: The guest to ask about.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            Undetermined: It cannot be told.
+        """
+
+    def plumb(self, guest: G_contra, address: GuestAddress, *, budget_s: float) -> bool:
+        """Give the guest an address; do nothing where it has it there.
+
+        Args:
+            guest: A guest that is prepared, or runs.
+            address: The address, and the adapter; without a prefix, that of the node's own network.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Whether it was this call that gave it.
+
+        Raises:
+            DriverError: The adapter is not as it must be, or the address is on another one.
+            Undetermined: The budget was spent; whether the guest has it is not known.
+        """
+
+    def unplumb(self, guest: G_contra, address: GuestAddress, *, budget_s: float) -> None:
+        """Take an address away from the guest, and from nobody else; do nothing where it has it not.
+
+        Args:
+            guest: The guest, whatever phase it is in.
+            address: The address, and the adapter.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: It is refused.
+            Undetermined: The budget was spent; whether the guest has it still is not known.
+        """
+
+
 @frozen(kw_only=True)
 class Publication:
     """What a publisher is given: a service's facts, or its disks, as `push` or `diskupdate` has just collected them.
@@ -429,4 +520,6 @@ ROLES: Mapping[Capability, type] = {
     Capability.AGENT: Entrance,
     Capability.ADDRESSES: AddressLister,
     Capability.SELF_STARTING: SelfStarting,
+    Capability.SPLIT_START: SplitStart,
+    Capability.PLUMB: AddressPlumber,
 }

@@ -17,13 +17,13 @@ from vmsvc.core.observe import DriverFinder, observe
 from vmsvc.core.plan import Plan, Step
 from vmsvc.core.planning import undo
 from vmsvc.core.report import Progress, Report, StepResult, failure_of, interrupted
-from vmsvc.core.resource import Guest
+from vmsvc.core.resource import Guest, Ip
 from vmsvc.core.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.steps import StepTaker
 from vmsvc.core.triggers import Trigger
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 _log = logging.getLogger(__name__)
 
@@ -87,15 +87,17 @@ class Executor:
         service = plan.service
         results: list[StepResult] = []
         started: list[Step] = []
+        needless: list[Step] = []
         step: Step | None = None
         try:
-            with self._recording(vital=any(planned.verb is Verb.START for planned in plan.steps)):
+            with self._recording(vital=any(planned.verb in STARTING for planned in plan.steps)):
                 self.journal.begin(plan.action, tuple(str(planned) for planned in plan.steps))
             for step in plan.steps:
                 seen, judgement = self._turn(step, plan.steps, service, plan.consent, results)
                 if judgement.ruling in _LEFT_OUT:
+                    needless.append(step)
                     continue
-                if step.verb is Verb.START:
+                if step.verb in STARTING:
                     started.append(step)  # before it is taken: an interrupt may come at any moment
                 result = self._try(step, service, seen, judgement, results)
                 if result.failure is not None and not self._may_go_on(result, plan):
@@ -103,8 +105,7 @@ class Executor:
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
             undoer = evolve(self, cancelled=threading.Event())
-            not_ours = {result.step for result in results if not result.is_ours}
-            started = [begun for begun in started if begun not in not_ours]
+            started = _to_take_back(started, needless, results, service)
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
             unclear = [result.step for result in results if _is_unclear(result, service)]
@@ -136,7 +137,8 @@ class Executor:
                 taken.append(StepResult(step=step, failure=reason))
             for undo_step in undoing:
                 seen, judgement = self._turn(undo_step, undoing, service, Consent(), taken)
-                if judgement.ruling in _LEFT_OUT:
+                is_others = step.verb is Verb.PREPARE and seen.phase is Phase.RUNNING  # who booted it was not we
+                if judgement.ruling in _LEFT_OUT or is_others:
                     continue
                 result = self._try(undo_step, service, seen, judgement, taken)
                 if not result.acted and undo_step.trigger is None:
@@ -158,9 +160,8 @@ class Executor:
             _, judgement = self._judge(next(each for each in later if _is_done_to(each, step)), service, consent)
             is_due = judgement.ruling in (Ruling.DO, Ruling.UNHEARD) and not _is_barred(step, results)
         elif step.rid:
-            is_due = any(
-                result.acted and result.failure is None and _is_done_to(result.step, step) for result in results
-            )
+            done = [result for result in results if _is_done_to(result.step, step)]
+            is_due = bool(done) and done[-1].acted and done[-1].failure is None
         return _NOT_LOOKED_AT, Judgement(ruling=Ruling.DO if is_due else Ruling.NEEDLESS, why=step.why)
 
     def _judge(self, step: Step, service: Service, consent: Consent) -> tuple[Observation, Judgement]:
@@ -234,7 +235,7 @@ class Executor:
             self.cancelled.set()  # no harder step follows, and no other resource
             failure = interrupted()
         # Where the driver did not answer whether it was this request, what was down before counts as started by it.
-        was_down = seen.phase in (*DOWN, Phase.INAPPLICABLE)
+        was_down = seen.phase in (*DOWN, Phase.PREPARED, Phase.INAPPLICABLE)
         is_ours = acted and (was_down if taker.has_set_going is None else taker.has_set_going)
         result = StepResult(
             step=step, duration_s=time.monotonic() - began, acted=acted, is_ours=is_ours, failure=failure
@@ -255,10 +256,10 @@ class Executor:
         """Take a step within its budget, or within what is left of the one that it shares."""
         resource = service.resource(step.rid)
         budget_s = step.budget_s
-        if step.verb is Verb.START:
-            self._deadlines[step.rid] = time.monotonic() + budget_s
-        elif step.within in self._deadlines:
+        if step.within in self._deadlines:
             budget_s = max(self._deadlines[step.within] - time.monotonic(), 0.0)
+        elif step.verb in STARTING:
+            self._deadlines[step.rid] = time.monotonic() + budget_s
         guest = service.guest_of(resource) if service.is_inside_guest(resource) and _brings_up(step) else None
         taker.take(step, resource, budget_s=budget_s, guest=guest)
 
@@ -298,12 +299,28 @@ class Executor:
 
 def _brings_up(step: Step) -> bool:
     """Whether a step ends when its resource is up."""
-    return step.verb in (Verb.START, Verb.WAIT)
+    return step.verb in (*STARTING, Verb.WAIT)
 
 
 def _starts(step: Step) -> bool:
     """Whether a step starts something, or runs a command around a start."""
-    return (step.verb if step.trigger is None else step.trigger.verb) is Verb.START
+    return (step.verb if step.trigger is None else step.trigger.verb) in STARTING
+
+
+def _to_take_back(
+    started: Sequence[Step], needless: Sequence[Step], results: Sequence[StepResult], service: Service
+) -> list[Step]:
+    """What this action has to take back. A guest that others have booted is theirs, with what it was given."""
+    not_ours = {result.step for result in results if not result.is_ours}
+    boots = [*needless, *(result.step for result in results if result.acted and not result.is_ours)]
+    others = {step.rid for step in boots if step.verb is Verb.BOOT}
+
+    def is_others(step: Step) -> bool:
+        resource = service.resource(step.rid)
+        is_given = isinstance(resource, Ip) and resource.is_plumbed and resource.container_id in others
+        return step.rid in others or is_given
+
+    return [step for step in started if step not in not_ours and not is_others(step)]
 
 
 def _is_unclear(result: StepResult, service: Service) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from vmsvc.core.errors import Problem, Severity
-from vmsvc.core.resource import Reserved, Resource, Vmdg
+from vmsvc.core.resource import Ip, Reserved, Resource, Vmdg
 from vmsvc.core.rules import Need
 from vmsvc.core.service import Service
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 #: What takes a resource away from who uses it.
 _GIVING_UP = (Verb.STOP, Verb.KILL)
@@ -22,7 +22,7 @@ def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ..
         resource: The resource to which it is done.
         service: Its service.
     """
-    if verb is Verb.START and not isinstance(resource, Reserved):
+    if verb in STARTING and not isinstance(resource, Reserved):
         disks = tuple(Need(rid=disks.rid, up=True) for disks in service.resources if _must_be_up(disks, resource))
         return disks + _needs_of_insides(resource, service)
     if verb is Verb.WAIT:
@@ -50,7 +50,10 @@ def nothing_to_reserve(disks: Reserved, why: str) -> Problem:
 
 def _needs_of_insides(resource: Resource, service: Service) -> tuple[Need, ...]:
     """Nothing is inside a guest that does not run; and who waits for what is inside need not wait for the dead."""
-    return (Need(rid=service.guest_of(resource).rid, up=True),) if service.is_inside_guest(resource) else ()
+    if not service.is_inside_guest(resource):
+        return ()
+    is_plumbed = isinstance(resource, Ip) and resource.is_plumbed
+    return (Need(rid=service.guest_of(resource).rid, up=True, or_prepared=is_plumbed),)
 
 
 def _must_be_up(disks: Resource, user: Resource) -> bool:

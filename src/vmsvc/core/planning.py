@@ -6,7 +6,6 @@ The rules of safety that need no host are here too: a plan that may not run carr
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,13 +15,14 @@ from attrs import evolve
 from vmsvc.core.errors import Problem, Severity, UsageError
 from vmsvc.core.needs import needs_of, nothing_to_reserve
 from vmsvc.core.node import Node
+from vmsvc.core.ordering import in_order_of_start, in_order_of_stop, ordered
 from vmsvc.core.plan import ACTIONS, Kept, Plan, Step
-from vmsvc.core.resource import KINDS, NO_ACTION, Guest, Ip, Reserved, Resource, Vmdg
+from vmsvc.core.resource import NO_ACTION, Guest, Ip, Reserved, Resource, Vmdg
 from vmsvc.core.rules import DOWN, Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.triggers import Triggered
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
 
 
 def plan(
@@ -57,13 +57,13 @@ def plan(
             f"there is no action {action!r}", code="usage.no-such-action", hint=f"there are: {', '.join(ACTIONS)}, boot"
         )
     draft = _Draft(service, node, seen, consent or Consent(), frozenset(only))
-    resources = [resource for resource in _ordered(service) if not only or resource.rid in only]
+    resources = [resource for resource in ordered(service) if not only or resource.rid in only]
     draft.rules_of_any_action()
     if action in ("start", "restart"):
         draft.rules_of_start(freeze)
     is_whole = not only  # what runs around the service's own start does not run around that of one of its parts
     if action in ("stop", "restart"):
-        for resource in reversed(resources):
+        for resource in in_order_of_stop(resources):
             # A restart gives up no disk: another node might take it.
             if action == "stop" or not isinstance(resource, Reserved):
                 draft.stop(resource, seen.get(resource.rid))
@@ -72,8 +72,9 @@ def plan(
     if action in ("start", "restart"):
         stopped = draft.stopped = {step.rid for step in draft.steps}
         stops, draft.steps = draft.steps, []
-        for resource in resources:
-            draft.start(resource, seen.get(resource.rid), will_be_down=_goes_down(resource, service, stopped))
+        for verb, resource in in_order_of_start(resources):
+            will_be_down = _goes_down(resource, service, stopped)
+            draft.start(resource, seen.get(resource.rid), verb, will_be_down=will_be_down)
         draft.steps = stops + (_around(service, Verb.START, draft.steps) if is_whole else draft.steps)
     return draft.plan(action)
 
@@ -120,18 +121,6 @@ def _where_to_act(service: Service, name: str) -> str:
         if listed.partition(".")[0].casefold() == name.partition(".")[0].casefold():
             return f"the file calls it {listed}: set VMSVC_NODENAME={listed}, or write {name} in the file"
     return f"act on {' or '.join(service.nodes) or 'a node of the list'}, or add this node to nodes"
-
-
-def _ordered(service: Service) -> list[Resource]:
-    """The resources in the order of a start: by kind, then by subset, then by number."""
-    order = list(KINDS)
-
-    def rank(resource: Resource) -> tuple[int, str, list[tuple[int, int, str]]]:
-        parts = re.findall(r"\d+|\D+", resource.rid)
-        natural = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
-        return order.index(resource.kind), resource.subset, natural
-
-    return sorted(service.resources, key=rank)
 
 
 def _around(owner: Triggered, verb: Verb, steps: list[Step], rid: str = "") -> list[Step]:
@@ -242,34 +231,49 @@ class _Draft:
             message = f"the other nodes were not asked whether they run {service.name}: {', '.join(peers)}"
             self._note("note.peers-not-asked", message)
 
-    def start(self, resource: Resource, seen: Observation | None, *, will_be_down: bool) -> None:
-        if isinstance(resource, Ip) and resource.is_inside_guest:
+    def start(self, resource: Resource, seen: Observation | None, verb: Verb, *, will_be_down: bool) -> None:
+        if isinstance(resource, Ip) and resource.is_inside_guest and not resource.is_plumbed:
             self._wait_for(resource, seen, will_be_down=will_be_down)
             return
-        judgement = self._judgement(Verb.START, resource, _STOPPED_BEFORE if will_be_down else seen)
-        if judgement is None:
+        if verb is Verb.BOOT and self._is_begun(resource):
+            self._bring_up(resource, verb, "it is prepared then")
             return
+        judgement = self._judgement(verb, resource, _STOPPED_BEFORE if will_be_down else seen)
+        if judgement is None or (verb is Verb.PREPARE and judgement.ruling is Ruling.NEEDLESS):
+            return  # what becomes of it is told of its second half
         if isinstance(resource, Reserved) and seen is not None and seen.phase is Phase.INAPPLICABLE:
             self._warn_of_nothing_to_reserve(resource, seen)
         if judgement.ruling is Ruling.NEEDLESS and resource.proves_itself and self._has_waiting_users(resource):
             # What a look has shown is no promise, and it cannot tell everything: taken again, it is made sure of.
             judgement = evolve(judgement, ruling=Ruling.DO, why=f"{judgement.why}; made sure of before it is used")
         if judgement.ruling is Ruling.DO:
-            if self._service.is_inside_guest(resource):
+            if self._service.is_inside_guest(resource) and not isinstance(resource, Ip):
                 self._wait_for_way_into(self._service.guest_of(resource), f"{resource.rid} is started inside it")
-            budget_s = resource.budgets_s[Verb.START]
-            needs = needs_of(Verb.START, resource, self._service)
-            self._refuse_unmet("start", resource, needs)
-            step = Step(rid=resource.rid, verb=Verb.START, budget_s=budget_s, why=judgement.why, needs=needs)
-            self.steps += _around(resource, Verb.START, [step], resource.rid)
-            if isinstance(resource, Guest) and resource.ready == "way-in":
-                self._wait_for_way_into(resource, "`ready = way-in`")
+            self._bring_up(resource, verb, judgement.why)
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why, in_place=True)
         elif resource.optional:
             self._keep(resource, f"{judgement.why}; it is optional")
         else:
             self._refuse_to("start", resource, judgement)
+
+    def _bring_up(self, resource: Resource, verb: Verb, why: str) -> None:
+        """Add a start, or one half of it, with what runs around the whole."""
+        needs = needs_of(verb, resource, self._service)
+        self._refuse_unmet("start", resource, needs)
+        within = resource.rid if self._is_begun(resource) else ""
+        budget_s = resource.budgets_s[Verb.START]
+        step = Step(rid=resource.rid, verb=verb, budget_s=budget_s, why=why, within=within, needs=needs)
+        around = _around(resource, Verb.START, [step], resource.rid)
+        first = 0 if not within else around.index(step)
+        last = len(around) if verb in BRINGING_UP else around.index(step) + 1
+        self.steps += around[first:last]
+        if verb in BRINGING_UP and isinstance(resource, Guest) and resource.ready == "way-in":
+            self._wait_for_way_into(resource, "`ready = way-in`")
+
+    def _is_begun(self, resource: Resource) -> bool:
+        """Whether the first half of its start is planned."""
+        return any(step.rid == resource.rid and step.verb is Verb.PREPARE for step in self.steps)
 
     def _refuse_stale_memory(self, guest: Resource) -> None:
         """Refuse to let a guest go on from its saved memory on disks that another node may have written to since."""
@@ -328,7 +332,7 @@ class _Draft:
         )
 
     def _is_started(self, guest: Guest) -> bool:
-        return any(step.rid == guest.rid and step.verb is Verb.START for step in self.steps)
+        return any(step.rid == guest.rid and step.verb in BRINGING_UP for step in self.steps)
 
     def _refuse_taken(self, resource: Resource) -> None:
         """Refuse where somebody else has the address of a guest that is to be started."""
@@ -410,7 +414,7 @@ class _Draft:
             pass
         elif not resource.budgets_s:
             self._keep(resource, "nothing to do here" if seen is None else f"{seen.status}: {seen.evidence.detail}")
-        elif verb not in resource.budgets_s:
+        elif (Verb.START if verb in STARTING else verb) not in resource.budgets_s:
             self._keep(resource, "it has no command for that")
         else:
             return judge(verb, resource, seen, self._consent.despite_unknown)

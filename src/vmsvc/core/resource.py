@@ -220,9 +220,24 @@ class Guest(Resource):
         return True
 
     @property
+    def is_split(self) -> bool:
+        """Whether its start is split: it is prepared, then booted. Its driver has the capability ``split-start``."""
+        return False
+
+    @property
+    def is_plumbed(self) -> bool:
+        """Whether this node gives it its addresses, by its driver's capability ``plumb``; else it has its own."""
+        return False
+
+    @property
     def budgets_s(self) -> Mapping[Verb, float]:
         """A guest can be started, asked to stop, and stopped by force; in seconds."""
         return {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout, Verb.KILL: self.kill_timeout}
+
+    @property
+    def startable(self) -> frozenset[Phase]:
+        """A guest that is prepared is half started: a start goes on from there."""
+        return _STARTABLE | {Phase.PREPARED}
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -316,7 +331,13 @@ class App(Located):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Ip(Located):
-    """An address by which the service is reached."""
+    """An address by which the service is reached.
+
+    Attributes:
+        is_plumbed: Whether it is inside a guest to which this node gives its addresses.
+    """
+
+    is_plumbed: bool = False
 
     ipname: str = option(name, help="The address, or a name that resolves to it.")
     ipdev: str = option(name, help="The adapter that carries the address.")
@@ -360,7 +381,7 @@ class Ip(Located):
         some_seconds,
         default=30.0,
         inherited=True,
-        help="How long the node itself may take to get the address, once it knows that nobody else has it.",
+        help="How long the node itself may take to get the address, or to give it to a guest.",
     )
     stop_timeout: float = option(
         some_seconds, default=30.0, inherited=True, help="How long the node itself may take to give the address up."
@@ -378,8 +399,9 @@ class Ip(Located):
 
     @property
     def budgets_s(self) -> Mapping[Verb, float]:
-        """The node can get an address and give it up; inside a guest, that is the guest's own affair; in seconds."""
-        return {} if self.is_inside_guest else {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout}
+        """The node can get an address and give it up; most guests see to theirs themselves; in seconds."""
+        is_ours = self.is_plumbed or not self.is_inside_guest
+        return {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout} if is_ours else {}
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
-from vmsvc.core.resource import Guest, Reserved, Resource
+from vmsvc.core.resource import Guest, Ip, Reserved, Resource
 from vmsvc.core.status import Observation, Phase
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 #: Positively seen to be down.
 DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
@@ -29,6 +29,7 @@ _NOT_STARTABLE_HINTS = {
     Phase.DEGRADED: "look at what is wrong with it, or stop the service first",
     Phase.CONTESTED: "look at who else claims it, or stop the service first",
     Phase.INCAPABLE: "it can never be up as it is: look at why",
+    Phase.PREPARED: "look at what has prepared it, or stop the service first",
     Phase.MIGRATING: _WAIT_FOR_MIGRATION,
 }
 
@@ -65,14 +66,16 @@ class Need:
     Attributes:
         rid: The other resource.
         up: Whether it has to be up; else it has to be down.
+        or_prepared: Whether it is enough that it is prepared.
     """
 
     rid: str
     up: bool
+    or_prepared: bool = False
 
     def __str__(self) -> str:
         """Read as ``vmdg up``."""
-        return f"{self.rid} {'up' if self.up else 'down'}"
+        return f"{self.rid} {'prepared' if self.or_prepared else 'up' if self.up else 'down'}"
 
 
 class Ruling(enum.Enum):
@@ -124,7 +127,7 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
         return _judge_wait(seen.phase, seen.state)
     if seen.phase is Phase.INAPPLICABLE:
         return _judge_inapplicable(verb, resource, seen)
-    return _judge_start(resource, seen) if verb is Verb.START else _judge_stop(verb, resource, seen.phase, seen.state)
+    return (_judge_start if verb in STARTING else _judge_stop)(verb, resource, seen)
 
 
 def _judge_inapplicable(verb: Verb, resource: Resource, seen: Observation) -> Judgement:
@@ -135,11 +138,15 @@ def _judge_inapplicable(verb: Verb, resource: Resource, seen: Observation) -> Ju
     return Judgement(ruling=Ruling.DO, why=seen.state)  # without a check, its commands must bear being run again
 
 
-def _judge_start(resource: Resource, seen: Observation) -> Judgement:
+def _judge_start(verb: Verb, resource: Resource, seen: Observation) -> Judgement:
     if seen.phase is Phase.RUNNING:
         return Judgement(ruling=Ruling.NEEDLESS, why="already up")
+    if verb is Verb.PREPARE and seen.phase in (Phase.PREPARED, Phase.STARTING):
+        return Judgement(ruling=Ruling.NEEDLESS, why=f"already {seen.state}")
     if seen.objection is not None:
         return Judgement(ruling=Ruling.FORBIDDEN, why=seen.objection.why, hint=seen.objection.hint)
+    if verb is Verb.BOOT and seen.phase in DOWN:
+        return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}, and was to be prepared", hint="try again")
     if seen.phase in resource.startable:
         return Judgement(ruling=Ruling.DO, why=seen.state)
     hint = _NOT_STARTABLE_HINTS.get(seen.phase, "")
@@ -154,9 +161,12 @@ def _judge_wait(phase: Phase, state: str) -> Judgement:
     return Judgement(ruling=Ruling.DO, why=state)
 
 
-def _judge_stop(verb: Verb, resource: Resource, phase: Phase, state: str) -> Judgement:
+def _judge_stop(verb: Verb, resource: Resource, seen: Observation) -> Judgement:
+    phase, state = seen.phase, seen.state
     if phase in DOWN:
         return Judgement(ruling=Ruling.NEEDLESS, why=f"already down ({state})")
+    if phase is Phase.CONTESTED and isinstance(resource, Ip) and resource.is_plumbed:
+        return Judgement(ruling=Ruling.NEEDLESS, why=f"it is not here: {state}")
     if phase is Phase.MIGRATING:
         return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {state}", hint=_WAIT_FOR_MIGRATION)
     if verb is Verb.STOP and phase in CANNOT_HEAR and isinstance(resource, Guest):
@@ -186,7 +196,7 @@ def judge_need(need: Need, seen: Observation | None, despite_unknown: Collection
             why=f"it needs {need}, and that is unknown: {detail}",
             hint=f"repair what keeps {need.rid} from being seen",
         )
-    if phase in (_MET_BY_UP if need.up else _MET_BY_DOWN):
+    if phase in (_MET_BY_UP if need.up else _MET_BY_DOWN) or (need.or_prepared and phase is Phase.PREPARED):
         return None
     hint = f"see `vmsvc print status`; {'start' if need.up else 'stop'} {need.rid} first"
     if phase is Phase.SAVED:

@@ -68,7 +68,8 @@ class Phase(enum.Enum):
 
     The status of a phase is fixed here: a driver that sees a paused guest cannot call it up. What is *degraded* works,
     with less than it should have; what is *contested* is claimed by somebody else as well; what is *incapable* will
-    never be what it is to be; what has *moved* is down here because it has gone to another node.
+    never be what it is to be; what has *moved* is down here because it has gone to another node. What is *prepared* has
+    what it needs around it, and nothing runs in it yet.
     """
 
     RUNNING = "running"
@@ -76,6 +77,7 @@ class Phase(enum.Enum):
     SAVED = "saved"
     ABSENT = "absent"
     MOVED = "moved"
+    PREPARED = "prepared"
     STARTING = "starting"
     STOPPING = "stopping"
     PAUSED = "paused"

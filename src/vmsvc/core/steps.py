@@ -19,7 +19,7 @@ from vmsvc.core.report import WENT_DOWN
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.rules import DOWN
 from vmsvc.core.status import Observation, Phase, unknown
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +87,10 @@ class StepTaker:
         driver = self.driver_of(resource)
         if isinstance(driver, str):  # plans have no steps for such resources
             raise ActionFailed(driver, code="action.no-driver")
-        {Verb.START: self._start, Verb.STOP: self._stop, Verb.KILL: self._kill}[step.verb](driver, resource, deadline)
+        if step.verb in STARTING:
+            self._start(driver, step.verb, resource, deadline)
+        else:
+            {Verb.STOP: self._stop, Verb.KILL: self._kill}[step.verb](driver, resource, deadline)
 
     def observe(self, resource: Resource) -> Observation:
         """Look at one resource, now.
@@ -137,9 +140,10 @@ class StepTaker:
                 ) from error
             return
 
-    def _start(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
+    def _start(self, driver: Driver[Any], verb: Verb, resource: Resource, deadline: float) -> None:
+        wanted = (*_THERE, Phase.PREPARED) if verb is Verb.PREPARE else _THERE
         try:
-            answer = self._request(driver, Verb.START, resource, budget_s=_left(deadline))
+            answer = self._request(driver, verb, resource, budget_s=_left(deadline))
         except VmsvcError:
             if self._guest:
                 self.observe(self._guest)  # where that is down, this is what there is to tell
@@ -159,7 +163,7 @@ class StepTaker:
             return isinstance(resource, Guest) and _is_lost(seen) and (has_come_up or time.monotonic() > patience)
 
         def has_settled(seen: Observation) -> bool:
-            return seen.phase in (Phase.RUNNING, Phase.INAPPLICABLE) or has_died(seen)
+            return seen.phase in wanted or has_died(seen)
 
         seen = self._wait(driver, resource, has_settled, min(deadline, patience))
         if not has_settled(seen):
@@ -172,7 +176,7 @@ class StepTaker:
                 hint="look at its console and at the hypervisor's log",
             )
         if not has_settled(seen):
-            self._too_late(seen, "is not up")
+            self._too_late(seen, "is not prepared" if verb is Verb.PREPARE else "is not up")
 
     def _stop(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
         if isinstance(resource, Guest):
@@ -224,8 +228,13 @@ class StepTaker:
 
     def _request(self, driver: Driver[Any], verb: Verb, resource: Resource, *, budget_s: float) -> object:
         """Have a driver do something, and hold it to its budget and to the errors that it may raise."""
-        requests = {Verb.START: driver.start, Verb.STOP: driver.stop, Verb.KILL: driver.kill}
-        request: Callable[..., object] = requests[verb]
+        request: Callable[..., object] | None = getattr(driver, verb.value, None)
+        if request is None:
+            raise ActionFailed(
+                f"the {driver.type} driver cannot {verb} a guest, though its options say so",
+                code="action.no-such-role",
+                hint="report it to the driver's authors: the capability `split-start` is missing",
+            )
         # Threads that are lost to one guest must not keep another from being stopped: so the lane bears its name.
         name = f"{driver.type or driver.kind} driver, {verb} {resource.rid} of {resource.service}"
         began = time.monotonic()

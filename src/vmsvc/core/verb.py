@@ -10,9 +10,13 @@ class Verb(str, enum.Enum):
 
     ``STOP`` asks, ``KILL`` forces; both bring it down. Drivers are not asked for the others: ``WAIT`` looks until it is
     there, since something else brings it up; and ``RUN`` runs a command of the operator's around one of the others.
+
+    Where a start is split, ``PREPARE`` and ``BOOT`` are its two halves, and other resources have their turn in between.
     """
 
     START = "start"
+    PREPARE = "prepare"
+    BOOT = "boot"
     STOP = "stop"
     KILL = "kill"
     WAIT = "wait"
@@ -21,3 +25,9 @@ class Verb(str, enum.Enum):
     def __str__(self) -> str:
         """The word itself, on every Python."""
         return self.value
+
+
+#: A start, whole or half.
+STARTING = frozenset({Verb.START, Verb.PREPARE, Verb.BOOT})
+#: What leaves a resource up.
+BRINGING_UP = frozenset({Verb.START, Verb.BOOT})

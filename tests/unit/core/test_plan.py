@@ -57,6 +57,7 @@ NO_WAY_UP = dict.fromkeys(
 )
 HEARS = (
     Phase.RUNNING,
+    Phase.PREPARED,
     Phase.STARTING,
     Phase.STOPPING,
     Phase.DEGRADED,
@@ -75,8 +76,8 @@ STOP_GUEST = {
 STOP_APP = {**STOP_GUEST, **dict.fromkeys((*HEARS, *DEAF), "stop")}
 START = {**WAYS_UP, **NO_WAY_UP, **UNKNOWN}
 TABLE = {
-    ("start", "guest"): START,
-    ("start", "app"): START,
+    ("start", "guest"): {**START, Phase.PREPARED: "start"},
+    ("start", "app"): {**START, Phase.PREPARED: "refused.not-to-start"},
     ("stop", "guest"): STOP_GUEST,
     ("stop", "app"): STOP_APP,
     # A restart starts what it stops, whatever it was; the rest is as for start, and both have to be allowed.

@@ -13,6 +13,7 @@ from vmsvc.core.verb import Verb
 
 DO, NEEDLESS, UNHEARD, FORBIDDEN, UNKNOWN = Ruling
 DRIVEN = (START, STOP, KILL) = (Verb.START, Verb.STOP, Verb.KILL)
+PREPARE, BOOT = Verb.PREPARE, Verb.BOOT
 
 # Columns: start of either, stop of a guest, stop of an application, kill of either.
 TABLE = {
@@ -21,6 +22,7 @@ TABLE = {
     Phase.SAVED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
     Phase.ABSENT: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
     Phase.MOVED: (DO, NEEDLESS, NEEDLESS, NEEDLESS),
+    Phase.PREPARED: (DO, DO, DO, DO),  # of a guest; nothing else is prepared
     Phase.STARTING: (DO, DO, DO, DO),
     Phase.STOPPING: (FORBIDDEN, DO, DO, DO),
     Phase.PAUSED: (FORBIDDEN, UNHEARD, DO, DO),
@@ -39,6 +41,8 @@ RESOURCES = {"guest": guest(), "app": resource("app#1", start=("run",), stop=("h
 
 def expected(verb, what, phase):
     start, stop_guest, stop_app, kill = TABLE[phase]
+    if phase is Phase.PREPARED and what == "app":
+        start = FORBIDDEN
     return {START: start, STOP: stop_guest if what == "guest" else stop_app, KILL: kill}[verb]
 
 
@@ -117,9 +121,51 @@ def test_consent_says_no_unless_told():
 
 
 def test_there_are_no_other_verbs():
-    assert [str(verb) for verb in Verb] == [f"{verb}" for verb in Verb] == ["start", "stop", "kill", "wait", "run"]
-    with pytest.raises(ValueError, match="'prepare' is not a valid Verb"):
-        Verb("prepare")
+    assert (
+        [str(verb) for verb in Verb]
+        == [f"{verb}" for verb in Verb]
+        == [
+            "start",
+            "prepare",
+            "boot",
+            "stop",
+            "kill",
+            "wait",
+            "run",
+        ]
+    )
+    with pytest.raises(ValueError, match="'provision' is not a valid Verb"):
+        Verb("provision")
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_split_start_goes_on_from_where_the_guest_stands(phase):
+    ways = {
+        **dict.fromkeys(Phase, (FORBIDDEN, FORBIDDEN)),
+        **dict.fromkeys(DOWN, (DO, FORBIDDEN)),  # what is down is prepared first, and never booted as it is
+        Phase.RUNNING: (NEEDLESS, NEEDLESS),
+        Phase.PREPARED: (NEEDLESS, DO),
+        Phase.STARTING: (NEEDLESS, DO),
+        Phase.INAPPLICABLE: (DO, DO),
+        Phase.UNKNOWN: (UNKNOWN, UNKNOWN),
+    }
+    judged = [judge(verb, guest(), seen(phase), ()) for verb in (PREPARE, BOOT)]
+    assert tuple(each.ruling for each in judged) == ways[phase]
+    assert all(bool(each.hint) == (each.ruling in (FORBIDDEN, UNKNOWN)) for each in judged)
+
+
+def test_an_address_that_somebody_else_has_is_not_taken_away_from_a_guest():
+    given = resource("ip#1", container_id="container#1", is_plumbed=True)
+    assert judge(STOP, given, seen(Phase.CONTESTED), ()).ruling is NEEDLESS
+
+
+def test_what_is_prepared_meets_the_needs_of_what_is_given_to_it_and_no_others():
+    prepared = seen(Phase.PREPARED)
+    assert judge_need(Need(rid="container#1", up=True, or_prepared=True), prepared, ()) is None
+    for up in (True, False):
+        unmet = judge_need(Need(rid="container#1", up=up), prepared, ())
+        assert unmet is not None
+        assert unmet.ruling is FORBIDDEN
 
 
 WAITED_FOR = {

@@ -60,6 +60,7 @@ STATUS_OF = {
     Phase.CRASHED: Status.WARN,
     Phase.STUCK: Status.WARN,
     Phase.MIGRATING: Status.WARN,
+    Phase.PREPARED: Status.WARN,
     Phase.DEGRADED: Status.WARN,
     Phase.CONTESTED: Status.WARN,
     Phase.INCAPABLE: Status.NA,

@@ -21,6 +21,7 @@ from vmsvc.driver import (
     Evidence,
     FoundGuest,
     Guest,
+    GuestAddress,
     GuestDisk,
     Lane,
     NoWayIn,
@@ -52,6 +53,7 @@ PHASES = {
     "saved": Phase.SAVED,
     "absent": Phase.ABSENT,
     "moved": Phase.MOVED,
+    "prepared": Phase.PREPARED,
     "starting": Phase.STARTING,
     "stopping": Phase.STOPPING,
     "paused": Phase.PAUSED,
@@ -87,8 +89,23 @@ class NullGuest(Guest):
     stop_delay: float = option(seconds, default=0.0, help="How long it takes to shut down.")
     dies_after: float = option(seconds, default=0.0, help="How long after a start it stops by itself; 0 for never.")
     ignore_stop: bool = option(boolean, default=False, help="Ignore requests to shut down.")
+    split_start: bool = option(
+        boolean,
+        default=False,
+        help="Start as a zone does: it is prepared, is given the addresses of the service, and is booted.",
+    )
     fail: tuple[str, ...] = option(verbs, default=(), help="Verbs that fail.")
     hang: tuple[str, ...] = option(verbs, default=(), help="Verbs that never return.")
+
+    @property
+    def is_split(self) -> bool:
+        """Whether it is prepared before it is booted."""
+        return self.split_start
+
+    @property
+    def is_plumbed(self) -> bool:
+        """Whether this node gives it its addresses."""
+        return self.split_start
 
     @property
     def script(self) -> Machine:
@@ -124,6 +141,8 @@ class NullDriver:
             Capability.DISCOVER,
             Capability.COMPARE,
             Capability.ENTRY,
+            Capability.SPLIT_START,
+            Capability.PLUMB,
         }
     )
 
@@ -156,18 +175,7 @@ class NullDriver:
 
     def start(self, resource: NullGuest, *, budget_s: float) -> bool:
         """Start the guest; define it first, where the hypervisor has lost it and the service keeps its definition."""
-        kept = self._context.definition_file(resource)
-
-        def work(hypervisor: Hypervisor) -> bool:
-            try:
-                return hypervisor.start(resource.script)
-            except HypervisorError as error:
-                if error.code is not ErrorCode.NO_MACHINE or not kept.exists():
-                    raise
-                hypervisor.define(resource.script)
-                return hypervisor.start(resource.script)
-
-        return self._ask(work, budget_s)
+        return self._begin(resource, Hypervisor.start, budget_s)
 
     def stop(self, resource: NullGuest, *, budget_s: float) -> None:
         """Ask the guest to shut down."""
@@ -245,6 +253,28 @@ class NullDriver:
         self._known(guest, budget_s)
         return Sizes(vcpus=guest.vcpus, memory_mib=guest.memory_mib)
 
+    def prepare(self, guest: NullGuest, *, budget_s: float) -> bool:
+        """Prepare the guest; define it first, as for a start."""
+        return self._begin(guest, Hypervisor.prepare, budget_s)
+
+    def boot(self, guest: NullGuest, *, budget_s: float) -> bool:
+        """Boot the guest that is prepared."""
+        return self._ask(lambda hypervisor: hypervisor.boot(guest.script), budget_s)
+
+    def plumbed(self, guest: NullGuest, *, budget_s: float) -> Sequence[GuestAddress]:
+        """The addresses that the hypervisor has given to the guest."""
+        found = self._ask(lambda hypervisor: hypervisor.plumbed(guest.script), budget_s)
+        return [GuestAddress(device=device, address=address, prefix=prefix) for device, address, prefix in found]
+
+    def plumb(self, guest: NullGuest, address: GuestAddress, *, budget_s: float) -> bool:
+        """Have the hypervisor give the guest an address; no real adapter is touched."""
+        wanted = (address.device, address.address, address.prefix)
+        return self._ask(lambda hypervisor: hypervisor.plumb(guest.script, *wanted), budget_s)
+
+    def unplumb(self, guest: NullGuest, address: GuestAddress, *, budget_s: float) -> None:
+        """Have the hypervisor take it away again."""
+        self._ask(lambda hypervisor: hypervisor.unplumb(guest.script, address.device, address.address), budget_s)
+
     def discover(self, where: NullGuest, *, budget_s: float) -> Sequence[FoundGuest]:  # noqa: ARG002 - a node has one
         """Every machine of the hypervisor, by one query."""
         return [
@@ -277,6 +307,21 @@ class NullDriver:
         )
 
     # --- within -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, guest: NullGuest, work: Callable[[Hypervisor, Machine], bool], budget_s: float) -> bool:
+        """Begin a start, or its first half; a guest that is absent is defined first, where that can be."""
+        kept = self._context.definition_file(guest)
+
+        def begun(hypervisor: Hypervisor) -> bool:
+            try:
+                return work(hypervisor, guest.script)
+            except HypervisorError as error:
+                if error.code is not ErrorCode.NO_MACHINE or not kept.exists():
+                    raise
+                hypervisor.define(guest.script)
+                return work(hypervisor, guest.script)
+
+        return self._ask(begun, budget_s)
 
     def _known(self, guest: NullGuest, budget_s: float) -> Machine:
         machine = self._ask(lambda hypervisor: hypervisor.look(guest.script), budget_s)

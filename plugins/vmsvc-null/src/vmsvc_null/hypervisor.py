@@ -24,7 +24,9 @@ import attrs
 from attrs import evolve, field, frozen
 
 #: What the hypervisor can be asked to do, and can be scripted to fail at.
-VERBS = ("observe", "start", "stop", "kill", "enter")
+VERBS = ("observe", "start", "prepare", "boot", "plumb", "unplumb", "stop", "kill", "enter")
+#: States in which a machine has nothing around it, and so no addresses either.
+_AT_REST = ("stopped", "saved", "absent", "moved")
 _POLL_S = 0.02
 
 
@@ -90,7 +92,7 @@ class LogEntry:
         at: When, in seconds since the epoch.
         pid: The process that asked.
         machine: The machine's name.
-        verb: ``define``, ``start``, ``stop`` or ``kill``.
+        verb: ``define``, ``start``, ``prepare``, ``boot``, ``plumb``, ``unplumb``, ``stop`` or ``kill``.
         effect: Whether it changed anything; a start without effect found the machine up already.
     """
 
@@ -192,14 +194,98 @@ class Hypervisor:
             machine = self._machine(state, script)
             if machine.phase == "absent":
                 raise HypervisorError(ErrorCode.NO_MACHINE, f"there is no machine {machine.name}")
-            if machine.phase not in ("stopped", "saved", "crashed", "starting", "running"):
+            if machine.phase not in ("stopped", "saved", "crashed", "prepared", "starting", "running"):
                 raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and cannot be started")
             rests = machine.phase not in ("starting", "running")
-            boot = [(0.0, "starting"), (machine.start_delay, "running")]
-            if machine.dies_after:
-                boot.append((machine.start_delay + machine.dies_after, "stopped"))
-            self._settle(state, machine, "start", boot if rests else [])
+            self._settle(state, machine, "start", _boot(machine) if rests else [])
         return rests
+
+    def prepare(self, script: Machine) -> bool:
+        """Prepare a machine, unless it is prepared, up or on its way.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            HypervisorError: It was scripted to fail, or the machine is absent or in a state that has no way up.
+        """
+        self._obey_script("prepare", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            if machine.phase == "absent":
+                raise HypervisorError(ErrorCode.NO_MACHINE, f"there is no machine {machine.name}")
+            if machine.phase not in ("stopped", "saved", "prepared", "starting", "running"):
+                raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and cannot be prepared")
+            rests = machine.phase in _AT_REST
+            if rests:
+                self._record(state, machine.name)["addresses"] = []
+            self._settle(state, machine, "prepare", [(0.0, "prepared")] if rests else [])
+        return rests
+
+    def boot(self, script: Machine) -> bool:
+        """Begin to start a machine that is prepared, unless it is up or on its way.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            HypervisorError: It was scripted to fail, or the machine is not prepared.
+        """
+        self._obey_script("boot", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            if machine.phase not in ("prepared", "starting", "running"):
+                raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and not prepared")
+            rests = machine.phase == "prepared"
+            self._settle(state, machine, "boot", _boot(machine) if rests else [])
+        return rests
+
+    def plumbed(self, script: Machine) -> list[tuple[str, str, int | None]]:
+        """The addresses that a machine was given: adapter, address, length of the prefix.
+
+        Raises:
+            HypervisorError: It was scripted to fail.
+        """
+        self._obey_script("observe", script)
+        state = self._read()
+        if self._machine(state, script).phase in _AT_REST:
+            return []
+        return [tuple(each) for each in state["machines"].get(script.name, {}).get("addresses", ())]
+
+    def plumb(self, script: Machine, device: str, address: str, prefix: int | None) -> bool:
+        """Give a machine an address, unless it has it.
+
+        Returns:
+            Whether there was anything to do.
+
+        Raises:
+            HypervisorError: It was scripted to fail, or there is no machine that could have an address.
+        """
+        self._obey_script("plumb", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            if machine.phase in _AT_REST:
+                raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and not prepared")
+            addresses = self._record(state, machine.name).setdefault("addresses", [])
+            is_new = not any(each[:2] == [device, address] for each in addresses)
+            if is_new:
+                addresses.append([device, address, prefix])
+            self._note(state, machine, "plumb", effect=is_new)
+        return is_new
+
+    def unplumb(self, script: Machine, device: str, address: str) -> None:
+        """Take an address away from a machine, if it has it.
+
+        Raises:
+            HypervisorError: It was scripted to fail.
+        """
+        self._obey_script("unplumb", script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            record = self._record(state, machine.name)
+            before = record.get("addresses", [])
+            record["addresses"] = [each for each in before if each[:2] != [device, address]]
+            self._note(state, machine, "unplumb", effect=record["addresses"] != before)
 
     def stop(self, script: Machine) -> None:
         """Ask a machine to shut down, unless it is down or on its way; it may ignore that.
@@ -210,11 +296,13 @@ class Hypervisor:
         self._obey_script("stop", script)
         with self._change() as state:
             machine = self._machine(state, script)
-            if machine.phase not in ("running", "starting", "stopping", "stopped", "saved", "absent"):
+            if machine.phase not in ("running", "starting", "stopping", "prepared", "stopped", "saved", "absent"):
                 raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and does not listen")
             heeds = machine.phase in ("running", "starting") and not machine.ignore_stop
             shutdown = [(0.0, "stopping"), (machine.stop_delay, "stopped")]
-            self._settle(state, machine, "stop", shutdown if heeds else [])
+            if machine.phase == "prepared":  # there is nobody in it to shut down
+                shutdown = [(0.0, "stopped")]
+            self._settle(state, machine, "stop", shutdown if heeds or machine.phase == "prepared" else [])
 
     def kill(self, script: Machine) -> None:
         """Take a machine's power away, unless it is down.
@@ -292,7 +380,8 @@ class Hypervisor:
 
     def starts(self, name: str) -> int:
         """How many times a machine was really started."""
-        return sum(entry.effect for entry in self.log() if (entry.machine, entry.verb) == (name, "start"))
+        booted = [entry for entry in self.log() if entry.machine == name and entry.verb in ("start", "boot")]
+        return sum(entry.effect for entry in booted)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -338,7 +427,11 @@ class Hypervisor:
         now = time.time()
         if course:
             self._record(state, machine.name)["timeline"] = [(now + delay, phase) for delay, phase in course]
-        entry = LogEntry(at=now, pid=os.getpid(), machine=machine.name, verb=verb, effect=bool(course))
+        self._note(state, machine, verb, effect=bool(course))
+
+    @staticmethod
+    def _note(state: dict[str, Any], machine: Machine, verb: str, *, effect: bool) -> None:
+        entry = LogEntry(at=time.time(), pid=os.getpid(), machine=machine.name, verb=verb, effect=effect)
         state["log"].append(attrs.asdict(entry))
 
     def _obey_script(self, verb: str, script: Machine | None = None) -> None:
@@ -354,3 +447,11 @@ class Hypervisor:
             if verb not in state["hypervisor"].get("hang", ()) and not (machine and verb in machine.hang):
                 return
             time.sleep(_POLL_S)
+
+
+def _boot(machine: Machine) -> list[tuple[float, str]]:
+    """How a machine comes up."""
+    course = [(0.0, "starting"), (machine.start_delay, "running")]
+    if machine.dies_after:
+        course.append((machine.start_delay + machine.dies_after, "stopped"))
+    return course

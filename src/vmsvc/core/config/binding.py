@@ -11,7 +11,7 @@ from vmsvc.core.config.model import DEFAULT, Findings, Section, did_you_mean, sh
 from vmsvc.core.config.schema import Catalog
 from vmsvc.core.config.values import Values
 from vmsvc.core.node import Node
-from vmsvc.core.resource import App, Disk, Guest, Located, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.resource import App, Disk, Guest, Ip, Located, Reserved, Resource, Vmdg, kind_of
 
 
 @frozen
@@ -48,7 +48,7 @@ class Binding:
             if isinstance(resource, Vmdg):
                 each = self._group(resource, resources)
             elif isinstance(resource, Located):
-                each = self._located(resource)
+                each = self._located(resource, resources)
             bound += [each] if each else []
         taken = {resource.container_id for resource in bound if isinstance(resource, Vmdg)}
         for guest in [resource for resource in bound if isinstance(resource, Guest)]:
@@ -111,10 +111,13 @@ class Binding:
         reserves = group.scsireserv if says_itself or guest is None else guest.scsireserv
         return evolve(group, container_id=wanted, scsireserv=reserves)
 
-    def _located(self, resource: Located) -> Located | None:
+    def _located(self, resource: Located, resources: Sequence[Resource]) -> Located | None:
         if not resource.container_id and not any(kind_of(rid) == "container" for rid in self.sections):
             return resource  # it is on the node
         wanted = self._container(resource.rid, resource.container_id)
+        if wanted and isinstance(resource, Ip):
+            plumbed = {each.rid for each in resources if isinstance(each, Guest) and each.is_plumbed}
+            return evolve(resource, container_id=wanted, is_plumbed=wanted in plumbed)
         return evolve(resource, container_id=wanted) if wanted else None
 
     def _container(self, rid: str, wanted: str) -> str:

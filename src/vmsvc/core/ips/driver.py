@@ -11,9 +11,10 @@ from typing import ClassVar
 from vmsvc.core.contract import API, Capability
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.inside.place import Places
+from vmsvc.core.ips.given import GivenAddresses
 from vmsvc.core.ips.guests import Adapters
 from vmsvc.core.ips.halves import Answer, Check, Half, best
-from vmsvc.core.ips.names import resolved
+from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.lane import call_each
@@ -50,6 +51,7 @@ class IpDriver:
         self._places = places
         self._adapters = Adapters(places)
         self._own = NodeAddresses(places.node)
+        self._given = GivenAddresses(places)
 
     def guest_of(self, resource: Located) -> Guest:
         """The guest inside which an address is.
@@ -78,8 +80,9 @@ class IpDriver:
             return unknown(_PROBE, error, duration_s=time.monotonic() - began)
         check, others = best(checks)
         phase, words = check.phase, self._words(check)
-        if guest.phase in CANNOT_HEAR or (guest.status is not Status.UP and phase is Phase.RUNNING):
-            phase = guest.phase  # an address is never better off than its guest
+        is_better_off = guest.status is not Status.UP and phase is Phase.RUNNING
+        if guest.phase in CANNOT_HEAR or (is_better_off and guest.phase is not Phase.PREPARED):
+            phase = guest.phase  # an address is never better off than its guest, unless the node has given it that
         if guest.status is not Status.UP:
             words = f"the guest is {guest.state}; {words}"
         if phase is Phase.INAPPLICABLE:
@@ -90,6 +93,10 @@ class IpDriver:
     def _without_guest(self, resource: Ip, guest: Observation, began: float, budget_s: float) -> Observation:
         """The guest is down, and so is its address; unless somebody else has it."""
         words = f"the guest is {guest.state}"
+        if resource.is_plumbed:
+            left = self._left_behind(resource, words, began, budget_s)
+            if left is not None:
+                return left
         if not resource.check_ping:
             return _observation(Phase.STOPPED, words, began)
         try:
@@ -108,6 +115,17 @@ class IpDriver:
         doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
         return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
 
+    def _left_behind(self, resource: Ip, words: str, began: float, budget_s: float) -> Observation | None:
+        """What the node has given to a guest that is down, and has still."""
+        try:
+            address = only_one(resource, budget_s)
+        except VmsvcError as error:
+            return unknown(_PROBE, error, duration_s=time.monotonic() - began)
+        half = self._given.check(resource, address, began + budget_s - _RESERVE_S)
+        if half.answer is Answer.UNKNOWN:
+            return unknown(_PROBE, half.words, duration_s=time.monotonic() - began)
+        return _observation(Phase.DEGRADED, f"{words}; {half.words}", began) if half.answer is Answer.YES else None
+
     def _perhaps(self, resource: Ip) -> str:
         """Who an address may well be with that answers without a guest here: nobody asks the other nodes."""
         service = self._places.services[resource.service]
@@ -117,7 +135,7 @@ class IpDriver:
     def _checks(self, resource: Ip, guest: Observation, deadline: float) -> list[Check]:
         deadline -= _RESERVE_S
         addresses = resolved(resource.ipname, budget_s=deadline - time.monotonic())
-        outside = [self._ping(resource, address) for address in addresses]
+        outside = [self._ping(resource, address, guest) for address in addresses]
         inside = [self._adapter(resource, address, guest, deadline) for address in addresses]
         halves = _together([*outside, *inside], deadline)
         count = len(addresses)
@@ -126,13 +144,17 @@ class IpDriver:
             for address, heard, seen in zip(addresses, halves[:count], halves[count:], strict=True)
         ]
 
-    def _ping(self, resource: Ip, address: str) -> Callable[[], Half]:
+    def _ping(self, resource: Ip, address: str, guest: Observation) -> Callable[[], Half]:
+        if guest.phase is Phase.PREPARED:
+            return partial(Half, Answer.LEFT_OUT, "nobody is there yet to answer a ping")
         if not resource.check_ping:
             return partial(Half, Answer.LEFT_OUT, "ping is left out (`check_ping = false`)")
         wait_s = min(resource.ping_timeout, resource.check_timeout - _RESERVE_S)
         return partial(ping, self._places.node(), address, wait_s=wait_s)
 
     def _adapter(self, resource: Ip, address: str, guest: Observation, deadline: float) -> Callable[[], Half]:
+        if resource.is_plumbed and (resource.check_adapter or guest.phase is Phase.PREPARED):
+            return partial(self._given.check, resource, address, deadline)
         if not resource.check_adapter:
             return partial(Half, Answer.LEFT_OUT, "the adapter is left out (`check_adapter = false`)")
         if guest.phase in CANNOT_HEAR:
@@ -148,7 +170,7 @@ class IpDriver:
             return f"{check.ping.words} ({who}); {check.adapter.words}"
         return check.words
 
-    # --- what the node itself has ---------------------------------------------------------------------------------
+    # --- what the node itself has, or gives to a guest ----------------------------------------------------------------
 
     def observe(self, resource: Ip, *, budget_s: float) -> Observation:
         """Say where an address of the node itself stands.
@@ -163,7 +185,7 @@ class IpDriver:
         return self._own.observe(resource, budget_s=budget_s)
 
     def start(self, resource: Ip, *, budget_s: float) -> bool:
-        """Add an address to the node; nothing where it has it.
+        """Add an address to the node, or give it to a guest; nothing where it is there.
 
         Args:
             resource: The address.
@@ -177,10 +199,10 @@ class IpDriver:
             DriverError: The adapter is not as it must be, or the address is on another one.
             Undetermined: Whether somebody else has the address cannot be found out.
         """
-        return self._own.start(resource, budget_s=budget_s)
+        return (self._given if resource.is_plumbed else self._own).start(resource, budget_s=budget_s)
 
     def stop(self, resource: Ip, *, budget_s: float) -> None:
-        """Take an address away from the node; nothing where it has it not.
+        """Take an address away from the node, or from a guest; nothing where it is not there.
 
         Args:
             resource: The address.
@@ -189,10 +211,10 @@ class IpDriver:
         Raises:
             DriverError: It is on another adapter, or the kernel refuses.
         """
-        self._own.stop(resource, budget_s=budget_s)
+        (self._given if resource.is_plumbed else self._own).stop(resource, budget_s=budget_s)
 
     def kill(self, resource: Ip, *, budget_s: float) -> None:
-        """Take an address away from the node: there is no force that would help more.
+        """Take an address away: there is no force that would help more.
 
         Args:
             resource: The address.
@@ -201,7 +223,7 @@ class IpDriver:
         Raises:
             DriverError: It is on another adapter, or the kernel refuses.
         """
-        self._own.stop(resource, budget_s=budget_s)
+        (self._given if resource.is_plumbed else self._own).stop(resource, budget_s=budget_s)
 
     def close(self) -> None:
         """Do nothing: hosts are the session's."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.lane import call_within
+from vmsvc.core.resource import Ip
 
 
 def resolved(name: str, *, budget_s: float) -> tuple[str, ...]:
@@ -42,6 +43,26 @@ def resolved(name: str, *, budget_s: float) -> tuple[str, ...]:
     if known := tuple(address for address in addresses if address):
         return known
     raise Undetermined(f"{name} has no address", code="undetermined.name")
+
+
+def only_one(resource: Ip, budget_s: float) -> str:
+    """The one address that an adapter is to have: a name with several does not tell which.
+
+    Args:
+        resource: What is to be added or taken away.
+        budget_s: How long it may take to find out, in seconds.
+
+    Raises:
+        Undetermined: The name has several, or none, or that could not be found out.
+    """
+    addresses = resolved(resource.ipname, budget_s=budget_s)
+    if len(addresses) > 1:
+        raise Undetermined(
+            f"{resource.ipname} has several addresses: {', '.join(addresses)}",
+            code="undetermined.name",
+            hint="give the one that the adapter is to have, and another section for each other one",
+        )
+    return addresses[0].partition("%")[0]
 
 
 def usual_form(text: str) -> str:

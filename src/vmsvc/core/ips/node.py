@@ -10,7 +10,7 @@ from collections.abc import Callable
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, VmsvcError
 from vmsvc.core.ips import links
 from vmsvc.core.ips.halves import on_adapter
-from vmsvc.core.ips.names import resolved
+from vmsvc.core.ips.names import only_one
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Evidence, Observation, Phase
@@ -53,7 +53,7 @@ class NodeAddresses:
             Undetermined: It cannot be told.
         """
         began = time.monotonic()
-        address = _only_address(resource, budget_s)
+        address = only_one(resource, budget_s)
         seen = links.look(self._node(), budget_s=_left(began + budget_s))
         having = seen.of(address)
         usable = [each for each in having if each.is_on(resource.ipdev) and not each.unusable]
@@ -83,7 +83,7 @@ class NodeAddresses:
             Undetermined: Whether somebody else has the address cannot be found out.
         """
         deadline = time.monotonic() + budget_s
-        address = _only_address(resource, budget_s)
+        address = only_one(resource, budget_s)
         seen = links.look(self._node(), budget_s=_left(deadline))
         if having := seen.of(address):
             if any(each.is_on(resource.ipdev) for each in having):
@@ -110,7 +110,7 @@ class NodeAddresses:
             DriverError: It is on another adapter, or the kernel refuses.
         """
         deadline = time.monotonic() + budget_s
-        address = _only_address(resource, budget_s)
+        address = only_one(resource, budget_s)
         seen = links.look(self._node(), budget_s=_left(deadline))
         having = seen.of(address)
         there = [each for each in having if each.is_on(resource.ipdev)]
@@ -191,18 +191,6 @@ class NodeAddresses:
                     _log.warning(
                         "%s: telling others of %s: %s exited with %d", resource.rid, address, argv, outcome.code
                     )
-
-
-def _only_address(resource: Ip, budget_s: float) -> str:
-    """The one address that the node is to have: a name with several does not tell which."""
-    addresses = resolved(resource.ipname, budget_s=budget_s)
-    if len(addresses) > 1:
-        raise Undetermined(
-            f"{resource.ipname} has several addresses: {', '.join(addresses)}",
-            code="undetermined.name",
-            hint="give the one that the node is to have, and another section for each other one",
-        )
-    return addresses[0].partition("%")[0]
 
 
 def _prefix(resource: Ip, address: str, seen: links.Links) -> int:

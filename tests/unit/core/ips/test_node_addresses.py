@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import resource
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
-from vmsvc.core.ips import node as module
+from vmsvc.core.ips import names as module
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Phase

@@ -1,0 +1,128 @@
+"""Addresses that the node gives to a guest, which could not give them to itself: told, given, taken away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from vmsvc.core.answers import GuestAddress
+from vmsvc.core.contract import AddressPlumber, Capability
+from vmsvc.core.errors import DriverError, Refused, Undetermined, VmsvcError, told
+from vmsvc.core.inside.place import Places
+from vmsvc.core.ips.halves import Answer, Half, on_adapter
+from vmsvc.core.ips.names import only_one
+from vmsvc.core.ips.ping import ping, who_has
+from vmsvc.core.lane import call_within
+from vmsvc.core.resource import Ip
+
+_GRACE_S = 1.0
+#: How long nobody's answer is waited for, in seconds.
+_UNEXPECTED_S = 1.0
+
+
+@frozen
+class GivenAddresses:
+    """Has the drivers of guests plumb and unplumb what their guests are to have.
+
+    Attributes:
+        places: Where guests are.
+    """
+
+    places: Places
+
+    def check(self, resource: Ip, address: str, deadline: float) -> Half:
+        """Whether the guest has an address on its adapter, as its driver tells.
+
+        Args:
+            resource: The address's resource.
+            address: The address.
+            deadline: When the answer must be there, on the monotonic clock.
+        """
+        try:
+            return on_adapter(address, resource.ipdev, self._plumbed(resource, deadline))
+        except VmsvcError as error:
+            return Half(Answer.UNKNOWN, f"what the guest was given is not known: {error.message}")
+        except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
+            return Half(Answer.UNKNOWN, f"what the guest was given is not known: {told(error)}")
+
+    def start(self, resource: Ip, *, budget_s: float) -> bool:
+        """Give a guest an address, unless it has it, and once nobody else answers to it.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Whether it was this call that gave it.
+
+        Raises:
+            Refused: Somebody else has the address.
+            DriverError: The adapter is not as it must be, or the driver plumbs no addresses.
+            Undetermined: Whether the guest has it is not known.
+        """
+        deadline = time.monotonic() + budget_s
+        address = only_one(resource, budget_s)
+        plumbed = self._plumbed(resource, deadline)
+        if on_adapter(address, resource.ipdev, plumbed).answer is Answer.YES:
+            return False
+        if resource.check_ping and not any(each.address == address for each in plumbed):
+            self._check_free(address)
+        answer = self._ask(
+            resource,
+            lambda driver, guest: driver.plumb(guest, _wanted(resource, address), budget_s=_left(deadline)),
+            deadline,
+        )
+        return answer is not False
+
+    def stop(self, resource: Ip, *, budget_s: float) -> None:
+        """Take an address away from a guest; nothing where it has it not.
+
+        Args:
+            resource: The address.
+            budget_s: How long it may take, in seconds.
+
+        Raises:
+            DriverError: It is refused.
+            Undetermined: Whether the guest has it still is not known.
+        """
+        deadline = time.monotonic() + budget_s
+        address = _wanted(resource, only_one(resource, budget_s))
+        self._ask(resource, lambda driver, guest: driver.unplumb(guest, address, budget_s=_left(deadline)), deadline)
+
+    def _check_free(self, address: str) -> None:
+        node = self.places.node()
+        if ping(node, address, wait_s=_UNEXPECTED_S).answer is Answer.YES:
+            raise Refused(
+                f"another machine has {address}: {who_has(node, address)}",
+                code="refused.address-taken",
+                hint="find it by its MAC, and take the address away from it first",
+            )
+
+    def _plumbed(self, resource: Ip, deadline: float) -> Sequence[GuestAddress]:
+        answer = self._ask(resource, lambda driver, guest: driver.plumbed(guest, budget_s=_left(deadline)), deadline)
+        if not isinstance(answer, Sequence) or not all(isinstance(each, GuestAddress) for each in answer):
+            raise Undetermined("the driver answered with what are no addresses", code="undetermined.driver-defect")
+        return answer
+
+    def _ask(self, resource: Ip, work: Callable[[AddressPlumber[Any], Any], object], deadline: float) -> object:
+        guest = self.places.guest_of(resource)
+        driver: Any = self.places.driver_of(guest)
+        if Capability.PLUMB not in driver.capabilities:
+            raise DriverError(
+                f"the {driver.type} driver gives no addresses to guests, though their options say so",
+                code="driver.no-such-role",
+                hint="report it to the driver's authors: the capability `plumb` is missing",
+            )
+        name = f"{driver.type} driver, addresses of {guest.name}"
+        return call_within(name, lambda: work(driver, guest), budget_s=_left(deadline) + _GRACE_S)
+
+
+def _wanted(resource: Ip, address: str) -> GuestAddress:
+    return GuestAddress(device=resource.ipdev, address=address, prefix=resource.netmask or None)
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.0)
