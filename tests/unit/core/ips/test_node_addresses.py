@@ -8,7 +8,8 @@ import pytest
 
 from tests.support import resource
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
-from vmsvc.core.ips import names as module
+from vmsvc.core.ips import names
+from vmsvc.core.ips import node as module
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Phase
@@ -281,7 +282,7 @@ def test_an_ipv6_address_that_never_settles_is_given_up(node, monkeypatch):
 
 
 def test_a_name_with_several_addresses_does_not_tell_which_one_is_meant(node, monkeypatch):
-    monkeypatch.setattr(module, "resolved", lambda *_args, **_options: ("192.0.2.1", "192.0.2.2"))
+    monkeypatch.setattr(names, "resolved", lambda *_args, **_options: ("192.0.2.1", "192.0.2.2"))
     for verb in ("observe", "start", "stop"):
         with pytest.raises(Undetermined, match="several addresses"):
             of(node, verb, ipname="web")
