@@ -20,6 +20,7 @@ from lab.engine import PrivateEngine
 from lab.guest import GuestImage
 from lab.image import build_image
 from lab.libvirtd import PrivateLibvirtd
+from lab.lxc import PrivateLxc
 from lab.podman import PrivatePodman
 from lab.sshd import PrivateSshd, SshdOptions
 
@@ -31,6 +32,7 @@ __all__ = [
     "engine",
     "guest_image",
     "libvirtd",
+    "lxc",
     "make_guest",
     "make_sshd",
     "podman",
@@ -161,6 +163,24 @@ def podman(_podman: PrivateEngine) -> Iterator[PrivateEngine]:
 def private_engine(request: pytest.FixtureRequest) -> Iterator[PrivateEngine]:
     """A dockerd and a podman, by turns, for one test, which may kill it, stop it, pause it."""
     yield from _started(request.param)
+
+
+@pytest.fixture(scope="session")
+def _lxc() -> Iterator[PrivateLxc]:
+    with required():
+        containers = PrivateLxc().__enter__()
+    try:
+        yield containers
+    finally:
+        containers.close()
+
+
+@pytest.fixture
+def lxc(_lxc: PrivateLxc) -> Iterator[PrivateLxc]:
+    """A directory for containers of LXC, without any: those that a test makes are gone after it."""
+    _lxc.clear()
+    yield _lxc
+    _lxc.clear()
 
 
 def _started(kind: type[PrivateEngine]) -> Iterator[PrivateEngine]:

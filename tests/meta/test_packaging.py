@@ -34,7 +34,7 @@ def imports(file: Path) -> Iterator[str]:
 
 
 def test_there_are_plugins():
-    assert {"vmsvc-docker", "vmsvc-file", "vmsvc-kvm", "vmsvc-ldom", "vmsvc-null"} <= {
+    assert {"vmsvc-docker", "vmsvc-file", "vmsvc-kvm", "vmsvc-ldom", "vmsvc-lxc", "vmsvc-null"} <= {
         plugin.name for plugin in PLUGINS
     }
 

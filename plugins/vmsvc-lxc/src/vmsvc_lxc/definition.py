@@ -1,0 +1,209 @@
+"""What a container is made of: its config file, and what LXC reads in that."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from vmsvc.driver import DriverError, GuestDisk, Host, Sizes, Undetermined, shown
+from vmsvc_lxc.observing import labelled, seen_alone, usual_path
+from vmsvc_lxc.options import LxcGuest
+from vmsvc_lxc.states import ABSENT, AT_REST
+from vmsvc_lxc.tools import Deadline, answer, on, run
+
+#: What of its config tells disks, and what tells sizes: lxc.container.conf(5), for cgroups of both versions.
+_DISKS = (
+    "lxc.rootfs.path",
+    "lxc.mount.entry",
+    "lxc.mount.fstab",
+    "lxc.cgroup.devices.allow",
+    "lxc.cgroup2.devices.allow",
+)
+_MEMORY = ("lxc.cgroup2.memory.max", "lxc.cgroup.memory.limit_in_bytes")
+_CPUSET = ("lxc.cgroup2.cpuset.cpus", "lxc.cgroup.cpuset.cpus")
+_QUOTA = "lxc.cgroup2.cpu.max"
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_MIB = 2**20
+_LINE = re.compile(r"\s*(?:#.*|lxc\.[\w.]+\s*=.*)?")
+_KINDS = {"block special file": "block", "directory": "dir", "regular file": "file", "regular empty file": "file"}
+_DEVICE = re.compile(r"b (\d+):(\d+) (\w+)")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+_FIELDS = 4  # of a line of fstab(5) that count here: source, place, type, options
+
+
+def config_file(host: Host, guest: LxcGuest, deadline: Deadline) -> Path:
+    """Where a container's config file is, or would be.
+
+    Args:
+        host: The node.
+        guest: The container.
+        deadline: When it has to be told.
+    """
+    return Path(guest.lxcpath or usual_path(host, deadline), guest.name, "config")
+
+
+def text(host: Host, guest: LxcGuest, deadline: Deadline) -> str:
+    """A container's config file, as it is.
+
+    Args:
+        host: The node.
+        guest: The container.
+        deadline: When it has to be told.
+
+    Raises:
+        DriverError: There is no such container.
+        Undetermined: It could not be read, or is none.
+    """
+    _must_be_there(host, guest, deadline)
+    file = config_file(host, guest, deadline)
+    done = answer(host, "cat", "--", str(file), budget_s=deadline.left_s)
+    config = done.out
+    if not config.strip() or not all(_LINE.fullmatch(line) for line in config.split("\n")):
+        raise Undetermined(f"{file} is no config of LXC: a line of it is neither empty, a comment, nor lxc.KEY = VALUE")
+    return config
+
+
+def files(host: Host, guest: LxcGuest, deadline: Deadline) -> list[Path]:
+    """The files that a peer needs to run a container, beside its root file system.
+
+    Args:
+        host: The node.
+        guest: The container.
+        deadline: When they have to be told.
+    """
+    told = _told(host, guest, ("lxc.mount.fstab",), deadline)
+    named = [config_file(host, guest, deadline), *map(Path, filter(None, [told.get("lxc.mount.fstab", "")]))]
+    kinds = _kinds(host, [str(file) for file in named], deadline)
+    return [file for file in named if kinds.get(str(file)) == "file"]
+
+
+def disks(host: Host, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk]:
+    """What a container is handed: its root file system, its mounts, and devices that it may open.
+
+    LXC keeps one config for the container that runs and for its next start.
+
+    Args:
+        host: The node.
+        guest: The container.
+        deadline: When they have to be told.
+    """
+    is_running = _must_be_there(host, guest, deadline)
+    told = _told(host, guest, _DISKS, deadline)
+    root = told.get("lxc.rootfs.path", "")
+    if not root:
+        raise Undetermined(f"LXC does not tell the root file system of {guest.name}")
+    handed = [("/", root, False), *_mounts(told.get("lxc.mount.entry", "").split("\n"))]
+    if fstab := told.get("lxc.mount.fstab"):
+        handed += _mounts(answer(host, "cat", "--", fstab, budget_s=deadline.left_s).out.split("\n"))
+    allowed = "\n".join(told.get(key, "") for key in _DISKS[-2:])
+    handed += [
+        (source, source, "w" not in match[3])
+        for match in map(_DEVICE.fullmatch, dict.fromkeys(allowed.split("\n")))
+        if match and set(match[3]) != {"m"}
+        for source in [f"/dev/block/{match[1]}:{match[2]}"]
+    ]
+    kinds = _kinds(host, [source for _, source, _ in handed if source.startswith("/")], deadline)
+    return [
+        GuestDisk(
+            target=target,
+            kind=kinds.get(source) or _kind_of_missing(source),
+            source=source,
+            readonly=readonly,
+            live=is_running,
+            persistent=True,
+        )
+        for target, source, readonly in handed
+        if kinds.get(source) != "other"
+    ]
+
+
+def _mounts(lines: list[str]) -> Iterator[tuple[str, str, bool]]:
+    """What is mounted from the node: target, source, whether it is read-only. Lines are those of fstab(5)."""
+    for line in lines:
+        words = [_OCTAL.sub(lambda match: chr(int(match[1], 8)), word) for word in line.split()]
+        if len(words) >= _FIELDS and not words[0].startswith("#") and words[0].startswith("/"):
+            yield "/" + words[1].lstrip("/"), words[0], "ro" in words[3].split(",")
+
+
+def _kinds(host: Host, paths: list[str], deadline: Deadline) -> Mapping[str, str]:
+    """What each path leads to: ``block``, ``dir``, ``file`` or ``other``; those that lead nowhere are left out."""
+    if not paths:
+        return {}
+    done = run(host, "stat", "-L", "--printf=%F\\t%n\\0", "--", *dict.fromkeys(paths), budget_s=deadline.left_s)
+    told = [entry.partition("\t") for entry in done.out.split("\0") if entry]
+    return {path: _KINDS.get(kind, "other") for kind, _, path in told}
+
+
+def _kind_of_missing(source: str) -> str:
+    """What is not there may have been a disk; what is no path, such as a pool of ZFS, is LXC's own word."""
+    if source.startswith("/dev/"):
+        return "block"
+    return "dir" if source.startswith("/") and ":" not in source else "storage"
+
+
+def sizes(host: Host, guest: LxcGuest, deadline: Deadline) -> Sizes:
+    """A container's limits, by its config; where it has none, what the node has.
+
+    Args:
+        host: The node.
+        guest: The container.
+        deadline: When they have to be told.
+    """
+    _must_be_there(host, guest, deadline)
+    told = _told(host, guest, (*_MEMORY, *_CPUSET, _QUOTA), deadline)
+    memory = next(filter(None, (_bytes(told.get(key, "")) for key in _MEMORY)), 0)
+    cpus = min(
+        filter(None, (*(_length(told.get(key, "")) for key in _CPUSET), _quota(told.get(_QUOTA, "")))), default=0
+    )
+    if not cpus:
+        cpus = _number(answer(host, "nproc", budget_s=deadline.left_s).out, r"(\d+)")
+    if not memory:
+        meminfo = answer(host, "cat", "/proc/meminfo", budget_s=deadline.left_s).out
+        memory = _number(meminfo, r"MemTotal:\s+(\d+) kB") * _UNITS["k"]
+    return Sizes(vcpus=math.ceil(cpus), memory_mib=max(1, memory // _MIB))
+
+
+def _bytes(value: str) -> int:
+    """``64M`` in bytes, of the last line that says something; 0 for what is no limit."""
+    match = re.fullmatch(r"(\d+)([kmgt]?)", value.rpartition("\n")[2].strip().lower())
+    return int(match[1]) * _UNITS[match[2]] if match else 0
+
+
+def _length(processors: str) -> int:
+    """How many processors ``0-2,5`` names: see cpuset(7), Formats."""
+    named = re.findall(r"(\d+)(?:-(\d+))?", processors.rpartition("\n")[2])
+    return sum(int(last or first) - int(first) + 1 for first, last in named)
+
+
+def _quota(value: str) -> float:
+    """How many processors ``QUOTA PERIOD`` is, both in microseconds; 0 for what is no limit."""
+    match = re.fullmatch(r"(\d+)(?: (\d+))?", value.rpartition("\n")[2].strip())
+    return int(match[1]) / int(match[2] or 100_000) if match else 0
+
+
+def _number(printed: str, pattern: str) -> int:
+    match = re.search(pattern, printed)
+    if match is None:
+        raise Undetermined(f"the node does not tell how much it has: {printed[:80]!r}")
+    return int(match[1])
+
+
+def _must_be_there(host: Host, guest: LxcGuest, deadline: Deadline) -> bool:
+    """See to it that there is such a container; whether it runs is returned."""
+    seen = seen_alone(host, guest, deadline)
+    if seen.state == ABSENT:
+        raise DriverError(f"LXC has no container {guest.name!r}", code="lxc.absent")
+    return seen.phase not in AT_REST
+
+
+def _told(host: Host, guest: LxcGuest, keys: tuple[str, ...], deadline: Deadline) -> Mapping[str, str]:
+    """What a container's config says, includes and defaults too, by LXC's own reading."""
+    done = answer(
+        host, *on("lxc-info", guest, "--state", *(f"--config={key}" for key in keys)), budget_s=deadline.left_s
+    )
+    told = labelled(done)
+    if "State" not in told:
+        raise Undetermined(f"{shown(done.argv)}: its answer cannot be read")
+    return told

@@ -1,0 +1,234 @@
+"""The verbs of a container."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from attrs import evolve
+
+from vmsvc.driver import (
+    Capability,
+    Context,
+    DriverError,
+    FoundGuest,
+    GuestDisk,
+    Observation,
+    Outcome,
+    Phase,
+    Resource,
+    Sizes,
+    Undetermined,
+)
+from vmsvc_lxc import observing
+from vmsvc_lxc.observing import Seen
+from vmsvc_lxc.options import LxcGuest
+from vmsvc_lxc.states import AT_REST
+from vmsvc_lxc.tools import Deadline, by_hand, on, refuse, run
+
+# What a start is to bring about, and what a request to stop is to.
+AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+GOING_DOWN = AT_REST | {Phase.STOPPING}
+# How much of its time a verb's main command gets: what has become of the container is looked at in the rest.
+_MOST = 0.8
+# What lxc-start says, and succeeds, where somebody else was faster: main in src/lxc/tools/lxc_start.c.
+_NOT_BY_US = "Container is already running"
+
+
+class LxcDriver:
+    """A container of LXC, by its commands.
+
+    A container that is started belongs to a process of its own, ``[lxc monitor]``, in a session of its own: it outlives
+    the command that has made it, and whoever has run that.
+    """
+
+    type: ClassVar[str] = "lxc"
+    kind: ClassVar[str] = "container"
+    api: ClassVar[frozenset[int]] = frozenset({1})
+    options: ClassVar[builtins.type[Resource]] = LxcGuest
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.BULK,
+            Capability.DISKS,
+            Capability.DEFINITION,
+            Capability.CONFIG_FILES,
+            Capability.SIZES,
+            Capability.DISCOVER,
+            Capability.ENTRY,
+        }
+    )
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context."""
+        self._context = context
+        self._host = context.host
+
+    def close(self) -> None:
+        """There is no connection to give up."""
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def observe(self, resource: LxcGuest, *, budget_s: float) -> Observation:
+        """Say where the container stands, whatever becomes of others."""
+        return observing.look(self._host, resource, budget_s)
+
+    def observe_all(self, resources: Sequence[LxcGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
+        """Say where the containers stand: one list of each directory."""
+        if len(resources) == 1:
+            return {(one.service, one.rid): self.observe(one, budget_s=budget_s) for one in resources}
+        return observing.survey(self._host, resources, budget_s)
+
+    def discover(self, where: LxcGuest, *, budget_s: float) -> Sequence[FoundGuest]:
+        """Name every container of a directory."""
+        deadline = Deadline.within(budget_s)
+        found = observing.listing(self._host, where.lxcpath, deadline)
+        if found.complaints and not found.seen:
+            raise Undetermined(f"{found.probe}: {found.complaints[-1]}")
+        return [self._found(evolve(where, name=name), seen, deadline) for name, seen in sorted(found.seen.items())]
+
+    def _found(self, guest: LxcGuest, seen: Seen, deadline: Deadline) -> FoundGuest:
+        from vmsvc_lxc import definition  # noqa: PLC0415 - a look at containers does not need it
+
+        return FoundGuest(
+            name=guest.name,
+            phase=seen.phase,
+            state=seen.state.lower(),
+            options={"lxcpath": guest.lxcpath} if guest.lxcpath else {},
+            autostart=seen.autostart,
+            disks=tuple(definition.disks(self._host, guest, deadline)),
+            warnings=(observing.about_autostart(guest),) if seen.autostart else (),
+        )
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def start(self, resource: LxcGuest, *, budget_s: float) -> bool:
+        """Start the container; where LXC has none of its name, define it first as the service keeps it."""
+        deadline = Deadline.within(budget_s)
+        seen = self._seen(resource, deadline)
+        if seen.phase in AWAKE:
+            return False
+        if seen.phase is Phase.ABSENT:
+            self._define(resource, deadline)
+        elif seen.phase is not Phase.STOPPED:
+            hint = "it is going down; try again when it has"
+            if seen.phase is Phase.PAUSED:
+                hint = f"`{by_hand('lxc-unfreeze', resource)}`, or stop the service first"
+            raise DriverError(f"{resource.name} cannot be started: it is {seen.state.lower()}", hint=hint)
+        log = self._fresh_log(resource)
+        words = ("--daemon", f"--logfile={log}", "--logpriority=ERROR")
+        done = run(self._host, *on("lxc-start", resource, *words), budget_s=deadline.share(_MOST))
+        if done.code == 0:
+            return _NOT_BY_US not in done.err
+        if self._seen(resource, deadline).phase in AWAKE:
+            return False  # somebody else was faster
+        raise refuse(done, _reason(log), hint=f"to see all that it says: `{by_hand('lxc-start', resource, '-F')}`")
+
+    def _define(self, guest: LxcGuest, deadline: Deadline) -> None:
+        """Give LXC the config that the service keeps of a container that it does not know."""
+        from vmsvc_lxc import definition  # noqa: PLC0415 - as above
+
+        kept = self._context.definition_file(guest)
+        if not kept.is_file():
+            raise DriverError(
+                f"LXC has no container {guest.name!r}, and the service keeps no config of it ({kept})",
+                code="lxc.absent",
+                hint=f"are the keys `name` and `lxcpath` right, and its file system mounted? "
+                f"Else: `vmsvc push {guest.service}` on the node that has the container",
+            )
+        file = definition.config_file(self._host, guest, deadline)
+        done = run(
+            self._host, "install", "-D", "--mode=0640", "--", str(kept), str(file), budget_s=deadline.share(_MOST)
+        )
+        if done.code != 0:
+            raise refuse(done)
+
+    def _fresh_log(self, guest: LxcGuest) -> Path:
+        """Where LXC is to write why a start fails, of which its command prints nothing."""
+        log = self._context.state_dir / f"{guest.service}-{guest.rid}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        return log
+
+    def stop(self, resource: LxcGuest, *, budget_s: float) -> None:
+        """Send the container the signal by which its init wants to be stopped, and nothing harder after it."""
+        deadline = Deadline.within(budget_s)
+        seen = self._seen(resource, deadline)
+        if seen.phase is Phase.PAUSED:
+            raise DriverError(f"{resource.name} cannot hear a request to stop: it is {seen.state.lower()}")
+        if seen.phase not in GOING_DOWN:
+            self._end(resource, ("--nokill", "--timeout=0"), deadline)
+
+    def kill(self, resource: LxcGuest, *, budget_s: float) -> None:
+        """Stop the container by force."""
+        deadline = Deadline.within(budget_s)
+        if self._seen(resource, deadline).phase not in AT_REST:
+            self._end(resource, ("--kill",), deadline)
+
+    def _end(self, guest: LxcGuest, words: tuple[str, ...], deadline: Deadline) -> None:
+        """Let LXC stop a container; an error of that counts only where the container does not end.
+
+        ``lxc-stop`` says the same of one that has stopped already as of one that is not there, and waits for hooks that
+        run when the container is long gone.
+        """
+        try:
+            done = run(self._host, *on("lxc-stop", guest, *words), budget_s=deadline.share(_MOST))
+        except Undetermined:
+            if self._seen(guest, deadline).phase not in GOING_DOWN:
+                raise
+            return
+        if done.code != 0 and self._seen(guest, deadline).phase not in GOING_DOWN:
+            raise refuse(done)
+
+    def _seen(self, guest: LxcGuest, deadline: Deadline) -> Seen:
+        """Where the container stands; what nobody knows is no ground to act upon."""
+        seen = observing.seen_alone(self._host, guest, deadline)
+        if seen.phase is Phase.UNKNOWN:
+            raise Undetermined(f"{guest.name} is in a state that is not known: {seen.state}")
+        return seen
+
+    # --- what it is made of ------------------------------------------------------------------------------------------
+
+    def disks(self, guest: LxcGuest, *, budget_s: float) -> Sequence[GuestDisk]:
+        """The container's root file system, its mounts, and the devices that it may open."""
+        from vmsvc_lxc import definition  # noqa: PLC0415 - as above
+
+        return definition.disks(self._host, guest, Deadline.within(budget_s))
+
+    def definition(self, guest: LxcGuest, *, budget_s: float) -> str:
+        """The container's config file."""
+        from vmsvc_lxc import definition  # noqa: PLC0415 - as above
+
+        return definition.text(self._host, guest, Deadline.within(budget_s))
+
+    def config_files(self, guest: LxcGuest, *, budget_s: float) -> Sequence[Path]:
+        """The container's config file, and its list of mounts where that is a file of its own."""
+        from vmsvc_lxc import definition  # noqa: PLC0415 - as above
+
+        return definition.files(self._host, guest, Deadline.within(budget_s))
+
+    def sizes(self, guest: LxcGuest, *, budget_s: float) -> Sizes:
+        """The container's limits; where it has none, what the node has."""
+        from vmsvc_lxc import definition  # noqa: PLC0415 - as above
+
+        return definition.sizes(self._host, guest, Deadline.within(budget_s))
+
+    # --- inside of it ------------------------------------------------------------------------------------------------
+
+    def enter(
+        self, guest: LxcGuest, argv: Sequence[str], *, budget_s: float, environment: Mapping[str, str] | None = None
+    ) -> Outcome:
+        """Run one command inside the container, as root; several may run at a time."""
+        from vmsvc_lxc import entry  # noqa: PLC0415 - as above
+
+        return entry.enter(self._host, guest, argv, environment or {}, budget_s)
+
+
+def _reason(log: Path) -> str:
+    """The first error that LXC has logged, which is the cause of those that follow: empty where there is none."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
+    except OSError:
+        return ""
+    return lines[0].rpartition(" - ")[2].strip() if lines else ""

@@ -1,0 +1,111 @@
+"""Commands inside of containers, by ``lxc-attach``: run to their end, or to the end of their time."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve
+
+from vmsvc.driver import (
+    ActionFailed,
+    Host,
+    NoWayIn,
+    Outcome,
+    Phase,
+    Undetermined,
+    VmsvcError,
+    check_command,
+    printable,
+    shown,
+)
+from vmsvc_lxc.observing import seen_alone
+from vmsvc_lxc.options import LxcGuest
+from vmsvc_lxc.tools import PLAIN, Deadline, on
+
+# How long it may take, in seconds, to kill what has not ended in its time.
+_KILL_S = 2.0
+# Processes of a command, whatever they call themselves and whichever session they have made, have this variable, and
+# the node sees them all. Several times, in case one was just making another.
+_MARK = "VMSVC_ENTRY"
+_KILL = """\
+for again in 1 2 3; do
+    for of in $(grep -laF "$0" /proc/[0-9]*/environ); do
+        of=${of#/proc/}
+        kill -9 "${of%/environ}"
+    done
+done 2>/dev/null
+true
+"""
+# With which codes lxc-attach ends, and what it says then, where the program is not there or may not be run, and where
+# it has not got in: src/lxc/attach.c.
+_NOT_STARTED = (126, 127)
+_NOT_IN = 1
+# What the host says of a command of ours, to which the command inside is but an argument.
+_NOT_IN_TIME = re.compile(r"^.*did not end within [\d.]+ s", re.DOTALL)
+
+
+def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping[str, str], budget_s: float) -> Outcome:
+    """Run one command inside of a container.
+
+    Args:
+        host: Where the container is.
+        guest: The container.
+        argv: The program and its arguments.
+        environment: Variables to set in addition to the container's own.
+        budget_s: How long it may take, in seconds.
+
+    Raises:
+        UsageError: No command can be given such arguments.
+        NoWayIn: Nothing was run.
+        ActionFailed: There is no such program, or it may not be run.
+        Undetermined: What the command did is not known.
+    """
+    check_command(argv, environment)
+    deadline = Deadline.within(budget_s)
+    _must_be_inhabited(host, guest, deadline)
+    mark = f"{_MARK}={secrets.token_hex(16)}"
+    given = [f"--set-var={each}" for each in (*(f"{name}={value}" for name, value in environment.items()), mark)]
+    command = on("lxc-attach", guest, "--clear-env", *given, "--", *argv)
+    try:
+        done = host.run(command, budget_s=deadline.left_s, environment=PLAIN)
+    except Undetermined as silence:
+        _kill(host, mark)
+        told = f"{shown(argv)} in {guest.name}: did not end within {budget_s:.1f} s"
+        raise Undetermined(
+            _NOT_IN_TIME.sub(lambda _: told, silence.message), code=silence.code, hint=silence.hint
+        ) from None
+    said = _said_by_attach(guest, done)
+    if done.code in _NOT_STARTED and said.endswith(f'Failed to exec "{argv[0]}"'):
+        raise ActionFailed(
+            f"there is no such command in {guest.name}, or it may not be run: {printable(argv[0])}",
+            code="action.no-such-command",
+        )
+    if done.code == _NOT_IN and said:
+        _must_be_inhabited(host, guest, deadline)
+        raise NoWayIn(f"no command can be run in {guest.name}: {printable(said)}")
+    return evolve(done, argv=tuple(argv))
+
+
+def _must_be_inhabited(host: Host, guest: LxcGuest, deadline: Deadline) -> None:
+    """A frozen container would take a command, and freeze it; one that does not run has nobody to run it."""
+    try:
+        seen = seen_alone(host, guest, deadline)
+    except VmsvcError as error:
+        raise NoWayIn(f"no command can be run in {guest.name}: {error.message}", hint=error.hint) from None
+    if seen.phase is not Phase.RUNNING:
+        raise NoWayIn(f"no command can be run in {guest.name}: it is {seen.state.lower()}")
+
+
+def _said_by_attach(guest: LxcGuest, done: Outcome) -> str:
+    """What ``lxc-attach`` itself has said last; empty where the command has said something after it."""
+    last = done.err.rstrip("\n").rpartition("\n")[2]
+    return last if last.startswith(f"lxc-attach: {guest.name}: ") else ""
+
+
+def _kill(host: Host, mark: str) -> None:
+    """Kill a command with all that it has started."""
+    with contextlib.suppress(VmsvcError):  # the caller is told that the command did not end
+        host.run(("sh", "-c", _KILL, mark), budget_s=_KILL_S)
