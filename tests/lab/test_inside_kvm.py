@@ -19,7 +19,7 @@ from lab.domain import define_guest
 from lab.fixtures import required
 from tests.lab.shell import NODE, Shell, ok
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 SERVICE, WAY, NOWHERE = 2, 3, 4
 MARK = "/run/web-is-up"

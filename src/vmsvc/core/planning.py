@@ -346,7 +346,7 @@ class _Draft:
         ):
             self._refuse(
                 "refused.address-taken",
-                f"{resource.label} is {seen.state}",
+                seen.state,
                 section=resource.rid,
                 hint="find out who has it, since the guest may run there; where it may answer: `check_ping = false`",
             )

@@ -136,7 +136,8 @@ class IpDriver:
         deadline -= _RESERVE_S
         addresses = resolved(resource.ipname, budget_s=deadline - time.monotonic())
         outside = [self._ping(resource, address, guest) for address in addresses]
-        inside = [self._adapter(resource, address, guest, deadline) for address in addresses]
+        in_time = deadline - _RESERVE_S  # so that who waits in vain can still tell for what
+        inside = [self._adapter(resource, address, guest, in_time) for address in addresses]
         halves = _together([*outside, *inside], deadline)
         count = len(addresses)
         return [

@@ -135,6 +135,17 @@ def test_each_half_is_told_by_itself_and_what_is_unknown_is_never_down(ping, ada
     assert words in told.evidence.detail
 
 
+def test_a_guest_that_takes_all_the_time_is_told_with_what_took_it():
+    class Dead(FakeHost):
+        def run(self, argv, *, budget_s, environment=None):
+            time.sleep(budget_s)
+            raise NoWayIn("not open in time: connecting takes too long")
+
+    told = Stage(ssh=Dead()).look(budget_s=1.0)
+    assert told.phase is Phase.UNKNOWN
+    assert "did not tell its addresses: not open in time: connecting takes too long" in told.state
+
+
 def test_four_combinations_give_four_different_reports():
     reports = {
         Stage(node=FakeHost(ping=ping), ssh=FakeHost(inside=adapters)).look().state
