@@ -45,6 +45,7 @@ class DiskSet:
         left_over: The disks of the record that the resource does not name.
         is_certain: Whether it is known which disks those have now for whom this node has reserved any. If not, they may
             have what is left over, too.
+        beside: The World Wide IDs of the disks that its service reserves as such: what is made of them is protected.
     """
 
     resource: Reserved
@@ -55,6 +56,15 @@ class DiskSet:
     record: Record
     left_over: tuple[LeftOver, ...] = ()
     is_certain: bool = True
+    beside: frozenset[str] = frozenset()
+
+    @property
+    def unprotected(self) -> tuple[OtherDisk, ...]:
+        """Disks that other nodes may reach, and from which nothing keeps them, beside others that are reserved."""
+        if not self.disks:
+            return ()
+        held = self.beside | {disk.wwid for disk in self.disks}
+        return tuple(disk for disk in self.others if disk.is_shared and not (disk.below and disk.below <= held))
 
     @property
     def every(self) -> tuple[ScsiDisk, ...]:
@@ -156,6 +166,7 @@ def disk_set(resource: Reserved, around: Surroundings) -> DiskSet:
         record=record,
         left_over=tuple(LeftOver(entry=entry, disk=disk) for entry, disk in zip(former, units, strict=True)),
         is_certain=is_certain,
+        beside=around.listed_beside(resource) if any(each.below for each in others) else frozenset(),
     )
 
 
@@ -194,6 +205,7 @@ def _no_device(disk: GuestDisk) -> OtherDisk | None:
         name=name,
         why=_KINDS.get(disk.kind, f"of a kind that vmsvc does not know ({disk.kind})"),
         is_known=disk.kind in _KINDS,
+        is_shared=disk.kind == "network",
     )
 
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from vmsvc.core.disk_sets import DiskReport, DiskSet, disk_set
 from vmsvc.core.errors import DriverError, Problem, Severity, Undetermined, UsageError, VmsvcError
 from vmsvc.core.lane import call_each
-from vmsvc.core.needs import nothing_to_reserve
+from vmsvc.core.needs import nothing_to_reserve, warning_of
 from vmsvc.core.resource import Reserved
 from vmsvc.core.status import Evidence, Objection, Observation, inapplicable, unknown
 from vmsvc.core.surroundings import ABSENT, Surroundings
@@ -137,7 +137,8 @@ class DiskLooker:
         ]
         if not found.disks and not found.doubtful and not found.left_over:
             return [nothing_to_reserve(resource, judge.judge_set(map(judge.judge_other, found.others)).detail)]
-        return [*self.rivals_of(resource), *left_over]
+        unprotected = [warning_of(resource, words.unprotected(each.name, each.why)) for each in found.unprotected]
+        return [*self.rivals_of(resource), *unprotected, *left_over]
 
     def rivals_of(self, resource: Reserved) -> list[Problem]:
         """Who else of this node has the disks of a resource.
@@ -300,7 +301,8 @@ def _report_or_error(
     judged = [
         judge.judge(disk, shown[disk], key, names, recorded=found.record.keys_of(disk.wwid)) for disk in found.disks
     ]
-    others = [judge.judge_other(disk) for disk in found.others]
+    unprotected = found.unprotected
+    others = [judge.judge_other(disk, is_unprotected=disk in unprotected) for disk in found.others]
     left_over = [
         judge.judge_left_over(
             judge.judge(

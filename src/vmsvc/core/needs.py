@@ -48,6 +48,22 @@ def nothing_to_reserve(disks: Reserved, why: str) -> Problem:
     )
 
 
+def warning_of(disks: Reserved, warning: str) -> Problem:
+    """A warning of disks that are to be reserved, where something is not as one would think.
+
+    Args:
+        disks: The disks.
+        warning: What it is.
+    """
+    return Problem(
+        message=warning,
+        code="warning.disks",
+        hint=f"`vmsvc disks {disks.service}` shows all of them",
+        section=disks.rid,
+        severity=Severity.WARNING,
+    )
+
+
 def _needs_of_insides(resource: Resource, service: Service) -> tuple[Need, ...]:
     """Nothing is inside a guest that does not run; and who waits for what is inside need not wait for the dead."""
     if not service.is_inside_guest(resource):

@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Severity, UsageError
-from vmsvc.core.needs import needs_of, nothing_to_reserve
+from vmsvc.core.needs import needs_of, nothing_to_reserve, warning_of
 from vmsvc.core.node import Node
 from vmsvc.core.ordering import in_order_of_start, in_order_of_stop, ordered
 from vmsvc.core.plan import ACTIONS, Kept, Plan, Step
@@ -241,8 +241,8 @@ class _Draft:
         judgement = self._judgement(verb, resource, _STOPPED_BEFORE if will_be_down else seen)
         if judgement is None or (verb is Verb.PREPARE and judgement.ruling is Ruling.NEEDLESS):
             return  # what becomes of it is told of its second half
-        if isinstance(resource, Reserved) and seen is not None and seen.phase is Phase.INAPPLICABLE:
-            self._warn_of_nothing_to_reserve(resource, seen)
+        if isinstance(resource, Reserved) and seen is not None:
+            self._warn_of_disks(resource, seen)
         if judgement.ruling is Ruling.NEEDLESS and resource.proves_itself and self._has_waiting_users(resource):
             # What a look has shown is no promise, and it cannot tell everything: taken again, it is made sure of.
             judgement = evolve(judgement, ruling=Ruling.DO, why=f"{judgement.why}; made sure of before it is used")
@@ -376,8 +376,11 @@ class _Draft:
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
 
-    def _warn_of_nothing_to_reserve(self, disks: Reserved, seen: Observation) -> None:
+    def _warn_of_disks(self, disks: Reserved, seen: Observation) -> None:
         """The service asks for a protection that there will not be. A guest that is not here has no disks here, yet."""
+        self._notes.extend(warning_of(disks, warning) for warning in seen.warnings)
+        if seen.phase is not Phase.INAPPLICABLE:
+            return
         guest = self._seen.get(disks.container_id) if isinstance(disks, Vmdg) else None
         if guest is None or guest.phase is not Phase.ABSENT:
             self._notes.append(nothing_to_reserve(disks, seen.evidence.detail))

@@ -22,7 +22,7 @@ from vmsvc.core.ledger import Ledger
 from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
-from vmsvc.core.resource import Guest, Reserved, Vmdg
+from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg
 from vmsvc.core.rivals import Rivals, rivals_of
 from vmsvc.core.rules import judge_need
 from vmsvc.core.service import Service
@@ -127,6 +127,20 @@ class Surroundings:
             Those that it still takes for empty.
         """
         return restore_capacity(paths)
+
+    def listed_beside(self, resource: Reserved) -> frozenset[str]:
+        """The World Wide IDs of the disks that the other resources of a service list, and reserve.
+
+        Args:
+            resource: The resource that is not meant.
+        """
+        lists = [
+            each
+            for each in self._services[resource.service].resources
+            if isinstance(each, Disk) and each.scsireserv and not each.disable and each.rid != resource.rid
+        ]
+        found = self.devices([name for each in lists for name in each.devices])
+        return frozenset(disk.wwid for disk in found if isinstance(disk, ScsiDisk))
 
     def guest_disks(self, group: Vmdg) -> Sequence[GuestDisk]:
         """The disks of a group's guest, as its driver names them.

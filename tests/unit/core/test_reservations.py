@@ -8,13 +8,14 @@ import time
 import pytest
 from attrs import evolve
 
-from tests.support import guest, resource
+from tests.support import NODE, guest, resource, service
 from vmsvc.core.answers import GuestDisk
 from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, UsageError
 from vmsvc.core.keyring import Keyring
 from vmsvc.core.ledger import Ledger
 from vmsvc.core.node import Node
+from vmsvc.core.planning import plan
 from vmsvc.core.reservations import ReservationDriver
 from vmsvc.core.rivals import Rivals
 from vmsvc.core.status import Phase
@@ -50,6 +51,7 @@ class Around:
         self.silent = ()
         self.empty = ()
         self.held = {}
+        self.beside = frozenset()
 
     def guest_disks(self, group):
         if isinstance(self.disks, Exception):
@@ -61,6 +63,9 @@ class Around:
             self.known.get(name) or self.others.get(name) or OtherDisk(name=name, why="gone", is_known=False)
             for name in names
         ]
+
+    def listed_beside(self, resource):
+        return self.beside
 
     def peer_keys(self, disks):
         return self.peers
@@ -413,6 +418,49 @@ def test_a_look_makes_no_key_and_without_one_every_key_is_foreign(san, around):
     assert "held by b" in seen.evidence.detail
     give_up(around["a"])
     assert not around["a"].keyring.file.exists()
+
+
+class TestAGuestThatIsHalfProtected:
+    """One of its disks is reserved; another may be written to by every node, and no reservation of ours says otherwise."""
+
+    VOLUME = OtherDisk(name="lv", why="a logical volume", is_shared=True, below=frozenset({"naa.9"}))
+
+    @pytest.fixture
+    def half(self, around):
+        around["a"].disks[1] = evolve(around["a"].disks[1], source="lv")
+        around["a"].others["lv"] = self.VOLUME
+        return around["a"]
+
+    def warnings(self, around):
+        take(around)
+        seen = look(around)
+        planned = plan("start", service(guest(1), GROUP), NODE, {"vmdg": seen})
+        told = {problem.message for problem in planned.notes if problem.code == "warning.disks"}
+        assert told == {*seen.warnings}
+        assert told == {each.message for each in ReservationDriver(around).problems_of(GROUP)}
+        assert seen.phase is Phase.RUNNING
+        return seen.warnings
+
+    def test_is_told_so_by_start_status_and_validate(self, half):
+        assert self.warnings(half) == ("lv is not reserved, and nothing keeps other nodes from it: a logical volume",)
+
+    @pytest.mark.parametrize("change", [{"is_shared": False, "below": frozenset()}, {"below": None}])
+    def test_is_not_told_so_of_what_is_this_nodes_or_lies_on_what_is_reserved(self, san, half, change):
+        below = change.get("below")
+        half.others["lv"] = evolve(
+            self.VOLUME, **{**change, "below": frozenset(list(san.units)[:1]) if below is None else below}
+        )
+        assert self.warnings(half) == ()
+
+    def test_is_not_told_so_where_a_section_lists_the_whole_disk(self, half):
+        half.beside = frozenset({"naa.9"})
+        assert self.warnings(half) == ()
+
+    def test_is_told_of_a_network_disk(self, half):
+        half.disks[1] = evolve(half.disks[1], kind="network", source="pool/image")
+        assert self.warnings(half) == (
+            "pool/image is not reserved, and nothing keeps other nodes from it: a network disk",
+        )
 
 
 def test_a_resource_may_have_a_key_of_its_own(san, around):

@@ -204,14 +204,21 @@ def objection_to(
     return unread.state if unread.phase is Phase.INCAPABLE else ""
 
 
-def judge_other(disk: OtherDisk) -> Judged:
+def judge_other(disk: OtherDisk, *, is_unprotected: bool = False) -> Judged:
     """How a disk stands that cannot be reserved.
 
     Args:
         disk: The disk.
+        is_unprotected: Whether nothing keeps other nodes from it, while others of its guest are reserved.
     """
     if disk.is_known:
-        return Judged(name=disk.name, phase=Phase.INAPPLICABLE, state=f"not reservable: {disk.why}", detail=disk.why)
+        return Judged(
+            name=disk.name,
+            phase=Phase.INAPPLICABLE,
+            state=f"not reservable: {disk.why}",
+            detail=disk.why,
+            warnings=(words.unprotected(disk.name, disk.why),) if is_unprotected else (),
+        )
     return Judged(name=disk.name, phase=Phase.UNKNOWN, state="unknown", detail=disk.why)
 
 
@@ -264,7 +271,7 @@ def judge_set(judged: Iterable[Judged]) -> Judged:
         detail="; ".join(f"{each.name}: {each.detail}" for each in odd)
         or _disks(len(counted), "reserved for this node"),
         hint=next((each.hint for each in odd if each.hint), ""),
-        warnings=tuple(warning for each in counted for warning in each.warnings),
+        warnings=tuple(warning for each in judged for warning in each.warnings),
         foreign=tuple(sorted({foreign for each in counted for foreign in each.foreign})),
         is_lost=any(each.is_lost for each in counted),
     )

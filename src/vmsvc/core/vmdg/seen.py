@@ -304,8 +304,12 @@ class OtherDisk:
         why: What it is, for people: ``a file``, ``a virtio-blk device, which passes no reservations on``.
         is_known: Whether that is certain. A device that is gone, or of which nothing can be read, might be reservable:
             its status is unknown, and a start that needs it refuses.
+        is_shared: Whether other nodes may reach what it is made of.
+        below: The World Wide IDs of the disks that it is made of, as far as other nodes may reach them.
     """
 
     name: str
     why: str
     is_known: bool = True
+    is_shared: bool = False
+    below: frozenset[str] = frozenset()

@@ -15,6 +15,16 @@ STUCK = "is read-only here, and still reserved for this node"
 EARLIER = "this node, with an earlier key"
 
 
+def unprotected(name: str, why: str) -> str:
+    """That nothing keeps other nodes from a disk, while others beside it are reserved, in words.
+
+    Args:
+        name: The disk.
+        why: What it is.
+    """
+    return f"{name} is not reserved, and nothing keeps other nodes from it: {why}"
+
+
 def told(reading: Reading, key: int, names: Mapping[int, str] = MappingProxyType({})) -> str:
     """Whose a disk is, in words.
 

@@ -235,7 +235,7 @@ class TestNames:
         ],
     )
     def test_that_are_no_paths_are_told_apart(self, name, why):
-        assert without_looking(name) == Node(why=why)
+        assert without_looking(name) == Node(why=why, is_shared="network" in why)
 
     def test_of_volumes_might_be_anything(self):
         assert without_looking("pool/volume").is_known is False
@@ -393,6 +393,21 @@ class TestClassifying:
 
     def test_a_partition_of_such_a_kind_says_the_same(self):
         assert "virtio-blk" in classified("vda1", BlockDevice(name="vda1", partition="1", whole="vda")).why
+
+    def test_what_is_made_of_a_disk_of_an_array_is_in_reach_of_other_nodes(self):
+        disks = (device("sda", vendor="LIO-ORG"), device("sdb", host="1", vendor="LIO-ORG"))
+        above = BlockDevice(name="dm-0", dm_uuid="mpath-3600", dm_name="mpatha", slaves=("sda", "sdb"))
+        volume = BlockDevice(name="dm-1", dm_uuid="LVM-x", slaves=("dm-0",))
+        part = BlockDevice(name="sda1", partition="1", whole="sda")
+        for name in ("dm-1", "sda1"):
+            found = classified(name, *disks, above, volume, part)
+            assert (found.is_known, found.is_shared, found.below) == (True, True, {"naa.1"})
+        local = classified("sda1", device("sda", vendor="ATA"), part)
+        assert (local.is_shared, local.below) == (False, frozenset())
+
+    @pytest.mark.parametrize(("name", "is_shared"), [("nbd3", True), ("rbd0", True), ("vda", False), ("loop0", False)])
+    def test_what_leads_over_a_network_is_in_reach_of_other_nodes(self, name, is_shared):
+        assert classified(name, BlockDevice(name=name)).is_shared is is_shared
 
     def test_a_kind_that_nobody_knows_might_be_a_disk(self):
         assert classified("foo0", BlockDevice(name="foo0")).is_known is False

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from attrs import field, frozen
@@ -32,11 +32,13 @@ class Node:
         device: The kernel's name of the block device, such as ``sda``; empty where it is none.
         why: What it is otherwise.
         is_known: Whether that is certain.
+        is_shared: Whether other nodes may reach it.
     """
 
     device: str = ""
     why: str = ""
     is_known: bool = True
+    is_shared: bool = False
 
 
 @frozen(kw_only=True)
@@ -141,6 +143,11 @@ _KINDS = (
     ("dasd", "a DASD, and vmsvc reserves SCSI disks only"),
 )
 
+#: What INQUIRY gives for the vendor of an ATA disk (SAT-4, "INQUIRY emulation"): those are in this node.
+_ATA = "ATA"
+#: Kernel names of devices that lead over a network to what others may reach, too.
+_NETWORK = ("nbd", "rbd")
+
 _URL = re.compile(r"([a-z][a-z0-9+.-]*):")
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](/.*)?")
 
@@ -156,7 +163,7 @@ def without_looking(name: str) -> Node | None:
     if name.startswith("/"):
         return None
     if url := _URL.match(name):
-        return Node(why=f"a network disk ({url[1]})")
+        return Node(why=f"a network disk ({url[1]})", is_shared=True)
     if _PCI.fullmatch(name):
         return Node(why="a PCI device, which the guest drives itself")
     return Node(why="not named by a path, so that it cannot be told what it is", is_known=False)
@@ -184,7 +191,7 @@ def classify(
 
 def _disk(name: str, node: Node, devices: Mapping[str, BlockDevice], circumstances: Circumstances) -> Disk:
     if not node.device:
-        return OtherDisk(name=name, why=node.why, is_known=node.is_known)
+        return OtherDisk(name=name, why=node.why, is_known=node.is_known, is_shared=node.is_shared)
     device = devices.get(node.device)
     if device is None:
         return _unknown(name, f"gone: the kernel has no device {node.device} any more")
@@ -194,9 +201,20 @@ def _disk(name: str, node: Node, devices: Mapping[str, BlockDevice], circumstanc
     if device.is_scsi:
         return _scsi_disk(name, device, [device], devices, circumstances)
     why = _why_not(device)
-    return (
-        OtherDisk(name=name, why=why) if why else _unknown(name, f"of a kind that vmsvc does not know ({device.name})")
-    )
+    if not why:
+        return _unknown(name, f"of a kind that vmsvc does not know ({device.name})")
+    below = frozenset(each.wwid for each in _whole_disks(device, devices) if each.vendor != _ATA)
+    is_shared = bool(below) or device.name.startswith(_NETWORK)
+    return OtherDisk(name=name, why=why, is_shared=is_shared, below=below)
+
+
+def _whole_disks(device: BlockDevice, devices: Mapping[str, BlockDevice]) -> Iterator[BlockDevice]:
+    """The SCSI disks that a device is made of, or is a part of; each maybe several times."""
+    if device.is_scsi:
+        yield device
+    for name in (*device.slaves, device.whole):
+        if name in devices and name != device.name:
+            yield from _whole_disks(devices[name], devices)
 
 
 def _why_not(device: BlockDevice) -> str:

@@ -215,7 +215,7 @@ def _with_relatives(names: Iterable[str], blocks: Path, known: dict[str, BlockDe
         name = todo.pop()
         if name not in devices and (blocks / name).exists():
             devices[name] = device = _block_device(blocks / name)
-            todo += [*device.slaves, *device.holders]
+            todo += [*device.slaves, *device.holders, *filter(None, [device.whole])]
     return devices
 
 
