@@ -352,3 +352,10 @@ def test_paths_that_differ_raise_no_objection_of_their_own():
         for path, key in (("/p", A), ("/q", B))
     ]
     assert objection_to(disk, readings, A, frozenset(), NAMES) == ""
+
+
+def test_what_is_reserved_beside_something_that_any_node_may_write_to_is_up_and_warned_of():
+    other = judge_other(OtherDisk(name="lv", why="a logical volume", is_shared=True), is_unprotected=True)
+    whole = judge_set([Judged(phase=Phase.RUNNING, state="reserved"), other])
+    assert whole.phase is Phase.RUNNING
+    assert whole.warnings == ("lv is not reserved, and nothing keeps other nodes from it: a logical volume",)
