@@ -1,7 +1,7 @@
 """The laws of exclusive disks, as the checker knows them: written against what disks hold and what was read.
 
-They share no code with `vmsvc.core.vmdg.laws`, which is among what is checked. Of I9, that who loses its keys is told, and
-its guest killed, is the watch's, and I10 (two nodes never share a key) holds by construction: both are tested elsewhere.
+They share no code with `vmsvc.core.vmdg.laws`, which is among what is checked. I10 (two nodes never share a key) holds by
+construction: what is done where they do is tested elsewhere.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from attrs import frozen
 
 from tests.model.scenarios import KEYS, Acquire, Action, Join, Release
 from vmsvc.core.vmdg import attempt as attempts
+from vmsvc.core.vmdg import judge
 from vmsvc.core.vmdg.attempt import Outcome
 from vmsvc.core.vmdg.seen import Act, Operation, Reading
+from vmsvc.testing.san import reading_of
 from vmsvc.testing.target import Unit, may_write
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from tests.model.world import World
 
 OURS = 5
+#: What a node's key was changed to, under its guest.
+CHANGED = 0xC0FFEE
 
 
 # --- of every state -----------------------------------------------------------------------------------------------
@@ -52,6 +56,27 @@ def holds_all_or_runs_nothing(world: World, state: State) -> bool:
             if not unit.holder or unit.key_of(unit.holder) != KEYS[name] or unit.type != OURS:
                 return False
     return True
+
+
+def is_told_what_it_lost(world: World, state: State) -> bool:
+    """I9: of who runs a guest, the watch says that a disk is lost where, and only where, it bears no key of its node; and
+    taken, which may kill the guest, where another node's key is there as well. So too if its key was changed meanwhile.
+    """
+    for name, node in zip(world.names, state.nodes, strict=True):
+        for disk in range(world.scenario.disks) if node.guest else ():
+            unit = world.unit(state, disk)
+            is_lost = not any(nexus.startswith(name) for nexus, _ in unit.registrations)
+            expected = (is_lost, is_lost and bool(unit.registrations))
+            if any(_told_by_watch(world, name, disk, unit, key) != expected for key in (KEYS[name], CHANGED)):
+                return False
+    return True
+
+
+def _told_by_watch(world: World, name: str, disk: int, unit: Unit, key: int) -> tuple[bool, bool]:
+    its = world.disks[name][disk]
+    shown = reading_of(its.paths[0], unit)
+    told = judge.judge(its, [shown], key, {}, recorded={KEYS[name]})
+    return told.is_lost, told.is_taken
 
 
 def _nexuses(world: World, name: str) -> list[str]:
@@ -246,7 +271,11 @@ def _has(unit: Unit, name: str) -> bool:
 
 # --- all of them --------------------------------------------------------------------------------------------------
 
-_OF_STATE: dict[str, Callable[[World, State], bool]] = {"I1": never_two_writers, "I2": holds_all_or_runs_nothing}
+_OF_STATE: dict[str, Callable[[World, State], bool]] = {
+    "I1": never_two_writers,
+    "I2": holds_all_or_runs_nothing,
+    "I9": is_told_what_it_lost,
+}
 _OF_OPERATION: dict[str, Callable[[Done], bool]] = {
     "I3": looks_before_it_acts,
     "I5": removes_only_what_it_read,

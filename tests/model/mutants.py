@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from tests.model import computed
 from tests.model.scenarios import SLICE, Acquire, Scenario
-from vmsvc.core.vmdg import attempt, decide, laws, moves
+from vmsvc.core.vmdg import attempt, decide, judge, laws, moves
 from vmsvc.core.vmdg.moves import Move
 from vmsvc.core.vmdg.seen import Act, Answer, Reading, Registration, Reservation
 from vmsvc.core.vmdg.turn import Standing
@@ -21,6 +21,7 @@ _SCENARIOS = {str(scenario): scenario for scenario in SLICE}
 RACE = _SCENARIOS["two race, 2 disks, 2 paths"]
 TAKEOVER = _SCENARIOS["takeover, 2 disks, 2 paths"]
 CRASH = _SCENARIOS["two race, 1 disk, 2 paths, crashes ≤ 1"]
+LOST = _SCENARIOS["the holder starts again after it has lost its disks, 2 disks, 2 paths"]
 DEATH = evolve(TAKEOVER, disks=1, paths=1, deaths=1)
 
 
@@ -125,6 +126,13 @@ def _own_is_foreign(first, key, authority, **more):
 
 
 _is_authorised = laws.is_authorised
+_judge = judge.judge
+
+
+def _without_a_record(*given, **_):
+    """A disk is judged by the key of now alone."""
+    return _judge(*given)
+
 
 # --- mutants ------------------------------------------------------------------------------------------------------
 
@@ -215,9 +223,22 @@ MUTANTS = (
     Mutant(
         "gives disks back to a guest that went on without them",
         "I9",
-        _SCENARIOS["the holder starts again after it has lost its disks, 2 disks, 2 paths"],
+        LOST,
         ((laws, "may_go_on", _says(True)),),
         like="vmsvc, once, where another look had failed",
+    ),
+    Mutant(
+        "kills a guest whose disks nobody else has",
+        "I9",
+        LOST,
+        ((laws, "is_taken", _says(True)),),
+    ),
+    Mutant(
+        "takes the key of now for the only one that can be its own",
+        "I9",
+        LOST,
+        ((judge, "judge", _without_a_record),),
+        like="vmsvc, once",
     ),
     Mutant(
         "believes exit codes",
