@@ -54,7 +54,7 @@ def lab(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """How fast it is, beside what else does the same work; fails where a limit is not kept."""
     session.install(
-        ".[test]", "plugins/vmsvc-kvm", "plugins/vmsvc-docker"
+        ".[test]", "plugins/vmsvc-kvm", "plugins/vmsvc-docker", "plugins/vmsvc-lxc"
     )  # as a node has it: no node simulates a hypervisor
     session.run("python", "-m", "benchmarks", *session.posargs)
 
