@@ -28,7 +28,8 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def _whole(report: R) -> R:
-    if os.environ.get("VMSVC_LAB") == "require" and report.outcome == "skipped":
+    is_expected = hasattr(report, "wasxfail")  # a clause that a driver's kit waives, with its reason, is not left out
+    if os.environ.get("VMSVC_LAB") == "require" and report.outcome == "skipped" and not is_expected:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"VMSVC_LAB=require lets nothing be left out: {reason}"
