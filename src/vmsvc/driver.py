@@ -45,7 +45,7 @@ from vmsvc.core.options import (
     words,
 )
 from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
-from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
+from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
@@ -88,6 +88,7 @@ __all__ = [
     "Lane",
     "NoWayIn",
     "Node",
+    "Objection",
     "Observation",
     "Outcome",
     "Phase",

@@ -1,0 +1,84 @@
+"""What zoneadm tells of zones, as observations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from vmsvc.driver import Evidence, FoundGuest, Objection, Observation, Phase, VmsvcError, unknown
+from vmsvc_zone import parse
+from vmsvc_zone.options import ZoneGuest
+from vmsvc_zone.parse import Zone
+from vmsvc_zone.states import phase_of
+from vmsvc_zone.tool import Tool, boots_by_itself
+
+_PROBE = "zoneadm list -cp"
+_BY_ITSELF = "the node boots it by itself, behind the service's back: `zonecfg -z {} set autoboot=false` ends that"
+
+
+def survey(tool: Tool, resources: Sequence[ZoneGuest]) -> Mapping[tuple[str, str], Observation]:
+    """Say where zones stand, by one command for all of them.
+
+    Args:
+        tool: The node's tools.
+        resources: The zones to look at.
+    """
+    began = time.monotonic()
+    try:
+        found = {zone.name: zone for zone in tool.zones()}
+    except VmsvcError as error:
+        nothing = unknown(_PROBE, error, duration_s=time.monotonic() - began)
+        return {(each.service, each.rid): nothing for each in resources}
+    duration_s = time.monotonic() - began
+    return {(each.service, each.rid): _seen(each.name, found.get(each.name), duration_s) for each in resources}
+
+
+def _seen(name: str, zone: Zone | None, duration_s: float) -> Observation:
+    if zone is None:
+        evidence = Evidence(probe=_PROBE, detail=f"{name} is not among the zones of this node", duration_s=duration_s)
+        return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
+    phase = phase_of(zone.state)
+    if phase is Phase.UNKNOWN:
+        return unknown(_PROBE, f"{name} is in the state {zone.state!r}, which we do not know", duration_s=duration_s)
+    return Observation(
+        phase=phase,
+        state=zone.state,
+        evidence=Evidence(probe=_PROBE, detail=f"{name} is {zone.state}", duration_s=duration_s),
+        warnings=(_BY_ITSELF.format(name),) if boots_by_itself(name) else (),
+        objection=_incomplete(name) if zone.state == "incomplete" else None,
+    )
+
+
+def _incomplete(name: str) -> Objection:
+    return Objection(
+        why="it is incomplete: somebody installs or uninstalls it, or that has failed",
+        hint=f"wait for that; or `zoneadm -z {name} uninstall`, then install or attach it again",
+    )
+
+
+def discover(tool: Tool) -> list[FoundGuest]:
+    """Name every zone of the node.
+
+    Args:
+        tool: The node's tools.
+    """
+    return [_found(tool, zone) for zone in tool.zones()]
+
+
+def _found(tool: Tool, zone: Zone) -> FoundGuest:
+    phase, is_self_booting = phase_of(zone.state), boots_by_itself(zone.name)
+    warnings = [_BY_ITSELF.format(zone.name)] if is_self_booting else []
+    try:
+        disks = parse.disks(tool.configuration(zone.name), live=phase in (Phase.PREPARED, Phase.RUNNING))
+    except VmsvcError as error:
+        disks = []
+        warnings.append(f"its disks are not known: {error.message}")
+    return FoundGuest(
+        name=zone.name,
+        phase=phase,
+        state=zone.state,
+        options={} if zone.ip_type == "shared" else {"plumb": "false"},
+        autostart=is_self_booting,
+        disks=tuple(disks),
+        warnings=tuple(warnings),
+    )

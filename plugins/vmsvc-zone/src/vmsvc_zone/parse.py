@@ -1,0 +1,263 @@
+"""From what zoneadm, zonecfg and ifconfig print to records. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from attrs import field, frozen
+
+from vmsvc.driver import GuestAddress, GuestDisk, Undetermined
+
+#: Fields of a line of ``zoneadm list -p`` that every system has; Solaris 10 prints these, later ones up to eleven.
+_FIELDS = 7
+_GLOBAL = "global"
+#: A pattern of device names, as zonecfg's ``match`` takes them.
+_WILD = re.compile(r"[*?\[]")
+#: ``set NAME=VALUE``, or ``add NAME VALUE`` within a resource.
+_PROPERTY = re.compile(r"([\w-]+)\s*[\s=]\s*(.*)")
+_UNITS = {"": 1 / (1 << 20), "K": 1 / 1024, "M": 1, "G": 1024, "T": 1 << 20}
+
+
+@frozen(kw_only=True)
+class Zone:
+    """A zone, as ``zoneadm list`` tells it.
+
+    Attributes:
+        name: Its name.
+        state: Its state's word.
+        path: Where it lies; empty for one that has no place in the node's files.
+        ip_type: ``shared`` or ``excl``.
+    """
+
+    name: str
+    state: str
+    path: str
+    ip_type: str
+
+
+def zones(text: str) -> list[Zone]:
+    """The zones of ``zoneadm list -cp``, without the global one.
+
+    Args:
+        text: What it printed.
+
+    Raises:
+        Undetermined: That is no such list, or it is cut off: who is missing from it may be there.
+    """
+    if not text.endswith("\n"):
+        raise _no_list(text)
+    found = [_zone(line) for line in text.splitlines()]
+    names = [zone.name for zone in found]
+    if names.count(_GLOBAL) != 1:
+        raise Undetermined("`zoneadm list` does not tell of the global zone: zones are told of in the global zone only")
+    if len(set(names)) < len(names):
+        raise Undetermined("`zoneadm list` tells of two zones with one name")
+    return [zone for zone in found if zone.name != _GLOBAL]
+
+
+def _zone(line: str) -> Zone:
+    fields = [each.replace("\\:", ":") for each in re.split(r"(?<!\\):", line)]
+    if len(fields) < _FIELDS:
+        raise _no_list(line)
+    number, name, state, path, _uuid, _brand, ip_type = fields[:_FIELDS]
+    is_line = re.fullmatch(r"-|\d+", number, re.ASCII) and name and state and (path == "-" or path.startswith("/"))
+    if not is_line:
+        raise _no_list(line)
+    return Zone(name=name, state=state, path="" if path == "-" else path, ip_type=ip_type)
+
+
+def _no_list(text: str) -> Undetermined:
+    return Undetermined(f"`zoneadm list -cp` printed no list of zones: {text[:80]!r}")
+
+
+# --- zonecfg export -------------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Part:
+    """One resource of a zone's configuration.
+
+    Attributes:
+        kind: ``device``, ``fs``, ``capped-memory`` …
+        values: Its properties, each with its text as it is written.
+    """
+
+    kind: str
+    values: dict[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """A zone's configuration.
+
+    Attributes:
+        values: The properties of the zone itself.
+        parts: Its resources.
+    """
+
+    values: dict[str, str]
+    parts: tuple[Part, ...]
+
+
+def configuration(text: str) -> Configuration:
+    """Read what ``zonecfg export`` printed, the commands that would make the zone anew.
+
+    Args:
+        text: What it printed.
+
+    Raises:
+        Undetermined: That is no configuration, or it is cut off.
+    """
+    values: dict[str, str] = {}
+    parts: list[Part] = []
+    inside: Part | None = None
+    for line in text.splitlines():
+        verb, _, rest = line.strip().partition(" ")
+        if verb == "add" and inside is None and rest and "=" not in rest:
+            inside = Part(kind=rest.strip())
+        elif verb == "end" and inside is not None:
+            parts.append(inside)
+            inside = None
+        elif verb in ("set", "add"):
+            written = _PROPERTY.fullmatch(rest.strip())
+            if written is None:
+                raise _no_configuration(line)
+            (values if inside is None else inside.values)[written[1]] = _unquoted(written[2])
+        elif verb not in ("create", "remove", "clear", "select", "verify", "commit", "") and not verb.startswith("#"):
+            raise _no_configuration(line)
+    if inside is not None or not text.startswith("create") or not text.endswith("\n") or not values:
+        raise _no_configuration(text)
+    return Configuration(values=values, parts=tuple(parts))
+
+
+def _unquoted(text: str) -> str:
+    try:
+        words = shlex.split(text) if text.startswith('"') else [text]
+    except ValueError:
+        return text
+    return words[0] if len(words) == 1 else text
+
+
+def _no_configuration(text: str) -> Undetermined:
+    return Undetermined(f"`zonecfg export` printed no configuration: {text[:80]!r}")
+
+
+def disks(found: Configuration, *, live: bool) -> list[GuestDisk]:
+    """Where a zone's data lies. What may be several devices, or a pool of them, keeps zonecfg's word as its kind.
+
+    Args:
+        found: The zone's configuration.
+        live: Whether the zone is ready or runs, so that it has them now.
+    """
+    listed = list(_disks(found))
+    return [
+        GuestDisk(target=target, kind=kind, source=source, readonly=readonly, live=live, persistent=True)
+        for target, kind, source, readonly in listed
+    ]
+
+
+def _disks(found: Configuration) -> Iterator[tuple[str, str, str, bool]]:
+    if path := found.values.get("zonepath", ""):
+        yield "/", "dir", path, False
+    for part in found.parts:
+        values = part.values
+        if part.kind == "device":
+            match = values.get("match") or values.get("storage", "")
+            is_one = match.startswith("/dev/") and not _WILD.search(match)
+            yield match, "block" if is_one else "device", match, False
+        elif part.kind == "fs":
+            special = values.get("special", "")
+            kind = "block" if special.startswith("/dev/") else "dir" if special.startswith("/") else "fs"
+            yield values.get("dir", ""), kind, special, "ro" in re.split(r"[\[\], ]", values.get("options", ""))
+        elif part.kind in ("dataset", "rootzpool", "zpool"):
+            name = values.get("name") or part.kind
+            yield name, part.kind, values.get("storage") or name, False
+
+
+def sizes(found: Configuration) -> tuple[int | None, int | None]:
+    """Processors and memory in MiB, each ``None`` where the zone has all that the node has.
+
+    Args:
+        found: The zone's configuration.
+    """
+    cpus = memory = None
+    for part in found.parts:
+        if part.kind in ("dedicated-cpu", "capped-cpu", "virtual-cpu") and "ncpus" in part.values:
+            cpus = _count(part.values["ncpus"])
+        elif part.kind == "rctl" and part.values.get("name") == "zone.cpu-cap" and cpus is None:
+            limit = re.search(r"limit=(\d+)", part.values.get("value", ""))
+            cpus = _count(str(int(limit[1]) / 100)) if limit else None
+        elif part.kind == "capped-memory" and "physical" in part.values:
+            memory = _mebibytes(part.values["physical"])
+    return cpus, memory
+
+
+def _count(text: str) -> int | None:
+    """Processors of a number, or of the greatest one of a range; a part of one is one."""
+    found = re.fullmatch(r"(?:\d+-)?(\d+(?:\.\d+)?)", text, re.ASCII)
+    return max(math.ceil(float(found[1])), 1) if found else None
+
+
+def _mebibytes(text: str) -> int | None:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.upper(), re.ASCII)
+    return max(int(float(found[1]) * _UNITS[found[2]]), 1) if found else None
+
+
+# --- ifconfig -a ----------------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True)
+class Plumbed:
+    """An address of this node's adapters.
+
+    Attributes:
+        zone: The zone that has it; empty for the global one.
+        address: The address, and the logical interface.
+    """
+
+    zone: str
+    address: GuestAddress
+
+
+def plumbed(text: str) -> list[Plumbed]:
+    """The addresses of ``ifconfig -a`` in the global zone, which tells those of zones as well; ifconfig(8).
+
+    Args:
+        text: What it printed.
+
+    Raises:
+        Undetermined: That is no such list.
+    """
+    blocks: list[list[str]] = []
+    for line in text.splitlines():
+        if re.match(r"\S+: flags=", line):
+            blocks.append([line])
+        elif blocks and line[:1].isspace():
+            blocks[-1].append(line)
+        elif line.strip():
+            raise Undetermined(f"`ifconfig -a` printed what cannot be read: {line[:80]!r}")
+    if not any(block[0].startswith("lo0:") for block in blocks):  # every node has it
+        raise Undetermined("`ifconfig -a` does not tell of the loopback adapter")
+    return [each for block in blocks for each in _plumbed(block)]
+
+
+def _plumbed(block: Sequence[str]) -> Iterator[Plumbed]:
+    device = block[0].partition(": ")[0]
+    words = " ".join(block[1:]).split()
+    pairs = dict(pairwise(words))
+    is_up = bool(re.search(r"[<,]UP[,>]", block[0]))
+    address, _, length = (pairs.get("inet") or pairs.get("inet6") or "").partition("/")
+    if not address:
+        return
+    mask = pairs.get("netmask", "")
+    bits = int(mask, 16).bit_count() if re.fullmatch("[0-9a-f]{8}", mask) else None
+    prefix = int(length) if re.fullmatch(r"\d{1,3}", length, re.ASCII) else bits
+    try:
+        known = GuestAddress(device=device, address=address, prefix=prefix, unusable="" if is_up else "it is not up")
+    except ValueError:
+        raise Undetermined(f"`ifconfig -a` printed no address: {address[:80]!r}") from None
+    yield Plumbed(zone=pairs.get("zone", ""), address=known)
