@@ -57,10 +57,11 @@ def _oddities(instance: Instance) -> Iterator[Line]:
 
 
 def _told(item: ResourceStatus) -> str:
-    """The state of a resource with what was said about it."""
+    """The state of a resource with what was said about it; once, where both are the same."""
     seen = item.observation
-    detail = f"{seen.evidence.probe}: {seen.evidence.detail}" if seen.evidence.detail else ""
-    return ": ".join(part for part in (seen.state if seen.state != str(item.status) else "", detail) if part)
+    state = seen.state if seen.state != str(item.status) else ""
+    detail = f"{seen.evidence.probe}: {seen.evidence.detail}" if seen.evidence.detail not in ("", state) else ""
+    return ": ".join(part for part in (state, detail) if part)
 
 
 def trees(statuses: Iterable[ServiceStatus], node: Node) -> Iterator[Line]:

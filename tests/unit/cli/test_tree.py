@@ -120,3 +120,11 @@ def test_columns_have_no_blanks_at_the_end():
 )
 def test_values_read_as_in_a_file(content, expected):
     assert value(content) == expected
+
+
+def test_what_a_look_has_said_is_told_once():
+    words = "ping does not answer; 192.0.2.1 is on no adapter"
+    evidence = Evidence(probe="ping", detail=words, at=time.time())
+    address = of(IP, Observation(phase=Phase.DEGRADED, state=words, evidence=evidence))
+    lines = text(overview([status(Instance(node="n1", resources=(address,)))]))
+    assert sum(line.count(words) for line in lines) == 1
