@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
 from vmsvc.core.lock import service_lock
-from vmsvc.core.observe import observe
+from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.plugins import PluginHost
-from vmsvc.core.resource import Reserved, Resource
+from vmsvc.core.resource import Reserved, Resource, Vmdg
 from vmsvc.core.service import Service
+from vmsvc.core.status import Phase
 from vmsvc.core.verb import BRINGING_UP, Verb
 from vmsvc.looking import Looking
 
@@ -54,15 +55,24 @@ class Acting(Looking):
             service.resource(rid)
         self._check_consent(service, consent)
         made = self._boot_plan(service, only) if action == BOOT else self._plan(action, service, consent, only)
-        notes = tuple(
-            Problem(message=note, code="note.goings-on", severity=Severity.NOTE)
-            for note in self._goings_on([service]).get(service.name, ())
-        )
+        going = self._goings_on([service])[service.name]
+        told = f"going on: {going.action}" if going.action else going.cut_short
+        notes = (Problem(message=told, code="note.goings-on", severity=Severity.NOTE),) if told else ()
         return evolve(made, notes=(*made.notes, *notes))
 
     def _check_consent(self, service: Service, consent: Consent | None) -> None:
         """Refuse consent to what cannot come to pass: a slip of the pen must not pass for it."""
-        if consent is None or not (consent.force or consent.despite_lost_keys):
+        if consent is None:
+            return
+        peers = service.peers_of(self.node)
+        for name in sorted(consent.despite_peers):
+            if name.casefold() not in map(str.casefold, peers):
+                raise UsageError(
+                    f"--despite-peer: {name} is no other node of {service.name}",
+                    code="usage.no-such-peer",
+                    hint=f"its other nodes: {', '.join(peers) or 'none'}",
+                )
+        if not (consent.force or consent.despite_lost_keys):
             return
         disks = [each for each in service.resources if isinstance(each, Reserved)]
         reserved = [each for each in disks if each.scsireserv and not each.disable]
@@ -82,7 +92,7 @@ class Acting(Looking):
 
         seen = observe(_worth_a_look(service), self._finder([service], consent))
         frozen = self.frozen(service)
-        return plan(
+        made = plan(
             action,
             service,
             self.node,
@@ -90,6 +100,41 @@ class Acting(Looking):
             consent,
             only=only,
             freeze="" if frozen is None else str(frozen),
+        )
+        # What runs here already does not run elsewhere; and what starts nothing has nobody to ask.
+        guests = {step.rid: None for step in made.steps if step.verb in BRINGING_UP and step.rid in _guests(service)}
+        asked = [rid for rid in guests if seen[service.name, rid].phase is not Phase.RUNNING]
+        return self._asked_peers(made, asked) if asked and service.peers_of(self.node) else made
+
+    def _asked_peers(self, made: Plan, guests: Sequence[str]) -> Plan:
+        """A plan, with what speaks against starting its guests by what the other nodes say of them."""
+        from vmsvc.core.peers.answers import objections  # noqa: PLC0415 - only who asks peers pays for it
+        from vmsvc.core.peers.asking import ask_until_quiet  # noqa: PLC0415
+
+        service, peers = made.service, made.service.peers_of(self.node)
+        answers = ask_until_quiet(self._peers, service, self.node)
+
+        def found(*, exclusive: bool) -> list[Problem]:
+            despite = made.consent.despite_peers
+            return objections(service, guests, answers, despite=despite, exclusive=exclusive)
+
+        problems = found(exclusive=False)
+        if any(problem.code == "refused.peer-silent" for problem in problems) and self._are_exclusive(service, guests):
+            problems = found(exclusive=True)
+        _log.info("asked %s of %s: %s", ", ".join(peers), service.name, "; ".join(map(str, problems)) or "down there")
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        notes = [problem for problem in problems if problem.severity is not Severity.ERROR]
+        return evolve(made, refusals=(*made.refusals, *errors), notes=(*made.notes, *notes))
+
+    def _are_exclusive(self, service: Service, guests: Sequence[str]) -> bool:
+        """Whether every disk of guests is one that is reserved for this node alone before they start."""
+        groups = {each.container_id: each for each in service.resources if isinstance(each, Vmdg)}
+        reserved = [groups[rid] for rid in guests if rid in groups]
+        if len(reserved) < len(guests) or any(not each.scsireserv or each.disable for each in reserved):
+            return False
+        reports = self._reserving([service]).examine(reserved, budget_s=STATUS_DEADLINE_S)
+        return all(
+            not isinstance(report, VmsvcError) and report.found.disks and not report.found.others for report in reports
         )
 
     def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
@@ -345,6 +390,10 @@ def _worth_a_look(service: Service) -> list[Resource]:
 
     needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
     return [each for each in service.resources if not each.disable or each.rid in needed]
+
+
+def _guests(service: Service) -> set[str]:
+    return {guest.rid for guest in service.guests}
 
 
 def _disks_of(ledger: Ledger, service: str) -> str:

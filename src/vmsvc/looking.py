@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from vmsvc.core.errors import UsageError
 from vmsvc.core.freezer import Freeze, freeze_of, freezes
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
 from vmsvc.core.limits import Limits
 from vmsvc.core.observe import key_of, observe
 from vmsvc.core.service import Service
+from vmsvc.core.status import unknown
 from vmsvc.parts import Parts
 
 
@@ -53,7 +56,7 @@ class Looking(Parts):
             if not resource.disable and (not limits or resource.rid in only[service.name])
         ]
         seen = observe(wanted, self._finder(asked))
-        goings_on, frozen = self._goings_on(asked), freezes(self.node, (service.name for service in asked))
+        going, frozen = self._goings_on(asked), freezes(self.node, (service.name for service in asked))
 
         def instance(service: Service) -> Instance:
             keys = {resource.rid: key_of(resource) for resource in service.resources}
@@ -61,12 +64,55 @@ class Looking(Parts):
                 service,
                 self.node.name,
                 {rid: seen[key] for rid, key in keys.items() if key in seen},
-                notes=goings_on.get(service.name, ()),
+                notes=(going[service.name].cut_short,) if going[service.name].cut_short else (),
+                going_on=going[service.name].action,
                 freeze=str(frozen.get(service.name, "")),
                 only=only[service.name],
             )
 
         return [ServiceStatus(service=service, instances=(instance(service),)) for service in asked]
+
+    def with_peers(self, statuses: Iterable[ServiceStatus]) -> list[ServiceStatus]:
+        """Ask the other nodes of services what they see of them, all at once, within some twelve seconds.
+
+        Args:
+            statuses: What this node sees of the services.
+
+        Returns:
+            The same, with an instance for each other node; what one does not answer is unknown, with the reason.
+        """
+        known = list(statuses)
+        questions: dict[str, list[str]] = {}
+        for status in known:
+            for peer in status.service.peers_of(self.node):
+                questions.setdefault(peer, []).append(status.name)
+        if not questions:
+            return known
+        answers = self._peers.ask("status", questions)
+
+        def instance(status: ServiceStatus, peer: str) -> Instance:
+            answer = answers[peer, status.name]
+            only = {item.resource.rid for item in status.instances[0].resources}
+            nothing = {rid: unknown(f"ssh {peer}", answer.error) for rid in only} if answer.error else {}
+            return instance_of(
+                status.service,
+                peer,
+                answer.seen or nothing,
+                notes=answer.notes,
+                going_on=answer.going_on,
+                only=only,
+            )
+
+        return [
+            evolve(
+                status,
+                instances=(
+                    *status.instances,
+                    *(instance(status, peer) for peer in status.service.peers_of(self.node)),
+                ),
+            )
+            for status in known
+        ]
 
     def frozen(self, service: Service) -> Freeze | None:
         """Whether a service is frozen on this node.

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from attrs import frozen
+
 from vmsvc import hookspecs
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from vmsvc.core.inside.place import Places
     from vmsvc.core.inside.ways import Ways
     from vmsvc.core.inventory import GuestFacts
+    from vmsvc.core.peers.asking import Peers
     from vmsvc.core.reservations import ReservationDriver
     from vmsvc.core.resource import Guest
     from vmsvc.core.rules import Consent
@@ -65,16 +68,33 @@ class made_once(cached_property[T]):  # noqa: N801 - it is used as a decorator
             return super().__get__(instance, owner)
 
 
+@frozen(kw_only=True)
+class Going:
+    """What other processes do, or did, to a service.
+
+    Attributes:
+        action: Which action is going on; empty for none.
+        cut_short: Which one was cut short; empty for none.
+    """
+
+    action: str = ""
+    cut_short: str = ""
+
+
 class Parts:
     """The parts of a session, and their end.
 
     Args:
         environment: Where ``VMSVC_ROOT``, ``VMSVC_NODENAME`` and the plugins' switches are looked up; the process's
             own environment when not given.
+
+    Attributes:
+        asks_peers: Whether looks may ask other nodes where something here speaks for it; starts always do.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
+        self.asks_peers = True
 
     def __enter__(self) -> Self:
         """Use the session in a ``with`` statement, which closes it."""
@@ -92,6 +112,8 @@ class Parts:
             self._drivers.close()
         if "_ways" in self.__dict__:
             self._ways.close()
+        if "_peers" in self.__dict__:
+            self._peers.close()
         if "_host" in self.__dict__:
             self._host.close()
 
@@ -242,10 +264,18 @@ class Parts:
         if "ip" in kinds:
             from vmsvc.core.ips.driver import IpDriver  # noqa: PLC0415
 
-            found["ip"] = IpDriver(self._places(services))
+            found["ip"] = IpDriver(self._places(services), self._elsewhere(services))
         if "app" in kinds:
             found["app"] = self._apps(services, tell)
         return found
+
+    def _elsewhere(self, services: Sequence[Service]) -> Callable[[Guest, float], tuple[str, str]] | None:
+        """How other nodes are asked where guests are; ``None`` where there are none, or they are not to be asked."""
+        if not self.asks_peers or not any(service.peers_of(self.node) for service in services):
+            return None
+        from vmsvc.core.peers.elsewhere import Elsewhere  # noqa: PLC0415
+
+        return Elsewhere(lambda: self._peers, {service.name: service for service in services}, self.node).of
 
     def _apps(self, services: Sequence[Service], tell: Callable[[str], None] = lambda _: None) -> AppDriver:
         from vmsvc.core.apps import AppDriver  # noqa: PLC0415
@@ -288,6 +318,12 @@ class Parts:
         """Have the next look inside a guest not trust in an earlier one that was in vain."""
         if "_ways" in self.__dict__:
             self._ways.forget(guest)
+
+    @made_once
+    def _peers(self) -> Peers:
+        from vmsvc.core.peers.asking import Peers  # noqa: PLC0415 - only who asks peers pays for it
+
+        return Peers(self._ssh)
 
     def _ssh(self, target: str, *, is_own: bool = True) -> SshHost:
         """A guest or a peer by ssh: with vmsvc's own key where it is taken, or with the admin's keys alone."""
@@ -339,16 +375,14 @@ class Parts:
     def _journal(self, service: Service) -> Journal:
         return Journal(self._journals / f"{service.name}{SUFFIX}")
 
-    def _goings_on(self, services: Iterable[Service]) -> dict[str, tuple[str, ...]]:
-        """For each service that has one: another action that is going on, or one that was cut short."""
+    def _goings_on(self, services: Iterable[Service]) -> dict[str, Going]:
+        """For each service, another action that is going on, or one that was cut short."""
         # In this order: an action takes its lock before it writes its journal, and lets it go after.
         held, acted_on = with_holders(self.node), with_journals(self._journals)
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, Going] = {}
         for service in services:
             holder = holder_of(self.node, service.name) if service.name in held else ""
             unfinished = self._journal(service).unfinished() if service.name in acted_on else None
-            if holder:
-                found[service.name] = (f"going on: {holder}",)
-            elif unfinished and unfinished.pid != os.getpid():
-                found[service.name] = (str(unfinished),)
+            is_cut_short = not holder and unfinished is not None and unfinished.pid != os.getpid()
+            found[service.name] = Going(action=holder, cut_short=str(unfinished) if is_cut_short else "")
         return found

@@ -348,7 +348,8 @@ def test_status_tells_of_an_action_and_is_not_held_up_by_it(session, slow_action
     status = session.status(web)
     assert time.monotonic() - began < 2
     assert status.avail is vmsvc.Status.WARN
-    (note,) = status.instances[0].notes
+    assert status.instances[0].going_on.startswith(f"start by pid {process.pid} since")
+    (note,) = status.instances[0].told
     assert note.startswith(f"going on: start by pid {process.pid} since")
     with pytest.raises(vmsvc.Busy, match=f"start by pid {process.pid}"):
         session.stop(web)

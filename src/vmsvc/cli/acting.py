@@ -191,6 +191,7 @@ def _consent(call: Call) -> Consent:
         despite_unknown=arguments.despite_unknown,
         force=arguments.force,
         despite_lost_keys=arguments.despite_lost_keys,
+        despite_peers=arguments.despite_peer,
     )
 
 

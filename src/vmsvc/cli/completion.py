@@ -122,6 +122,16 @@ def holders(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     return []
 
 
+def other_nodes(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The other nodes of the services that are named.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    node = Session().node
+    return sorted({each for service in _named(parsed_args) for each in service.peers_of(node)})
+
+
 def peers(**_: Any) -> list[str]:
     """The peers whose keys are known here."""
     with contextlib.suppress(VmsvcError):

@@ -64,6 +64,7 @@ def _looking(commands: Commands) -> None:
     )
     names(status, required=False)
     limits(status)
+    _nodes(status)
     printing = commands.add(
         "print", "looking:print_status", "print the status of services in full", examples=("vmsvc print status web",)
     )
@@ -71,6 +72,7 @@ def _looking(commands: Commands) -> None:
     printing.add_argument("what", choices=("status",), help="the one thing to print")
     names(printing, required=False)
     limits(printing)
+    _nodes(printing)
     listing = commands.add("ls", "looking:ls", "list the services of this node")
     listing.add_argument("-l", "--long", action="store_true", help="with their types, nodes and files")
     show = commands.add(
@@ -100,3 +102,10 @@ def _looking(commands: Commands) -> None:
     show.add_argument(
         "--since", metavar="WHEN", help="of the history, what was so since: a date, or 12h for a duration"
     )
+
+
+def _nodes(command: Parser) -> None:
+    """Which nodes are looked at."""
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--peers", action="store_true", help="ask the other nodes of the services, too")
+    which.add_argument("--local", action="store_true", help="ask no other node, whatever is seen here")

@@ -12,6 +12,7 @@ _NO_CONSENT = {
     "drp": False,
     "despite_frozen": False,
     "despite_lost_keys": False,
+    "despite_peer": (),
     "despite_unknown": (),
     "force": (),
     "kill": False,
@@ -263,6 +264,15 @@ def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
             help="reserve disks again under a guest that went on without its keys: no other node has written since",
         )
         _despite_frozen_or_drp(command)
+    if action != "stop" and guests:
+        peer = command.add_argument(
+            "--despite-peer",
+            action="append",
+            default=[],
+            metavar="NODE",
+            help="start although this other node cannot be asked: nothing of the service runs there (repeatable)",
+        )
+        completed(peer, "other_nodes")
     if action != "start" and guests:
         command.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
     _despite_unknown(command)

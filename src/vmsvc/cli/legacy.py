@@ -53,6 +53,7 @@ _OPTIONS = {
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
     "despite-frozen": ("start", "restart", "startapp"),
+    "despite-peer": ("start", "restart"),
     "despite-lost-keys": ("start", "restart", "prstart"),
     "dry-run": (*_ACTING, "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
     "parallel": _ACTING,
@@ -96,6 +97,13 @@ class Legacy(Parser):
             help="act on this resource although its status is unknown (repeatable)",
         )
         phrases.completed(unknown, "rids")
+        peer = self.add_argument(
+            "--despite-peer",
+            action="append",
+            metavar="NODE",
+            help="start although this other node cannot be asked: nothing of the service runs there (repeatable)",
+        )
+        phrases.completed(peer, "other_nodes")
         self.add_argument(
             "--rid", action="append", metavar="RID[,RID…]", help="only these resources, or kinds of them (repeatable)"
         )
@@ -148,6 +156,7 @@ class Legacy(Parser):
         ]
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []
         words += [f"--despite-unknown={rid}" for rid in asked.despite_unknown or ()]
+        words += [f"--despite-peer={node}" for node in asked.despite_peer or ()]
         words += [f"--force={holder}" for holder in asked.force or ()]
         for option, written in (("rid", asked.rid), ("tags", asked.tags), ("subset", asked.subsets)):
             words += [f"--{option}={word}" for word in written or ()]

@@ -132,7 +132,9 @@ def _look(call: Call) -> tuple[list[ServiceStatus], list[Failure]]:
     meant, others = selection.within(limits, services)
     failures += others
     tell(call, failures)
-    return call.session.statuses(meant, limits=limits), failures
+    call.session.asks_peers = not call.arguments.local
+    statuses = call.session.statuses(meant, limits=limits)
+    return call.session.with_peers(statuses) if call.arguments.peers else statuses, failures
 
 
 def _document(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> dict[str, Any]:

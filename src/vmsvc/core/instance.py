@@ -85,6 +85,7 @@ class Instance:
         resources: The status of each resource, in the order of the service's file.
         notes: What else there is to tell, such as an action that was cut short.
         freeze: Where the service is frozen on the node: since when and why.
+        going_on: Which action of another process is going on there; empty for none.
         avail: The merge of the resources without which the service is not there.
         overall: The merge of all resources.
     """
@@ -93,6 +94,7 @@ class Instance:
     resources: tuple[ResourceStatus, ...]
     notes: tuple[str, ...] = ()
     freeze: str = ""
+    going_on: str = ""
     avail: Status = field(init=False, eq=False, repr=False)
     overall: Status = field(init=False, eq=False, repr=False)
 
@@ -107,7 +109,8 @@ class Instance:
     @property
     def told(self) -> tuple[str, ...]:
         """What there is to tell beside the resources."""
-        return (self.freeze, *self.notes) if self.freeze else self.notes
+        goings_on = (f"going on: {self.going_on}",) if self.going_on else ()
+        return (*((self.freeze,) if self.freeze else ()), *goings_on, *self.notes)
 
 
 @frozen(kw_only=True)
@@ -116,7 +119,7 @@ class ServiceStatus:
 
     Attributes:
         service: The service.
-        instances: One entry for each node that was asked; this node's at present.
+        instances: One entry for each node that was asked: this node's, and those of peers where they were.
     """
 
     service: Service
@@ -162,6 +165,7 @@ def instance_of(
     *,
     notes: tuple[str, ...] = (),
     freeze: str = "",
+    going_on: str = "",
     only: Collection[str] = (),
 ) -> Instance:
     """Put what was seen beside the resources it was seen of.
@@ -172,6 +176,7 @@ def instance_of(
         seen: Observations by rid; a resource that nobody looked at is unknown, unless it is disabled.
         notes: What else there is to tell.
         freeze: Where the service is frozen on the node: since when and why.
+        going_on: Which action of another process is going on there; empty for none.
         only: The rids of the resources that the look was limited to; empty for all.
 
     Returns:
@@ -188,4 +193,4 @@ def instance_of(
     if len(looked_at) < len(service.resources):
         names = ", ".join(resource.rid for resource in looked_at)
         notes = (*notes, f"nothing but {names} was looked at: the status is of that alone")
-    return Instance(node=node, resources=statuses, notes=notes, freeze=freeze)
+    return Instance(node=node, resources=statuses, notes=notes, freeze=freeze, going_on=going_on)

@@ -226,10 +226,6 @@ class _Draft:
                 f"{service.name} is a {service.env} service and {node.name} is a PRD node",
                 hint="only PRD services start on PRD nodes; see `vmsvc node`",
             )
-        peers = service.peers_of(node)
-        if peers:
-            message = f"the other nodes were not asked whether they run {service.name}: {', '.join(peers)}"
-            self._note("note.peers-not-asked", message)
 
     def start(self, resource: Resource, seen: Observation | None, verb: Verb, *, will_be_down: bool) -> None:
         if isinstance(resource, Ip) and resource.is_inside_guest and not resource.is_plumbed:

@@ -48,6 +48,7 @@ class Consent:
         despite_frozen: Start a service although it is frozen.
         kill: Stop guests by force at once, without asking them first.
         force: Holders of disks, each a node's name or a key (``0x1a2b``), to take the disks from.
+        despite_peers: Other nodes, by name, on which nothing of the service runs although they cannot say so.
         despite_lost_keys: Reserve disks again under what went on writing after their keys were lost.
     """
 
@@ -56,6 +57,7 @@ class Consent:
     despite_unknown: frozenset[str] = field(default=frozenset(), converter=_words)
     kill: bool = False
     force: frozenset[str] = field(default=frozenset(), converter=_words)
+    despite_peers: frozenset[str] = field(default=frozenset(), converter=_words)
     despite_lost_keys: bool = False
 
 

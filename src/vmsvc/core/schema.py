@@ -104,6 +104,7 @@ def _instance(item: Instance) -> Data:
         "avail": item.avail.value,
         "overall": item.overall.value,
         "frozen": bool(item.freeze),
+        "going_on": item.going_on,
         "notes": list(item.told),
         "resources": [_resource_status(resource) for resource in item.resources],
     }
@@ -117,6 +118,7 @@ def _resource_status(item: ResourceStatus) -> Data:
         "type": item.resource.type,
         "label": item.resource.label,
         "status": item.status.value,
+        "phase": seen.phase.value,
         "state": seen.state,
         "optional": item.resource.optional,
         "disable": item.resource.disable,

@@ -368,14 +368,6 @@ def test_listed_disks_are_needed_by_all_that_may_write_to_them():
     assert codes(plan("stop", one, NODE, seen_up, only={"disk#1"})) == ["refused.not-to-stop"]
 
 
-def test_peers_were_not_asked():
-    (note,) = down_plan(nodes=("n1", "n2"), drpnodes=("n3",)).notes
-    assert (note.code, note.severity.value) == ("note.peers-not-asked", "note")
-    assert "n2, n3" in note.message
-    assert not down_plan().notes
-    assert not down_plan("stop", nodes=("n1", "n2")).notes
-
-
 def test_a_rule_counts_more_than_a_fact_that_is_missing():
     made = plan("start", service(guest(), nodes=("n2",)), NODE, {})
     assert codes(made) == ["refused.not-listed", "undetermined.status"]

@@ -39,6 +39,8 @@ class IpDriver:
 
     Args:
         places: Where addresses are.
+        elsewhere: Asks the other nodes where a guest is that is down here, within so many seconds; ``None`` where they
+            are not to be asked.
     """
 
     type: ClassVar[str] = ""
@@ -47,8 +49,9 @@ class IpDriver:
     options: ClassVar[builtins.type[Resource]] = Ip
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, elsewhere: Callable[[Guest, float], tuple[str, str]] | None = None) -> None:
         self._places = places
+        self._elsewhere = elsewhere
         self._adapters = Adapters(places)
         self._own = NodeAddresses(places.node)
         self._given = GivenAddresses(places)
@@ -109,8 +112,11 @@ class IpDriver:
             if half.answer is Answer.YES and guest.phase is Phase.MOVED:
                 return _observation(Phase.MOVED, f"{words}; {half.words}", began)
             if half.answer is Answer.YES:
+                where, doubt = self._where(resource, began + budget_s - _RESERVE_S)
+                if where:
+                    return _observation(Phase.STOPPED, f"{words} here, and {where}; {half.words}", began)
                 who = who_has(self._places.node(), address)
-                claim = f"{address} answers although the guest is {guest.state} here: {who}{self._perhaps(resource)}"
+                claim = f"{address} answers although the guest is {guest.state} here: {who}{doubt}"
                 return _observation(Phase.CONTESTED, claim, began)
         doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
         return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
@@ -126,11 +132,15 @@ class IpDriver:
             return unknown(_PROBE, half.words, duration_s=time.monotonic() - began)
         return _observation(Phase.DEGRADED, f"{words}; {half.words}", began) if half.answer is Answer.YES else None
 
-    def _perhaps(self, resource: Ip) -> str:
-        """Who an address may well be with that answers without a guest here: nobody asks the other nodes."""
+    def _where(self, resource: Ip, deadline: float) -> tuple[str, str]:
+        """On which other node the guest is whose address answers; or what speaks for it that it may be on one."""
         service = self._places.services[resource.service]
-        has_peers = len({*service.nodes, *service.drpnodes}) > 1
-        return "; the guest may be up on another node of the service" if has_peers else ""
+        if len({*service.nodes, *service.drpnodes}) <= 1:
+            return "", ""
+        if self._elsewhere is None:
+            return "", "; the guest may be up on another node of the service"
+        where, doubt = self._elsewhere(self.guest_of(resource), deadline - time.monotonic())
+        return where, f"; {doubt}" if doubt else "; no other node of the service says that it is there"
 
     def _checks(self, resource: Ip, guest: Observation, deadline: float) -> list[Check]:
         deadline -= _RESERVE_S

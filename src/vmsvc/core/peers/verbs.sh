@@ -28,7 +28,7 @@ status() {
     for service; do
         permit_name "$service"
     done
-    call_vmsvc status --format json "$@"
+    call_vmsvc status --local --format json -- "$@"
 }
 
 # The same of their guests alone: all that a start has to know.
@@ -36,7 +36,7 @@ guests() {
     for service; do
         permit_name "$service"
     done
-    call_vmsvc status --format json --rid container "$@"
+    call_vmsvc status --local --format json --rid container -- "$@"
 }
 
 # Whether a file system is mounted on a directory: df tells the mount point last, which may have blanks in it.

@@ -47,7 +47,7 @@ def test_questions_reach_vmsvc_as_they_are(send):
     said = send(f"{NAME} status web {encoded('a b;$(id)')}").stdout
     assert said.endswith("[web][a b;$(id)]")
     assert "[--rid][container]" not in said
-    assert "[--rid][container][web]" in send(f"{NAME} guests web").stdout
+    assert "[--rid][container][--][web]" in send(f"{NAME} guests web").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,176 @@
+"""What peers answer, as records, and what follows from it for a start. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.service import Service
+from vmsvc.core.status import Evidence, Observation, Phase
+from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.command import said_last
+
+#: Down, with nothing kept that would go on: a guest whose memory is saved goes on with an old view of its disks.
+_DOWN = frozenset({Phase.STOPPED, Phase.ABSENT, Phase.MOVED})
+#: Nobody there could see it, or wants to look.
+_UNSEEN = frozenset({Phase.UNKNOWN, Phase.INAPPLICABLE})
+#: It is there, and may use addresses.
+UP_THERE = frozenset(Phase) - _DOWN - _UNSEEN - {Phase.SAVED, Phase.CRASHED}
+#: Actions after which no guest runs that did not run before. Any other one may start it, one of a later version too.
+_STARTS_NOTHING = ("stop", "boot", "validate-disks")
+
+
+@frozen(kw_only=True)
+class PeerAnswer:
+    """What a peer says of a service.
+
+    Attributes:
+        node: The peer's name.
+        seen: What it sees of the resources that it was asked for, by rid.
+        going_on: Which action is going on there, such as ``start by pid 4711 since 21:03:12``; empty for none.
+        notes: What else it tells.
+        error: Why nobody knows; empty where it has answered.
+    """
+
+    node: str
+    seen: Mapping[str, Observation] = field(factory=dict)
+    going_on: str = ""
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def may_be_starting(self) -> bool:
+        """Whether an action is going on there that may start guests."""
+        return bool(self.going_on) and self.going_on.partition(" ")[0] not in _STARTS_NOTHING
+
+
+def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[str, PeerAnswer]:
+    """Read what a peer has answered: a ``vmsvc.status/1`` document of its own.
+
+    Args:
+        node: The peer's name.
+        services: The services that it was asked for.
+        outcome: What it has printed.
+
+    Returns:
+        An answer for each service, whatever was printed.
+    """
+    try:
+        document = json.loads(outcome.stdout)
+        told = {each["name"]: each for each in document.get("services", ())}
+        errors = [str(each["message"]) for each in document.get("errors", ())]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        error = f"it answered with no status, and exit code {outcome.code}{said_last(outcome.stderr, outcome.stdout)}"
+        return {name: PeerAnswer(node=node, error=error) for name in services}
+    return {name: _answer(node, name, told.get(name), errors) for name in services}
+
+
+def _answer(node: str, service: str, told: Any, errors: Sequence[str]) -> PeerAnswer:
+    if told is None:
+        return PeerAnswer(node=node, error="; ".join(errors) or f"it says nothing of {service}")
+    try:
+        (instance,) = told["instances"]
+        if str(instance["node"]).casefold() != node.casefold():
+            return PeerAnswer(node=node, error=f"the node that has answered calls itself {instance['node']}")
+        seen = {str(each["rid"]): _observation(each) for each in instance["resources"]}
+        going_on = str(instance["going_on"])
+        notes = tuple(str(each) for each in instance["notes"] if each != f"going on: {going_on}")
+        return PeerAnswer(node=node, seen=seen, going_on=going_on, notes=notes)
+    except (ValueError, TypeError, KeyError) as error:
+        return PeerAnswer(node=node, error=f"its answer makes no sense: {type(error).__name__}: {error}")
+
+
+def _observation(told: Mapping[str, Any]) -> Observation:
+    return Observation(
+        phase=Phase(told["phase"]),
+        state=told["state"],
+        evidence=Evidence(**told["evidence"]),
+        warnings=tuple(told["warnings"]),
+    )
+
+
+def objections(
+    service: Service,
+    guests: Collection[str],
+    answers: Sequence[PeerAnswer],
+    *,
+    despite: Collection[str] = (),
+    exclusive: bool = False,
+) -> list[Problem]:
+    """What speaks against starting guests, by what peers say of them: errors; and notes of what does not any more.
+
+    Args:
+        service: Their service.
+        guests: The rids of the guests that are to be started.
+        answers: What each peer says.
+        despite: The peers of which the operator knows that nothing runs there.
+        exclusive: Whether every disk of the guests is reserved for this node alone before they start, so that nothing
+            on a peer can write to it any more.
+    """
+    known = {name.casefold() for name in despite}
+    found: list[Problem] = []
+    for answer in answers:
+        found += _refusals(service, guests, answer)
+        for doubt in _doubts(service, guests, answer):
+            found.append(
+                _judged(service, answer.node, doubt, is_known=answer.node.casefold() in known, exclusive=exclusive)
+            )
+    return found
+
+
+def _refusals(service: Service, guests: Collection[str], answer: PeerAnswer) -> Iterator[Problem]:
+    """What is there for certain: no word of an operator speaks against evidence."""
+    if answer.may_be_starting:
+        yield Problem(
+            code="refused.peer-acts",
+            message=f"an action is going on at {answer.node} that may start it: {answer.going_on}",
+            hint="wait for it to end",
+            file=str(service.file),
+        )
+    for rid in guests:
+        seen = answer.seen.get(rid)
+        if seen is not None and seen.phase not in _DOWN | _UNSEEN:
+            verb = "its memory is saved on" if seen.phase is Phase.SAVED else f"it is {seen.state} on"
+            hint = f"`vmsvc stop {service.name}` there first"
+            if seen.phase is Phase.SAVED:
+                hint = "start and stop it there first, or discard its saved memory with the hypervisor's own tool"
+            yield Problem(
+                code="refused.runs-on-peer",
+                message=f"{verb} {answer.node}",
+                section=rid,
+                hint=hint,
+                file=str(service.file),
+            )
+
+
+def _doubts(service: Service, guests: Collection[str], answer: PeerAnswer) -> Iterator[str]:
+    """Why a peer's guests may run, for all that is known."""
+    if answer.error:
+        yield f"{answer.node} cannot say whether it runs {service.name}: {answer.error}"
+        return
+    for rid in guests:
+        seen = answer.seen.get(rid)
+        if seen is None:
+            yield f"{answer.node} cannot say whether it runs {rid}: its file of {service.name} has no such section"
+        elif seen.phase in _UNSEEN:
+            yield f"{answer.node} cannot say whether it runs {rid}: {seen.evidence.detail}"
+
+
+def _judged(service: Service, node: str, doubt: str, *, is_known: bool, exclusive: bool) -> Problem:
+    if is_known:
+        message = f"{doubt}; the operator says that nothing runs there"
+    elif exclusive:
+        message = f"{doubt}; its disks are reserved for this node alone before anything starts"
+    else:
+        return Problem(
+            code="refused.peer-silent",
+            message=doubt,
+            hint="see `vmsvc trust peers --test`; if it is off, or nothing runs there for certain, say so: "
+            f"--despite-peer {node}",
+            file=str(service.file),
+        )
+    return Problem(code="note.peer-silent", message=message, severity=Severity.NOTE)

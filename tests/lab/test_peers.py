@@ -1,0 +1,141 @@
+"""Two nodes with a service, each behind a real sshd: nothing is started on both, whatever else goes wrong."""
+
+import sys
+import time
+
+import pytest
+
+pytest.importorskip("vmsvc_null")
+
+from tests.lab.peer import Peer
+
+pytestmark = pytest.mark.timeout(240)
+
+NODES = ("nodes = n1 n2",)
+
+
+@pytest.fixture
+def pair(make_sshd, tmp_path):
+    one, two = (Peer(make_sshd, tmp_path, name) for name in ("n1", "n2"))
+    one.knows(two)
+    two.knows(one)
+    for node in (one, two):
+        node.add("web", "start_delay = 1", default=NODES)
+    return one, two
+
+
+def phase(node):
+    return node.hypervisor.machine("web").phase
+
+
+def start(node, *words):
+    code, answer = node.json("start", "web", *words)
+    (result,) = answer.get("results") or answer["services"]
+    return code, [each["code"] for each in result["errors"]]
+
+
+def test_what_runs_on_a_peer_is_not_started_here(pair):
+    one, two = pair
+    assert start(two)[0] == 0
+    assert one.json("trust", "peers", "--install")[0] == 0
+    for state in ("running", "paused", "saved", "crashed"):
+        two.hypervisor.set("web", phase=state)
+        assert start(one, "--despite-peer", "n2") == (3, ["refused.runs-on-peer"])
+        assert phase(one) == "stopped"
+    two.hypervisor.set("web", phase="stopped")
+    assert start(one)[0] == 0
+
+
+@pytest.mark.option("start --despite-peer", "restart --despite-peer", "plan --despite-peer", "svcmgr --despite-peer")
+def test_a_peer_that_is_off_must_be_named(pair):
+    one, two = pair
+    two.server.stop()
+    assert start(one) == (3, ["refused.peer-silent"])
+    for words in ("plan start web", "start web --dry-run", "restart web"):
+        assert one.run(*words.split()).returncode == 3
+        assert one.run(*words.split(), "--despite-peer", "n3").returncode == 2
+    assert one.run("plan", "start", "web", "--despite-peer", "n2").returncode == 0
+    assert one.run("restart", "web", "--despite-peer", "N2").returncode == 0
+    assert one.run("restart", "web").returncode == 0  # what runs here does not run there
+    assert one.run("stop", "web").returncode == 0
+    svcmgr = (sys.executable, "-c", "import sys; from vmsvc.cli.svcmgr import main; sys.exit(main(sys.argv[1:]))")
+    assert one.run("-s", "web", "start", "--despite-peer", "n2", program=svcmgr).returncode == 0
+    assert phase(one) == "running"
+
+
+def test_a_peer_that_hangs_keeps_nobody_waiting_for_long(pair):
+    one, two = pair
+    two.server.freeze()
+    began = time.monotonic()
+    assert start(one) == (3, ["refused.peer-silent"])
+    assert time.monotonic() - began < 25
+    two.server.thaw()
+
+
+def test_a_peer_whose_hypervisor_hangs_or_that_has_no_such_service_cannot_say(pair):
+    one, two = pair
+    two.hypervisor.set(None, fail=("observe",))
+    assert start(one) == (3, ["refused.peer-silent"])
+    (two.services_dir / "web.conf").unlink()
+    assert start(one) == (3, ["refused.peer-silent"])
+
+
+def test_of_two_nodes_that_start_it_at_once_one_does(pair):
+    one, two = pair
+    for _ in range(3):
+        racers = [node.begin("start", "web") for node in (one, two)]
+        codes = []
+        for racer in racers:
+            racer.communicate()
+            codes.append(racer.returncode)
+        assert sorted(codes) == [0, 3]
+        assert sorted(map(phase, pair)) == ["running", "stopped"]
+        for node in pair:
+            assert node.run("stop", "web").returncode == 0
+
+
+@pytest.mark.option("status --peers", "print --peers", "status --local", "print --local")
+def test_a_status_shows_peers_where_that_is_asked_for(pair):
+    one, two = pair
+    assert start(two)[0] == 0
+    code, answer = one.json("status", "web", "--peers")
+    (web,) = answer["services"]
+    assert (code, web["avail"]) == (0, "up")
+    assert [(each["node"], each["avail"]) for each in web["instances"]] == [("n1", "down"), ("n2", "up")]
+    assert "n2" in one.run("print", "status", "web", "--peers").stdout
+    two.server.stop()
+    code, answer = one.json("status", "web", "--peers")
+    assert (code, answer["services"][0]["instances"][1]["avail"]) == (4, "unknown")
+    for words in (("status", "web"), ("status", "web", "--local"), ("print", "status", "web", "--local")):
+        assert one.run(*words).returncode == 0
+
+
+def test_an_address_that_answers_is_no_alarm_where_the_guest_runs_on_a_peer(pair):
+    one, two = pair
+    for node in pair:
+        path = node.services_dir / "web.conf"
+        path.write_text(path.read_text() + "[ip#1]\nipname = 127.0.0.77\nipdev = lo\nwait = false\n")
+
+    def address(*words):
+        _, answer = one.json("status", "web", *words)
+        (found,) = [each for each in answer["services"][0]["instances"][0]["resources"] if each["rid"] == "ip#1"]
+        return found["phase"], found["state"]
+
+    two.hypervisor.set("web", phase="running")
+    assert address()[0] == "stopped"
+    assert "running on n2" in address()[1]
+    assert address("--local")[0] == "contested"
+    two.hypervisor.set("web", phase="stopped")
+    assert address()[0] == "contested"
+    two.server.stop()
+    assert "n2 cannot be asked" in address()[1]
+
+
+def test_a_service_without_peers_asks_nobody(pair):
+    one, _ = pair
+    one.add("alone")
+    done = one.run("start", "alone", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0
+    assert not {"fabric", "paramiko", "vmsvc.core.peers"} & {
+        line.rpartition("|")[2].strip() for line in done.stderr.splitlines()
+    }

@@ -1,0 +1,106 @@
+"""What peers answer, and what follows for a start: nothing is started on what is not known."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from attrs import evolve
+
+from tests.support import guest, seen, service
+from vmsvc.core import schema
+from vmsvc.core.errors import Severity
+from vmsvc.core.instance import ServiceStatus, instance_of
+from vmsvc.core.peers.answers import PeerAnswer, objections, read_answers
+from vmsvc.core.status import Phase
+from vmsvc.core.transport import Outcome
+
+WEB = service(guest(), nodes=("n1", "n2", "n3"))
+RID = "container#1"
+DOWN = {Phase.STOPPED, Phase.ABSENT, Phase.MOVED}
+SILENT = {Phase.UNKNOWN, Phase.INAPPLICABLE}
+
+
+def codes(*answers, **options):
+    return [problem.code for problem in objections(WEB, [RID], answers, **options)]
+
+
+def says(phase, node="n2", **more):
+    return PeerAnswer(node=node, seen={RID: seen(phase)}, **more)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_nothing_is_started_that_is_not_positively_down_on_each_peer(phase):
+    wanted = [] if phase in DOWN else ["refused.peer-silent"] if phase in SILENT else ["refused.runs-on-peer"]
+    assert codes(says(phase)) == wanted
+    assert codes(says(Phase.STOPPED), says(phase, node="n3")) == wanted
+
+
+@pytest.mark.parametrize("phase", set(Phase) - DOWN - SILENT)
+def test_no_word_of_an_operator_and_no_reservation_speaks_against_what_a_peer_says(phase):
+    assert codes(says(phase), despite=["n2"], exclusive=True) == ["refused.runs-on-peer"]
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [PeerAnswer(node="n2", error="it is off"), PeerAnswer(node="n2"), says(Phase.UNKNOWN), says(Phase.INAPPLICABLE)],
+)
+def test_silence_keeps_a_start_unless_the_operator_names_the_peer_or_disks_are_reserved(silent):
+    (problem,) = objections(WEB, [RID], [silent])
+    assert (problem.code, "--despite-peer n2" in problem.hint) == ("refused.peer-silent", True)
+    assert codes(silent, despite=["n3"]) == ["refused.peer-silent"]
+    for options in ({"despite": ["N2"]}, {"exclusive": True}):
+        (note,) = objections(WEB, [RID], [silent], **options)
+        assert (note.code, note.severity) == ("note.peer-silent", Severity.NOTE)
+
+
+@pytest.mark.parametrize(("action", "is_refused"), [("start", True), ("restart", True), ("migrate", True),
+                                                    ("stop", False), ("boot", False)])  # fmt: skip
+def test_what_may_be_starting_it_on_a_peer_refuses(action, is_refused):
+    answer = says(Phase.STOPPED, going_on=f"{action} by pid 1 since 21:03:12")
+    assert codes(answer, despite=["n2"], exclusive=True) == (["refused.peer-acts"] if is_refused else [])
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def printed(document, code=0):
+    text = document if isinstance(document, bytes) else json.dumps(document, default=str).encode()
+    return Outcome(argv=("x",), code=code, stdout=text, stderr=b"", duration_s=0.0)
+
+
+def document(node="n2", phase=Phase.PAUSED, **more):
+    instance = instance_of(WEB, node, {RID: seen(phase)}, **more)
+    return {**schema.status([ServiceStatus(service=WEB, instances=(instance,))]), "errors": []}
+
+
+def test_an_answer_is_what_the_peer_has_seen():
+    answer = read_answers("N2", ["web"], printed(document(going_on="start by pid 1 since 1", notes=("a note",))))["web"]
+    assert (answer.error, answer.seen) == ("", {RID: seen(Phase.PAUSED)})
+    assert (answer.going_on, answer.notes) == ("start by pid 1 since 1", ("a note",))
+
+
+def test_an_answer_of_another_node_does_not_count():
+    assert "calls itself n3" in read_answers("n2", ["web"], printed(document(node="n3")))["web"].error
+
+
+@pytest.mark.parametrize("text", [b"", b"no json", b"[]", b"7", b"null", b'{"services": 1}', b'{"services": [{}]}'])
+def test_garbage_is_no_answer(text):
+    assert "no status" in read_answers("n2", ["web"], printed(text, 1))["web"].error
+
+
+@pytest.mark.parametrize("key", ["phase", "state", "evidence", "warnings"])
+def test_a_document_that_lacks_something_is_no_answer(key):
+    told = document()
+    del told["services"][0]["instances"][0]["resources"][0][key]
+    assert "makes no sense" in read_answers("n2", ["web"], printed(told))["web"].error
+    told = document()
+    told["services"][0]["instances"][0]["resources"][0][key] = 7
+    assert read_answers("n2", ["web"], printed(told))["web"].error
+
+
+def test_a_service_that_the_peer_does_not_have_is_told_in_its_words():
+    told = {"services": [], "errors": [{"message": "there is no service web"}]}
+    answers = read_answers("n2", ["web", "db"], printed(told, 2))
+    assert evolve(answers["web"]) == PeerAnswer(node="n2", error="there is no service web")
+    assert answers["db"].error
