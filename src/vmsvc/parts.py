@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vmsvc.core.inside.ways import Ways
     from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.peers.asking import Peers
+    from vmsvc.core.peers.elsewhere import Elsewhere
     from vmsvc.core.reservations import ReservationDriver
     from vmsvc.core.resource import Guest
     from vmsvc.core.rules import Consent
@@ -273,9 +274,14 @@ class Parts:
         """How other nodes are asked where guests are; ``None`` where there are none, or they are not to be asked."""
         if not self.asks_peers or not any(service.peers_of(self.node) for service in services):
             return None
-        from vmsvc.core.peers.elsewhere import Elsewhere  # noqa: PLC0415
 
-        return Elsewhere(lambda: self._peers, {service.name: service for service in services}, self.node).of
+        @cache
+        def elsewhere() -> Elsewhere:
+            from vmsvc.core.peers.elsewhere import Elsewhere  # noqa: PLC0415 - only who asks peers pays for it
+
+            return Elsewhere(lambda: self._peers, {service.name: service for service in services}, self.node)
+
+        return lambda guest, budget_s: elsewhere().of(guest, budget_s)
 
     def _apps(self, services: Sequence[Service], tell: Callable[[str], None] = lambda _: None) -> AppDriver:
         from vmsvc.core.apps import AppDriver  # noqa: PLC0415
