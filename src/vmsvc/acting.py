@@ -16,7 +16,7 @@ from vmsvc.core.plugins import PluginHost
 from vmsvc.core.resource import Reserved, Resource, Vmdg
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase
-from vmsvc.core.verb import BRINGING_UP, Verb
+from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
 from vmsvc.looking import Looking
 
 # Every session can act, and most only look: what that takes is imported when it begins.
@@ -102,7 +102,7 @@ class Acting(Looking):
             freeze="" if frozen is None else str(frozen),
         )
         # What runs here already does not run elsewhere; and what starts nothing has nobody to ask.
-        guests = {step.rid: None for step in made.steps if step.verb in BRINGING_UP and step.rid in _guests(service)}
+        guests = {step.rid: None for step in made.steps if step.verb in STARTING and step.rid in _guests(service)}
         asked = [rid for rid in guests if seen[service.name, rid].phase is not Phase.RUNNING]
         return self._asked_peers(made, asked) if asked and service.peers_of(self.node) else made
 

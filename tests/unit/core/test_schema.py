@@ -56,6 +56,11 @@ def test_status():
     assert (third["status"], third["state"]) == ("n/a", "running")
 
 
+def test_every_phase_has_its_word_in_the_published_schema():
+    common = json.loads((Path(schema.__file__).parents[1] / "schemas/common.json").read_text())
+    assert set(common["$defs"]["resource_status"]["properties"]["phase"]["enum"]) == {phase.value for phase in Phase}
+
+
 def test_plan():
     facts = {"container#1": seen(Phase.STOPPED)}
     whole = plain(schema.plans([plan("start", WEB, NODE, facts)], [Problem(message="no such service")]))

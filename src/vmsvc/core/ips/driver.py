@@ -113,11 +113,10 @@ class IpDriver:
                 return _observation(Phase.MOVED, f"{words}; {half.words}", began)
             if half.answer is Answer.YES:
                 where, doubt = self._where(resource, began + budget_s - _RESERVE_S)
-                if where:
-                    return _observation(Phase.STOPPED, f"{words} here, and {where}; {half.words}", began)
-                who = who_has(self._places.node(), address)
+                who = "" if where else who_has(self._places.node(), address)
                 claim = f"{address} answers although the guest is {guest.state} here: {who}{doubt}"
-                return _observation(Phase.CONTESTED, claim, began)
+                phase, told = (Phase.STOPPED, f"{words} here, and {where}") if where else (Phase.CONTESTED, claim)
+                return _observation(phase, told, began)
         doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
         return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
 
