@@ -58,7 +58,7 @@ def test_a_service_starts_on_its_nodes_only(inside):
     inside.add("[DEFAULT]", "nodes = n2", GUEST)
     assert inside.code("start web") == 3
     inside.add("[DEFAULT]", "nodes = n2 n1", GUEST)
-    assert inside.code("start web") == 0
+    assert inside.code("start web --despite-peer n2") == 0
 
 
 @pytest.mark.keyword("DEFAULT.drpnodes")
@@ -66,9 +66,9 @@ def test_a_service_starts_on_its_nodes_only(inside):
 def test_a_node_for_disasters_starts_a_service_in_one_only(inside):
     inside.add("[DEFAULT]", "nodes = n2", "drpnodes = n1", GUEST)
     assert inside.code("plan start web") == 3
-    assert inside.code("plan start web --drp") == 0
-    assert inside.code("start web") == 3
-    assert inside.code("start web --drp") == 0
+    assert inside.code("plan start web --drp --despite-peer n2") == 0
+    assert inside.code("start web --despite-peer n2") == 3
+    assert inside.code("start web --drp --despite-peer n2") == 0
     assert inside.code("restart web") == 3
     assert inside.code("restart web --drp") == 0
     assert inside.svcmgr("-s web restart")[0] == 3

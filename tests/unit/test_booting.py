@@ -63,6 +63,20 @@ def db(session, make_service):
     return session.load(make_service(DB, "db"))
 
 
+def test_a_peer_that_is_silent_does_not_keep_down_what_has_all_its_disks_reserved(san, session, db):
+    (note,) = session.plan("start", db).notes
+    assert note.code == "note.peer-silent"
+    assert "its disks are reserved for this node alone" in note.message
+    assert not session.plan("start", db).refusals
+
+
+def test_a_disk_that_is_not_reserved_is_no_reason_to_start_beside_a_peer_that_is_silent(san, session, make_service):
+    half = session.load(make_service(DB.replace("/dev/disk1", "/dev/other"), "db"))
+    assert "refused.peer-silent" in {each.code for each in session.plan("start", half).refusals}
+    off = session.load(make_service(DB.replace("scsireserv = true", "scsireserv = false"), "db"))
+    assert "refused.peer-silent" in {each.code for each in session.plan("start", off).refusals}
+
+
 @pytest.fixture
 def crashed(san, session, db, hypervisor, root):
     """The service was up when the node lost power: its disks are reserved, and nothing runs."""
