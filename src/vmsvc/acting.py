@@ -104,7 +104,8 @@ class Acting(Looking):
         # What runs here already does not run elsewhere; and what starts nothing has nobody to ask.
         guests = {step.rid: None for step in made.steps if step.verb in STARTING and step.rid in _guests(service)}
         asked = [rid for rid in guests if seen[service.name, rid].phase is not Phase.RUNNING]
-        return self._asked_peers(made, asked) if asked and service.peers_of(self.node) else made
+        is_asked = asked and not made.refusals and service.peers_of(self.node)
+        return self._asked_peers(made, asked) if is_asked else made
 
     def _asked_peers(self, made: Plan, guests: Sequence[str]) -> Plan:
         """A plan, with what speaks against starting its guests by what the other nodes say of them."""
