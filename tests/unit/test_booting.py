@@ -70,7 +70,15 @@ def test_a_peer_that_is_silent_does_not_keep_down_what_has_all_its_disks_reserve
     assert not session.plan("start", db).refusals
 
 
-def test_a_disk_that_is_not_reserved_is_no_reason_to_start_beside_a_peer_that_is_silent(san, session, make_service):
+def test_a_disk_that_is_not_reserved_is_no_reason_to_start_beside_a_peer_that_is_silent(
+    san, session, make_service, monkeypatch
+):
+    found = Surroundings.devices
+
+    def with_a_file(around, names):
+        return [evolve(each, is_known=True) if isinstance(each, OtherDisk) else each for each in found(around, names)]
+
+    monkeypatch.setattr(Surroundings, "devices", with_a_file)
     half = session.load(make_service(DB.replace("/dev/disk1", "/dev/other"), "db"))
     assert "refused.peer-silent" in {each.code for each in session.plan("start", half).refusals}
     off = session.load(make_service(DB.replace("scsireserv = true", "scsireserv = false"), "db"))
