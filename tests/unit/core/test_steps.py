@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support import FakeDriver, guest, resource, seen
+from tests.support import FakeDriver, guest, resource, seen, split_guest
 from vmsvc.core import steps
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
@@ -610,3 +610,26 @@ def test_an_interrupt_ends_a_wait_for_a_way_in(driver, inside):
 
     with pytest.raises(ActionFailed, match="interrupted"):
         wait(driver, inside, each=guest(), budget_s=60, reach=reach, cancelled=cancelled)
+
+
+def test_a_driver_that_cannot_prepare_is_told_to_be_wrong():
+    class Whole(FakeDriver):
+        prepare = None
+
+    with pytest.raises(ActionFailed, match="cannot prepare a guest, though its options say so"):
+        take(Whole(), "prepare", each=split_guest())
+
+
+@pytest.mark.parametrize(
+    ("verb", "stays", "words"), [("prepare", DOWN, "is not up|is not prepared"), ("boot", Phase.PREPARED, "is not up")]
+)
+def test_a_half_that_does_not_get_there_fails(driver, verb, stays, words):
+    driver.on[verb, C1] = lambda: driver.become(C1, stays)
+    with pytest.raises(ActionFailed, match=words):
+        take(driver, verb, budget_s=0.3, each=split_guest())
+
+
+def test_a_guest_that_dies_while_it_boots_has_failed_at_once(driver):
+    driver.on["boot", C1] = lambda: (driver.become(C1, Phase.PREPARED), later(0.2, lambda: driver.become(C1, DOWN)))
+    with pytest.raises(ActionFailed, match="went down while its start waited"):
+        take(driver, "boot", budget_s=5, each=split_guest())

@@ -526,6 +526,45 @@ class SaysNothing(ToyDriver):
         return " "
 
 
+@mutant("split-start")
+class StartsWhatItIsToPrepare(ToyDriver):
+    def prepare(self, guest, *, budget_s):
+        return self.start(guest, budget_s=budget_s)
+
+
+@mutant("split-start")
+class BootsWhatIsNotPrepared(ToyDriver):
+    def boot(self, guest, *, budget_s):
+        return self.start(guest, budget_s=budget_s)
+
+
+@mutant("split-start")
+class PreparesAgain(ToyDriver):
+    def prepare(self, guest, *, budget_s):
+        super().prepare(guest, budget_s=budget_s)
+        return True
+
+
+@mutant("plumb")
+class GivesAnAddressTwice(ToyDriver):
+    def plumb(self, guest, address, *, budget_s):
+        super().plumb(guest, address, budget_s=budget_s)
+        return True
+
+
+@mutant("plumb")
+class GivesAddressesToWhatIsDown(ToyDriver):
+    def plumb(self, guest, address, *, budget_s):
+        return not self._run("plumb", guest.name, budget_s=budget_s).code
+
+
+@mutant("plumb")
+class TakesAddressesFromEverybody(ToyDriver):
+    def unplumb(self, guest, address, *, budget_s):
+        for name in self._states(budget_s):
+            self._run("unplumb", name, budget_s=budget_s)
+
+
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ from vmsvc.driver import (
 from vmsvc.testing import CommandBackend, DriverKit, identity
 
 PHASES = {"on": Phase.RUNNING, "off": Phase.STOPPED, "paused": Phase.PAUSED, "booting": Phase.STARTING,
-          "ending": Phase.STOPPING, "crashed": Phase.CRASHED}  # fmt: skip
+          "ending": Phase.STOPPING, "crashed": Phase.CRASHED, "ready": Phase.PREPARED}  # fmt: skip
 NOT_FOUND, NOT_RUNNING = 4, 5
 
 
@@ -44,6 +44,7 @@ class Machine:
     starts: int = 0
     deaf: bool = False
     dying: bool = False
+    addresses: list[str] = field(factory=list)
 
 
 @define
@@ -68,19 +69,36 @@ class Tool:
         return getattr(self, f"_{command}")(self.machines[name])
 
     def _start(self, machine):
-        if machine.state in ("off", "crashed"):
+        if machine.state in ("off", "crashed", "ready"):
             machine.state, machine.starts = "crashed" if machine.dying else "on", machine.starts + 1
             return 0, "started\n", ""
         return 0, "runs\n", ""
 
     def _stop(self, machine):
-        if machine.state == "on" and not machine.deaf:
-            machine.state = "off"
+        if machine.state == "ready" or (machine.state == "on" and not machine.deaf):
+            machine.state, machine.addresses = "off", []
         return 0, "asked\n", ""
 
     def _kill(self, machine):
-        machine.state = "off"
+        machine.state, machine.addresses = "off", []
         return 0, "killed\n", ""
+
+    def _prepare(self, machine):
+        if machine.state == "off":
+            machine.state = "ready"
+            return 0, "prepared\n", ""
+        return 0, "is prepared\n", ""
+
+    def _plumbed(self, machine):
+        return 0, json.dumps(machine.addresses), ""
+
+    def _plumb(self, machine):
+        machine.addresses.append("192.0.2.7")
+        return 0, "", ""
+
+    def _unplumb(self, machine):
+        machine.addresses.clear()
+        return 0, "", ""
 
     def _show(self, machine):
         return 0, json.dumps({"memory": 64, "vcpus": 1, "disk": "/dev/toy", "state": machine.state}), ""
@@ -102,7 +120,7 @@ class ToyDriver:
     capabilities = frozenset(
         {Capability.BULK, Capability.WAIT, Capability.DISKS, Capability.DEFINITION, Capability.CONFIG_FILES,
          Capability.SIZES, Capability.DISCOVER, Capability.COMPARE, Capability.ENTRY, Capability.ADDRESSES,
-         Capability.SELF_STARTING}
+         Capability.SELF_STARTING, Capability.SPLIT_START, Capability.PLUMB}
     )  # fmt: skip
 
     def __init__(self, context):
@@ -207,6 +225,29 @@ class ToyDriver:
     def addresses(self, guest, *, budget_s):
         self._inside(guest, budget_s)
         return [GuestAddress(device="eth0", address="192.0.2.1")]
+
+    def prepare(self, guest, *, budget_s):
+        return self._run("prepare", guest.name, budget_s=budget_s).out == "prepared\n"
+
+    def boot(self, guest, *, budget_s):
+        if self._states(budget_s).get(guest.name) not in ("ready", "on"):
+            raise DriverError("it is not prepared")
+        return self.start(guest, budget_s=budget_s)
+
+    def plumbed(self, guest, *, budget_s):
+        found = json.loads(self._run("plumbed", guest.name, budget_s=budget_s).out)
+        return [GuestAddress(device="net0", address=each) for each in found]
+
+    def plumb(self, guest, address, *, budget_s):
+        if self._states(budget_s).get(guest.name) not in ("ready", "on"):
+            raise DriverError("it is not prepared")
+        if self.plumbed(guest, budget_s=budget_s):
+            return False
+        self._run("plumb", guest.name, budget_s=budget_s)
+        return True
+
+    def unplumb(self, guest, address, *, budget_s):
+        self._run("unplumb", guest.name, budget_s=budget_s)
 
     def why_no_launchers(self, guest):
         return "its image starts what is to run"

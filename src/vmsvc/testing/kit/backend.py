@@ -52,6 +52,7 @@ class Backend(ABC):
         budget_s: How long a verb may take while all is well, in seconds.
         short_s: The budget of verbs when it is known that nothing answers, in seconds.
         patience_s: How long the technology may take to do what it was asked, in seconds.
+        adapter: An adapter of the node, where guests are given addresses.
         host: Where the driver's commands run.
     """
 
@@ -59,6 +60,7 @@ class Backend(ABC):
     budget_s: ClassVar[float] = 10.0
     short_s: ClassVar[float] = 1.0
     patience_s: ClassVar[float] = 20.0
+    adapter: ClassVar[str] = "net0"
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

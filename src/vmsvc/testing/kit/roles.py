@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from vmsvc.core.answers import GuestDisk
+from vmsvc.core.answers import GuestAddress, GuestDisk
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, NoWayIn
 from vmsvc.core.status import Phase
@@ -121,6 +121,56 @@ def no_way_into_what_does_not_run(bench: Bench) -> None:
 def no_addresses_of_what_does_not_run(bench: Bench) -> None:
     """A guest that does not run has no addresses, and nobody may read that as having lost them."""
     bench.refuses("addresses", bench.stopped("web"), by=NoWayIn, budget_s=bench.backend.budget_s)
+
+
+@clause("split-start", Capability.SPLIT_START)
+def a_start_comes_in_two_halves(bench: Bench) -> None:
+    """What comes in between needs a guest in which nothing runs; after a crash, each half is asked for again."""
+    guest = bench.stopped("web")
+    before = bench.backend.generation(guest)
+    assert bench.do("prepare", guest) is True, "prepare has prepared the guest, and does not return True"
+    bench.true(guest, Phase.PREPARED)
+    bench.shows(guest, Phase.PREPARED)
+    assert bench.backend.generation(guest) == before, "prepare has started the guest"
+    assert bench.do("prepare", guest) is False, "prepare of a guest that is prepared must return False"
+    assert bench.do("boot", guest) is True, "boot has started the guest, and does not return True"
+    bench.true(guest, Phase.RUNNING)
+    for verb in ("prepare", "boot"):
+        assert bench.do(verb, guest) is False, f"{verb} of a guest that runs must return False"
+        bench.true(guest, Phase.RUNNING)
+    other = bench.stopped("other")
+    bench.refuses("boot", other, by=DriverError, budget_s=bench.backend.budget_s)
+    bench.true(other, Phase.STOPPED)
+    bench.do("prepare", other)
+    bench.do("stop", other)
+    bench.true(other, Phase.STOPPED)
+
+
+@clause("plumb", Capability.PLUMB)
+def an_address_is_given_once_and_taken_from_nobody_else(bench: Bench) -> None:
+    """An address is asked for again after a crash; one that is taken away from another guest cuts that off."""
+    guest, other = bench.stopped("web"), bench.stopped("other")
+    address = GuestAddress(device=bench.backend.adapter, address="192.0.2.7")
+    for each in (guest, other):
+        assert list(bench.do("plumbed", each)) == [], f"{each.name!r} has addresses before anybody has given it one"
+    bench.refuses("plumb", guest, address, by=DriverError, budget_s=bench.backend.budget_s)
+    for each in (guest, other):
+        bench.do("prepare" if bench.has(Capability.SPLIT_START) else "start", each)
+    assert bench.do("plumb", guest, address) is True, "plumb has given the address, and does not return True"
+    assert bench.do("plumb", guest, address) is False, "plumb of an address that is there must return False"
+    [given] = bench.do("plumbed", guest)
+    assert given.address == address.address, f"{address.address} was given, and plumbed tells of {given.address}"
+    assert given.is_on(address.device), f"it was to be on {address.device}, and plumbed tells of {given.device}"
+    assert list(bench.do("plumbed", other)) == [], "another guest has the address, too"
+    bench.do("unplumb", other, address)
+    assert len(bench.do("plumbed", guest)) == 1, "unplumb of one guest's address has taken away another guest's"
+    for _ in range(2):
+        bench.do("unplumb", guest, address)
+        assert list(bench.do("plumbed", guest)) == [], "unplumb has not taken the address away"
+    bench.do("plumb", guest, address)
+    bench.do("kill", guest)
+    bench.true(guest, Phase.STOPPED)
+    assert list(bench.do("plumbed", guest)) == [], "a guest that is down has an address still"
 
 
 @clause("self-starting", Capability.SELF_STARTING)
