@@ -91,14 +91,14 @@ def vmsvc_before_step(step: Step, service: Service) -> None:
     the reason, and what the action had started is rolled back. Steps of a rollback are announced too.
 
     Args:
-        step: What is about to be done.
+        step: What is about to be done. A start may come in two halves, ``prepare`` and ``boot``.
         service: The service that it is done for.
 
     Example::
 
         @hookimpl
         def vmsvc_before_step(step, service):
-            if step.verb == "start" and maintenance_window():
+            if step.verb in ("start", "prepare", "boot") and maintenance_window():
                 raise RuntimeError("the storage is being serviced until 04:00")
     """
 

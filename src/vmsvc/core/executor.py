@@ -87,7 +87,7 @@ class Executor:
         service = plan.service
         results: list[StepResult] = []
         started: list[Step] = []
-        needless: list[Step] = []
+        found_up: list[Step] = []
         step: Step | None = None
         try:
             with self._recording(vital=any(planned.verb in STARTING for planned in plan.steps)):
@@ -95,7 +95,7 @@ class Executor:
             for step in plan.steps:
                 seen, judgement = self._turn(step, plan.steps, service, plan.consent, results)
                 if judgement.ruling in _LEFT_OUT:
-                    needless.append(step)
+                    found_up += [step] if seen.phase is Phase.RUNNING else []
                     continue
                 if step.verb in STARTING:
                     started.append(step)  # before it is taken: an interrupt may come at any moment
@@ -105,7 +105,7 @@ class Executor:
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
             undoer = evolve(self, cancelled=threading.Event())
-            started = _to_take_back(started, needless, results, service)
+            started = _to_take_back(started, found_up, results, service)
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
             unclear = [result.step for result in results if _is_unclear(result, service)]
@@ -308,11 +308,11 @@ def _starts(step: Step) -> bool:
 
 
 def _to_take_back(
-    started: Sequence[Step], needless: Sequence[Step], results: Sequence[StepResult], service: Service
+    started: Sequence[Step], found_up: Sequence[Step], results: Sequence[StepResult], service: Service
 ) -> list[Step]:
     """What this action has to take back. A guest that others have booted is theirs, with what it was given."""
     not_ours = {result.step for result in results if not result.is_ours}
-    boots = [*needless, *(result.step for result in results if result.acted and not result.is_ours)]
+    boots = [*found_up, *(result.step for result in results if result.acted and not result.is_ours)]
     others = {step.rid for step in boots if step.verb is Verb.BOOT}
 
     def is_others(step: Step) -> bool:
@@ -338,7 +338,12 @@ def _is_done_to(step: Step, runs: Step) -> bool:
 
 
 def _is_barred(step: Step, results: Sequence[StepResult]) -> bool:
-    """Whether a command has failed that must not fail before a step."""
+    """Whether something has failed that must not fail before a step: the first half of a start, or a command."""
+    if step.verb is Verb.BOOT and any(
+        result.failure is not None and result.step.verb is Verb.PREPARE and result.step.rid == step.rid
+        for result in results
+    ):
+        return True
     return any(
         result.failure is not None
         and result.step.trigger is not None

@@ -34,7 +34,7 @@ from vmsvc.core.options import (
 )
 from vmsvc.core.status import Phase
 from vmsvc.core.triggers import Triggered
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 #: How long a look at one technology may take, in seconds; status answers well within ten.
 OBSERVE_BUDGET_S = 5.0
@@ -147,7 +147,7 @@ class Resource(Triggered):
         Args:
             verb: The verb.
         """
-        return self.optional and verb is Verb.START
+        return self.optional and verb in STARTING
 
     @property
     def proves_itself(self) -> bool:

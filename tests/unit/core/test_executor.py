@@ -10,7 +10,7 @@ import time
 import pytest
 from attrs import evolve
 
-from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, service
+from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, service, split_guest
 from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.executor import Executor
 from vmsvc.core.journal import Journal
@@ -19,6 +19,7 @@ from vmsvc.core.rules import Consent
 from vmsvc.core.status import Phase
 
 UP, DOWN = Phase.RUNNING, Phase.STOPPED
+C1 = "container#1"
 THREE = {"container#1": DOWN, "container#2": DOWN, "container#3": DOWN}
 
 
@@ -770,3 +771,23 @@ def test_a_guest_is_rolled_back_into_which_no_way_opens(stage):
         "start of web failed at wait container#1: it lets no commands in: connection refused",
         "rolled back: stop container#1: done",
     ]
+
+
+# --- starts in two halves ---------------------------------------------------------------------------------------------
+
+
+def test_where_the_first_half_of_an_optional_guest_fails_the_second_is_not_tried(stage):
+    it = stage({C1: DOWN, "container#2": DOWN}, split_guest(1, optional=True), guest(2))
+    it.driver.on["prepare", C1] = DriverError("denied")
+    report = it.run()
+    assert it.driver.verbs() == [f"prepare {C1}", "start container#2"]
+    assert [result.error for result in report.results] == ["denied", ""]
+
+
+def test_what_others_have_booted_between_the_halves_stays_up(stage):
+    it = stage({C1: DOWN, "container#2": DOWN}, split_guest(1), guest(2))
+    it.driver.on["prepare", C1] = lambda: (it.driver.become(C1, UP), True)[1]  # it is up before boot has its turn
+    it.driver.on["start", "container#2"] = DriverError("denied")
+    it.fails(kind=ActionFailed)
+    assert it.driver.phases[C1] is UP
+    assert it.driver.verbs() == [f"prepare {C1}", "start container#2"]
