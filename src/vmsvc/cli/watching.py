@@ -13,7 +13,8 @@ from vmsvc.cli.looking import problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.screen import Line, Span
 from vmsvc.core import schema
-from vmsvc.core.errors import ExitCode, Problem, VmsvcError
+from vmsvc.core.errors import ExitCode, Problem, Refused, VmsvcError
+from vmsvc.core.plan import Plan
 from vmsvc.core.rules import Consent
 from vmsvc.core.service import Service
 from vmsvc.core.status import Status
@@ -98,35 +99,46 @@ class _Watcher:
     def _noticed(self, services: Sequence[Service]) -> list[Noticed]:
         """Look at all services, and answer to what is lost: each service by itself, so that none waits for another."""
         seen = self.call.session.watch(services)
-        lost = [one for one in seen if one.calls_for_kill]
-        names = [*dict.fromkeys(one.resource.service for one in lost)]
-        answers = dict(zip(names, each(lambda name: self._answered(name, lost), names), strict=True))
+        names = [*dict.fromkeys(one.resource.service for one in seen)]
+        of_each = [[one for one in seen if one.resource.service == name] for name in names]
         noticed: list[Noticed] = []
-        for one in seen:
-            answer = answers.get(one.resource.service, {})
-            if isinstance(answer, VmsvcError):
-                noticed.append(Noticed(watched=one, error=answer))
+        for of_one, answers in zip(of_each, each(self._answered, of_each), strict=True):
+            if isinstance(answers, VmsvcError):
+                noticed += [Noticed(watched=one, error=answers if one.calls_for_kill else None) for one in of_one]
             else:
-                noticed.append(answer.get(one.resource.rid, Noticed(watched=one)))
+                noticed += answers
         return noticed
 
-    def _answered(self, name: str, lost: Sequence[Watched]) -> dict[str, Noticed]:
-        """Look again at file, disks and guests; and do what the service wants where that says the same."""
-        service = self.call.session.load(name)
-        again = self.call.session.watch([service])
-        return {
-            one.resource.rid: self._stopped(service, one)
-            if any(one.confirms(first) for first in lost)
-            else Noticed(watched=one)
-            for one in again
-        }
+    def _answered(self, seen: Sequence[Watched]) -> list[Noticed]:
+        """Do what a service wants where its disks were taken; its resources one after the other."""
+        return [self._stopped(one) if one.calls_for_kill else Noticed(watched=one) for one in seen]
 
-    def _stopped(self, service: Service, seen: Watched) -> Noticed:
-        consent = Consent(kill=True, despite_unknown=seen.users)
+    def _stopped(self, first: Watched) -> Noticed:
+        """Look again at file, disks and guests, and stop what is running by force where that says the same.
+
+        The second look is made under the lock of the service: the disks may have come back while that was waited for.
+        """
+        session, name, seen = self.call.session, first.resource.service, first
+
+        def confirm(_: Plan) -> None:
+            nonlocal seen
+            again = {one.resource.rid: one for one in session.watch([session.load(name)])}
+            seen = again.get(first.resource.rid, first)
+            if first.resource.rid not in again or not seen.confirms(first):
+                raise Refused(
+                    f"{', '.join(first.users)} of {name} is not stopped: a second look does not say the same",
+                    code="refused.not-confirmed",
+                    hint="the next look tells how it stands",
+                )
+
+        consent = Consent(kill=True, despite_unknown=first.users)
         try:
-            report = self.call.session.act("stop", service, consent=consent, only=seen.users, cancelled=self.enough)
+            service = session.load(name)
+            report = session.act(
+                "stop", service, consent=consent, only=first.users, planned=confirm, cancelled=self.enough
+            )
         except VmsvcError as error:
-            return Noticed(watched=seen, error=error)
+            return Noticed(watched=seen, error=error if seen.calls_for_kill else None)
         stopped, why_not = what_stopped(seen, report)
         return Noticed(watched=seen, stopped=stopped, error=why_not)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -46,6 +46,8 @@ class DiskSet:
         is_certain: Whether it is known which disks those have now for whom this node has reserved any. If not, they may
             have what is left over, too.
         beside: The World Wide IDs of the disks that its service reserves as such: what is made of them is protected.
+        detached: The names of those that the running guest does not have, though its definition names them. Empty where
+            its driver does not tell what a guest runs with.
     """
 
     resource: Reserved
@@ -57,6 +59,7 @@ class DiskSet:
     left_over: tuple[LeftOver, ...] = ()
     is_certain: bool = True
     beside: frozenset[str] = frozenset()
+    detached: frozenset[str] = frozenset()
 
     @property
     def unprotected(self) -> tuple[OtherDisk, ...]:
@@ -167,6 +170,7 @@ def disk_set(resource: Reserved, around: Surroundings) -> DiskSet:
         left_over=tuple(LeftOver(entry=entry, disk=disk) for entry, disk in zip(former, units, strict=True)),
         is_certain=is_certain,
         beside=around.listed_beside(resource) if any(each.below for each in others) else frozenset(),
+        detached=_detached(named, disks, around),
     )
 
 
@@ -177,6 +181,7 @@ class _Named:
     name: str
     target: str = ""
     other: OtherDisk | None = None
+    is_live: bool = False
 
 
 def _named(resource: Reserved, around: Surroundings) -> list[_Named]:
@@ -184,9 +189,19 @@ def _named(resource: Reserved, around: Surroundings) -> list[_Named]:
         return [_Named(name=device) for device in resource.devices]
     assert isinstance(resource, Vmdg)
     return [
-        _Named(name=disk.source or disk.target, target=disk.target, other=_no_device(disk))
+        _Named(name=disk.source or disk.target, target=disk.target, other=_no_device(disk), is_live=disk.live)
         for disk in around.guest_disks(resource)
     ]
+
+
+def _detached(named: Sequence[_Named], disks: Iterable[ScsiDisk], around: Surroundings) -> frozenset[str]:
+    """Disks that a guest has by its definition alone, while it runs with others; by whatever name it has those."""
+    live = [each for each in named if each.is_live]
+    if not live or len(live) == len(named):
+        return frozenset()
+    found = around.devices([each.name for each in live if not each.other])
+    had = {each.wwid for each in found if isinstance(each, ScsiDisk)}
+    return frozenset(disk.name for disk in disks if disk.wwid not in had)
 
 
 def _no_device(disk: GuestDisk) -> OtherDisk | None:

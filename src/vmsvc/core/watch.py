@@ -7,7 +7,7 @@ noticed where it runs.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from attrs import frozen
@@ -21,6 +21,7 @@ from vmsvc.core.rules import DOWN
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, Status
 from vmsvc.core.verb import Verb
+from vmsvc.core.vmdg.judge import Judged
 
 
 class Concern(enum.Enum):
@@ -58,8 +59,8 @@ class Watched:
         status: How the disks stand with this node.
         hint: What to do next.
         users: The rids of what may be writing to the disks now.
-        taken: The disks that were reserved for the guest, as this node has written down, and that are another's now. If
-            there are none, stopping the guest would save nothing.
+        taken: The disks that were reserved for the guest, as this node has written down, with which it runs, and that
+            are another's now. If there are none, stopping the guest would save nothing.
     """
 
     resource: Reserved
@@ -76,13 +77,14 @@ class Watched:
         return self.concern is Concern.LOST and bool(self.taken) and self.resource.on_lost_keys == "kill"
 
     def confirms(self, first: Watched) -> bool:
-        """Whether this look says of the same disks what an earlier one has said: one look kills nobody.
+        """Whether this look says of the same disks and users what an earlier one has said: one look kills nobody.
 
         Args:
             first: What the earlier look has said.
         """
-        is_same = (self.resource.service, self.resource.rid) == (first.resource.service, first.resource.rid)
-        return is_same and self.calls_for_kill and first.calls_for_kill and not {*self.taken}.isdisjoint(first.taken)
+        mine, earlier = ((each.resource.service, each.resource.rid, {*each.users}) for each in (self, first))
+        both_call = self.calls_for_kill and first.calls_for_kill
+        return mine == earlier and both_call and not {*self.taken}.isdisjoint(first.taken)
 
 
 @frozen(kw_only=True)
@@ -138,26 +140,13 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
         state = found.message if isinstance(found, VmsvcError) else found.whole.state
         text = f"nothing runs here that could write to them: {state}"
         return about(concern=Concern.NONE, text=text)
-    who = ", ".join(f"{rid}, if it runs" if rid in unseen else rid for rid in running)
     about = partial(about, users=running)
     if isinstance(found, VmsvcError):
         return about(concern=Concern.UNKNOWN, text=found.message, hint=found.hint)
+    who = ", ".join(f"{rid}, if it runs" if rid in unseen else rid for rid in running)
+    if any(each.is_lost for each in found.every):
+        return _lost(about, found, who)
     whole = found.whole
-    if lost := [each for each in found.every if each.is_lost]:
-        # Where it is not certain which disks a guest has now, nothing was positively taken away from it.
-        taken = tuple(each.name for each in lost if each.is_taken) if found.found.is_certain else ()
-        were_ours = any(each.name in found.recorded for each in lost)
-        what = "this node's keys are lost" if were_ours else "this node has not reserved the disks"
-        return about(
-            concern=Concern.LOST,
-            text=f"{what} under {who}: {'; '.join(f'{each.name}: {each.detail}' for each in lost)}",
-            hint=_FORGET_HINT.format(service=resource.service)
-            if resource.is_left_over
-            else _TAKEN_HINT
-            if any(each.foreign for each in lost)
-            else _LOST_HINT,
-            taken=taken,
-        )
     if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
         text = f"somebody else can write beside {who}: {whole.detail}"
         return about(concern=Concern.CONTESTED, text=text, hint=whole.hint)
@@ -168,6 +157,31 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
     elif whole.phase is Phase.INAPPLICABLE:
         text = f"nothing keeps other nodes from the disks of {who}: {text}"
     return about(concern=concern, text=text, hint=hint)
+
+
+def _lost(about: partial[Watched], found: DiskReport, who: str) -> Watched:
+    """Disks that show nothing of ours, under what may be writing to them."""
+    lost = [each for each in found.every if each.is_lost]
+    resource, detached = found.found.resource, found.found.detached
+    hint = _TAKEN_HINT if any(each.foreign for each in lost) else _LOST_HINT
+    if resource.is_left_over:
+        hint = _FORGET_HINT.format(service=resource.service)
+    were_ours = any(each.name in found.recorded for each in lost)
+    what = "this node's keys are lost" if were_ours else "this node has not reserved the disks"
+    told = [f"{each.name}: {each.detail}{_DETACHED if each.name in detached else ''}" for each in lost]
+    return about(
+        concern=Concern.LOST,
+        text=f"{what} under {who}: {'; '.join(told)}",
+        hint=hint,
+        taken=_taken(found, lost),
+    )
+
+
+def _taken(found: DiskReport, lost: Iterable[Judged]) -> tuple[str, ...]:
+    """What a guest has lost to another for certain. What it does not run with cannot be taken from it."""
+    if not found.found.is_certain:
+        return ()
+    return tuple(each.name for each in lost if each.is_taken and each.name not in found.found.detached)
 
 
 def what_stopped(seen: Watched, report: Report) -> tuple[tuple[str, ...], VmsvcError | None]:
@@ -198,6 +212,7 @@ def what_stopped(seen: Watched, report: Report) -> tuple[tuple[str, ...], VmsvcE
     return stopped, error
 
 
+_DETACHED = " (by its definition alone: it does not run with it)"
 _STOP_HINT = "stop it by the hypervisor's own means: its writes fail, or meet somebody else's"
 _UNSEEN_HINT = "put it back into the file of its service, so that it is watched, and can be stopped"
 _TAKEN_HINT = (

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from tests.support import guest, resource, service
 from vmsvc.cli import watching
-from vmsvc.core.errors import ConfigError, Refused, UsageError
+from vmsvc.core.errors import ConfigError, Refused, Undetermined, UsageError
 from vmsvc.core.plan import Kept, Plan, Step
 from vmsvc.core.report import Report, StepResult
 from vmsvc.core.status import Status
@@ -37,6 +37,7 @@ class Site:
     def __init__(self, *looks, act=None, interval=0.0, once=True):
         self.looks, self.acted, self.documents, self.problems = list(looks), [], [], []
         self.act_with = act
+        self.is_locked, self.looked_locked = False, []
         self.arguments = SimpleNamespace(names=(), once=once, interval=interval)
         self.session = self.screen = self
 
@@ -50,12 +51,15 @@ class Site:
         return []
 
     def watch(self, services):
+        self.looked_locked.append(self.is_locked)
         look = self.looks.pop(0)
         if isinstance(look, Exception):
             raise look
         return [look]
 
-    def act(self, action, service, *, consent, only, cancelled):
+    def act(self, action, service, *, consent, only, planned, cancelled):
+        self.is_locked = True
+        planned(Plan(action=action, service=service, node="n1"))
         self.acted.append((action, only, consent.kill))
         if isinstance(self.act_with, Exception):
             raise self.act_with
@@ -88,6 +92,26 @@ def test_a_guest_whose_disks_were_taken_is_stopped_by_force():
     assert site.acted == [("stop", ("container#1",), True)]
     assert row(site)["stopped"] == ["container#1"]
     assert "stopped by force: container#1" in site.lines
+
+
+def test_the_second_look_is_made_under_the_lock_since_disks_may_come_back_while_that_is_waited_for():
+    site = Site(lost("sda"), lost("sda"), act=report(killed()))
+    watching.watch(site)
+    assert site.looked_locked == [False, True]
+
+
+def test_nobody_is_killed_where_the_second_look_fails():
+    site = Site(lost("sda"), Undetermined("no path answers"))
+    assert watching.watch(site) == 1
+    assert site.acted == []
+    assert row(site)["errors"][0]["message"] == "no path answers"
+
+
+def test_nobody_is_killed_where_the_second_look_finds_something_else_running():
+    site = Site(lost("sda"), evolve(lost("sda"), users=("container#2",)))
+    assert watching.watch(site) == 1
+    assert site.acted == []
+    assert "does not say the same" in site.lines
 
 
 def test_nobody_is_killed_whose_keys_are_back_at_the_second_look():

@@ -160,6 +160,24 @@ class TestWhatCallsForAKill:
         found = self.look(a, evolve(KILLING, prkey="0x77"))
         assert (found.concern, found.taken) == (Concern.LOST, ())
 
+    def test_not_a_disk_that_the_running_guest_does_not_have_any_more(self, a, b):
+        take(a)
+        a.disks = [evolve(a.disks[0], live=True), evolve(a.disks[1], persistent=True)]
+        b.disks = b.disks[1:]
+        take(b, force=["a"])
+        found = self.look(a)
+        assert (found.concern, found.taken) == (Concern.LOST, ())
+        assert "it does not run with it" in found.text
+        a.disks[1] = evolve(a.disks[1], live=True)
+        assert self.look(a).taken == ("disk1",)
+
+    def test_a_disk_that_the_running_guest_has_by_another_name(self, a, b):
+        take(a)
+        a.known["alias"] = a.known["disk0"]
+        a.disks = [evolve(a.disks[0], persistent=True), evolve(a.disks[0], source="alias", live=True)]
+        take(b, force=["a"])
+        assert "disk0" in self.look(a).taken
+
     def test_not_where_nobody_knows_which_disks_the_guest_has(self, a, b):
         take(a)
         take(b, force=["a"])
