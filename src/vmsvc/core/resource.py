@@ -431,7 +431,8 @@ class Reserved(Resource):
         choice("alarm", "kill"),
         default="alarm",
         inherited=True,
-        help="What `vmsvc pr watch` does when keys are lost under a running guest: tell, or stop it by force.",
+        help="What `vmsvc pr watch` does when keys are lost under a running guest: tell, or stop it by force. Of a "
+        "`disk` section, whose disks may be anybody's in the service, it stops only what runs alone.",
     )
     reserve_timeout: float = option(
         some_seconds, default=60.0, inherited=True, help="How long reserving the disks, or releasing them, may take."

@@ -7,7 +7,7 @@ noticed where it runs.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from attrs import frozen
@@ -16,7 +16,7 @@ from vmsvc.core.disk_sets import DiskReport
 from vmsvc.core.errors import ActionFailed, VmsvcError
 from vmsvc.core.needs import needs_of
 from vmsvc.core.report import Report
-from vmsvc.core.resource import Reserved
+from vmsvc.core.resource import Reserved, Vmdg
 from vmsvc.core.rules import DOWN
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, Status
@@ -145,9 +145,9 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
         return about(concern=Concern.UNKNOWN, text=found.message, hint=found.hint)
     who = ", ".join(f"{rid}, if it runs" if rid in unseen else rid for rid in running)
     if any(each.is_lost for each in found.every):
-        return _lost(about, found, who)
+        return _lost(about, found, running, who)
     whole = found.whole
-    if any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged):
+    if _is_contested(found):
         text = f"somebody else can write beside {who}: {whole.detail}"
         return about(concern=Concern.CONTESTED, text=text, hint=whole.hint)
     concern, text, hint = _CONCERNS.get(whole.phase, Concern.CARE), whole.detail, whole.hint
@@ -159,7 +159,7 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
     return about(concern=concern, text=text, hint=hint)
 
 
-def _lost(about: partial[Watched], found: DiskReport, who: str) -> Watched:
+def _lost(about: partial[Watched], found: DiskReport, running: Collection[str], who: str) -> Watched:
     """Disks that show nothing of ours, under what may be writing to them."""
     lost = [each for each in found.every if each.is_lost]
     resource, detached = found.found.resource, found.found.detached
@@ -173,13 +173,23 @@ def _lost(about: partial[Watched], found: DiskReport, who: str) -> Watched:
         concern=Concern.LOST,
         text=f"{what} under {who}: {'; '.join(told)}",
         hint=hint,
-        taken=_taken(found, lost),
+        taken=_taken(found, lost, running),
     )
 
 
-def _taken(found: DiskReport, lost: Iterable[Judged]) -> tuple[str, ...]:
-    """What a guest has lost to another for certain. What it does not run with cannot be taken from it."""
-    if not found.found.is_certain:
+def _is_contested(found: DiskReport) -> bool:
+    """Whether somebody else can write. That a disk is named no more, and may be used still, is no protection."""
+    named = any(each.phase is Phase.CONTESTED and each.foreign for each in found.judged)
+    return named or any(each.foreign for each in found.left_over)
+
+
+def _taken(found: DiskReport, lost: Iterable[Judged], running: Collection[str]) -> tuple[str, ...]:
+    """What a guest has lost to another for certain: what it does not run with cannot be taken from it.
+
+    A list of disks does not say whose they are: of several who run, nobody knows which one has lost anything.
+    """
+    is_theirs = isinstance(found.found.resource, Vmdg) or len(running) == 1
+    if not (found.found.is_certain and is_theirs):
         return ()
     return tuple(each.name for each in lost if each.is_taken and each.name not in found.found.detached)
 

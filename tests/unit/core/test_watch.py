@@ -9,14 +9,15 @@ from attrs import evolve
 
 from tests.support import guest, resource, seen, service
 from tests.unit.core.test_reservations import GROUP, KEYS, Around, take
-from tests.unit.core.vmdg.drive import reserve
+from tests.unit.core.vmdg.drive import register, reserve
 from vmsvc.core.disk_sets import DiskReport, DiskSet
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.examining import examine
 from vmsvc.core.ledger import Entry, Record
 from vmsvc.core.reservations import ReservationDriver
-from vmsvc.core.status import Phase
+from vmsvc.core.status import Phase, Status
 from vmsvc.core.vmdg.judge import Judged
+from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.seen import ScsiDisk
 from vmsvc.core.watch import Concern, users_of, watched, watched_over
 from vmsvc.testing import Action, Fault, Request, San
@@ -208,6 +209,17 @@ class TestWhatCallsForAKill:
         web = a.ledger.with_left_over(service(guest(1), listed))
         assert self.look(a, web.resource("disk#1")).taken == ("disk0",)
 
+    @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.UNKNOWN])
+    def test_not_where_a_section_lists_disks_and_several_run_that_may_have_them(self, a, b, phase):
+        listed = resource("disk#1", scsireserv=True, on_lost_keys="kill", devices=("disk0",))
+        ReservationDriver(a).start(listed, budget_s=60)
+        b.disks.pop()
+        take(b, force=["a"])
+        (report_,) = examine([listed], a, budget_s=5)
+        found = watched(listed, report_, {**RUNNING, "container#2": seen(phase)})
+        assert (found.concern, found.calls_for_kill) == (Concern.LOST, False)
+        assert watched(listed, report_, {**RUNNING, "container#2": seen(Phase.STOPPED)}).calls_for_kill
+
     @pytest.mark.parametrize(
         "group",
         [None, evolve(KILLING, scsireserv=False), evolve(KILLING, disable=True)],
@@ -221,6 +233,21 @@ class TestWhatCallsForAKill:
         assert self.look(a, disks).concern is Concern.CARE
         take(b, force=["a"])
         assert self.look(a, disks).concern is Concern.LOST
+
+    @pytest.mark.parametrize("group", [None, evolve(KILLING, scsireserv=False), evolve(KILLING, disable=True)])
+    @pytest.mark.parametrize("holder", ["a", "b"])
+    def test_somebody_beside_us_on_disks_that_are_not_wanted_any_more_is_an_alarm(self, san, a, b, group, holder):
+        owner, other = (a, b) if holder == "a" else (b, a)
+        take(owner)
+        for disk in other.known.values():
+            register(san, disk.paths[0], KEYS["b" if holder == "a" else "a"])
+        if holder == "b":
+            a.ledger.write(a.ledger.read(KILLING).with_disks(a.known.values(), KEYS["a"], [guest(1)]))
+        web = a.ledger.with_left_over(service(*filter(None, (guest(1), group))))
+        found = self.look(a, web.resource("vmdg"))
+        assert (found.concern, found.taken, found.status) == (Concern.CONTESTED, (), Status.WARN)
+        assert key_text(KEYS["b"]) in found.text
+        assert "still for this node" not in found.text
 
     def test_a_guest_that_has_left_the_file_may_run(self, a, b):
         take(a)

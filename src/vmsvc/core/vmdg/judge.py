@@ -226,7 +226,7 @@ def judge_left_over(judged: Judged, *, is_used: bool = False) -> Judged:
     """How a disk stands that was reserved, and that its resource does not name any more, or not with that key.
 
     It is a fault as long as anything of ours may be on it, and keeps nobody from starting. A guest that has it no more
-    cannot lose it; what nobody knows to be over is no reason for a kill.
+    cannot lose it, nor meet others on it; what nobody knows to be over is no reason for a kill.
 
     Args:
         judged: How it stands by itself.
@@ -243,12 +243,20 @@ def judge_left_over(judged: Judged, *, is_used: bool = False) -> Judged:
             hint="`vmsvc pr stop` forgets it",
             is_lost=is_lost,
         )
-    if judged.phase is Phase.UNKNOWN:
-        state, detail = "reserved earlier, and perhaps still, though it is not named any more", f": {judged.detail}"
-    else:
-        state, detail = "reserved earlier, and still for this node, though it is not named any more", ""
-    hint = "a stop of the service releases it"
-    return Judged(name=judged.name, phase=Phase.DEGRADED, state=state, detail=f"{state}{detail}", hint=hint)
+    is_contested = judged.phase is Phase.CONTESTED
+    what, detail = "still for this node", ""
+    if judged.phase is Phase.UNKNOWN or is_contested:
+        what = "this node is registered still" if is_contested else "perhaps still"
+        detail = f": {judged.detail}"
+    state = f"reserved earlier, and {what}, though it is not named any more"
+    return Judged(
+        name=judged.name,
+        phase=Phase.DEGRADED,
+        state=state,
+        detail=f"{state}{detail}",
+        hint="a stop of the service releases it",
+        foreign=judged.foreign if is_used and is_contested else (),
+    )
 
 
 def judge_set(judged: Iterable[Judged]) -> Judged:

@@ -303,10 +303,19 @@ def test_the_words_of_a_set():
 def test_what_is_still_reserved_from_before_is_a_fault_and_never_down(phase):
     left = judge_left_over(Judged(name="d", phase=phase, state="as it is", detail="no path answers", is_lost=True))
     assert (left.phase, left.is_lost) == (Phase.DEGRADED, False)
-    assert ("no path answers" in left.detail) == (phase is Phase.UNKNOWN)
+    assert ("no path answers" in left.detail) == (phase in (Phase.UNKNOWN, Phase.CONTESTED))
     running, stopped = (Judged(phase=phase, state="") for phase in (Phase.RUNNING, Phase.STOPPED))
     assert judge_set([running, left]).phase is Phase.DEGRADED
     assert judge_set([stopped, left]).phase is Phase.CONTESTED
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+def test_who_else_can_write_is_told_of_a_disk_that_is_not_named_any_more_where_it_may_be_used(is_used):
+    judged = Judged(name="d", phase=Phase.CONTESTED, state="", detail="held by n2", foreign=(2,))
+    left = judge_left_over(judged, is_used=is_used)
+    assert left.foreign == ((2,) if is_used else ())
+    assert "held by n2" in left.detail
+    assert "still for this node" not in left.detail
 
 
 @pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.INAPPLICABLE, Phase.INCAPABLE])
