@@ -13,8 +13,9 @@ from typing import Any
 
 from attrs import frozen
 
-#: Keys that are about the look and not about what was seen: when it was, what it asked, why it did not learn something.
-_ABOUT_THE_LOOK = frozenset({"evidence", "notes", "gaps"})
+#: Keys that are about the look and not about what was seen: when it was, what it asked, why it did not learn something,
+#: who was at work; and what the state has said already.
+_ABOUT_THE_LOOK = frozenset({"evidence", "notes", "gaps", "going_on", "phase"})
 #: What tells a row of a list from the others: an instance's node, a resource's rid, a disk's target in its guest.
 _NAMES = ("node", "rid", "target")
 
