@@ -130,6 +130,11 @@ def _decided(turn: Turn) -> Turn:
 
 
 def _holding(turn: Turn, reading: Reading) -> Turn:
+    """The disk is taken, step by step.
+
+    If more nexuses bear our key than can be paths of ours, they are preempted, once: if more are left afterwards, the
+    array counts in its own way. If a guest may be writing they stay, since it would be cut off for a moment.
+    """
     disk, key = turn.disk, turn.key
     if laws.is_lost(reading, key, turn.holders):
         return turn.ended(Standing.LOST, f"{words.told(reading, key)}; another node was faster")
@@ -138,9 +143,12 @@ def _holding(turn: Turn, reading: Reading) -> Turn:
         return turn.ended(Standing.LOST, why)
     if turn.in_use and laws.is_kept(reading, key):
         return _keeping(turn, reading)
-    if turn.has_begun and laws.is_ours(reading, key, disk, turn.registered):
+    may_purge = turn.has_begun and not turn.has_purged and turn.rounds < ROUNDS and laws.is_kept(reading, key)
+    if may_purge and laws.is_crowded(reading, key, disk, turn.refused):
+        return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(key))
+    if turn.is_ours:
         return _held(turn, reading)
-    is_registered = laws.is_complete(reading, key, disk, turn.registered) and turn.has_begun and not turn.has_stumbled
+    is_registered = turn.is_complete and turn.has_begun and not turn.has_stumbled
     chain = moves.to_take(reading, turn.first or reading, key, turn.authority, is_registered=is_registered)
     return _planned(turn, chain)
 
@@ -153,33 +161,26 @@ def _keeping(turn: Turn, reading: Reading) -> Turn:
     """
     if turn.missing:
         return _planned(evolve(turn, missing=()), moves.to_complete(turn.missing))
-    if turn.has_begun and not turn.has_stumbled and laws.is_ours(reading, turn.key, turn.disk, turn.registered):
+    if turn.is_ours and not turn.has_stumbled:
         return _held(turn, reading)
     return _planned(turn, moves.to_confirm(turn.disk))
 
 
 def _held(turn: Turn, reading: Reading) -> Turn:
-    """The disk is ours. If not through every path, that is told, and status will warn of it.
-
-    If more nexuses bear our key than it has paths, they are preempted, once: if more are left afterwards, the array
-    counts in its own way. If a guest may be writing they stay, since it would be cut off for a moment.
-    """
+    """The disk is ours. If not through every path, that is told, and status will warn if the count shows it."""
     key, disk = turn.key, turn.disk
     own, expected = laws.own_count(reading, key), laws.registrations_of(disk, disk.paths)
-    if own < expected:
-        return turn.noted(f"{own} of {expected} paths registered").ended(Standing.HELD)
-    if not laws.is_crowded(reading, key, disk):
-        return turn.ended(Standing.HELD)
-    is_worth_it = not turn.in_use and not turn.has_purged and turn.rounds < ROUNDS
-    if is_worth_it and laws.may_drop_own(reading, key):
-        return _planned(evolve(turn, has_purged=True), moves.to_be_rid_of_ghosts(key))
-    return turn.noted(words.crowded(reading, key, disk)).ended(Standing.HELD)
+    if laws.is_crowded(reading, key, disk, turn.refused):
+        turn = turn.noted(words.crowded(reading, key, disk, turn.refused))
+    elif own < expected:
+        turn = turn.noted(f"{own} of {expected} paths registered")
+    return turn.ended(Standing.HELD)
 
 
 def _joining(turn: Turn, reading: Reading) -> Turn:
     if not laws.may_join(reading, turn.key, turn.source):
         return turn.ended(Standing.LOST, f"{words.told(reading, turn.key)}; the source does not hold it alone any more")
-    if turn.has_begun and laws.is_complete(reading, turn.key, turn.disk, turn.registered):
+    if turn.has_begun and turn.is_complete:
         return turn.ended(Standing.JOINED)
     return _planned(turn, moves.to_join())
 
@@ -239,7 +240,10 @@ def _performed(turn: Turn, performed: Performed) -> Turn:
         case Act.REGISTER | Act.CONFIRM | Act.UNREGISTER:
             return _with_path(turn, performed)
         case Act.PREEMPT if operation.victim == turn.key:
-            turn = evolve(turn, registered=(operation.path,))
+            # Carried out, it leaves none of our other paths; and only on a path that is registered is it carried out.
+            acting = {operation.path}
+            registered = acting if is_done else acting & set(turn.registered)
+            turn = evolve(turn, registered=tuple(registered), refused=tuple(sorted(set(turn.refused) - registered)))
         case Act.PREEMPT:
             turn = evolve(turn, asked_out=turn.asked_out | {operation.victim})
             if not turn.disk.quirks.abort:
@@ -255,13 +259,22 @@ def _with_path(turn: Turn, performed: Performed) -> Turn:
     """What is known of a path's registration after a request that was about it."""
     act, path, answer = performed.operation.act, performed.operation.path, performed.answer
     registered, missing = set(turn.registered) - {path}, set(turn.missing) - {path}
+    refused = set(turn.refused) - {path}
     if act is not Act.UNREGISTER and answer is Answer.DONE:
         registered.add(path)
     elif act is Act.CONFIRM and answer is Answer.CONFLICT:
         missing.add(path)
+    elif act is Act.REGISTER and answer in laws.REFUSALS:
+        refused.add(path)
     # An attention that was not simply overridden may have told that we were preempted: look.
     has_stumbled = turn.has_stumbled or (turn.in_use and act is Act.REGISTER and answer is Answer.ATTENTION)
-    return evolve(turn, registered=tuple(sorted(registered)), missing=tuple(sorted(missing)), has_stumbled=has_stumbled)
+    return evolve(
+        turn,
+        registered=tuple(sorted(registered)),
+        missing=tuple(sorted(missing)),
+        refused=tuple(sorted(refused)),
+        has_stumbled=has_stumbled,
+    )
 
 
 def _trouble(path: str, what: str, answer: Answer, detail: str) -> str:

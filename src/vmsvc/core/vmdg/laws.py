@@ -17,6 +17,8 @@ from vmsvc.core.vmdg.seen import OURS, Act, Answer, Operation, Reading, Reservat
 AGAIN = frozenset({Answer.ATTENTION, Answer.BUSY})
 #: Answers that say that no reservation can be there at all: the device knows none.
 INCAPABLE = frozenset({Answer.UNSUPPORTED, Answer.FOREIGN})
+#: Answers of a target that has not registered a path, as it says. (A path that is gone or silent may be registered.)
+REFUSALS = frozenset({Answer.CONFLICT, Answer.NOT_READY, Answer.UNSUPPORTED, Answer.INVALID})
 #: With how many registered paths a disk counts as taken. One: a guest is worth starting on half of its paths, and
 #: status says ``warn`` until the others are registered, too.
 LEAST_PATHS = 1
@@ -171,11 +173,6 @@ def may_evict(victim: int, reading: Reading, first: Reading, key: int, authority
     return victim in foreign_keys(first, key) | authority or holds(reading, key)
 
 
-def may_drop_own(reading: Reading, key: int) -> bool:
-    """I5: whether our own key may be preempted, to be rid of nexuses that died with it: only where it has been read."""
-    return own_count(reading, key) > 0
-
-
 def is_lost(reading: Reading, key: int, holders: frozenset[int]) -> bool:
     """Whether somebody else has won: holds the reservation, or has our key, and it may not be taken from them."""
     if clones_of(reading, key) and not may_preempt_holder(key, holders):
@@ -196,26 +193,40 @@ def is_alone(reading: Reading, key: int) -> bool:
     return not foreign_keys(reading, key) and not clones_of(reading, key)
 
 
-def is_complete(reading: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
+def is_complete(reading: Reading, first: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
     """Whether at least the paths that said so are registered.
+
+    Where none said so, a registration of ours must have come that was not there at first: the others may be of nexuses
+    that died, through which nothing can be written.
+
+    Args:
+        reading: What the disk showed last.
+        first: What it showed before anything was done.
+        key: Our key.
+        disk: The disk.
+        registered: The paths whose registration was answered with "done".
+    """
+    expected = registrations_of(disk, registered) if registered else own_count(first, key) + LEAST_PATHS
+    return own_count(reading, key) >= expected
+
+
+def is_crowded(reading: Reading, key: int, disk: ScsiDisk, refused: tuple[str, ...] = ()) -> bool:
+    """Whether more nexuses bear our key than can be paths of ours: nexuses that died, or another node with our key.
+
+    Where it is, our own key may be preempted (I5): it has been read.
 
     Args:
         reading: What the disk showed.
         key: Our key.
         disk: The disk.
-        registered: The paths whose registration was answered with "done".
+        refused: The paths whose registration was refused.
     """
-    return own_count(reading, key) >= max(LEAST_PATHS, registrations_of(disk, registered))
+    return own_count(reading, key) > registrations_of(disk, (path for path in disk.paths if path not in refused))
 
 
-def is_crowded(reading: Reading, key: int, disk: ScsiDisk) -> bool:
-    """Whether more nexuses bear our key than the disk has paths: nexuses that died, or another node with our key."""
-    return own_count(reading, key) > registrations_of(disk, disk.paths)
-
-
-def is_ours(reading: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
+def is_ours(reading: Reading, first: Reading, key: int, disk: ScsiDisk, registered: tuple[str, ...]) -> bool:
     """I11: what must have been read back before anything is called a success."""
-    return is_won(reading, key) and is_alone(reading, key) and is_complete(reading, key, disk, registered)
+    return is_won(reading, key) and is_alone(reading, key) and is_complete(reading, first, key, disk, registered)
 
 
 def is_gone(reading: Reading, key: int) -> bool:

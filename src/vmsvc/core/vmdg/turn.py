@@ -102,6 +102,7 @@ class Turn:
         answers: How the paths answered that this look has tried in vain.
         acting: The path that was read last.
         registered: Paths whose registration was answered with "done".
+        refused: Paths whose registration was refused.
         missing: Paths that said that they are not registered.
         has_stumbled: Whether a move of this chain was answered with anything else.
         has_begun: Whether an operation has been asked for.
@@ -130,6 +131,7 @@ class Turn:
     answers: frozenset[Answer] = frozenset()
     acting: str = ""
     registered: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     has_stumbled: bool = False
     has_begun: bool = False
@@ -144,6 +146,20 @@ class Turn:
     def holders(self) -> frozenset[int]:
         """The holders from whom it may be taken."""
         return frozenset() if self.spares_holder else self.authority
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether at least the paths that said so are registered, and one of ours in any case."""
+        assert self.first is not None
+        assert self.last is not None
+        return laws.is_complete(self.last, self.first, self.key, self.disk, self.registered)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it was read back as ours after something was done."""
+        assert self.first is not None
+        assert self.last is not None
+        return self.has_begun and laws.is_ours(self.last, self.first, self.key, self.disk, self.registered)
 
     @property
     def wants(self) -> tuple[Request, ...]:

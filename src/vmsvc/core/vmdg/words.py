@@ -62,15 +62,17 @@ def cloned(reading: Reading, key: int) -> str:
     )
 
 
-def crowded(reading: Reading, key: int, disk: ScsiDisk) -> str:
-    """That more nexuses bear our key than the disk has paths, in words.
+def crowded(reading: Reading, key: int, disk: ScsiDisk, refused: tuple[str, ...] = ()) -> str:
+    """That more nexuses bear our key than can be paths of ours, in words.
 
     Args:
         reading: What a live path showed.
         key: Our key.
         disk: The disk.
+        refused: The paths whose registration was refused.
     """
-    count = f"our key is registered {laws.own_count(reading, key)} times, on {len(disk.paths)} paths"
+    but = f" of which {len(refused)} refused to be registered" if refused else ""
+    count = f"our key is registered {laws.own_count(reading, key)} times, on {len(disk.paths)} paths{but}"
     return f"{count}: by dead connections of this node, or by another node with the same key"
 
 

@@ -568,6 +568,98 @@ def test_nexuses_that_died_stay_while_a_guest_may_be_writing():
     assert "3 times, on 2 paths" in str(result.notes[0])
 
 
+REFUSED = Answer.INVALID, Answer.CONFLICT, Answer.NOT_READY
+UNKNOWN = Answer.SILENT, Answer.GONE
+
+
+def _run_where_registrations_are_refused(san, attempt, answer, paths=("/dev/a1d0", "/dev/a2d0")):
+    """To the end; the target's table of registrations is full, say."""
+    while attempt.result is None:
+        given = []
+        for request in attempt.wants:
+            operation = request.operation
+            is_refused = operation is not None and operation.act in (Act.REGISTER, Act.CONFIRM)
+            if is_refused and request.path in paths:
+                given.append(Performed(operation=operation, answer=answer))
+            else:
+                tool = san.tool("a")
+                given.append(
+                    tool.perform(request.disk, operation) if operation else tool.read(request.disk, request.path)
+                )
+        attempt = attempt.advanced(tuple(given))
+    return attempt.result
+
+
+def _san_with_ghosts(count):
+    """After a boot: our key holds the disk, on connections that are no more, and as many as it has paths or fewer."""
+    san = San("a", paths=4)
+    disk = evolve(san.disks("a")[0], paths=("/dev/a1d0", "/dev/a2d0"))
+    reserve(san, "/dev/a3d0", A)
+    if count > 1:
+        register(san, "/dev/a4d0", A)
+    return san, disk
+
+
+@pytest.mark.parametrize("answer", [*REFUSED, *UNKNOWN])
+@pytest.mark.parametrize("in_use", [False, True])
+@pytest.mark.parametrize("count", [1, 2])
+def test_nexuses_that_died_do_not_pass_for_paths_that_could_not_be_registered(answer, in_use, count):
+    san, disk = _san_with_ghosts(count)
+
+    result = _run_where_registrations_are_refused(san, acquire([disk], A, in_use=in_use), answer)
+
+    assert result.outcome is Outcome.FAILED
+    assert keys(san) == {"a3": A} if count == 1 else {"a3": A, "a4": A}
+
+
+@pytest.mark.parametrize("answer", REFUSED)
+def test_a_nexus_that_died_does_not_pass_for_the_path_that_was_refused(answer):
+    san, disk = _san_with_ghosts(1)
+
+    result = _run_where_registrations_are_refused(san, acquire([disk], A), answer, paths=("/dev/a2d0",))
+
+    assert result.outcome is Outcome.HELD
+    assert "disk0: 1 of 2 paths registered" in map(str, result.notes)
+    assert keys(san) == {"a1": A}
+
+
+def test_under_what_may_be_writing_a_nexus_that_died_and_a_path_that_was_refused_are_told():
+    san, disk = _san_with_ghosts(1)
+    register(san, "/dev/a1d0", A)
+
+    attempt = acquire([disk], A, in_use=True)
+    while not any(request.operation and request.operation.act is Act.REGISTER for request in attempt.wants):
+        attempt = step(san, "a", attempt)
+    result = _run_where_registrations_are_refused(san, attempt, Answer.INVALID, paths=("/dev/a2d0",))
+
+    assert result.outcome is Outcome.HELD
+    assert "registered 2 times, on 2 paths of which 1 refused" in str(result.notes)
+    assert keys(san) == {"a1": A, "a3": A}
+
+
+def test_a_path_that_is_gone_keeps_the_registration_that_it_may_have():
+    san = San("a")
+    assert take(san, "a", A).outcome is Outcome.HELD
+    san.give("/dev/a1d0", Fault.DEAD)
+
+    assert take(san, "a", A).outcome is Outcome.HELD
+    assert keys(san) == {"a1": A, "a2": A}
+
+
+def test_what_is_ours_stays_ours_where_registrations_are_carried_out_and_answered_with_an_error():
+    san = San("a", paths=1)
+    assert take(san, "a", A).outcome is Outcome.HELD
+    attempt = acquire(san.disks("a"), A)
+    while attempt.result is None:
+        for request in attempt.wants:
+            if request.operation is not None and request.operation.act is Act.REGISTER:
+                san.give(request.path, Fault.FAILED_REPLY)
+        attempt = step(san, "a", attempt)
+
+    assert attempt.result.outcome is Outcome.HELD
+    assert keys(san) == {"a1": A}
+
+
 def test_an_array_that_counts_in_its_own_way_is_not_asked_for_ever():
     disk = ScsiDisk(name="d", wwid="w", paths=("/p",))
     attempt = acquire([disk], A)

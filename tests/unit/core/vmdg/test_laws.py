@@ -62,9 +62,12 @@ def test_i5_nobody_is_evicted_who_was_not_read():
     assert laws.may_evict(OTHER, shown(US, OTHER), first, US, frozenset({OTHER}))
 
 
-def test_i5_our_own_key_is_dropped_only_where_it_was_read():
-    assert laws.may_drop_own(shown(US), US)
-    assert not laws.may_drop_own(shown(THEM, by=US), US)
+def test_i5_our_own_key_is_dropped_only_where_it_was_read_more_often_than_by_paths_that_can_have_it():
+    assert not laws.is_crowded(shown(), US, DISK)
+    assert not laws.is_crowded(shown(THEM, by=US), US, DISK, ("/p", "/q"))
+    assert not laws.is_crowded(shown(US, US, by=US), US, DISK)
+    assert laws.is_crowded(shown(US, US, US, by=US), US, DISK)
+    assert laws.is_crowded(shown(US, US, by=US), US, DISK, ("/q",))
 
 
 def test_i6_what_is_not_alive_is_not_believed():
@@ -77,12 +80,20 @@ def test_i6_what_is_not_alive_is_not_believed():
 
 
 def test_i11_success_is_ours_alone_through_every_path_that_said_so():
-    assert laws.is_ours(shown(US, US, by=US), US, DISK, ("/p", "/q"))
-    assert not laws.is_ours(shown(US, by=US), US, DISK, ("/p", "/q"))
-    assert not laws.is_ours(shown(by=US), US, DISK, ())
-    assert not laws.is_ours(shown(US, US, THEM, by=US), US, DISK, ("/p", "/q"))
-    assert not laws.is_ours(shown(US, US, by=US, type=6), US, DISK, ("/p", "/q"))
-    assert not laws.is_ours(shown(US, US), US, DISK, ("/p", "/q"))
+    assert laws.is_ours(shown(US, US, by=US), shown(), US, DISK, ("/p", "/q"))
+    assert not laws.is_ours(shown(US, by=US), shown(), US, DISK, ("/p", "/q"))
+    assert not laws.is_ours(shown(by=US), shown(), US, DISK, ())
+    assert not laws.is_ours(shown(US, US, THEM, by=US), shown(), US, DISK, ("/p", "/q"))
+    assert not laws.is_ours(shown(US, US, by=US, type=6), shown(), US, DISK, ("/p", "/q"))
+    assert not laws.is_ours(shown(US, US), shown(), US, DISK, ("/p", "/q"))
+
+
+def test_i11_what_was_registered_before_is_no_path_of_ours_unless_one_said_so():
+    before = shown(US, US, by=US)
+
+    assert not laws.is_ours(before, before, US, DISK, ())
+    assert laws.is_ours(before, before, US, DISK, ("/p",))
+    assert laws.is_ours(shown(US, US, US, by=US), before, US, DISK, ())
 
 
 def test_i11_released_is_without_a_registration_and_without_a_reservation_of_ours():

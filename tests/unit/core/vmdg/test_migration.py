@@ -7,6 +7,7 @@ import pytest
 from tests.unit.core.vmdg.drive import A, B, C, asked, holder, keys, register, reserve, run, step, take
 from vmsvc.core.vmdg.attempt import Outcome
 from vmsvc.core.vmdg.migration import Due, Role, Window, abandon, due, prepare, reclaim, switch
+from vmsvc.core.vmdg.seen import Act, Answer, Performed
 from vmsvc.testing import Fault, San
 
 WINDOW = Window(source=A, destination=B, opened_at=100.0, until=200.0)
@@ -53,6 +54,25 @@ def test_the_source_evicts_a_destination_that_cannot_leave(san):
 
     assert run(san, "a", reclaim(san.disks("a"), WINDOW)).outcome is Outcome.HELD
     assert keys(san) == {"a1": A, "a2": A}
+
+
+def test_nexuses_of_the_destination_that_died_do_not_pass_for_its_paths(san):
+    register(san, "/dev/b1d0", B)
+    register(san, "/dev/b1d1", B)
+    attempt = prepare(san.disks("b"), WINDOW)
+    while attempt.result is None:  # what is registered is on a connection that is no more, and the table is full
+        given = []
+        for request in attempt.wants:
+            operation, tool = request.operation, san.tool("b")
+            if operation is None:
+                given.append(tool.read(request.disk, request.path))
+            elif operation.act is Act.REGISTER:
+                given.append(Performed(operation=operation, answer=Answer.INVALID))
+            else:
+                given.append(tool.perform(request.disk, operation))
+        attempt = attempt.advanced(tuple(given))
+
+    assert attempt.result.outcome is Outcome.FAILED
 
 
 def test_nobody_joins_a_disk_that_the_source_does_not_hold_alone(san):
