@@ -188,6 +188,21 @@ def test_disks_of_a_service_whose_file_is_gone_are_not_forgotten(node):
     assert str(record) in node.run("disks", "web").stdout
 
 
+def test_a_directory_of_records_that_cannot_be_read_hides_nothing_else(node):
+    reserved = node.root / "var/lib/vmsvc/reserved"
+    reserved.mkdir(parents=True)
+    (reserved / "old").symlink_to("old")
+    node.add("web", GONE, "[vmdg]", "scsireserv = true")
+    node.add("db", f"disks = {node.root}/disk.img", "scsireserv = true")
+    code, document = node.json("pr", "watch", "--once")
+    assert code == 4
+    concerns = {each["service"]: each["concern"] for each in document["watched"]}
+    assert concerns == {"web": "none", "db": "none", "old": "unknown"}
+    code, document = node.json("disks")
+    assert code == 4
+    assert {each["service"] for each in document["resources"]} == {"web", "db", "old"}
+
+
 def test_the_words_of_old(node):
     node.add("web", f"disks = {node.root}/disk.img", "[vmdg]", "scsireserv = true")
     assert "a file" in node.run("-s", "web", "prstatus", program=SVCMGR).stdout

@@ -60,8 +60,8 @@ def _answer(call: Call, lines: Callable[[Sequence[DiskReport]], Iterator[Line]],
 def _reports(call: Call, limits: Limits) -> tuple[list[DiskReport], list[Failure]]:
     chosen, failures = selection.chosen(call.session, call.arguments.names)
     services, others = selection.within(limits, chosen)
-    failures += others
-    gone = [] if call.arguments.names or limits else call.session.left_behind()
+    gone, unlisted = ([], []) if call.arguments.names or limits else selection.left_behind(call.session)
+    failures += [*others, *unlisted]
     services += gone
     reports: list[DiskReport] = []
     for service, found in zip(services, call.session.disks(services, limits=limits), strict=True):

@@ -88,6 +88,21 @@ def chosen(session: Session, written: Iterable[str]) -> tuple[list[Service], lis
     return services, [*failures, *unread]
 
 
+def left_behind(session: Session) -> tuple[list[Service], list[Failure]]:
+    """The services that have no file any more, and disks that were reserved for them.
+
+    Args:
+        session: The session.
+
+    Returns:
+        The services; or why nobody can tell which there are. That does not hide those that have a file.
+    """
+    try:
+        return session.left_behind(), []
+    except VmsvcError as error:
+        return [], [Failure("", error)]
+
+
 def all_of(session: Session, written: Iterable[str]) -> list[Service]:
     """Read the services that names and patterns mean, every one of them.
 

@@ -70,7 +70,8 @@ class _Watcher:
         try:
             services, failures = selection.chosen(self.call.session, self.call.arguments.names)
             if not self.call.arguments.names:
-                services += self.call.session.left_behind()
+                gone, unlisted = selection.left_behind(self.call.session)
+                services, failures = services + gone, failures + unlisted
             noticed = self._noticed(services)
         except Exception as error:  # noqa: BLE001 - a watch that ends on a defect would see nothing any more
             noticed = []
@@ -78,8 +79,8 @@ class _Watcher:
         self._tell(noticed, failures)
         if any(one.watched.concern.is_alarm for one in noticed):
             return int(ExitCode.FAILED)
-        unknown = [ExitCode.UNDETERMINED for one in noticed if one.watched.concern is Concern.UNKNOWN]
-        return selection.worst([*unknown, *(failure.error.exit_code for failure in failures)])
+        unseen = [ExitCode.UNDETERMINED for one in noticed if one.watched.concern is Concern.UNKNOWN]
+        return selection.worst([*unseen, *(failure.error.exit_code for failure in failures)])
 
     def _tell(self, noticed: Sequence[Noticed], failures: Sequence[selection.Failure]) -> None:
         problems = problems_of(failures)

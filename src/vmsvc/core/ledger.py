@@ -178,10 +178,14 @@ class Ledger:
         Args:
             name: The service's name.
 
-        Raises:
-            Undetermined: Which records there are cannot be told.
+        Returns:
+            Its records. Where nobody can tell which there are, one with that fault stands for all of them.
         """
-        files = _entries_of(self.node.reservations_dir(name))
+        directory = self.node.reservations_dir(name)
+        try:
+            files = _entries_of(directory)
+        except Undetermined as error:
+            return (Record(service=name, rid="vmdg", file=directory, fault=error.message),)
         return tuple(self._read(name, file.name.removesuffix(_SUFFIX)) for file in files if _is_record(file))
 
     def services(self) -> tuple[str, ...]:
@@ -200,7 +204,8 @@ class Ledger:
             services: The names of those that it has.
 
         Returns:
-            Each with nothing but these disks. What it ran may still run, and nobody can look.
+            Each with nothing but these disks. What it ran may still run, and nobody can look. One of which the records
+            cannot be read hides no other.
 
         Raises:
             Undetermined: Which records there are cannot be told.
@@ -209,11 +214,11 @@ class Ledger:
 
     def _left_behind(self, name: str) -> Service:
         place = self.node.reservations_dir(name)
-        found = self.with_left_over(Service(name=name, file=place, nodes=(self.node.name,)))
+        reserved = [_as_recorded(record, None, _users(record, {}), ()) for record in self.of_service(name)]
+        found = Service(name=name, file=place, nodes=(self.node.name,), resources=tuple(reserved))
         resources = [
             each if needs_of(Verb.STOP, each, found) else evolve(each, former_users=("what it ran",))
-            for each in found.resources
-            if isinstance(each, Reserved)
+            for each in reserved
         ]
         return evolve(found, resources=tuple(resources))
 
@@ -235,7 +240,7 @@ class Ledger:
         for file in _entries_of(self.node.reservations_dir(service.name)):
             if _is_record(file):
                 record = self._read(service.name, file.name.removesuffix(_SUFFIX))
-                users = tuple(rids.get(each, f"the guest {name}") for each, name in record.guests.items())
+                users = _users(record, rids)
                 resources[record.rid] = _as_recorded(record, resources.get(record.rid), users, {*rids.values()})
         return evolve(service, resources=tuple(resources.values()))
 
@@ -257,6 +262,11 @@ class Ledger:
 
 
 _MEND = "look at the disks that it has had, remove what is left there of this node's key, and then the file"
+
+
+def _users(record: Record, rids: Mapping[str, str]) -> tuple[str, ...]:
+    """Who used what was reserved: its rid, where it is among those, by identity; otherwise words."""
+    return tuple(rids.get(each, f"the guest {name}") for each, name in record.guests.items())
 
 
 def _as_recorded(record: Record, wanted: Resource | None, users: tuple[str, ...], guests: Collection[str]) -> Reserved:

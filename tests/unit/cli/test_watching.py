@@ -166,6 +166,18 @@ def test_somebody_else_beside_us_is_an_alarm_and_kills_nobody():
     assert site.acted == []
 
 
+def test_records_of_services_without_a_file_that_cannot_be_listed_do_not_blind_the_watch():
+    site = Site(lost("sda"), lost("sda"), act=report(killed()))
+
+    def left_behind():
+        raise Undetermined("what this node has reserved is not known")
+
+    site.left_behind = left_behind
+    assert watching.watch(site) == 1
+    assert row(site)["stopped"] == ["container#1"]
+    assert site.problems == ["what this node has reserved is not known"]
+
+
 @pytest.mark.parametrize("error", [ConfigError("the key file is wrong"), RuntimeError("a defect")])
 def test_a_look_that_fails_ends_no_watch(error):
     site = Site(error, lost(concern=Concern.NONE), once=False, interval=0.01)
