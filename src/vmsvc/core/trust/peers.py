@@ -69,6 +69,7 @@ def expected() -> Expected:
         ],
         refused={
             "a status of all services": "status",
+            "a status of all services, behind a slash": f"status/{_NO_SERVICE}",
             "a status of a pattern": f"status {encoded('*')}",
             "an option in a service's place": "status --help",
             "a start": f"start {_NO_SERVICE}",

@@ -53,7 +53,7 @@ def test_questions_reach_vmsvc_as_they_are(send):
 @pytest.mark.parametrize(
     "words",
     ["", "status", "guests", "status --help", "status -h", "status %052", "status we%077", "guests %133w%135", "status a/b",
-     "start web", "stop web", "status web; id", "status $(id)", "status web\nid", "mounted tmp", "mode PRD"],
+     "status/web", "status/", "guests/1", "start web", "stop web", "status web; id", "status $(id)", "status web\nid", "mounted tmp", "mode PRD"],
 )  # fmt: skip
 def test_nothing_else_reaches_it(send, words):
     done = send(f"{NAME} {words}")

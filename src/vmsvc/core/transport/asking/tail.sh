@@ -5,6 +5,9 @@ perform() {
     [ $# -ge 1 ] || refuse "no verb"
     verb=$1
     shift
+    case $verb in
+        */*) refuse "a verb that there is not" ;; # a word of a verb counts as one, and is not part of its name
+    esac
     for word; do # each word's turn comes once: it goes out in front, and comes in behind
         decode "$word"
         shift
