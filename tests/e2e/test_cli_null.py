@@ -272,6 +272,17 @@ def test_a_drp_node_needs_consent(node):
     assert "note: web: n2 cannot say whether it runs web: " in done.stderr
 
 
+def test_a_disaster_is_declared_for_services_with_different_nodes_at_once(node):
+    node.add("a", default=("nodes = n2", "drpnodes = n1"))
+    node.add("b", default=("nodes = n3", "drpnodes = n1"))
+    gone = ("--despite-peer", "n2", "--despite-peer", "N3")
+
+    assert node.run("start", "*", "--drp", *gone, "--despite-peer", "n4").returncode == 2
+    assert node.run("plan", "start", "*", "--drp", *gone).returncode == 0
+    assert node.run("start", "*", "--drp", "--despite-peer", "n2").returncode == 3  # n3 may run b
+    assert node.run("start", "*", "--drp", *gone).returncode == 0
+
+
 def test_a_plan_does_nothing(node):
     node.add("web", "initial = running")
     plan = node.run("plan", "stop", "web")

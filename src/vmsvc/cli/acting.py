@@ -116,7 +116,8 @@ def act(call: Call) -> int:
     ):
 
         def work(service: Service) -> Ending:
-            ending = _act(call, service, progress=progress, cancelled=cancelled)
+            consent = _consent(call, service, services)
+            ending = _act(call, service, consent, progress=progress, cancelled=cancelled)
             progress.ended(service.name)
             return ending
 
@@ -151,7 +152,8 @@ def plan(call: Call) -> int:
 
     def work(service: Service) -> Plan:
         only = selection.limits(call.arguments).rids_of(service)
-        return call.session.plan(call.arguments.action, service, consent=_consent(call), only=only)
+        consent = _consent(call, service, services)
+        return call.session.plan(call.arguments.action, service, consent=consent, only=only)
 
     plans: list[Plan] = []
     for service, result in zip(services, each(work, services), strict=True):
@@ -182,8 +184,14 @@ class _Announcement:
             self._call.screen.say(f"interrupted: {what} (interrupt once more to leave at once)")
 
 
-def _consent(call: Call) -> Consent:
-    arguments = call.arguments
+def _consent(call: Call, service: Service, among: Sequence[Service]) -> Consent:
+    """What the operator agrees to for one of several services.
+
+    A node that is a peer of another one of them alone is no slip of the pen, and nothing to this one.
+    """
+    arguments, node = call.arguments, call.session.node
+    own = {peer.casefold() for peer in service.peers_of(node)}
+    others = {peer.casefold() for other in among for peer in other.peers_of(node)} - own
     return Consent(
         drp=arguments.drp,
         despite_frozen=arguments.despite_frozen,
@@ -191,7 +199,7 @@ def _consent(call: Call) -> Consent:
         despite_unknown=arguments.despite_unknown,
         force=arguments.force,
         despite_lost_keys=arguments.despite_lost_keys,
-        despite_peers=arguments.despite_peer,
+        despite_peers=[peer for peer in arguments.despite_peer if peer.casefold() not in others],
     )
 
 
@@ -223,7 +231,7 @@ def _left_behind(call: Call) -> list[Service]:
     return call.session.left_behind() if is_release else []
 
 
-def _act(call: Call, service: Service, *, progress: Silence, cancelled: threading.Event) -> Ending:
+def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, cancelled: threading.Event) -> Ending:
     """Act on one service, and look at it afterwards, unless it is left as it was or cannot be seen."""
     action, session, name = call.arguments.action, call.session, service.name
     if cancelled.is_set():
@@ -243,7 +251,7 @@ def _act(call: Call, service: Service, *, progress: Silence, cancelled: threadin
         report = session.act(
             action,
             service,
-            consent=_consent(call),
+            consent=consent,
             only=selection.limits(call.arguments).rids_of(service),
             planned=planned,
             progress=progress,
