@@ -67,7 +67,7 @@ class Executor:
     cancelled: threading.Event = field(factory=threading.Event)
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
-    _deadlines: dict[str, float] = field(factory=dict)
+    _left_s: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
 
     def run(self, plan: Plan) -> Report:
@@ -253,15 +253,21 @@ class Executor:
         return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach, forget=self.forget)
 
     def _take(self, taker: StepTaker, step: Step, service: Service) -> None:
-        """Take a step within its budget, or within what is left of the one that it shares."""
+        """Take a step within its budget, or within what is left of the one that it shares.
+
+        What other resources take meanwhile, such as the addresses between the halves of a start, is not taken from it.
+        """
         resource = service.resource(step.rid)
-        budget_s = step.budget_s
-        if step.within in self._deadlines:
-            budget_s = max(self._deadlines[step.within] - time.monotonic(), 0.0)
-        elif step.verb in STARTING:
-            self._deadlines[step.rid] = time.monotonic() + budget_s
+        is_shared = step.within in self._left_s
+        budget_s = self._left_s[step.within] if is_shared else step.budget_s
         guest = service.guest_of(resource) if service.is_inside_guest(resource) and _brings_up(step) else None
-        taker.take(step, resource, budget_s=budget_s, guest=guest)
+        began = time.monotonic()
+        try:
+            taker.take(step, resource, budget_s=budget_s, guest=guest)
+        finally:
+            if is_shared or step.verb in STARTING:
+                left = max(budget_s - (time.monotonic() - began), 0.0)
+                self._left_s[step.within if is_shared else step.rid] = left
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():

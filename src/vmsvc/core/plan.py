@@ -25,7 +25,7 @@ class Step:
         budget_s: How long it may take until the resource is where it should be, in seconds.
         why: What was seen that makes it necessary.
         trigger: What a step runs whose verb is ``RUN``.
-        within: The resource whose start's budget it shares, from when that was asked to start; empty where it has its
+        within: The resource whose start's budget it shares: what the steps before it have left; empty where it has its
             own.
         needs: Where other resources have to be when its turn comes.
         only_if_needed: Whether the step is there for the case that the one before does not do the job.

@@ -791,3 +791,20 @@ def test_what_others_have_booted_between_the_halves_stays_up(stage):
     it.fails(kind=ActionFailed)
     assert it.driver.phases[C1] is UP
     assert it.driver.verbs() == [f"prepare {C1}", "start container#2"]
+
+
+def test_what_passes_between_the_halves_is_not_taken_from_the_guests_budget(stage):
+    it = stage(
+        {C1: DOWN, "ip#1": DOWN}, split_guest(1, start_timeout=0.6), resource("ip#1", container_id=C1, is_plumbed=True)
+    )
+    it.driver.on["start", "ip#1"] = lambda: (time.sleep(0.8), it.driver.become("ip#1", UP))
+    it.driver.on["boot", C1] = lambda: threading.Timer(0.3, lambda: it.driver.become(C1, UP)).start()
+    it.run()
+    assert it.driver.phases[C1] is UP
+
+
+def test_both_halves_share_one_budget(stage):
+    it = stage({C1: DOWN}, split_guest(1, start_timeout=1.0))
+    it.driver.on["prepare", C1] = lambda: (time.sleep(0.7), it.driver.become(C1, Phase.PREPARED))
+    it.driver.on["boot", C1] = lambda: threading.Timer(0.8, lambda: it.driver.become(C1, UP)).start()
+    assert it.fails()[0] == f"start of web failed at boot {C1}: it is not up: prepared"
