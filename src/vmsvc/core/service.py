@@ -125,9 +125,13 @@ class Service(Triggered):
         return ""
 
     def peers_of(self, node: Node) -> tuple[str, ...]:
-        """The other nodes that may run the service.
+        """The other nodes that may run the service, each once, as it is first spelt.
 
         Args:
             node: The node that asks.
         """
-        return tuple(peer for peer in (*self.nodes, *self.drpnodes) if not node.is_called(peer))
+        peers: dict[str, str] = {}
+        for peer in (*self.nodes, *self.drpnodes):
+            if not node.is_called(peer):
+                peers.setdefault(peer.casefold(), peer)
+        return tuple(peers.values())

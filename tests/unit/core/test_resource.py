@@ -102,6 +102,10 @@ def test_places_and_peers_ignore_the_case_of_host_names():
     assert web.peers_of(NODE) == ("n2", "n3")
 
 
+def test_a_node_that_is_named_twice_is_one_peer():
+    assert service(nodes=("n1", "N2", "n2"), drpnodes=("n2",)).peers_of(NODE) == ("N2",)
+
+
 def test_the_node_of_an_environment(tmp_path):
     node = node_from({"VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n7"})
     assert (node.name, node.services_dir) == ("n7", tmp_path / "etc/vmsvc/services")

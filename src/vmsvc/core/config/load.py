@@ -260,6 +260,10 @@ class _Reading:
                     entry = next(iter(default.variants(key)), Entry(key=key, raw="", position=default.position))
                     self._note(default, entry, "name", f"{fault}: {shortened(member, 60)!r}", "correct the node's name")
             wrong = wrong or own[key] is WRONG
+            names = [member.casefold() for member in (own[key] if own[key] is not WRONG else ())]
+            twice = dict.fromkeys(name for name in names if names.count(name) > 1)
+            for entry in default.variants(key) if twice else ():
+                self._note(default, entry, "node-twice", f"more than once: {', '.join(twice)}", "name each node once")
         if not wrong:
             spares = {member.casefold() for member in own["drpnodes"]}
             both = [member for member in own["nodes"] if member.casefold() in spares]

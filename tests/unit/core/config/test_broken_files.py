@@ -177,6 +177,7 @@ INI = [
     ("[DEFAULT]\nnodes = n1 'n2'\n", "type", "DEFAULT", "nodes", "that is TOML"),
     ('[DEFAULT]\nnodes = ["n1"]\n', "type", "DEFAULT", "nodes", "that is TOML"),
     ("[DEFAULT]\nnodes = n1; n2!\n", "type", "DEFAULT", "nodes", "'n1;' is no host name"),
+    ("[DEFAULT]\nnodes = n1 n2 N2\n", "node-twice", "DEFAULT", "nodes", "more than once: n2"),
     ("[DEFAULT]\nnodes = n1 n2\ndrpnodes = N2\n", "node-twice", "DEFAULT", "drpnodes", "n2"),
     ("[DEFAULT]\nenv = PROD\n", "unknown-env", "DEFAULT", "env", "did you mean `PRD`"),
     ("[DEFAULT]\ndrpnodes = a/b\n", "type", "DEFAULT", "drpnodes", "'a/b'"),
