@@ -149,5 +149,5 @@ def _changes(host: SshHost, wanted: Wanted) -> list[files.Change]:
     path, checksum, before = files.read(host, wanted.script, budget_s=_BUDGET_S)
     changes = [files.Change(path=path, before=before, after=wanted.text, checksum=checksum, mode="755")]
     path, checksum, before = files.read(host, AUTHORIZED_KEYS, budget_s=_BUDGET_S)
-    after = with_line(before, wanted.line, wanted.public_key)
+    after = with_line(before, wanted)
     return [*changes, files.Change(path=path, before=before, after=after, checksum=checksum, mode="600")]

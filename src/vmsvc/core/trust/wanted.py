@@ -8,10 +8,15 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from vmsvc.core.errors import UsageError
+from vmsvc.core.errors import Refused, UsageError
 
 #: Where the file of permitted keys is that sshd reads unless its configuration says otherwise; see sshd_config(5).
 AUTHORIZED_KEYS = "~/.ssh/authorized_keys"
+
+#: One option of a line: what stands in quotation marks may have commas and blanks; see sshd(8).
+_OPTION = re.compile(r'(?:[^,"\s]|"(?:\\"|[^"])*")+')
+#: Options of an admin that narrow what a key is good for, beyond what vmsvc asks for.
+_NARROWING = ("from=", "expiry-time=", "verify-required")
 
 
 @frozen(kw_only=True)
@@ -52,21 +57,50 @@ class Wanted:
         return f'restrict,command="{quoted}" {self.public_key} {self.comment}'
 
 
-def with_line(before: str, line: str, public_key: str) -> str:
-    r"""A file of permitted keys that has a line, once. Lines of others stay as they are.
+def with_line(before: str, wanted: Wanted) -> str:
+    """A file of permitted keys that has a line, once. Lines of others stay as they are.
+
+    Other lines with the same key are replaced, since sshd takes the first; what an admin has narrowed it by stays.
 
     Args:
         before: What the file holds.
-        line: The line.
-        public_key: The key in it: other lines with the same one are replaced, since sshd takes the first.
+        wanted: What the line is for.
 
-    >>> with_line("ssh-rsa AAAA root@n1", "restrict ssh-ed25519 BBBB n2", "ssh-ed25519 BBBB")
-    'ssh-rsa AAAA root@n1\nrestrict ssh-ed25519 BBBB n2\n'
+    Returns:
+        What the file is to hold.
+
+    Raises:
+        Refused: The key has another script to run there: a host is a guest of this node, or a peer, not both.
     """
+    public_key = wanted.public_key
     lines = re.split(r"(?<=\n)", before)  # by newlines alone, as sshd does
     own = [each for each in lines if public_key in each and not each.lstrip().startswith("#")]
+    for each in own:
+        _check_script(each, wanted)
+    line = ",".join([*(_narrowed(own[0], public_key) if own else ()), wanted.line])
     if [each.rstrip("\r\n") for each in own] == [line]:
         return before
     kept = "".join(each for each in lines if each not in own)
     end = "" if not kept or kept.endswith("\n") else "\n"
     return f"{kept}{end}{line}\n"
+
+
+def _options(line: str, public_key: str) -> list[str]:
+    return _OPTION.findall(line[: line.index(public_key)])
+
+
+def _narrowed(line: str, public_key: str) -> list[str]:
+    return [each for each in _options(line, public_key) if each.lower().startswith(_NARROWING)]
+
+
+def _check_script(line: str, wanted: Wanted) -> None:
+    """Refuse to replace a line that has vmsvc's key run anything but an older form of the same script."""
+    for option in _options(line, wanted.public_key):
+        name, _, command = option.partition("=")
+        if name.lower() == "command" and f"/{wanted.name} " not in f"{command.strip(chr(34))} ":
+            raise Refused(
+                f"{AUTHORIZED_KEYS} has vmsvc's key run something else: {command}",
+                code="refused.other-line",
+                hint="a host is a guest of this node or one of its peers, not both by one key: remove that line there "
+                f"first, if {wanted.name} is to have its place",
+            )

@@ -3,16 +3,20 @@
 import shlex
 
 import pytest
+from attrs import evolve
 
-from vmsvc.core.errors import UsageError
+from vmsvc.core.errors import Refused, UsageError
 from vmsvc.core.trust.wanted import Wanted, with_line
 
 KEY = "ssh-ed25519 AAAAOURS"
-LINE = f"restrict {KEY} vmsvc@n1"
 
 
 def wanted(*words):
     return Wanted(name="s", script="/lib/s", text="", words=words, public_key=KEY, comment="vmsvc@n1")
+
+
+OURS = wanted("permit")
+LINE = OURS.line
 
 
 def command_in(line):
@@ -34,15 +38,29 @@ def test_no_directory_can_begin_another_line():
 
 @pytest.mark.parametrize("before", ["", "ssh-rsa X a\n", "# c\n\nssh-rsa X a", "one\x0cline\nssh-rsa \udcff\r\n"])
 def test_the_line_comes_behind_those_of_others_and_once(before):
-    after = with_line(before, LINE, KEY)
+    after = with_line(before, OURS)
     assert after.startswith(before)
     assert after.endswith(f"{LINE}\n")
-    assert with_line(after, LINE, KEY) == after
+    assert with_line(after, OURS) == after
 
 
 def test_a_line_that_permits_more_by_the_same_key_is_replaced():
-    assert with_line(f"{KEY} root\nssh-rsa X a\n# {KEY}\n", LINE, KEY) == f"ssh-rsa X a\n# {KEY}\n{LINE}\n"
+    assert with_line(f"{KEY} root\nssh-rsa X a\n# {KEY}\n", OURS) == f"ssh-rsa X a\n# {KEY}\n{LINE}\n"
 
 
 def test_of_two_lines_with_the_same_key_one_is_left():
-    assert with_line(f"{KEY} root\n{LINE}\n", LINE, KEY) == f"{LINE}\n"
+    assert with_line(f"{KEY} root\n{LINE}\n", OURS) == f"{LINE}\n"
+
+
+@pytest.mark.parametrize("narrowed", ['from="10.0.0.1,n? ,x"', 'expiry-time="20300101",FROM="10.0.0.1"'])
+def test_what_an_admin_has_narrowed_the_key_by_stays(narrowed):
+    older = wanted("permit", "/old").line
+    after = with_line(f"{narrowed},no-pty,{older}\n", OURS)
+    assert after == f"{narrowed},{LINE}\n"
+    assert with_line(after, OURS) == after
+
+
+def test_the_line_of_another_script_with_the_same_key_is_not_replaced():
+    other = evolve(OURS, name="t", script="/lib/t")
+    with pytest.raises(Refused, match="/lib/t permit"):
+        with_line(f"ssh-rsa X a\n{other.line}\n", OURS)
