@@ -128,7 +128,8 @@ def _refusals(service: Service, guests: Collection[str], answer: PeerAnswer) -> 
         yield Problem(
             code="refused.peer-acts",
             message=f"an action is going on at {answer.node} that may start it: {answer.going_on}",
-            hint="wait for it to end",
+            hint=f"wait for it to end, or end that process on {answer.node}; if it cannot be ended, power that node "
+            f"off, and then say so: --despite-peer {answer.node}",
             file=str(service.file),
         )
     for rid in guests:

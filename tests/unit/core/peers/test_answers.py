@@ -41,6 +41,11 @@ def test_no_word_of_an_operator_and_no_reservation_speaks_against_what_a_peer_sa
     assert codes(says(phase), despite=["n2"], exclusive=True) == ["refused.runs-on-peer"]
 
 
+def test_a_start_on_a_peer_that_does_not_end_has_a_way_out():
+    (problem,) = objections(WEB, [RID], [says(Phase.STOPPED, going_on="start by pid 1 since 21:03:12")])
+    assert "end that process on n2" in problem.hint
+
+
 @pytest.mark.parametrize(
     "silent",
     [PeerAnswer(node="n2", error="it is off"), PeerAnswer(node="n2"), says(Phase.UNKNOWN), says(Phase.INAPPLICABLE)],
