@@ -355,7 +355,14 @@ class Acting(Looking):
         from vmsvc.core.triggering import TriggerCaller  # noqa: PLC0415
 
         cancelled = cancelled or threading.Event()
-        with service_lock(self.node, service.name, action, timeout_s=service.lock_timeout, cancelled=cancelled):
+        with service_lock(
+            self.node,
+            service.name,
+            action,
+            timeout_s=service.lock_timeout,
+            cancelled=cancelled,
+            must_tell=action in ("start", "restart") and bool(service.peers_of(self.node)),
+        ):
             made = self.plan(action, service, consent=consent, only=only)
             made.raise_if_refused()
             check(made)

@@ -55,8 +55,10 @@ class Looking(Parts):
             for resource in service.resources
             if not resource.disable and (not limits or resource.rid in only[service.name])
         ]
+        # Before the look: a start that ends during it may be too late to be seen, and must not be missed by both.
+        going = self._goings_on(asked)
         seen = observe(wanted, self._finder(asked))
-        going, frozen = self._goings_on(asked), freezes(self.node, (service.name for service in asked))
+        frozen = freezes(self.node, (service.name for service in asked))
 
         def instance(service: Service) -> Instance:
             keys = {resource.rid: key_of(resource) for resource in service.resources}

@@ -384,9 +384,11 @@ class Parts:
     def _goings_on(self, services: Iterable[Service]) -> dict[str, Going]:
         """For each service, another action that is going on, or one that was cut short."""
         # In this order: an action takes its lock before it writes its journal, and lets it go after.
-        held, acted_on = with_holders(self.node), with_journals(self._journals)
+        asked = list(services)
+        held = with_holders(self.node, [service.name for service in asked])
+        acted_on = with_journals(self._journals)
         found: dict[str, Going] = {}
-        for service in services:
+        for service in asked:
             holder = holder_of(self.node, service.name) if service.name in held else ""
             unfinished = self._journal(service).unfinished() if service.name in acted_on else None
             is_cut_short = not holder and unfinished is not None and unfinished.pid != os.getpid()

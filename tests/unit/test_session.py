@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import vmsvc
+import vmsvc.looking
 import vmsvc.parts
 from tests.support import lay_plugin
 from vmsvc.core.limits import Limits
@@ -353,6 +354,32 @@ def test_status_tells_of_an_action_and_is_not_held_up_by_it(session, slow_action
     assert note.startswith(f"going on: start by pid {process.pid} since")
     with pytest.raises(vmsvc.Busy, match=f"start by pid {process.pid}"):
         session.stop(web)
+
+
+def test_an_action_that_ends_during_a_look_is_told_as_going_on(session, slow_action, monkeypatch):
+    web, process = slow_action
+    observe = vmsvc.looking.observe
+
+    def slow(*asked, **more):
+        seen = observe(*asked, **more)
+        process.kill()
+        process.wait()
+        return seen
+
+    monkeypatch.setattr(vmsvc.looking, "observe", slow)
+    assert session.status(web).instances[0].going_on.startswith(f"start by pid {process.pid} since")
+
+
+def test_a_start_that_peers_could_not_hear_of_is_not_begun_and_a_stop_is(session, make_service, hypervisor):
+    (session.node.run_dir / "locks/web.holder").mkdir(parents=True)
+    alone = session.load(make_service(ONE))
+    session.start(alone)
+    session.stop(alone)
+    shared = session.load(make_service(ONE.replace("nodes = n1", "nodes = n1 n2")))
+    with pytest.raises(vmsvc.ActionFailed, match="start of web was not begun"):
+        session.start(shared)
+    assert hypervisor.machine("web1").phase == "stopped"
+    session.stop(shared)
 
 
 def test_an_action_that_was_killed_is_told_until_the_next_one(session, slow_action, hypervisor):

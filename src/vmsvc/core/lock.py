@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vmsvc.core.errors import ActionFailed, Busy
@@ -20,36 +20,56 @@ _HOLDER = ".holder"
 def holder_of(node: Node, service: str) -> str:
     """Which other process is acting on a service right now, for people.
 
-    Takes no lock, not even for a moment: an action that comes meanwhile must not find it held by a mere look. So it
-    believes the holder's own words while its process lives: that very one, and not another that has got its pid since.
+    Believes the holder's own words while its process lives: that very one, and not another that has got its pid since.
+    Where these leave it open (words that cannot be read, a process that cannot be seen), the lock itself is tried for a
+    moment. Otherwise it takes no lock: an action that comes meanwhile must not find it held by a mere look.
 
     Args:
         node: The node whose locks are looked at.
         service: The service's name.
 
     Returns:
-        Such as ``start by pid 4711 since 21:03:12``; empty when no other process acts.
+        Such as ``start by pid 4711 since 21:03:12``; empty when no other process acts. What cannot be told counts as an
+        action, and says why.
     """
-    words, pid = _living_holder(_holder_path(node, service))
-    return "" if pid == os.getpid() else words
+    path = _holder_path(node, service)
+    words, pid = _living_holder(path)
+    if words:
+        return "" if pid == os.getpid() else words
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        pass  # the lock beside it may say more
+    return _held_namelessly(_lock_path(node, service))
 
 
-def with_holders(node: Node) -> frozenset[str]:
+def with_holders(node: Node, services: Iterable[str]) -> frozenset[str]:
     """The services that may have a holder: one look for all those that :func:`holder_of` can tell nothing of.
 
     Args:
         node: The node whose locks are looked at.
+        services: The names of those that matter.
     """
     try:
         names = os.listdir(node.run_dir / "locks")  # noqa: PTH208 - names are wanted, not a path for each
-    except OSError:
+    except FileNotFoundError:
         return frozenset()
-    return frozenset(name.removesuffix(_HOLDER) for name in names if name.endswith(_HOLDER))
+    except OSError:
+        return frozenset(services)
+    return frozenset(services) & {name.removesuffix(_HOLDER) for name in names if name.endswith(_HOLDER)}
 
 
 @contextlib.contextmanager
 def service_lock(
-    node: Node, service: str, intent: str, *, timeout_s: float, cancelled: threading.Event | None = None
+    node: Node,
+    service: str,
+    intent: str,
+    *,
+    timeout_s: float,
+    cancelled: threading.Event | None = None,
+    must_tell: bool = False,
 ) -> Iterator[None]:
     """Hold the lock of a service.
 
@@ -59,10 +79,12 @@ def service_lock(
         intent: The action, for those who wait.
         timeout_s: How long to wait for another holder, in seconds.
         cancelled: Set it from elsewhere to wait no longer.
+        must_tell: Whether others rely on hearing of the action, as peers do of a start: it fails if it cannot tell.
 
     Raises:
         Busy: Another process still holds it after that time; the message tells which.
-        ActionFailed: The wait was cancelled, or the lock cannot be made, for want of permission or space.
+        ActionFailed: The wait was cancelled, or the lock cannot be made, for want of permission or space;
+            or nobody could hear of an action that others rely on hearing of.
     """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - slow to load, and looking takes no lock
 
@@ -90,12 +112,17 @@ def service_lock(
             hint="run as root, or choose another root with VMSVC_ROOT",
         ) from error
     try:
-        # Best effort: who waits is told less on a full disk, and loses nothing.
-        with contextlib.suppress(OSError):
-            pid = os.getpid()
-            holder.write_text(
-                json.dumps({"intent": intent, "pid": pid, "born": _born(pid), "since": time.time()}), encoding="utf-8"
-            )
+        try:
+            _tell(holder, intent)
+        except OSError as error:
+            # A stop must work on a full disk, too: who waits is told less, and loses nothing.
+            if must_tell:
+                raise ActionFailed(
+                    f"{intent} of {service} was not begun: the other nodes could not hear of it: "
+                    f"{error.strerror}: {holder}",
+                    code="lock.cannot-tell",
+                    hint="make room there, or mend that file system",
+                ) from error
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -109,6 +136,28 @@ def _lock_path(node: Node, service: str) -> Path:
 
 def _holder_path(node: Node, service: str) -> Path:
     return node.run_dir.joinpath("locks", f"{service}{_HOLDER}")
+
+
+def _tell(holder: Path, intent: str) -> None:
+    pid = os.getpid()
+    note = {"intent": intent, "pid": pid, "born": _born(pid), "since": time.time()}
+    holder.write_text(json.dumps(note), encoding="utf-8")
+
+
+def _held_namelessly(lock: Path) -> str:
+    """Whether anybody holds a lock, by trying it: for people; empty where nobody does."""
+    import fcntl  # noqa: PLC0415 - hardly ever needed
+
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return ""
+    except BlockingIOError:
+        return "an action of a process that left no name"
+    except OSError as error:
+        return f"an action, for all that can be told: {error.strerror}: {lock}"
+    return ""
 
 
 def _living_holder(path: Path) -> tuple[str, int]:

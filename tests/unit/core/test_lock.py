@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from vmsvc.core.errors import ActionFailed, Busy
-from vmsvc.core.lock import holder_of, service_lock
+from vmsvc.core.lock import holder_of, service_lock, with_holders
 from vmsvc.core.node import Node
 
 HOLDER = """
@@ -209,3 +209,57 @@ def test_a_lock_that_cannot_be_made(tmp_path):
 def test_a_note_that_cannot_be_written_loses_nothing(node):
     (node.run_dir / "locks/web.holder").mkdir(parents=True)
     assert take(node)
+
+
+def garble(node):
+    (node.run_dir / "locks/web.holder").write_text("{")
+
+
+def hide_its_beginning(node):
+    """As on systems without ``/proc/PID/stat``."""
+    note = node.run_dir / "locks/web.holder"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "born": 0}))
+
+
+@pytest.mark.parametrize("hide", [garble, hide_its_beginning])
+def test_a_holder_that_cannot_be_known_is_still_something_going_on(node, other, hide):
+    process = other()
+    hide(node)
+    assert holder_of(node, "web") == "an action of a process that left no name"
+    process.kill()
+    process.wait()
+    assert holder_of(node, "web") == ""
+
+
+def test_a_lock_that_cannot_be_looked_at_is_something_going_on(node, other, monkeypatch):
+    other()
+    garble(node)
+
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert "for all that can be told: Permission denied" in holder_of(node, "web")
+
+
+def test_locks_that_cannot_be_listed_may_all_have_a_holder(node, monkeypatch):
+    assert with_holders(node, ["web", "db"]) == frozenset()
+    with service_lock(node, "web", "start", timeout_s=0):
+        assert with_holders(node, ["web", "db"]) == {"web"}
+
+    def denied(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", denied)
+    assert with_holders(node, ["web", "db"]) == {"web", "db"}
+
+
+def test_an_action_that_others_must_hear_of_is_not_begun_where_it_cannot_tell(node):
+    (node.run_dir / "locks/web.holder").mkdir(parents=True)  # nothing can be written there
+    with (
+        pytest.raises(ActionFailed, match=r"start of web was not begun: .*Is a directory") as error,
+        service_lock(node, "web", "start", timeout_s=0, must_tell=True),
+    ):
+        raise AssertionError("begun")
+    assert error.value.code == "lock.cannot-tell"
+    assert take(node)  # a stop goes on, and the lock was released

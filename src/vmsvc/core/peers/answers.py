@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.transport import Outcome
@@ -19,7 +20,7 @@ _DOWN = frozenset({Phase.STOPPED, Phase.ABSENT, Phase.MOVED})
 #: Nobody there could see it, or wants to look.
 _UNSEEN = frozenset({Phase.UNKNOWN, Phase.INAPPLICABLE})
 #: It is there, and may use addresses.
-UP_THERE = frozenset(Phase) - _DOWN - _UNSEEN - {Phase.SAVED, Phase.CRASHED}
+UP_THERE = frozenset(Phase) - _DOWN - _UNSEEN - {Phase.SAVED, Phase.CRASHED, Phase.PREPARED}
 #: Actions after which no guest runs that did not run before. Any other one may start it, one of a later version too.
 _STARTS_NOTHING = ("stop", "boot", "validate-disks")
 
@@ -31,6 +32,7 @@ class PeerAnswer:
     Attributes:
         node: The peer's name.
         seen: What it sees of the resources that it was asked for, by rid.
+        guests: The type and the name of each of these, by rid: its file may call another guest by the same rid.
         going_on: Which action is going on there, such as ``start by pid 4711 since 21:03:12``; empty for none.
         notes: What else it tells.
         error: Why nobody knows; empty where it has answered.
@@ -38,6 +40,7 @@ class PeerAnswer:
 
     node: str
     seen: Mapping[str, Observation] = field(factory=dict)
+    guests: Mapping[str, tuple[str, str]] = field(factory=dict)
     going_on: str = ""
     notes: tuple[str, ...] = ()
     error: str = ""
@@ -46,6 +49,12 @@ class PeerAnswer:
     def may_be_starting(self) -> bool:
         """Whether an action is going on there that may start guests."""
         return bool(self.going_on) and self.going_on.partition(" ")[0] not in _STARTS_NOTHING
+
+    def of(self, guest: Resource) -> Observation | None:
+        """What the peer sees of a guest, in whichever section its file has it; ``None`` where it has it in none."""
+        wanted = (guest.type, guest.label)
+        rids = [rid for rid, told in self.guests.items() if told == wanted]
+        return self.seen.get(guest.rid if guest.rid in rids else next(iter(rids), ""))
 
 
 def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[str, PeerAnswer]:
@@ -61,6 +70,9 @@ def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[s
     """
     try:
         document = json.loads(outcome.stdout)
+        if "services" in document and document["schema"] != "vmsvc.status/1":
+            error = f"its answer is of another kind: {document['schema']}; install the same vmsvc on both"
+            return {name: PeerAnswer(node=node, error=error) for name in services}
         told = {each["name"]: each for each in document.get("services", ())}
         errors = [str(each["message"]) for each in document.get("errors", ())]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
@@ -77,9 +89,10 @@ def _answer(node: str, service: str, told: Any, errors: Sequence[str]) -> PeerAn
         if str(instance["node"]).casefold() != node.casefold():
             return PeerAnswer(node=node, error=f"the node that has answered calls itself {instance['node']}")
         seen = {str(each["rid"]): _observation(each) for each in instance["resources"]}
+        guests = {str(each["rid"]): (str(each["type"]), str(each["label"])) for each in instance["resources"]}
         going_on = str(instance["going_on"])
         notes = tuple(str(each) for each in instance["notes"] if each != f"going on: {going_on}")
-        return PeerAnswer(node=node, seen=seen, going_on=going_on, notes=notes)
+        return PeerAnswer(node=node, seen=seen, guests=guests, going_on=going_on, notes=notes)
     except (ValueError, TypeError, KeyError) as error:
         return PeerAnswer(node=node, error=f"its answer makes no sense: {type(error).__name__}: {error}")
 
@@ -115,6 +128,10 @@ def objections(
     found: list[Problem] = []
     for answer in answers:
         found += _refusals(service, guests, answer)
+        found += [
+            Problem(code="note.peer-says", message=f"{answer.node}: {note}", severity=Severity.NOTE)
+            for note in answer.notes
+        ]
         for doubt in _doubts(service, guests, answer):
             found.append(
                 _judged(service, answer.node, doubt, is_known=answer.node.casefold() in known, exclusive=exclusive)
@@ -133,7 +150,7 @@ def _refusals(service: Service, guests: Collection[str], answer: PeerAnswer) -> 
             file=str(service.file),
         )
     for rid in guests:
-        seen = answer.seen.get(rid)
+        seen = answer.of(service.resource(rid))
         if seen is not None and seen.phase not in _DOWN | _UNSEEN:
             verb = "its memory is saved on" if seen.phase is Phase.SAVED else f"it is {seen.state} on"
             hint = f"`vmsvc stop {service.name}` there first"
@@ -154,9 +171,12 @@ def _doubts(service: Service, guests: Collection[str], answer: PeerAnswer) -> It
         yield f"{answer.node} cannot say whether it runs {service.name}: {answer.error}"
         return
     for rid in guests:
-        seen = answer.seen.get(rid)
+        seen = answer.of(service.resource(rid))
         if seen is None:
-            yield f"{answer.node} cannot say whether it runs {rid}: its file of {service.name} has no such section"
+            what = f"its file of {service.name} has no such section"
+            if rid in answer.guests:
+                what = f"its {rid} is another guest: {' '.join(answer.guests[rid])}"
+            yield f"{answer.node} cannot say whether it runs {rid}: {what}"
         elif seen.phase in _UNSEEN:
             yield f"{answer.node} cannot say whether it runs {rid}: {seen.evidence.detail}"
 

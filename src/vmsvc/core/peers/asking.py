@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from vmsvc.core.errors import VmsvcError
+from vmsvc.core.errors import VmsvcError, told
 from vmsvc.core.lane import call_each
 from vmsvc.core.node import Node
 from vmsvc.core.peers.answers import PeerAnswer, read_answers
@@ -78,12 +78,14 @@ class Peers:
             host.close()
 
     def _ask(self, peer: str, verb: str, services: Sequence[str], deadline: float) -> Mapping[str, PeerAnswer]:
-        with self._guard:
-            host = self._kept.setdefault(peer, self._ssh(peer))
         try:
+            with self._guard:
+                host = self._kept.setdefault(peer, self._ssh(peer))
             outcome = script().ask(host, verb, *services, budget_s=deadline - time.monotonic())
         except VmsvcError as error:
             return {service: PeerAnswer(node=peer, error=error.message) for service in services}
+        except Exception as error:  # noqa: BLE001 - a defect in asking is no answer, and must not end the asking of others
+            return {service: PeerAnswer(node=peer, error=told(error)) for service in services}
         return read_answers(peer, services, outcome)
 
 

@@ -56,7 +56,7 @@ class Elsewhere:
         doubts = []
         for peer in service.peers_of(self._node):
             answer = self._by[peer, service.name]
-            seen = answer.seen.get(guest.rid)
+            seen = answer.of(guest)
             if seen is not None and seen.phase in UP_THERE:
                 return f"{seen.state} on {peer}", ""
             if answer.error:

@@ -17,6 +17,7 @@ from vmsvc.core.transport import Outcome
 
 WEB = service(guest(), nodes=("n1", "n2", "n3"))
 RID = "container#1"
+GUEST = WEB.resource(RID)
 DOWN = {Phase.STOPPED, Phase.ABSENT, Phase.MOVED}
 SILENT = {Phase.UNKNOWN, Phase.INAPPLICABLE}
 
@@ -26,7 +27,7 @@ def codes(*answers, **options):
 
 
 def says(phase, node="n2", **more):
-    return PeerAnswer(node=node, seen={RID: seen(phase)}, **more)
+    return PeerAnswer(node=node, seen={RID: seen(phase)}, guests={RID: (GUEST.type, GUEST.name)}, **more)
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -66,6 +67,30 @@ def test_what_may_be_starting_it_on_a_peer_refuses(action, is_refused):
     assert codes(answer, despite=["n2"], exclusive=True) == (["refused.peer-acts"] if is_refused else [])
 
 
+def named(rid, type, name, phase):
+    return PeerAnswer(node="n2", seen={rid: seen(phase)}, guests={rid: (type, name)})
+
+
+@pytest.mark.parametrize("wrong", ["type", "name"])
+def test_another_guest_that_a_peer_calls_by_the_same_rid_says_nothing_of_this_one(wrong):
+    names = {"type": GUEST.type, "name": GUEST.name, wrong: "other"}
+    answer = named(RID, phase=Phase.STOPPED, **names)
+    (problem,) = objections(WEB, [RID], [answer])
+    assert problem.code == "refused.peer-silent"
+    assert f"its {RID} is another guest: {names['type']} {names['name']}" in problem.message
+    assert codes(answer, despite=["n2"]) == ["note.peer-silent"]
+
+
+def test_a_guest_is_found_in_whichever_section_the_peer_has_it():
+    assert codes(named("container#7", GUEST.type, GUEST.name, Phase.RUNNING)) == ["refused.runs-on-peer"]
+    assert codes(named("container#7", GUEST.type, GUEST.name, Phase.STOPPED)) == []
+
+
+def test_what_a_peer_notes_is_told_with_the_plan():
+    (note,) = objections(WEB, [RID], [says(Phase.STOPPED, notes=("its start was cut short",))])
+    assert (note.severity, note.message) == (Severity.NOTE, "n2: its start was cut short")
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -81,8 +106,14 @@ def document(node="n2", phase=Phase.PAUSED, **more):
 
 def test_an_answer_is_what_the_peer_has_seen():
     answer = read_answers("N2", ["web"], printed(document(going_on="start by pid 1 since 1", notes=("a note",))))["web"]
+    assert answer.guests == {RID: (GUEST.type, GUEST.name)}
     assert (answer.error, answer.seen) == ("", {RID: seen(Phase.PAUSED)})
     assert (answer.going_on, answer.notes) == ("start by pid 1 since 1", ("a note",))
+
+
+def test_a_document_of_another_version_is_no_answer():
+    told = {**document(phase=Phase.STOPPED), "schema": "vmsvc.status/2"}
+    assert "vmsvc.status/2" in read_answers("n2", ["web"], printed(told))["web"].error
 
 
 def test_an_answer_of_another_node_does_not_count():
@@ -104,8 +135,15 @@ def test_a_document_that_lacks_something_is_no_answer(key):
     assert read_answers("n2", ["web"], printed(told))["web"].error
 
 
+@pytest.mark.parametrize("key", ["type", "label"])
+def test_a_document_that_does_not_tell_which_guest_it_is_of_is_no_answer(key):
+    told = document()
+    del told["services"][0]["instances"][0]["resources"][0][key]
+    assert "makes no sense" in read_answers("n2", ["web"], printed(told))["web"].error
+
+
 def test_a_service_that_the_peer_does_not_have_is_told_in_its_words():
-    told = {"services": [], "errors": [{"message": "there is no service web"}]}
+    told = {"schema": "vmsvc.status/1", "services": [], "errors": [{"message": "there is no service web"}]}
     answers = read_answers("n2", ["web", "db"], printed(told, 2))
     assert evolve(answers["web"]) == PeerAnswer(node="n2", error="there is no service web")
     assert answers["db"].error
