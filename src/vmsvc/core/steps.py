@@ -34,7 +34,8 @@ _POLL_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 #: How long one attempt to get inside a guest may take, in seconds, and how long each has at the least.
 _KNOCK_S, _LEAST_S = 5.0, 0.5
 #: What no waiting mends of a way into a guest: somebody has to look at it.
-_LASTING = ("undetermined.no-such-way", "undetermined.ssh-host-key", "undetermined.ssh-configuration")
+_BARRED = ("undetermined.ssh-host-key", "undetermined.ssh-configuration")
+_LASTING = ("undetermined.no-such-way", *_BARRED)
 #: What is there, or has nothing that could be.
 _THERE = (Phase.RUNNING, Phase.INAPPLICABLE)
 _NOT_STOPPED = "is still not down after being asked to stop"
@@ -113,11 +114,21 @@ class StepTaker:
         if isinstance(resource, Guest):
             self._wait_for_way_into(resource, deadline)
             return
-        seen = self._poll(resource, lambda seen: seen.phase in _THERE, deadline)
+        seen = self._poll(resource, self._is_there, deadline)
         if seen.phase is Phase.UNKNOWN and not self.cancelled.is_set():
             raise ActionFailed(f"it was not seen in time: {seen.evidence.detail}", code="action.timeout")
         if seen.phase not in _THERE:
             self._too_late(seen, "is not there")
+
+    def _is_there(self, seen: Observation) -> bool:
+        """Whether something is there; what is behind a way in that no waiting opens is given up at once."""
+        if seen.phase is Phase.UNKNOWN and self._guest is not None:
+            try:
+                self.reach(self._guest, _LEAST_S)
+            except VmsvcError as error:
+                if error.code in _BARRED:
+                    raise
+        return seen.phase in _THERE
 
     def _wait_for_way_into(self, guest: Guest, deadline: float) -> None:
         """Knock until somebody opens: a guest that boots has no way in at first."""

@@ -591,14 +591,25 @@ def test_a_guest_that_crashes_ends_every_wait_for_it(driver, inside):
     assert (error.value.code, time.monotonic() - began < 3) == ("action.went-down", True)
 
 
-def test_what_no_waiting_mends_is_told_at_once(driver, inside):
+@pytest.mark.parametrize("each", [guest(), resource("ip#1", container_id=C1)], ids=["the guest", "what is inside it"])
+def test_what_no_waiting_mends_is_told_at_once(driver, inside, each):
     def reach(each, budget_s):
         raise NoWayIn("the host key has changed", code="undetermined.ssh-host-key")
 
+    inside.become("ip#1", Phase.UNKNOWN)
     began = time.monotonic()
     with pytest.raises(NoWayIn, match="host key"):
-        wait(driver, inside, each=guest(), budget_s=60, reach=reach)
+        wait(driver, inside, each=each, budget_s=60, reach=reach)
     assert time.monotonic() - began < 2
+
+
+def test_a_guest_that_does_not_answer_yet_keeps_nobody_from_waiting_for_its_address(driver, inside):
+    def reach(each, budget_s):
+        raise NoWayIn("connection refused", code="undetermined.ssh-refused")
+
+    inside.become("ip#1", Phase.UNKNOWN)
+    later(0.3, lambda: inside.become("ip#1", UP))
+    assert 0.3 <= wait(driver, inside, budget_s=10, reach=reach) < 5
 
 
 def test_an_interrupt_ends_a_wait_for_a_way_in(driver, inside):
