@@ -17,10 +17,10 @@ from attrs import evolve, field, frozen
 
 from vmsvc.core.config import identity
 from vmsvc.core.config.atomic import write_atomically
-from vmsvc.core.errors import Refused, Undetermined, VmsvcError, told
+from vmsvc.core.errors import Problem, Refused, Severity, Undetermined, VmsvcError, told
 from vmsvc.core.needs import needs_of
 from vmsvc.core.node import Node
-from vmsvc.core.resource import Disk, Guest, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg, kind_of
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.keys import key_text, parse_key
@@ -230,19 +230,25 @@ class Ledger:
 
         Returns:
             The service. A resource whose ``scsireserv`` was switched off, or that was disabled, can be released again;
-            and so can one whose section is gone.
+            and so can one whose section is gone. A record that bears the name of what has no disks to reserve is told
+            as a problem, and takes the place of nothing.
 
         Raises:
             Undetermined: Which records there are cannot be told.
         """
         resources = {resource.rid: resource for resource in service.resources}
         rids = {identity(guest): guest.rid for guest in service.guests}
+        problems = list(service.problems)
         for file in _entries_of(self.node.reservations_dir(service.name)):
             if _is_record(file):
                 record = self._read(service.name, file.name.removesuffix(_SUFFIX))
+                wanted = resources.get(record.rid)
+                if wanted is not None and not isinstance(wanted, Reserved):
+                    problems.append(_misnamed(record))
+                    continue
                 users = _users(record, rids)
-                resources[record.rid] = _as_recorded(record, resources.get(record.rid), users, {*rids.values()})
-        return evolve(service, resources=tuple(resources.values()))
+                resources[record.rid] = _as_recorded(record, wanted, users, {*rids.values()})
+        return evolve(service, resources=tuple(resources.values()), problems=tuple(problems))
 
     def _read(self, service: str, rid: str) -> Record:
         file = self.node.reservations_dir(service) / f"{rid}{_SUFFIX}"
@@ -269,9 +275,16 @@ def _users(record: Record, rids: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(rids.get(each, f"the guest {name}") for each, name in record.guests.items())
 
 
-def _as_recorded(record: Record, wanted: Resource | None, users: tuple[str, ...], guests: Collection[str]) -> Reserved:
+def _misnamed(record: Record) -> Problem:
+    message = f"what this node is said to have reserved for [{record.rid}] is not known: no disks are reserved for that"
+    return Problem(
+        message=message, code="undetermined.record", hint=_MEND, file=str(record.file), severity=Severity.WARNING
+    )
+
+
+def _as_recorded(record: Record, wanted: Reserved | None, users: tuple[str, ...], guests: Collection[str]) -> Reserved:
     """A resource that something was written down for: as its file says, with those who used its disks then."""
-    if isinstance(wanted, Reserved):
+    if wanted is not None:
         present = (wanted.container_id,) if isinstance(wanted, Vmdg) else guests  # a list is for all of them
         is_wanted = wanted.scsireserv and not wanted.disable
         kept = wanted if is_wanted else evolve(wanted, scsireserv=False, disable=False, is_left_over=True)

@@ -520,6 +520,16 @@ class TestAServiceThatWantsNothingReservedAnyMore:
         web = service(self.GUEST, GROUP)
         assert a.ledger.with_left_over(web).resources == web.resources
 
+    def test_keeps_its_guest_beside_a_record_that_bears_the_name_of_the_guest(self, a):
+        file = record_of(a).file
+        file.rename(file.with_name("container#1.json"))
+        web = a.ledger.with_left_over(service(self.GUEST))
+        assert web.resources == (self.GUEST,)
+        (problem,) = web.problems
+        assert "[container#1]" in problem.message
+        assert problem.file.endswith("container#1.json")
+        assert problem.severity is Severity.WARNING
+
     def test_is_told_where_records_cannot_be_listed(self, a):
         directory = record_of(a).file.parent
         for file in directory.iterdir():
