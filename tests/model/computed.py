@@ -73,7 +73,9 @@ class Computed:
         unit, said = self.pool[number], Answer.SILENT
         if is_carried_out:
             command = Command(Asked.READ) if wanted.operation is None else request_of(wanted.operation)
-            unit, said = answer(unit, self.san.nexus_of(wanted.path)[0], command)
+            nexus = self.san.nexus_of(wanted.path)[0]
+            has_no_room = self.scenario.is_full and command.action_key and not unit.key_of(nexus)
+            unit, said = (unit, Answer.INVALID) if has_no_room else answer(unit, nexus, command)
         said = told or said
         if wanted.operation is not None:
             given = Performed(operation=wanted.operation, answer=said)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from tests.model.scenarios import KEYS, Acquire, Action, Join, Release
+from tests.model.scenarios import KEYS, Acquire, Action, Join, Release, dead_nexus
 from vmsvc.core.vmdg import attempt as attempts
 from vmsvc.core.vmdg import judge
 from vmsvc.core.vmdg.attempt import Outcome
@@ -201,21 +201,24 @@ def reads_back(ended: Ended) -> bool:
         sight.last is not None
         and not sight.is_stale
         and not sight.is_blind
-        and shows[ended.outcome](sight.last, KEYS[ended.name])
+        and shows[ended.outcome](sight.last, ended.name)
         for sight in ended.sights
     )
 
 
-def _shows_held(last: Reading, key: int) -> bool:
+def _shows_held(last: Reading, name: str) -> bool:
     reservation = last.reservation
-    return key in last.keys and reservation is not None and (reservation.key, reservation.type) == (key, OURS)
+    is_reserved = reservation is not None and (reservation.key, reservation.type) == (KEYS[name], OURS)
+    return is_reserved and _shows_joined(last, name)
 
 
-def _shows_joined(last: Reading, key: int) -> bool:
-    return key in last.keys
+def _shows_joined(last: Reading, name: str) -> bool:
+    """A path of the node is registered: a connection that died writes nothing."""
+    return any(each.key == KEYS[name] and each.nexus != dead_nexus(name) for each in last.registrations)
 
 
-def _shows_released(last: Reading, key: int) -> bool:
+def _shows_released(last: Reading, name: str) -> bool:
+    key = KEYS[name]
     return key not in last.keys and (last.reservation is None or last.reservation.key != key)
 
 

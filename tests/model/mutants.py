@@ -22,6 +22,7 @@ RACE = _SCENARIOS["two race, 2 disks, 2 paths"]
 TAKEOVER = _SCENARIOS["takeover, 2 disks, 2 paths"]
 CRASH = _SCENARIOS["two race, 1 disk, 2 paths, crashes ≤ 1"]
 LOST = _SCENARIOS["the holder starts again after it has lost its disks, 2 disks, 2 paths"]
+NO_ROOM = _SCENARIOS["two race after a boot of one, 1 disk, 2 paths, no room"]
 DEATH = evolve(TAKEOVER, disks=1, paths=1, deaths=1)
 
 
@@ -256,6 +257,13 @@ MUTANTS = (
             (laws, "is_gone", lambda reading, key: not laws.holds(reading, key)),
         ),
         like="OpenSVC f530bb88c",
+    ),
+    Mutant(
+        "takes connections that died for its paths",
+        "I11",
+        evolve(NO_ROOM, paths=1),
+        ((laws, "is_complete", lambda reading, _first, key, *_: laws.own_count(reading, key) > 0),),
+        like="vmsvc, once",
     ),
     Mutant(
         "is content with a reservation of another type",

@@ -8,6 +8,11 @@ from attrs import field, frozen
 KEYS = {"a": 0xA1, "b": 0xA1B2, "c": 0xFFFF_FFFF_FFFF_FFF0}
 
 
+def dead_nexus(name: str) -> str:
+    """A connection of a node from before it booted: its living ones are numbered from 1."""
+    return f"{name}0"
+
+
 @frozen
 class Acquire:
     """Take all disks; with success, the guest runs.
@@ -55,6 +60,7 @@ class Scenario:
         scripts: Each node's actions, one after the other. One that does not succeed ends the script.
         holding: The node whose guest runs on all disks in the beginning.
         stale: Nodes that are registered on all disks in the beginning, and run nothing.
+        booted: The node that holds all disks in the beginning, by a connection that died when it booted.
         reserved_as: The type of the holder's reservation.
         is_race: Whether exactly one node must have taken all disks in the end, if nothing went wrong.
         faults: How many replies may be lost, or be wrong.
@@ -64,6 +70,7 @@ class Scenario:
             whether the requests of a process that is killed may be.
         is_attentive: Whether nodes hear of unit attentions. Kernels and other software may take them away.
         is_partial: Whether the holder is registered on its first path only.
+        is_full: Whether no path is registered that is not, for the target has no room for it.
         disks: How many disks.
         paths: How many paths each node has to each disk.
     """
@@ -72,6 +79,7 @@ class Scenario:
     scripts: dict[str, tuple[Action, ...]] = field(eq=False)
     holding: str = ""
     stale: str = ""
+    booted: str = ""
     reserved_as: int = 5
     is_race: bool = False
     faults: int = 0
@@ -80,6 +88,7 @@ class Scenario:
     is_late: bool = False
     is_attentive: bool = True
     is_partial: bool = False
+    is_full: bool = False
     disks: int = 2
     paths: int = 2
 
@@ -87,7 +96,12 @@ class Scenario:
         """Its name and its bounds."""
         bounds = f"{self.disks} disk{'s' * (self.disks > 1)}, {self.paths} path{'s' * (self.paths > 1)}"
         allowed = {"faults": self.faults, "crashes": self.crashes, "dead paths": self.deaths}
-        flags = {"late": self.is_late, "no attentions": not self.is_attentive, "a path missing": self.is_partial}
+        flags = {
+            "late": self.is_late,
+            "no attentions": not self.is_attentive,
+            "a path missing": self.is_partial,
+            "no room": self.is_full,
+        }
         told = [
             *(f"{name} ≤ {count}" for name, count in allowed.items() if count),
             *(name for name in flags if flags[name]),
@@ -138,6 +152,9 @@ SLICE = (
     Scenario(name="takeover while the holder starts again", scripts=_AGAIN, holding="a", is_attentive=False),
     Scenario(name="two race", scripts=_RACE, is_race=True, faults=1, is_late=True, disks=1),
     Scenario(name="takeover", scripts=_TAKEOVER, holding="a", faults=1, is_late=True, disks=1),
+    Scenario(name="two race after a boot of one", scripts=_RACE, booted="a", disks=1),
+    Scenario(name="two race after a boot of one", scripts=_RACE, booted="a", crashes=1, disks=1),
+    Scenario(name="two race after a boot of one", scripts=_RACE, booted="a", is_full=True, disks=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a"),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", faults=1, is_late=True, disks=1),
     Scenario(name="migration", scripts=_MIGRATION, holding="a", crashes=1, is_late=True, disks=1),
@@ -174,7 +191,7 @@ WHOLE = (
     Scenario(name="migration that is abandoned", scripts=_STAYING, holding="a", faults=1, crashes=1, disks=1),
 )
 
-#: What is violated, and told in the documentation: no request that SPC-4 has could prevent it.
+#: What is violated, and told in the documentation: all but the last by nothing that a request of SPC-4 could prevent.
 LIMITS = (
     # To register is not conditional on holding: a path that has none gets its registration after it was evicted.
     (
@@ -198,4 +215,6 @@ LIMITS = (
     ),
     ("I2", Scenario(name="one releases while the other takes", scripts=_TURNS, crashes=1, is_late=True, disks=1)),
     ("I4", Scenario(name="two race", scripts=_RACE, crashes=1, is_late=True, disks=1)),
+    # "Done" is said, and was not: the connection that died is counted for the path that is not registered.
+    ("I11", Scenario(name="two race after a boot of one", scripts=_RACE, booted="a", faults=1, disks=1, paths=1)),
 )

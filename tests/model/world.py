@@ -23,7 +23,7 @@ from tests.model import laws
 from tests.model.computed import Computed, with_
 from tests.model.explore import Explored, Step, explore
 from tests.model.records import FAULTS, NONE, Node, Sight, State
-from tests.model.scenarios import KEYS, Acquire, Action, Arrive, Join, Release, Scenario
+from tests.model.scenarios import KEYS, Acquire, Action, Arrive, Join, Release, Scenario, dead_nexus
 from vmsvc.core.vmdg import attempt as attempts
 from vmsvc.core.vmdg.attempt import Attempt, Outcome
 from vmsvc.core.vmdg.seen import Act, Answer
@@ -65,6 +65,10 @@ class World(Computed):
             key, type = KEYS[self.scenario.holding], self.scenario.reserved_as
             holder = self._nexuses(self.scenario.holding, wwid)[0]
             unit, _ = answer(unit, holder, Command(Asked.RESERVE, key=key, type=type))
+        for name in self.scenario.booted:
+            dead = dead_nexus(name)
+            unit, _ = answer(unit, dead, Command(Asked.REGISTER_AND_IGNORE, action_key=KEYS[name]))
+            unit, _ = answer(unit, dead, Command(Asked.RESERVE, key=KEYS[name], type=self.scenario.reserved_as))
         return self.pool.number(self._small(unit))
 
     def unit(self, state: State, disk: int) -> Unit:
@@ -149,8 +153,8 @@ class World(Computed):
     def _sent(self, state: State, index: int, number: int) -> State:
         """A node has begun an attempt."""
         had = tuple(
-            any(self.unit(state, disk).key_of(nexus) for nexus in self._nexuses(self.names[index], wwid))
-            for disk, wwid in enumerate(self._wwids)
+            any(nexus.startswith(self.names[index]) for nexus, _ in self.unit(state, disk).registrations)
+            for disk in range(self.scenario.disks)
         )
         sights = (self.pool.number(Sight()),) * self.scenario.disks
         answers = (NONE,) * len(self.pool[number].wants)

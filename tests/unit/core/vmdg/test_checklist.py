@@ -240,6 +240,8 @@ CASES = {
         "judge: test_keys_without_a_reservation_exclude_nobody",
         "known_defects: test_after_a_crash_nothing_of_ours_is_left_when_the_node_has_booted",
         "acquire: test_nexuses_of_ours_that_died_are_removed",
+        "acquire: test_nexuses_that_died_do_not_pass_for_paths_that_could_not_be_registered",
+        "model: takes connections that died for its paths",
     ],
     "15. The target restarts, and has forgotten all keys": [
         "known_defects: test_a_target_that_forgot_everything_is_noticed_and_taken_again",
