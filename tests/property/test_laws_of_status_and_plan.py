@@ -119,7 +119,10 @@ def test_a_plan_and_the_rules_before_its_steps_agree(data, action, kill):
     first = {}
     for step in found.steps:
         first.setdefault(step.rid, step)
+    stopped = {step.rid for step in found.steps if step.verb not in STARTING}
     for rid, step in first.items():
+        if rid.startswith("ip#s") and "container#s" in stopped:
+            continue  # the guest takes it down with itself: what was seen of it before says nothing about its start
         assert judge(step.verb, by_rid[rid], facts.get(rid), agreed).ruling is Ruling.DO
         assert not step.only_if_needed
 
