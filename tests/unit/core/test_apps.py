@@ -231,9 +231,7 @@ def test_a_launcher_that_hangs_costs_its_own_budget(launched):
     web = launched(launcher_timeout=0.5)
     web.add("S1", "sleep 60")
     web.add("S2")
-    with pytest.raises(
-        Undetermined, match=r"1 of 2 launchers failed: S1: .*launch .* did not end within 0\.5 s"
-    ):
+    with pytest.raises(Undetermined, match=r"1 of 2 launchers failed: S1: .*launch .* did not end within 0\.5 s"):
         web.driver.start(web.app, budget_s=20.0)
     assert web.ran == ["S1 start", "S2 start"]
 
