@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from attrs import evolve, frozen
 
 from vmsvc.core.vmdg.keys import LARGEST
-from vmsvc.core.vmdg.seen import Answer, ReservationType
+from vmsvc.core.vmdg.seen import HELD_BY_ALL, Answer, ReservationType
 
 
 class Action(enum.Enum):
@@ -94,10 +94,9 @@ class Unit:
     @property
     def is_held_by_all(self) -> bool:
         """Whether the reservation is of an all-registrants type."""
-        return self.type in _HELD_BY_ALL
+        return self.type in HELD_BY_ALL
 
 
-_HELD_BY_ALL = frozenset(type for type in ReservationType if type.is_held_by_all)
 _FOR_REGISTRANTS = frozenset({5, 6, 7, 8})
 _READABLE_BY_ALL = frozenset({1, 5, 7})
 
@@ -188,7 +187,7 @@ def _unregister(unit: Unit, nexus: str) -> Unit:
     # LIO: PRGENERATION does not count it.
     held, type = unit.holder == nexus, unit.type
     unit = _without(unit, lambda each, _: each == nexus)
-    if held and type in _HELD_BY_ALL and unit.registrations:
+    if held and type in HELD_BY_ALL and unit.registrations:
         return evolve(unit, holder=unit.registrations[0][0], type=type)
     if held and type in _FOR_REGISTRANTS:
         return _told(unit, [each for each, _ in unit.registrations], Attention.RESERVATIONS_RELEASED)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vmsvc.core.vmdg.seen import OURS, Act, Answer, Operation, Reading, ReservationType, ScsiDisk
+from vmsvc.core.vmdg.seen import HELD_BY_ALL, OURS, Act, Answer, Operation, Reading, ScsiDisk
 
 #: Answers that say that a request was not carried out, and may be made again at once.
 AGAIN = frozenset({Answer.ATTENTION, Answer.BUSY})
@@ -44,10 +44,7 @@ def holder_of(reading: Reading) -> int | None:
 
 def is_held_by_all(reading: Reading) -> bool:
     """Whether every registrant holds the reservation (types 7 and 8)."""
-    return reading.reservation is not None and reading.reservation.type in (
-        ReservationType.WRITE_EXCLUSIVE_ALL_REGISTRANTS,
-        ReservationType.EXCLUSIVE_ACCESS_ALL_REGISTRANTS,
-    )
+    return reading.reservation is not None and reading.reservation.type in HELD_BY_ALL
 
 
 def is_nameless(reading: Reading) -> bool:

@@ -27,12 +27,11 @@ class ReservationType(enum.IntEnum):
     WRITE_EXCLUSIVE_ALL_REGISTRANTS = 7
     EXCLUSIVE_ACCESS_ALL_REGISTRANTS = 8
 
-    @property
-    def is_held_by_all(self) -> bool:
-        """Whether every registrant holds it; READ RESERVATION then shows key 0 (SPC-4, 5.12.10)."""
-        return self in (self.WRITE_EXCLUSIVE_ALL_REGISTRANTS, self.EXCLUSIVE_ACCESS_ALL_REGISTRANTS)
 
-
+#: The types that every registrant holds; READ RESERVATION then shows key 0 (SPC-4, 5.12.10).
+HELD_BY_ALL = frozenset(
+    {ReservationType.WRITE_EXCLUSIVE_ALL_REGISTRANTS, ReservationType.EXCLUSIVE_ACCESS_ALL_REGISTRANTS}
+)
 #: The type that vmsvc reserves with: every path of its node may write, nobody else, and others may read.
 OURS = ReservationType.WRITE_EXCLUSIVE_REGISTRANTS_ONLY
 

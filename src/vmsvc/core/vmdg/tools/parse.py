@@ -12,7 +12,7 @@ import re
 from attrs import frozen
 
 from vmsvc.core.vmdg import seen
-from vmsvc.core.vmdg.seen import Answer, Capabilities, Registration, Reservation, ReservationType
+from vmsvc.core.vmdg.seen import HELD_BY_ALL, Answer, Capabilities, Registration, Reservation, ReservationType
 
 #: So many registrations fit into what ``sg_persist`` asks READ FULL STATUS for (8192 bytes), however long their names:
 #: each takes 24 bytes and its TransportID, which is of 248 at most (SPC-4, 6.15.5 and 7.6.4.6). Of a list that does not
@@ -249,8 +249,7 @@ def _descriptor(lines: list[str]) -> tuple[Registration, Reservation | None]:
     key = _registered(lines[0].partition("=0x")[2])
     if _HOLDS in lines:
         type_ = _type(lines[lines.index(_HOLDS) + 1] if lines[-1] != _HOLDS else "")
-        is_all = type_ in tuple(ReservationType) and ReservationType(type_).is_held_by_all
-        held = Reservation(key=0 if is_all else key, type=type_)
+        held = Reservation(key=0 if type_ in HELD_BY_ALL else key, type=type_)
     elif _HOLDS_NOT in lines:
         held = None
     else:
