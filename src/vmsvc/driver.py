@@ -49,6 +49,7 @@ from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, i
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
+from vmsvc.core.transport.commands import Commands, whole
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
@@ -64,6 +65,7 @@ __all__ = [
     "App",
     "BulkObserver",
     "Capability",
+    "Commands",
     "ConfigFiles",
     "Context",
     "DefinitionComparer",
@@ -128,5 +130,6 @@ __all__ = [
     "shown",
     "text",
     "unknown",
+    "whole",
     "words",
 ]

@@ -12,13 +12,13 @@ from attrs import evolve, frozen
 
 from vmsvc.driver import (
     Capability,
+    Commands,
     Context,
     DriverError,
     Evidence,
     FoundGuest,
     Guest,
     GuestDisk,
-    Host,
     Observation,
     Outcome,
     Phase,
@@ -28,7 +28,6 @@ from vmsvc.driver import (
     option,
     path,
     said_last,
-    shown,
 )
 from vmsvc_hpvm import parse
 from vmsvc_hpvm.parse import Listed
@@ -71,8 +70,7 @@ class HpvmDriver:
     def observe(self, resource: HpvmGuest, *, budget_s: float) -> Observation:
         """Say where the guest stands, and warn of one that the node starts by itself; the table does not tell that."""
         tools = self._tools(budget_s)
-        guests = tools.guests()
-        seen = _observed(guests.get(resource.name), tools.evidence)
+        [seen] = _survey(tools, [resource]).values()
         if seen.phase is Phase.ABSENT:
             return seen
         told = tools.run("hpvmstatus", "-M", "-P", resource.name)
@@ -85,9 +83,7 @@ class HpvmDriver:
         """Say where the guests stand, by one table of all."""
         if not resources:
             return {}
-        tools = self._tools(budget_s)
-        guests = tools.guests()
-        return {(each.service, each.rid): _observed(guests.get(each.name), tools.evidence) for each in resources}
+        return _survey(self._tools(budget_s), resources)
 
     def discover(self, where: HpvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every guest."""
@@ -158,47 +154,8 @@ class HpvmDriver:
         return Tools(self._context.host, budget_s)
 
 
-class Tools:
-    """The commands of HP Integrity VM, for the length of one verb.
-
-    Args:
-        host: Where they run.
-        budget_s: How long all of them may take together, in seconds.
-    """
-
-    def __init__(self, host: Host, budget_s: float) -> None:
-        self._host = host
-        self._began = time.monotonic()
-        self._deadline = self._began + budget_s
-
-    @property
-    def evidence(self) -> Evidence:
-        """What a look at all guests rests on."""
-        return Evidence(probe="hpvmstatus", duration_s=time.monotonic() - self._began)
-
-    def run(self, *argv: str) -> Outcome:
-        """Run a command, and leave it to the caller what its exit code means.
-
-        Args:
-            argv: The command and its arguments.
-        """
-        budget_s = self._deadline - time.monotonic()
-        return self._host.run(argv, budget_s=budget_s, environment={"LC_ALL": "C"})
-
-    def told(self, *argv: str) -> str:
-        """What a command prints where it succeeds and all of it was kept.
-
-        Args:
-            argv: The command and its arguments.
-
-        Raises:
-            Undetermined: It did not.
-        """
-        done = self.run(*argv)
-        if done.code or done.truncated:
-            why = f"exit code {done.code}" if done.code else "it printed more than is kept"
-            raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
-        return done.out
+class Tools(Commands):
+    """The commands of HP Integrity VM, for the length of one verb."""
 
     def guests(self) -> dict[str, Listed]:
         """Every guest by its name."""
@@ -220,6 +177,13 @@ class Tools:
                 hint="`hpvmstatus` tells the names",
             )
         return guest
+
+
+def _survey(tools: Tools, resources: Sequence[HpvmGuest]) -> dict[tuple[str, str], Observation]:
+    began = time.monotonic()
+    guests = tools.guests()
+    evidence = Evidence(probe="hpvmstatus", duration_s=time.monotonic() - began)
+    return {(each.service, each.rid): _observed(guests.get(each.name), evidence) for each in resources}
 
 
 def _observed(guest: Listed | None, evidence: Evidence) -> Observation:

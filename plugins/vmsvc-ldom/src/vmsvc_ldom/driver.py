@@ -11,13 +11,13 @@ from attrs import frozen
 
 from vmsvc.driver import (
     Capability,
+    Commands,
     Context,
     DriverError,
     Evidence,
     FoundGuest,
     Guest,
     GuestDisk,
-    Host,
     Observation,
     Outcome,
     Phase,
@@ -25,7 +25,6 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
     said_last,
-    shown,
 )
 from vmsvc_ldom import parse
 from vmsvc_ldom.parse import Domain
@@ -173,41 +172,16 @@ class LdomDriver:
         return Ldm(self._context.host, budget_s)
 
 
-class Ldm:
-    """The command ldm, for the length of one verb.
+class Ldm(Commands):
+    """The command ldm in the control domain, for the length of one verb."""
 
-    Args:
-        host: The control domain.
-        budget_s: How long all of its calls may take together, in seconds.
-    """
-
-    def __init__(self, host: Host, budget_s: float) -> None:
-        self._host = host
-        self._deadline = time.monotonic() + budget_s
-
-    def run(self, *words: str) -> Outcome:
+    def run(self, *argv: str) -> Outcome:
         """Run it, and leave it to the caller what its exit code means.
 
         Args:
-            words: Its subcommand and arguments.
+            argv: Its subcommand and arguments.
         """
-        budget_s = self._deadline - time.monotonic()
-        return self._host.run(["ldm", *words], budget_s=budget_s, environment={"LC_ALL": "C"})
-
-    def told(self, *words: str) -> str:
-        """What it prints where it succeeds and all of it was kept.
-
-        Args:
-            words: Its subcommand and arguments.
-
-        Raises:
-            Undetermined: It did not.
-        """
-        done = self.run(*words)
-        if done.code or done.truncated:
-            why = f"exit code {done.code}" if done.code else "it printed more than is kept"
-            raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
-        return done.out
+        return super().run("ldm", *argv)
 
     def domains(self) -> dict[str, Domain]:
         """Every domain by its name."""

@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import time
+from typing import ClassVar
 
-from vmsvc.driver import DriverError, Host, Outcome, Undetermined, said_last, shown
+from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, whole
 from vmsvc_vbox import parse
 from vmsvc_vbox.parse import Listed, Medium
 
 #: The code of an error, in any language, where no guest has the name (``include/VBox/com/defs.h``).
 _NOT_FOUND = "VBOX_E_OBJECT_NOT_FOUND"
-# English, and names in UTF-8.
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 # Enough of a VMDK file for its descriptor, in bytes.
 _DESCRIPTOR = 65536
 
 
-class Tool:
-    """VBoxManage on a host, for the length of one verb.
+class Tool(Commands):
+    """VBoxManage on a host, for the length of one verb."""
 
-    Args:
-        host: Where it runs.
-        budget_s: How long all of its calls may take together, in seconds.
-    """
+    environment: ClassVar[dict[str, str]] = {"LC_ALL": "C.UTF-8"}  # English, and names in UTF-8
 
-    def __init__(self, host: Host, budget_s: float) -> None:
-        self._host = host
-        self._deadline = time.monotonic() + budget_s
-
-    def run(self, *words: str) -> Outcome:
+    def run(self, *argv: str) -> Outcome:
         """Run VBoxManage, and leave it to the caller what its exit code means.
 
         Args:
-            words: Its arguments.
+            argv: Its arguments.
         """
-        return self._run("VBoxManage", *words)
+        return super().run("VBoxManage", *argv)
 
     def survey(self) -> list[Listed]:
         """Every guest with its state: two commands, however many guests there are.
@@ -42,9 +33,9 @@ class Tool:
         Raises:
             Undetermined: VirtualBox does not tell.
         """
-        short, long = self._told("list", "vms"), self._told("list", "--long", "vms")
+        short, long = self.told("list", "vms"), self.told("list", "--long", "vms")
         found = parse.surveyed(short, long)
-        if not found and not self._told("list", "hostinfo").strip():
+        if not found and not self.told("list", "hostinfo").strip():
             # Nothing is what it prints where there are no guests, and would print if it were broken.
             raise Undetermined("VBoxManage prints nothing at all: whether there are guests cannot be told")
         return found
@@ -73,14 +64,14 @@ class Tool:
         done = self.run("showvminfo", name, "--machinereadable")
         if done.code and _NOT_FOUND in done.err:
             raise DriverError(f"VirtualBox knows no guest named {name!r}", hint="`VBoxManage list vms` tells the names")
-        values = parse.info(_whole(done))
+        values = parse.info(whole(done))
         if name not in (values["name"], values["UUID"]):  # it takes names of files for guests, too
             raise DriverError(f"VirtualBox knows no guest named {name!r}, but {values['name']!r}")
         return values
 
     def media(self) -> dict[str, Medium]:
         """Every hard disk, by its UUID."""
-        return parse.media(self._told("list", "hdds"))
+        return parse.media(self.told("list", "hdds"))
 
     def file(self, path: str) -> str:
         """The text of a file.
@@ -91,7 +82,7 @@ class Tool:
         Raises:
             Undetermined: It cannot be read.
         """
-        return _whole(self._run("cat", "--", path))
+        return whole(super().run("cat", "--", path))
 
     def raw_device(self, path: str) -> str | None:
         """The device that a disk's file stands for: empty where its data are in files, ``None`` if that is not known.
@@ -99,14 +90,8 @@ class Tool:
         Args:
             path: A file in VMDK format.
         """
-        done = self._run("head", "-c", str(_DESCRIPTOR), "--", path)
+        done = super().run("head", "-c", str(_DESCRIPTOR), "--", path)
         return None if done.code else parse.raw_device(done.stdout.decode(errors="replace"))
-
-    def _told(self, *words: str) -> str:
-        return _whole(self.run(*words))
-
-    def _run(self, *argv: str) -> Outcome:
-        return self._host.run(argv, budget_s=self._deadline - time.monotonic(), environment=_ENVIRONMENT)
 
 
 def the_one(guests: list[Listed], name: str) -> Listed | None:
@@ -130,11 +115,3 @@ def the_one(guests: list[Listed], name: str) -> Listed | None:
             hint="`VBoxManage list --long vms` tells which file it cannot read, and why",
         )
     return found[0] if found else None
-
-
-def _whole(done: Outcome) -> str:
-    """What a command printed, where it succeeded and all of it was kept."""
-    if done.code or done.truncated:
-        why = f"exit code {done.code}" if done.code else "it printed more than is kept"
-        raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
-    return done.out

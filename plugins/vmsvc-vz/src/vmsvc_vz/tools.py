@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import frozen
 
-from vmsvc.driver import ActionFailed, Host, Outcome, Undetermined, said_last, shown
+from vmsvc.driver import ActionFailed, Commands, Host, Outcome, Undetermined, shown, whole
 
-_ENVIRONMENT = {"LC_ALL": "C"}
 _NO_SUCH_COMMAND = "action.no-such-command"
 # What vzlist says, with exit code 1, where there is no container to list.
 _NONE_FOUND = "Container(s) not found"
@@ -40,13 +38,8 @@ class Listed:
     title: str = ""
 
 
-class Tools:
-    """The tools on a host, for the length of one verb.
-
-    Args:
-        host: Where they run.
-        budget_s: How long all calls may take together, in seconds.
-    """
+class Tools(Commands):
+    """The tools on a host, for the length of one verb."""
 
     probe: ClassVar[tuple[str, ...]]
     _start: ClassVar[tuple[str, str]]
@@ -54,15 +47,6 @@ class Tools:
     _stop: ClassVar[tuple[str, str]]
     _kill: ClassVar[str]
     _exec: ClassVar[tuple[str, str]]
-
-    def __init__(self, host: Host, budget_s: float) -> None:
-        self._host = host
-        self._deadline = time.monotonic() + budget_s
-
-    @property
-    def left_s(self) -> float:
-        """How much of the time is left, in seconds."""
-        return self._deadline - time.monotonic()
 
     def list(self) -> list[Listed]:
         """Every container, by one command.
@@ -74,7 +58,7 @@ class Tools:
         if done.code == 1 and _NONE_FOUND in done.err and not done.stdout.strip():
             return []
         try:
-            return [self._listed(facts) for facts in json.loads(_whole(done))]
+            return [self._listed(facts) for facts in json.loads(whole(done))]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Undetermined(f"{shown(done.argv)}: the answer cannot be read: {error!r}") from None
 
@@ -129,15 +113,7 @@ class Tools:
         Raises:
             Undetermined: It cannot be read.
         """
-        return _whole(self.run("cat", "--", path))
-
-    def run(self, *argv: str) -> Outcome:
-        """Run a command, and leave it to the caller what its exit code means.
-
-        Args:
-            argv: The command.
-        """
-        return self._host.run(argv, budget_s=self.left_s, environment=_ENVIRONMENT)
+        return self.told("cat", "--", path)
 
     def _listed(self, facts: Mapping[str, Any]) -> Listed:
         raise NotImplementedError
@@ -214,11 +190,3 @@ def the_one(containers: Sequence[Listed], name: str) -> Listed | None:
     if len(found) > 1:
         raise Undetermined(f"{len(found)} containers are named {name!r}: {', '.join(each.id for each in found)}")
     return found[0] if found else None
-
-
-def _whole(done: Outcome) -> str:
-    """What a command printed, where it succeeded and all of it was kept."""
-    if done.code or done.truncated:
-        why = f"exit code {done.code}" if done.code else "it printed more than is kept"
-        raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
-    return done.out

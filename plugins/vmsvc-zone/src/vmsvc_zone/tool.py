@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmsvc.driver import DriverError, Host, Outcome, Undetermined, VmsvcError, said_last, shown
+from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, VmsvcError, said_last, shown
 from vmsvc_zone import parse
 from vmsvc_zone.parse import Configuration, Plumbed, Zone
 
-#: Messages are English, and bytes are bytes.
-_ENVIRONMENT = {"LC_ALL": "C"}
 #: Where zonecfg keeps configurations, one file each (libzonecfg), and what it writes there of a zone that boots with
 #: its node (zonecfg.dtd).
 KEPT_IN = Path("/etc/zones")
 _AUTOBOOT = re.compile(rb"""<zone\s[^>]*\bautoboot=["']true["']""")
 
 
-class Tool:
-    """The tools of zones on a host, for the length of one verb.
-
-    Args:
-        host: Where they run.
-        budget_s: How long all calls may take together, in seconds.
-    """
-
-    def __init__(self, host: Host, budget_s: float) -> None:
-        self._host = host
-        self._deadline = time.monotonic() + budget_s
+class Tool(Commands):
+    """The tools of zones on a host, for the length of one verb."""
 
     def run(self, *argv: str) -> Outcome:
         """Run a command, and leave it to the caller what its exit code means.
@@ -40,9 +28,8 @@ class Tool:
         Raises:
             Undetermined: It did not end in time, or there is no such command on this node.
         """
-        left = max(self._deadline - time.monotonic(), 0.0)
         try:
-            return self._host.run(argv, budget_s=left, environment=_ENVIRONMENT)
+            return super().run(*argv)
         except VmsvcError as error:
             raise Undetermined(f"`{shown(argv)}`: {error.message}", hint=error.problems[0].hint) from error
 

@@ -1,0 +1,74 @@
+"""Commands for the length of one verb: all of them together have its time, and only whole answers are believed."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from vmsvc.core.errors import Undetermined
+from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport.command import said_last, shown
+
+
+class Commands:
+    """Runs commands on a host, within the budget of one verb.
+
+    A driver whose technology is a command derives from it, and adds what the command tells, as records.
+
+    Args:
+        host: Where they run.
+        budget_s: How long all of them may take together, in seconds.
+
+    Attributes:
+        environment: Variables to set for each; by default, messages are English and bytes are bytes.
+    """
+
+    environment: ClassVar[dict[str, str]] = {"LC_ALL": "C"}
+
+    def __init__(self, host: Host, budget_s: float) -> None:
+        self._host = host
+        self._deadline = time.monotonic() + budget_s
+
+    @property
+    def left_s(self) -> float:
+        """How much of the time is left, in seconds."""
+        return self._deadline - time.monotonic()
+
+    def run(self, *argv: str) -> Outcome:
+        """Run a command, and leave it to the caller what its exit code means.
+
+        Args:
+            argv: The command.
+
+        Raises:
+            Undetermined: It did not end in time, or no time was left for it.
+            ActionFailed: It could not be run.
+        """
+        return self._host.run(argv, budget_s=self.left_s, environment=self.environment)
+
+    def told(self, *argv: str) -> str:
+        """What a command prints that has to succeed.
+
+        Args:
+            argv: The command.
+
+        Raises:
+            Undetermined: It failed, or printed more than is kept: what it was to tell is not known.
+            ActionFailed: It could not be run.
+        """
+        return whole(self.run(*argv))
+
+
+def whole(done: Outcome) -> str:
+    """What a command printed, where it succeeded and all of it was kept.
+
+    Args:
+        done: What it left behind.
+
+    Raises:
+        Undetermined: It failed, or some of it was dropped.
+    """
+    if done.code or done.truncated:
+        why = f"exit code {done.code}" if done.code else "it printed more than is kept"
+        raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
+    return done.out

@@ -1,0 +1,57 @@
+"""Commands of one verb share its time, and tell nothing where they have not told all."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+
+from vmsvc.core.transport import Outcome
+from vmsvc.driver import Commands, Undetermined
+
+
+class FakeHost:
+    name = "n1"
+
+    def __init__(self, **outcome):
+        self.outcome = {"code": 0, "stdout": b"told\n", "stderr": b"", **outcome}
+        self.ran = []
+
+    def run(self, argv, *, budget_s, environment=None):
+        self.ran.append((argv, budget_s, environment))
+        return Outcome(argv=tuple(argv), duration_s=0.0, **self.outcome)
+
+
+def test_each_command_has_what_the_others_have_left():
+    host = FakeHost()
+    commands = Commands(host, 10.0)
+    assert [commands.told("acmectl", "list") for _ in range(2)] == ["told\n", "told\n"]
+    (first, first_s, environment), (_, second_s, _) = host.ran
+    assert (first, environment) == (("acmectl", "list"), {"LC_ALL": "C"})
+    assert 10.0 >= first_s > second_s > commands.left_s > 9.0
+
+
+def test_what_a_tool_needs_is_set_for_each_of_its_commands():
+    class Acme(Commands):
+        environment: ClassVar[dict[str, str]] = {"LC_ALL": "C.UTF-8"}
+
+        def run(self, *argv):
+            return super().run("acmectl", *argv)
+
+    host = FakeHost()
+    assert Acme(host, 10.0).told("list") == "told\n"
+    assert [(argv, environment) for argv, _, environment in host.ran] == [(("acmectl", "list"), {"LC_ALL": "C.UTF-8"})]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ({"code": 3, "stderr": b"acmectl: no\n"}, "acmectl list: exit code 3.*acmectl: no"),
+        ({"truncated": True}, "acmectl list: it printed more than is kept"),
+    ],
+)
+def test_what_is_not_whole_tells_nothing(outcome, words):
+    commands = Commands(FakeHost(**outcome), 10.0)
+    with pytest.raises(Undetermined, match=words):
+        commands.told("acmectl", "list")
+    assert commands.run("acmectl", "list").code == outcome.get("code", 0)
