@@ -9,17 +9,16 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lab import LabError
+from lab import Closing, LabError
 from lab.network import ip
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Bridge:
+class Bridge(Closing):
     """A bridge with an address of this machine.
 
     Attributes:
@@ -40,12 +39,6 @@ class Bridge:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Take it away again."""
-        self.close()
 
     def close(self) -> None:
         """Take it away again; if it is gone, that is no trouble."""

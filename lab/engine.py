@@ -21,10 +21,9 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar
 
-from lab import LabError
+from lab import Closing, LabError
 from lab.place import Place
 
 BUSYBOX = Path("/bin/busybox")
@@ -68,7 +67,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(entry, io.BytesIO(content))
 
 
-class PrivateEngine:
+class PrivateEngine(Closing):
     """One private engine and its containers. Subclasses say which programs it needs and how it is started."""
 
     programs: ClassVar[Sequence[str]] = ()
@@ -101,12 +100,6 @@ class PrivateEngine:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End engine and containers, and remove their directory."""
-        self.close()
 
     def close(self) -> None:
         """End engine and containers in whatever state they are. Doing it twice is harmless."""

@@ -24,9 +24,8 @@ import time
 import uuid
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from types import TracebackType
 
-from lab import LabError, capabilities, guardian
+from lab import Closing, LabError, capabilities, guardian
 
 LIBVIRTD = "/usr/sbin/libvirtd"
 SOCKET = "run/libvirt/libvirt-sock"
@@ -57,7 +56,7 @@ USER_TABLES = {
 }
 
 
-class PrivateLibvirtd:
+class PrivateLibvirtd(Closing):
     """One private libvirtd and its guests.
 
     `directory` is where its own, new directory is made (default: the system's place for temporary files). Keep it
@@ -102,12 +101,6 @@ class PrivateLibvirtd:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End guests and daemon, and remove their directory."""
-        self.close()
 
     def close(self) -> None:
         """End guests and daemon in whatever state they are, and remove their directory. Doing it twice is harmless."""

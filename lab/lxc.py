@@ -22,9 +22,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
-from lab import LabError
+from lab import Closing, LabError
 
 CGROUPS = Path("/sys/fs/cgroup")
 TOOLS = ("lxc-attach", "lxc-create", "lxc-freeze", "lxc-info", "lxc-ls", "lxc-start", "lxc-stop", "busybox")
@@ -42,7 +41,7 @@ lxc.cgroup.dir = {cgroup}
 """
 
 
-class PrivateLxc:
+class PrivateLxc(Closing):
     """A directory of containers, and what runs of them."""
 
     def __init__(self) -> None:
@@ -80,12 +79,6 @@ class PrivateLxc:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End all containers, and remove the directory."""
-        self.close()
 
     def close(self) -> None:
         """End all containers in whatever state they are. Doing it twice is harmless."""

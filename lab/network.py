@@ -8,10 +8,9 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from lab import LabError
+from lab import Closing, LabError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 
-class Network:
+class Network(Closing):
     """A switch, and machines `here` and `there` that are plugged into it by their adapters.
 
     The names of the namespaces have this process's id in them.
@@ -43,12 +42,6 @@ class Network:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Take everything away again."""
-        self.close()
 
     def close(self) -> None:
         """Take everything away again; what is not there is no trouble."""

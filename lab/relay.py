@@ -11,7 +11,8 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
+
+from lab import Closing
 
 #: What is made of the next answer, or of its first part; the connection is closed after it.
 Spoil = Callable[[bytes], bytes]
@@ -32,7 +33,7 @@ def garbage(answer: bytes) -> bytes:
     return (b"\xff\xfe{]\x00\x1b" * len(answer))[: max(len(answer), 64)]
 
 
-class Relay:
+class Relay(Closing):
     """A Unix socket that leads to another one."""
 
     def __init__(self, path: Path, target: Path) -> None:
@@ -48,12 +49,6 @@ class Relay:
         self._listening.listen()
         threading.Thread(target=self._accept, daemon=True).start()
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close every connection."""
-        self.close()
 
     def close(self) -> None:
         """Close every connection. Doing it twice is harmless."""

@@ -21,10 +21,9 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TypedDict
 
-from lab import LabError
+from lab import Closing, LabError
 
 SSHD = "/usr/sbin/sshd"
 
@@ -88,7 +87,7 @@ class SshdOptions(TypedDict, total=False):
     home: Path
 
 
-class PrivateSshd:
+class PrivateSshd(Closing):
     """One private sshd; `SshdOptions` are its options."""
 
     def __init__(
@@ -125,12 +124,6 @@ class PrivateSshd:
             self.close()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End it, and remove its directory."""
-        self.close()
 
     def close(self) -> None:
         """End the server with all that was started through it, and remove its directory. Twice is harmless."""
