@@ -6,7 +6,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vmsvc.core.contract import Capability
 from vmsvc.core.node import Node
@@ -14,6 +14,9 @@ from vmsvc.core.plan import Step
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
+
+if TYPE_CHECKING:
+    from docs.examples import Page
 
 NODE = Node(name="n1")
 _DRIVERS = {file.parents[2].name for file in Path(__file__).parents[1].glob("plugins/*/src/*/driver.py")}
@@ -155,3 +158,10 @@ def lay_plugin(folder: Path, name: str, source: str) -> None:
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(f"[vmsvc]\n{name} = {name}\n")
     (folder / f"{name}.py").write_text(textwrap.dedent(source))
+
+
+def succeeds(page: Page, command: str) -> str:
+    """What a command says, which has to succeed."""
+    said, code = page.run(command)
+    assert code == 0, said
+    return said

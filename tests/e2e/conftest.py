@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip("vmsvc_null")
 
+from docs.examples import Page
 from tests.e2e.node import Node
 from vmsvc.cli import main, svcmgr
 
@@ -45,3 +46,12 @@ def inside(tmp_path, monkeypatch, capsys):
     for name in ("VMSVC_ROOT", "VMSVC_NODENAME", "VMSVC_DISABLE_PLUGINS"):
         monkeypatch.setenv(name, node.environment[name])
     return Inside(node, capsys)
+
+
+@pytest.fixture
+def page(monkeypatch, request):
+    """Shell commands as a document shows them, each of which may take as long as a kit does, by the module's `KIT_S`."""
+    monkeypatch.setattr("docs.examples._TIMEOUT_S", request.module.KIT_S)
+    page = Page()
+    yield page
+    page.close()

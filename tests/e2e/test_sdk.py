@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import tomli
 
-from docs.examples import TREE, Page
+from docs.examples import TREE
 from tests import documents
 from tests.e2e.node import Node
+from tests.support import succeeds
 
 #: More than the kit of a new package takes; it waits for what hangs.
 KIT_S = 240
@@ -24,20 +25,6 @@ KIT_S = 240
 @pytest.fixture
 def node(tmp_path):
     return Node(tmp_path / "root")
-
-
-@pytest.fixture
-def page(monkeypatch):
-    monkeypatch.setattr("docs.examples._TIMEOUT_S", KIT_S)
-    page = Page()
-    yield page
-    page.close()
-
-
-def succeeds(page, command):
-    said, code = page.run(command)
-    assert code == 0, said
-    return said
 
 
 @pytest.mark.timeout(2 * KIT_S)

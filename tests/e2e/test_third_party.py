@@ -8,25 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from docs.examples import Page
 from tests import documents
+from tests.support import succeeds
 
 SOURCE = Path(__file__).with_name("vmsvc-bhyve")
 KIT_S = 300
-
-
-@pytest.fixture
-def page(monkeypatch):
-    monkeypatch.setattr("docs.examples._TIMEOUT_S", KIT_S)
-    page = Page()
-    yield page
-    page.close()
-
-
-def succeeds(page, command):
-    said, code = page.run(command)
-    assert code == 0, said
-    return said
 
 
 def drivers(page):
