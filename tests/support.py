@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmsvc.core.contract import Capability
 from vmsvc.core.node import Node
-from vmsvc.core.plan import Step
+from vmsvc.core.planning.plan import Step
 from vmsvc.core.resource import KINDS, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase

@@ -21,12 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from vmsvc.core.adoption import Adoption, Proposal
     from vmsvc.core.answers import FoundGuest, GuestDisk, Sizes
-    from vmsvc.core.changes import Change
     from vmsvc.core.config import Catalog
-    from vmsvc.core.definitions import Drift
-    from vmsvc.core.drift import Difference
     from vmsvc.core.errors import (
         ActionFailed,
         Busy,
@@ -40,52 +36,56 @@ if TYPE_CHECKING:
         UsageError,
         VmsvcError,
     )
-    from vmsvc.core.freezer import Freeze
+    from vmsvc.core.execution.report import Progress, Report, StepResult
+    from vmsvc.core.guests.adoption import Adoption, Proposal
+    from vmsvc.core.guests.definitions import Drift
+    from vmsvc.core.guests.drift import Difference
+    from vmsvc.core.guests.inventory import GuestFacts
     from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
-    from vmsvc.core.inventory import GuestFacts
-    from vmsvc.core.limits import Limits
+    from vmsvc.core.keeping.freezer import Freeze
+    from vmsvc.core.keeping.upkeep import Care, Deed, Finding, Upkeep
     from vmsvc.core.node import Node
-    from vmsvc.core.plan import Kept, Plan, Step
+    from vmsvc.core.planning.limits import Limits
+    from vmsvc.core.planning.plan import Kept, Plan, Step
+    from vmsvc.core.planning.rules import Consent
     from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
-    from vmsvc.core.records import Record, Snapshot
-    from vmsvc.core.report import Progress, Report, StepResult
+    from vmsvc.core.records.changes import Change
+    from vmsvc.core.records.record import Record, Snapshot
     from vmsvc.core.resource import Guest, Resource
-    from vmsvc.core.rules import Consent
     from vmsvc.core.service import Service
     from vmsvc.core.status import Evidence, Observation, Phase, Status
     from vmsvc.core.triggers import Trigger
-    from vmsvc.core.upkeep import Care, Deed, Finding, Upkeep
     from vmsvc.core.verb import Verb
     from vmsvc.hookspecs import hookimpl
     from vmsvc.session import Session
 
 # Names are looked up when first used: `vmsvc --version` and completion must not pay for what they do not touch.
 _HOMES = {
-    "vmsvc.core.adoption": ("Adoption", "Proposal"),
+    "vmsvc.core.guests.adoption": ("Adoption", "Proposal"),
     "vmsvc.core.answers": ("FoundGuest", "GuestDisk", "Sizes"),
-    "vmsvc.core.changes": ("Change",),
+    "vmsvc.core.records.changes": ("Change",),
     "vmsvc.core.config": ("Catalog",),
-    "vmsvc.core.definitions": ("Drift",),
-    "vmsvc.core.drift": ("Difference",),
+    "vmsvc.core.guests.definitions": ("Drift",),
+    "vmsvc.core.guests.drift": ("Difference",),
     "vmsvc.core.errors": (
         "ActionFailed", "Busy", "ConfigError", "DriverError", "ExitCode", "Problem", "Refused", "Severity",
         "Undetermined", "UsageError", "VmsvcError",
     ),
-    "vmsvc.core.freezer": ("Freeze",),
+    "vmsvc.core.keeping.freezer": ("Freeze",),
     "vmsvc.core.instance": ("Instance", "ResourceStatus", "ServiceStatus"),
-    "vmsvc.core.inventory": ("GuestFacts",),
-    "vmsvc.core.limits": ("Limits",),
+    "vmsvc.core.guests.inventory": ("GuestFacts",),
+    "vmsvc.core.planning.limits": ("Limits",),
     "vmsvc.core.node": ("Node",),
-    "vmsvc.core.plan": ("Kept", "Plan", "Step"),
+    "vmsvc.core.planning.plan": ("Kept", "Plan", "Step"),
     "vmsvc.core.plugins": ("DriverReport", "PluginReport", "PluginState"),
-    "vmsvc.core.records": ("Record", "Snapshot"),
-    "vmsvc.core.report": ("Progress", "Report", "StepResult"),
+    "vmsvc.core.records.record": ("Record", "Snapshot"),
+    "vmsvc.core.execution.report": ("Progress", "Report", "StepResult"),
     "vmsvc.core.resource": ("Guest", "Resource"),
-    "vmsvc.core.rules": ("Consent",),
+    "vmsvc.core.planning.rules": ("Consent",),
     "vmsvc.core.service": ("Service",),
     "vmsvc.core.status": ("Evidence", "Observation", "Phase", "Status"),
     "vmsvc.core.triggers": ("Trigger",),
-    "vmsvc.core.upkeep": ("Care", "Deed", "Finding", "Upkeep"),
+    "vmsvc.core.keeping.upkeep": ("Care", "Deed", "Finding", "Upkeep"),
     "vmsvc.core.verb": ("Verb",),
     "vmsvc.hookspecs": ("hookimpl",),
     "vmsvc.session": ("Session",),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
-from vmsvc.core.lock import service_lock
+from vmsvc.core.execution.lock import service_lock
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.plugins import PluginHost
 from vmsvc.core.resource import Reserved, Resource, Vmdg
@@ -21,10 +21,10 @@ from vmsvc.looking import Looking
 
 # Every session can act, and most only look: what that takes is imported when it begins.
 if TYPE_CHECKING:
-    from vmsvc.core.ledger import Ledger
-    from vmsvc.core.plan import Plan, Step
-    from vmsvc.core.report import Progress, Report
-    from vmsvc.core.rules import Consent
+    from vmsvc.core.disks.ledger import Ledger
+    from vmsvc.core.execution.report import Progress, Report
+    from vmsvc.core.planning.plan import Plan, Step
+    from vmsvc.core.planning.rules import Consent
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Acting(Looking):
         Raises:
             UsageError: There is no such action, or no such resource.
         """
-        from vmsvc.core.booting import BOOT  # noqa: PLC0415
+        from vmsvc.core.disks.booting import BOOT  # noqa: PLC0415
 
         for rid in only:
             service.resource(rid)
@@ -88,7 +88,7 @@ class Acting(Looking):
             reserving.authority(each)
 
     def _plan(self, action: str, service: Service, consent: Consent | None, only: Collection[str]) -> Plan:
-        from vmsvc.core.planning import plan  # noqa: PLC0415
+        from vmsvc.core.planning.planner import plan  # noqa: PLC0415
 
         seen = observe(_worth_a_look(service), self._finder([service], consent))
         frozen = self.frozen(service)
@@ -139,7 +139,7 @@ class Acting(Looking):
         )
 
     def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
-        from vmsvc.core.booting import looked_at, plan_boot  # noqa: PLC0415
+        from vmsvc.core.disks.booting import looked_at, plan_boot  # noqa: PLC0415
 
         seen = observe(looked_at(service), self._finder([service]))
         return plan_boot(
@@ -289,7 +289,7 @@ class Acting(Looking):
             Undetermined: What this node has reserved is not known.
             ConfigError: The directory of services cannot be read.
         """
-        from vmsvc.core.ledger import Ledger  # noqa: PLC0415
+        from vmsvc.core.disks.ledger import Ledger  # noqa: PLC0415
 
         ledger, known = Ledger(self.node), set(self.services())
         return tuple(
@@ -317,7 +317,7 @@ class Acting(Looking):
         Raises:
             VmsvcError: It cannot be recorded; the service is not frozen.
         """
-        from vmsvc.core.freezer import freeze  # noqa: PLC0415
+        from vmsvc.core.keeping.freezer import freeze  # noqa: PLC0415
 
         return freeze(self.node, service.name, reason) is not None
 
@@ -333,7 +333,7 @@ class Acting(Looking):
         Raises:
             ActionFailed: The record of it cannot be removed; the service is still frozen.
         """
-        from vmsvc.core.freezer import thaw  # noqa: PLC0415
+        from vmsvc.core.keeping.freezer import thaw  # noqa: PLC0415
 
         return thaw(self.node, service.name)
 
@@ -349,10 +349,10 @@ class Acting(Looking):
         cancelled: threading.Event | None,
         is_upkeep: bool = False,
     ) -> Report:
-        from vmsvc.core.charge import give_up_charge, take_charge  # noqa: PLC0415
-        from vmsvc.core.executor import Executor  # noqa: PLC0415
-        from vmsvc.core.report import Report  # noqa: PLC0415
-        from vmsvc.core.triggering import TriggerCaller  # noqa: PLC0415
+        from vmsvc.core.execution.executor import Executor  # noqa: PLC0415
+        from vmsvc.core.execution.report import Report  # noqa: PLC0415
+        from vmsvc.core.execution.triggering import TriggerCaller  # noqa: PLC0415
+        from vmsvc.core.keeping.charge import give_up_charge, take_charge  # noqa: PLC0415
 
         cancelled = cancelled or threading.Event()
         with service_lock(
@@ -394,7 +394,7 @@ class Acting(Looking):
 def _worth_a_look(service: Service) -> list[Resource]:
     """What a plan depends on: what is not disabled, and what would have to be down for disks to be released."""
     disks = [each for each in service.resources if Verb.STOP in each.budgets_s]
-    from vmsvc.core.needs import needs_of  # noqa: PLC0415
+    from vmsvc.core.planning.needs import needs_of  # noqa: PLC0415
 
     needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
     return [each for each in service.resources if not each.disable or each.rid in needed]

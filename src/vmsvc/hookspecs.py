@@ -14,7 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from vmsvc.core.contract import Driver, Publisher
     from vmsvc.core.node import Node
-    from vmsvc.core.plan import Step
+    from vmsvc.core.planning.plan import Step
     from vmsvc.core.service import Service
     from vmsvc.core.vmdg.quirks import Quirks
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from vmsvc.core.errors import UsageError
-from vmsvc.core.freezer import Freeze, freeze_of, freezes
 from vmsvc.core.instance import Instance, ServiceStatus, instance_of
-from vmsvc.core.limits import Limits
+from vmsvc.core.keeping.freezer import Freeze, freeze_of, freezes
 from vmsvc.core.observe import key_of, observe
+from vmsvc.core.planning.limits import Limits
 from vmsvc.core.service import Service
 from vmsvc.core.status import unknown
 from vmsvc.parts import Parts

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from vmsvc.acting import Acting
 from vmsvc.core.errors import ActionFailed, ConfigError, Refused, VmsvcError
-from vmsvc.core.lock import holder_of
+from vmsvc.core.execution.lock import holder_of
 from vmsvc.core.service import Service
 
 # Every session can, and few do: what it takes is imported when it begins.
 if TYPE_CHECKING:
-    from vmsvc.core.plan import Plan
-    from vmsvc.core.upkeep import Deed, Finding, Upkeep
+    from vmsvc.core.keeping.upkeep import Deed, Finding, Upkeep
+    from vmsvc.core.planning.plan import Plan
 
 
 class Monitoring(Acting):
@@ -31,8 +31,8 @@ class Monitoring(Acting):
         Returns:
             For each of them how it stands; without findings where all is well, or where it was not brought up here.
         """
-        from vmsvc.core.charge import charge_of  # noqa: PLC0415
-        from vmsvc.core.upkeep import Upkeep, findings  # noqa: PLC0415
+        from vmsvc.core.keeping.charge import charge_of  # noqa: PLC0415
+        from vmsvc.core.keeping.upkeep import Upkeep, findings  # noqa: PLC0415
 
         asked = list(services)
         charges = {service.name: charge_of(self.node, service.name) for service in asked}
@@ -65,7 +65,7 @@ class Monitoring(Acting):
         Returns:
             What was done, with the errors of what failed.
         """
-        from vmsvc.core.upkeep import Care  # noqa: PLC0415
+        from vmsvc.core.keeping.upkeep import Care  # noqa: PLC0415
 
         if upkeep.pause:
             return []
@@ -88,7 +88,7 @@ class Monitoring(Acting):
         return f"another action is going on: {holder}" if holder else ""
 
     def _start_again(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> Deed:
-        from vmsvc.core.charge import charge_of, note_attempt  # noqa: PLC0415
+        from vmsvc.core.keeping.charge import charge_of, note_attempt  # noqa: PLC0415
 
         def check(plan: Plan) -> None:
             # It may have been stopped on purpose since it was looked at; or have come up by itself.
@@ -123,8 +123,8 @@ class Monitoring(Acting):
 
     def _end_node(self, service: Service) -> None:
         """Reboot or crash the node. The service's journal tells why, to who finds the node up again."""
-        from vmsvc.core.charge import give_up_charge  # noqa: PLC0415
-        from vmsvc.core.lock import service_lock  # noqa: PLC0415
+        from vmsvc.core.execution.lock import service_lock  # noqa: PLC0415
+        from vmsvc.core.keeping.charge import give_up_charge  # noqa: PLC0415
 
         node, action = self.node, service.monitor_action
         command = node.commands[action]
@@ -163,7 +163,7 @@ _EXAMPLES = {
 
 
 def _deed(words: str, do: Callable[[], object], *, rid: str = "") -> Deed:
-    from vmsvc.core.upkeep import Deed  # noqa: PLC0415
+    from vmsvc.core.keeping.upkeep import Deed  # noqa: PLC0415
 
     try:
         do()

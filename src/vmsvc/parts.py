@@ -16,8 +16,8 @@ from vmsvc import hookspecs
 from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
 from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import ConfigError, Problem
-from vmsvc.core.journal import SUFFIX, Journal, with_journals
-from vmsvc.core.lock import holder_of, with_holders
+from vmsvc.core.execution.journal import SUFFIX, Journal, with_journals
+from vmsvc.core.execution.lock import holder_of, with_holders
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from vmsvc.core.apps import AppDriver
     from vmsvc.core.collecting import Collector
     from vmsvc.core.contract import Driver
+    from vmsvc.core.disks.reservations import ReservationDriver
+    from vmsvc.core.disks.surroundings import Surroundings
+    from vmsvc.core.guests.inventory import GuestFacts
     from vmsvc.core.inside.place import Places
     from vmsvc.core.inside.ways import Ways
-    from vmsvc.core.inventory import GuestFacts
     from vmsvc.core.peers.asking import Peers
     from vmsvc.core.peers.elsewhere import Elsewhere
-    from vmsvc.core.reservations import ReservationDriver
+    from vmsvc.core.planning.rules import Consent
+    from vmsvc.core.records.store import Store
     from vmsvc.core.resource import Guest
-    from vmsvc.core.rules import Consent
-    from vmsvc.core.store import Store
-    from vmsvc.core.surroundings import Surroundings
     from vmsvc.core.transport.local import LocalHost
     from vmsvc.core.transport.ssh import SshHost
 
@@ -170,7 +170,7 @@ class Parts:
         """A service, with what it does not want reserved any more, and this node has reserved."""
         if not self.node.reservations_dir(service.name).exists():
             return service
-        from vmsvc.core.ledger import Ledger  # noqa: PLC0415 - only who has reserved pays for it
+        from vmsvc.core.disks.ledger import Ledger  # noqa: PLC0415 - only who has reserved pays for it
 
         return Ledger(self.node).with_left_over(service)
 
@@ -230,19 +230,19 @@ class Parts:
     @made_once
     def _collector(self) -> Collector:
         from vmsvc.core.collecting import Collector  # noqa: PLC0415
-        from vmsvc.core.publishing import Publishers  # noqa: PLC0415
+        from vmsvc.core.records.publishing import Publishers  # noqa: PLC0415
 
         publishers = Publishers(self._plugin_host.hook.vmsvc_publishers, self.node)
         return Collector(self.node, self._store, publishers.publish, self._keep)
 
     def _keep(self, facts: GuestFacts) -> tuple[Problem, ...]:
-        from vmsvc.core import definitions  # noqa: PLC0415
+        from vmsvc.core.guests import definitions  # noqa: PLC0415
 
         return definitions.keep(self.node, facts, self._drivers.of_guest(facts.guest))
 
     @made_once
     def _store(self) -> Store:
-        from vmsvc.core.store import Store  # noqa: PLC0415
+        from vmsvc.core.records.store import Store  # noqa: PLC0415
 
         return Store(self.node.state_dir / "store.sqlite")
 
@@ -345,7 +345,7 @@ class Parts:
         tell: Callable[[str], None] = lambda _: None,
         cancelled: threading.Event | None = None,
     ) -> ReservationDriver:
-        from vmsvc.core.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
+        from vmsvc.core.disks.reservations import ReservationDriver  # noqa: PLC0415 - only who reserves pays for it
 
         force = consent.force if consent else ()
         despite = consent is not None and consent.despite_lost_keys
@@ -354,8 +354,8 @@ class Parts:
         )
 
     def _surroundings(self, services: Sequence[Service]) -> Surroundings:
+        from vmsvc.core.disks.surroundings import Surroundings, quirks_of  # noqa: PLC0415
         from vmsvc.core.estate import Estate  # noqa: PLC0415
-        from vmsvc.core.surroundings import Surroundings, quirks_of  # noqa: PLC0415
 
         return Surroundings(
             self.node,

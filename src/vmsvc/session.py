@@ -18,21 +18,21 @@ from vmsvc.core.service import Service
 from vmsvc.monitoring import Monitoring
 
 if TYPE_CHECKING:
-    from vmsvc.core.adoption import Adoption
-    from vmsvc.core.definitions import Drift
-    from vmsvc.core.disk_sets import DiskReport
+    from vmsvc.core.disks.sets import DiskReport
+    from vmsvc.core.disks.usage import Usage
+    from vmsvc.core.disks.validating import Validation
+    from vmsvc.core.disks.watch import Watched
+    from vmsvc.core.guests.adoption import Adoption
+    from vmsvc.core.guests.definitions import Drift
+    from vmsvc.core.guests.inventory import GuestFacts
     from vmsvc.core.inside.launching import Told
     from vmsvc.core.instance import ServiceStatus
-    from vmsvc.core.inventory import GuestFacts
-    from vmsvc.core.limits import Limits
-    from vmsvc.core.records import Record
+    from vmsvc.core.planning.limits import Limits
+    from vmsvc.core.records.record import Record
     from vmsvc.core.trust.guest import GuestTrust
     from vmsvc.core.trust.own_key import OwnKey
     from vmsvc.core.trust.peers import PeerTrust
     from vmsvc.core.trust.trusting import Trusting
-    from vmsvc.core.usage import Usage
-    from vmsvc.core.validating import Validation
-    from vmsvc.core.watch import Watched
 
 
 class Session(Monitoring):
@@ -58,7 +58,7 @@ class Session(Monitoring):
         Raises:
             Undetermined: There is no working driver for a guest.
         """
-        from vmsvc.core.inventory import facts_of  # noqa: PLC0415
+        from vmsvc.core.guests.inventory import facts_of  # noqa: PLC0415
 
         return tuple(facts_of(guest, self._drivers.of_guest(guest)) for guest in service.guests)
 
@@ -74,7 +74,7 @@ class Session(Monitoring):
         Raises:
             Undetermined: There is no working driver for a guest.
         """
-        from vmsvc.core.definitions import drift  # noqa: PLC0415
+        from vmsvc.core.guests.definitions import drift  # noqa: PLC0415
 
         return tuple(drift(self.node, guest, self._drivers.of_guest(guest)) for guest in service.guests)
 
@@ -92,9 +92,9 @@ class Session(Monitoring):
             UsageError: No driver can tell, or a setting is each guest's own.
             ConfigError: A setting is wrong, or the directory of services cannot be read.
         """
-        from vmsvc.core import adoption  # noqa: PLC0415 - nothing that is done daily pays for it
-        from vmsvc.core.discovery import discover  # noqa: PLC0415
         from vmsvc.core.estate import Estate  # noqa: PLC0415
+        from vmsvc.core.guests import adoption  # noqa: PLC0415 - nothing that is done daily pays for it
+        from vmsvc.core.guests.discovery import discover  # noqa: PLC0415
 
         drivers = self._plugin_host.drivers
         types = sorted(type_ for (_, type_), each in drivers.items() if Capability.DISCOVER in each.capabilities)
@@ -143,7 +143,7 @@ class Session(Monitoring):
         Raises:
             VmsvcError: The directory of services, or of records, cannot be read.
         """
-        from vmsvc.core.ledger import Ledger  # noqa: PLC0415 - only who asks for all disks pays for it
+        from vmsvc.core.disks.ledger import Ledger  # noqa: PLC0415 - only who asks for all disks pays for it
 
         return Ledger(self.node).left_behind(self.services())
 
@@ -175,7 +175,7 @@ class Session(Monitoring):
         Returns:
             An entry for each resource whose disks are to be reserved, or were.
         """
-        from vmsvc.core.watch import users_of, watched, watched_over  # noqa: PLC0415 - only who watches pays for it
+        from vmsvc.core.disks.watch import users_of, watched, watched_over  # noqa: PLC0415 - only who watches pays for it
 
         asked = list(services)
         found = self.disks(asked)
@@ -209,8 +209,8 @@ class Session(Monitoring):
             Refused: A disk that was named is in use, or somebody is registered on it.
             VmsvcError: The disks could not be named, or what was registered could not be removed.
         """
-        from vmsvc.core.lock import service_lock  # noqa: PLC0415 - only who validates pays for it
-        from vmsvc.core.validating import trials_of, validate_in_use, validate_scratch  # noqa: PLC0415
+        from vmsvc.core.disks.validating import trials_of, validate_in_use, validate_scratch  # noqa: PLC0415
+        from vmsvc.core.execution.lock import service_lock  # noqa: PLC0415 - only who validates pays for it
 
         resources = [
             each
@@ -343,7 +343,7 @@ class Session(Monitoring):
         Raises:
             ConfigError: The directory of services cannot be read.
         """
-        from vmsvc.core.usage import usage_of  # noqa: PLC0415
+        from vmsvc.core.disks.usage import usage_of  # noqa: PLC0415
 
         return usage_of(self._readable(), self._drivers.of_guest)
 
@@ -363,17 +363,17 @@ class Session(Monitoring):
             DriverError: A guest is not known on this node, so its disks are not known either.
             Undetermined: A hypervisor did not answer.
         """
-        from vmsvc.core import schema  # noqa: PLC0415
-        from vmsvc.core.inventory import ask  # noqa: PLC0415
+        from vmsvc.core.documents import envelope, inventories  # noqa: PLC0415
+        from vmsvc.core.guests.inventory import ask  # noqa: PLC0415
 
         usage = usage or self.disk_usage()
-        rows: list[schema.Data] = []
+        rows: list[envelope.Data] = []
         for guest in service.guests:
             try:
                 found = ask(guest, self._drivers.of_guest(guest), Capability.DISKS)
             except VmsvcError as error:
                 raise type(error)(problems=[error.within(section=guest.rid, file=str(service.file))]) from error
-            rows += schema.used_disks(guest, found, usage)
+            rows += inventories.used_disks(guest, found, usage)
         return self._collector.record(service.name, "disks", rows, usage.problems, dry_run=dry_run)
 
     def history(self, service: str, topic: str) -> tuple[Record, ...]:
@@ -389,6 +389,6 @@ class Session(Monitoring):
         Raises:
             ActionFailed: The store cannot be read.
         """
-        from vmsvc.core.records import history  # noqa: PLC0415
+        from vmsvc.core.records.record import history  # noqa: PLC0415
 
         return history(self._store.history(service, topic))

@@ -22,8 +22,8 @@ import conftest
 from docs import examples, generate
 from vmsvc.cli import grammar
 from vmsvc.core.errors import UsageError
+from vmsvc.core.planning.rules import Ruling, judge
 from vmsvc.core.resource import Guest
-from vmsvc.core.rules import Ruling, judge
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.transport.local import LocalHost
 from vmsvc.core.verb import Verb

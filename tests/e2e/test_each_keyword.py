@@ -8,10 +8,10 @@ import pytest
 
 from tests.e2e.node import VMSVC
 from vmsvc import Session
-from vmsvc.core.lock import service_lock
+from vmsvc.core.disks.watch import Concern, Watched
+from vmsvc.core.execution.lock import service_lock
 from vmsvc.core.node import Node
 from vmsvc.core.status import Status
-from vmsvc.core.watch import Concern, Watched
 
 GUEST = "[container#1]\ntype = null"
 APP = "[app#1]\nstart = true\nstop = true\ncheck = true"

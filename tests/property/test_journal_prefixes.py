@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmsvc.core.journal import Journal
+from vmsvc.core.execution.journal import Journal
 
 STEPS = st.sampled_from(["start container#1", "stop container#2", "kill ü#3"])
 EVENTS = st.one_of(

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.support import NODE, resource, seen, service, split_guest
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.instance import instance_of
-from vmsvc.core.plan import ACTIONS
-from vmsvc.core.planning import plan
+from vmsvc.core.planning.plan import ACTIONS
+from vmsvc.core.planning.planner import plan
+from vmsvc.core.planning.rules import DOWN, Consent, Ruling, judge
 from vmsvc.core.resource import KINDS, Guest
-from vmsvc.core.rules import DOWN, Consent, Ruling, judge
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.verb import STARTING, Verb
 

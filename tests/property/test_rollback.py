@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, service, split_guest
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
-from vmsvc.core.executor import Executor
-from vmsvc.core.journal import Journal
-from vmsvc.core.planning import plan
+from vmsvc.core.execution.executor import Executor
+from vmsvc.core.execution.journal import Journal
+from vmsvc.core.planning.planner import plan
 from vmsvc.core.status import Phase
 
 RIDS = [f"container#{number}" for number in (1, 2, 3)]

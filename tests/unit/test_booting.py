@@ -9,9 +9,9 @@ from attrs import evolve
 
 import vmsvc
 from vmsvc.cli import main
-from vmsvc.core.charge import charge_of
-from vmsvc.core.keyring import Keyring
-from vmsvc.core.surroundings import Surroundings
+from vmsvc.core.disks.keyring import Keyring
+from vmsvc.core.disks.surroundings import Surroundings
+from vmsvc.core.keeping.charge import charge_of
 from vmsvc.core.vmdg import attempt
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.core.vmdg.seen import OtherDisk
@@ -54,7 +54,7 @@ def san(monkeypatch):
     monkeypatch.setattr(Surroundings, "devices", devices)
     monkeypatch.setattr(Surroundings, "units", units)
     monkeypatch.setattr(Surroundings, "units", units)
-    monkeypatch.setattr("vmsvc.core.usage.device_at", known.get)
+    monkeypatch.setattr("vmsvc.core.disks.usage.device_at", known.get)
     return san
 
 

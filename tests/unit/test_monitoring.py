@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import vmsvc
-from vmsvc.core.journal import Journal
-from vmsvc.core.upkeep import Care
+from vmsvc.core.execution.journal import Journal
+from vmsvc.core.keeping.upkeep import Care
 
 WEB = """
     [DEFAULT]

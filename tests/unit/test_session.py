@@ -16,7 +16,7 @@ import vmsvc
 import vmsvc.looking
 import vmsvc.parts
 from tests.support import lay_plugin
-from vmsvc.core.limits import Limits
+from vmsvc.core.planning.limits import Limits
 
 ONE = """
     [DEFAULT]

@@ -6,7 +6,7 @@ import pytest
 
 import vmsvc
 from tests.unit.test_booting import DB, OURS, THEIRS, keys, san, take_over
-from vmsvc.core.rules import Consent
+from vmsvc.core.planning.rules import Consent
 
 __all__ = ["san"]  # a fixture
 HELD = rf"held by n2 \(0x{THEIRS:016x}\)"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vmsvc_kvm.fields import fields, with_cpu_as_chosen
 
-from vmsvc.core.drift import differences
+from vmsvc.core.guests.drift import differences
 from vmsvc.driver import DriverError
 
 # A definition as libvirt 9.0 gives it (`virsh dumpxml --inactive --security-info`), of devices of many kinds.

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from vmsvc.cli import render
 from vmsvc.cli.call import Call
-from vmsvc.core import schema
 from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.config.schema import SERVICE_OPTIONS
+from vmsvc.core.documents import envelope, services
 from vmsvc.core.errors import ExitCode, UsageError
 from vmsvc.core.options import Option
 from vmsvc.core.resource import KINDS
@@ -26,7 +26,7 @@ def drivers(call: Call) -> int:
     reports = call.session.plugins
     if not reports:
         call.screen.say("no driver is installed; each technology is a package of its own: pip install vmsvc-kvm, say")
-    call.screen.answer(schema.drivers(reports), render.drivers(reports))
+    call.screen.answer(services.drivers(reports), render.drivers(reports))
     return ExitCode.DONE
 
 
@@ -69,7 +69,7 @@ def keywords(call: Call) -> int:
         for section, options in sections.items()
         for option in options.values()
     ]
-    call.screen.answer(schema.document("vmsvc.keywords/1", {"keywords": rows}), render.keywords(sections))
+    call.screen.answer(envelope.document("vmsvc.keywords/1", {"keywords": rows}), render.keywords(sections))
     return ExitCode.DONE
 
 
@@ -85,6 +85,6 @@ def completion(call: Call) -> int:
     from argcomplete.shell_integration import shellcode  # noqa: PLC0415
 
     code = shellcode(["vmsvc", "svcmgr"], shell=call.arguments.shell)
-    document = schema.document("vmsvc.completion/1", {"shell": call.arguments.shell, "code": code})
+    document = envelope.document("vmsvc.completion/1", {"shell": call.arguments.shell, "code": code})
     call.screen.answer(document, code)
     return ExitCode.DONE

@@ -10,19 +10,18 @@ from attrs import evolve, frozen
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.columns import word
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.progress import Silence, shown
 from vmsvc.cli.screen import Line, plain
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
-from vmsvc.core.booting import BOOT
+from vmsvc.core.disks.booting import BOOT
+from vmsvc.core.documents import actions, envelope
 from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Refused, Severity, Undetermined, VmsvcError
+from vmsvc.core.execution.lock import holder_of
+from vmsvc.core.execution.report import Report, StepResult
 from vmsvc.core.instance import ServiceStatus
-from vmsvc.core.lock import holder_of
-from vmsvc.core.plan import Plan
-from vmsvc.core.report import Report, StepResult
-from vmsvc.core.rules import Consent
+from vmsvc.core.planning.plan import Plan
+from vmsvc.core.planning.rules import Consent
 from vmsvc.core.service import Service
 
 #: Problems that tell what became of things once something has failed; a rollback that failed is an error itself.
@@ -165,7 +164,7 @@ def plan(call: Call) -> int:
     for item in plans:
         for problem in (*item.notes, *item.refusals):
             call.screen.tell(problem, of=item.service.name)
-    call.screen.answer(schema.plans(plans, problems_of(failures)), render.plans(plans))
+    call.screen.answer(actions.plans(plans, problems_of(failures)), render.plans(plans))
     return selection.worst([item.exit_code for item in plans] + [item.error.exit_code for item in failures])
 
 
@@ -284,9 +283,9 @@ def _taken(result: StepResult) -> str:
     return f"{result.step}{' failed' if result.failure else ''}, {result.duration_s:.1f} s"
 
 
-def _document(action: str, endings: Sequence[Ending], problems: Sequence[Problem]) -> schema.Data:
+def _document(action: str, endings: Sequence[Ending], problems: Sequence[Problem]) -> envelope.Data:
     results = [
-        schema.action_result(
+        actions.action_result(
             ending.name,
             exit_code=ending.exit_code,
             report=ending.report,
@@ -295,4 +294,4 @@ def _document(action: str, endings: Sequence[Ending], problems: Sequence[Problem
         )
         for ending in endings
     ]
-    return schema.action(action, results, problems)
+    return actions.action(action, results, problems)

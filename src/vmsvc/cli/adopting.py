@@ -11,9 +11,9 @@ from vmsvc.cli import selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.files import settings_of
 from vmsvc.cli.screen import Line, plain
-from vmsvc.core import schema
-from vmsvc.core.adoption import Adoption, Proposal, is_named
+from vmsvc.core.documents import services
 from vmsvc.core.errors import ExitCode, Problem, Severity, VmsvcError
+from vmsvc.core.guests.adoption import Adoption, Proposal, is_named
 from vmsvc.core.plugins import PluginState
 
 
@@ -42,7 +42,7 @@ def adopt(call: Call) -> int:
     problems += _unseen(call)
     for problem in problems:
         call.screen.tell(problem)
-    document = schema.adoption(made, written, problems, dry_run=arguments.dry_run)
+    document = services.adoption(made, written, problems, dry_run=arguments.dry_run)
     call.screen.answer(document, _lines(made, written, dry_run=arguments.dry_run))
     for proposal in made.proposals:
         for warning in proposal.guest.warnings:

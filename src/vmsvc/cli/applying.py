@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.screen import Line, plain
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
+from vmsvc.core.documents import applications
 from vmsvc.core.errors import ExitCode, VmsvcError
 from vmsvc.core.inside.launching import Told
 from vmsvc.core.transport.command import printable
@@ -37,7 +36,7 @@ def info(call: Call) -> int:
                 problem = error.within(section=rid, file=str(service.file))
                 failures.append(Failure(service.name, type(error)(problems=[problem])))
     tell(call, failures)
-    call.screen.answer(schema.app_info(told, problems_of(failures)), _lines(told))
+    call.screen.answer(applications.app_info(told, problems_of(failures)), _lines(told))
     codes = [ExitCode.FAILED for each in told if any(ran.has_failed for ran in each.ran)]
     return selection.worst([*codes, *(each.error.exit_code for each in failures)])
 

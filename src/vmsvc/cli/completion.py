@@ -11,8 +11,8 @@ from typing import Any
 import argcomplete
 
 from vmsvc.core.config.model import DEFAULT
+from vmsvc.core.disks.keyring import Keyring
 from vmsvc.core.errors import VmsvcError
-from vmsvc.core.keyring import Keyring
 from vmsvc.core.node import HOST_MODES
 from vmsvc.core.options import options_of
 from vmsvc.core.resource import KINDS, Disk

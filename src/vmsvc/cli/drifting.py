@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line
-from vmsvc.core import schema
-from vmsvc.core.definitions import Drift
-from vmsvc.core.drift import KEPT
+from vmsvc.core.documents import services
 from vmsvc.core.errors import ExitCode
+from vmsvc.core.guests.definitions import Drift
+from vmsvc.core.guests.drift import KEPT
 
 #: What the command exits with where something differs; as diff(1) does.
 DIFFERENT = ExitCode.FAILED
@@ -32,7 +32,7 @@ def drift(call: Call) -> int:
     problems = [error.within(section=rid, file=str(service.file)) for rid, error in errors]
     for problem in problems:
         call.screen.tell(problem)
-    call.screen.answer(schema.drift(service.name, found, problems), _lines(service.name, found))
+    call.screen.answer(services.drift(service.name, found, problems), _lines(service.name, found))
     codes = [DIFFERENT for item in found if item.differences]
     return selection.worst([*codes, *(error.exit_code for _, error in errors)])
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from vmsvc.cli.call import Call
 from vmsvc.cli.files import changed
 from vmsvc.cli.screen import plain
-from vmsvc.core import schema
 from vmsvc.core.config import parse_service, read_text, service_file
 from vmsvc.core.config.atomic import write_atomically
+from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ActionFailed, ConfigError, ExitCode, Problem, Refused, Severity, UsageError
 from vmsvc.core.transport.terminal import run_on_terminal
 
@@ -110,5 +110,5 @@ def _wants_another_try(call: Call, errors: list[Problem]) -> bool:
 
 def _unchanged(call: Call, path: Path) -> int:
     content = {"service": call.arguments.name, "file": str(path), "problems": []}
-    call.screen.answer(schema.document("vmsvc.changed/1", content), [plain(f"{path}: unchanged")])
+    call.screen.answer(envelope.document("vmsvc.changed/1", content), [plain(f"{path}: unchanged")])
     return ExitCode.DONE

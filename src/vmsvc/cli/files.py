@@ -11,13 +11,14 @@ from pathlib import Path
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
-from vmsvc.core import config, schema
+from vmsvc.core import config
 from vmsvc.core.config import edit
 from vmsvc.core.config.files import SUFFIXES, ignored_files
 from vmsvc.core.config.guests import Claims
 from vmsvc.core.config.legacy import today
 from vmsvc.core.config.model import DEFAULT, did_you_mean
 from vmsvc.core.config.node_file import NODE_FILES
+from vmsvc.core.documents import envelope, services
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.options import options_of
 from vmsvc.core.resource import Resource
@@ -41,7 +42,7 @@ def validate(call: Call) -> int:
     reports = _with_neighbours(call, list(_reports(call)))
     if not reports:
         call.screen.say(f"there is nothing to check in {call.session.node.config_dir}")
-    call.screen.answer(schema.validation(reports), _validation(reports))
+    call.screen.answer(services.validation(reports), _validation(reports))
     return ExitCode.USAGE if any(_errors(problems) for _, problems in reports) else ExitCode.DONE
 
 
@@ -155,7 +156,7 @@ def get(call: Call) -> int:
         found = edit.get_key(config.service_file(session.node, name), key)
     else:
         found = render.value(_effective(call, session.load(name), key))
-    document = schema.document("vmsvc.value/1", {"service": name, "key": key, "value": found})
+    document = envelope.document("vmsvc.value/1", {"service": name, "key": key, "value": found})
     call.screen.answer(document, found)
     return ExitCode.DONE
 
@@ -263,11 +264,11 @@ def changed(call: Call, path: Path, problems: Sequence[Problem], verdict: str, *
     content = {
         "service": call.arguments.name,
         "file": str(path),
-        "problems": [schema.problem(problem) for problem in problems],
+        "problems": [envelope.problem(problem) for problem in problems],
         **({} if diff is None else {"diff": diff}),
     }
     lines = [*(diff or "").splitlines(), f"{path}: {verdict}"]
-    call.screen.answer(schema.document("vmsvc.changed/1", content), map(plain, lines))
+    call.screen.answer(envelope.document("vmsvc.changed/1", content), map(plain, lines))
     return ExitCode.DONE
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.screen import plain
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
+from vmsvc.core.documents import actions, envelope
 from vmsvc.core.errors import VmsvcError
-from vmsvc.core.freezer import Freeze
-from vmsvc.core.lock import holder_of
+from vmsvc.core.execution.lock import holder_of
+from vmsvc.core.keeping.freezer import Freeze
 from vmsvc.core.service import Service
 
 
@@ -39,7 +38,7 @@ def thaw(call: Call) -> int:
 
 
 def _change(call: Call, *, is_wanted: bool) -> int:
-    rows: list[schema.Data] = []
+    rows: list[envelope.Data] = []
     lines: list[str] = []
     failures: list[Failure] = []
     for service in selection.all_of(call.session, call.arguments.names):
@@ -50,11 +49,11 @@ def _change(call: Call, *, is_wanted: bool) -> int:
         except VmsvcError as error:
             failures.append(Failure(service.name, error))
             continue
-        rows.append(schema.frozen_service(service.name, after, changed=is_new))
+        rows.append(actions.frozen_service(service.name, after, changed=is_new))
         would = "would be " if is_new and call.arguments.dry_run else ""
         lines.append(f"{service.name}: {would}{_words(after, is_new=is_new)}")
     tell(call, failures)
-    call.screen.answer(schema.frozen(rows, problems_of(failures)), map(plain, lines))
+    call.screen.answer(actions.frozen(rows, problems_of(failures)), map(plain, lines))
     return selection.worst(failure.error.exit_code for failure in failures)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from vmsvc.cli import selection, tree
 from vmsvc.cli.call import Call
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.screen import plain
-from vmsvc.cli.selection import Failure
-from vmsvc.core.errors import ExitCode, Problem, UsageError
+from vmsvc.core.errors import ExitCode, UsageError
 from vmsvc.core.instance import ServiceStatus
 
 
@@ -56,12 +56,12 @@ def ls(call: Call) -> int:
         call.screen.answer({}, (plain(name) for name in names))
         return ExitCode.DONE
     from vmsvc.cli import render  # noqa: PLC0415 - names and statuses need none of it
-    from vmsvc.core import schema  # noqa: PLC0415
+    from vmsvc.core.documents import services  # noqa: PLC0415
 
-    services, failures = selection.load(call.session, names)
+    listed, failures = selection.load(call.session, names)
     _say_if_none(call, names)
     tell(call, failures)
-    call.screen.answer(schema.services(services, problems_of(failures)), render.listing(services))
+    call.screen.answer(services.services(listed, problems_of(failures)), render.listing(listed))
     return selection.worst(failure.error.exit_code for failure in failures)
 
 
@@ -75,7 +75,7 @@ def show(call: Call) -> int:
         The exit code.
     """
     from vmsvc.cli import render  # noqa: PLC0415
-    from vmsvc.core import schema  # noqa: PLC0415
+    from vmsvc.core.documents import envelope, inventories  # noqa: PLC0415
 
     session, name = call.session, call.arguments.name
     if call.arguments.config:
@@ -83,7 +83,7 @@ def show(call: Call) -> int:
 
         path = service_file(session.node, name)
         text = read_text(path)
-        document = schema.document("vmsvc.file/1", {"file": str(path), "text": text})
+        document = envelope.document("vmsvc.file/1", {"file": str(path), "text": text})
         call.screen.answer(document, text)
         return ExitCode.DONE
     if not call.arguments.history and (call.arguments.limit or call.arguments.since):
@@ -100,28 +100,8 @@ def show(call: Call) -> int:
     facts = session.facts(service)
     for problem in service.problems:
         call.screen.tell(problem)
-    call.screen.answer(schema.shown(service, facts), render.service(service, facts))
+    call.screen.answer(inventories.shown(service, facts), render.service(service, facts))
     return ExitCode.DONE
-
-
-def tell(call: Call, failures: Sequence[Failure]) -> None:
-    """Tell what kept a command from services.
-
-    Args:
-        call: The call.
-        failures: What did.
-    """
-    for problem in problems_of(failures):
-        call.screen.tell(problem)
-
-
-def problems_of(failures: Sequence[Failure]) -> list[Problem]:
-    """All problems of failures, in their order.
-
-    Args:
-        failures: What kept a command from services.
-    """
-    return [problem for failure in failures for problem in failure.error.problems]
 
 
 def _look(call: Call) -> tuple[list[ServiceStatus], list[Failure]]:
@@ -137,10 +117,10 @@ def _look(call: Call) -> tuple[list[ServiceStatus], list[Failure]]:
     return call.session.with_peers(statuses) if call.arguments.peers else statuses, failures
 
 
-def _document(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> dict[str, Any]:
-    from vmsvc.core import schema  # noqa: PLC0415 - only JSON needs it
+def _document(found: Sequence[ServiceStatus], failures: Sequence[Failure]) -> dict[str, Any]:
+    from vmsvc.core.documents import envelope, statuses  # noqa: PLC0415 - only JSON needs it
 
-    return {**schema.status(statuses), "errors": [schema.problem(item) for item in problems_of(failures)]}
+    return {**statuses.status(found), "errors": [envelope.problem(item) for item in problems_of(failures)]}
 
 
 def _exit_code(statuses: Sequence[ServiceStatus], failures: Sequence[Failure]) -> int:

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.screen import plain
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
+from vmsvc.core.documents import actions
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
-from vmsvc.core.upkeep import Care, Deed, Upkeep
+from vmsvc.core.keeping.upkeep import Care, Deed, Upkeep
 
 #: How a service stands, and what was done about it.
 Round = tuple[Upkeep, Sequence[Deed]]
@@ -35,7 +34,7 @@ def monitor(call: Call) -> int:
         tell(call, failures)
         _tell(call, rounds)
         lines = [line for item in rounds for line in _lines(item)] or [_nothing(rounds)]
-        call.screen.answer(schema.monitoring(rounds, problems_of(failures)), map(plain, lines))
+        call.screen.answer(actions.monitoring(rounds, problems_of(failures)), map(plain, lines))
         return selection.worst([*map(_exit_code, rounds), *(failure.error.exit_code for failure in failures)])
     if call.screen.json:
         raise UsageError(

@@ -11,11 +11,11 @@ from vmsvc.cli.call import Call
 from vmsvc.cli.columns import columns
 from vmsvc.cli.files import difference
 from vmsvc.cli.screen import plain
-from vmsvc.core import schema
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.disks.keyring import Keyring
+from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ExitCode, UsageError
-from vmsvc.core.keyring import Keyring
 from vmsvc.core.node import HOST_MODES, node_from
 from vmsvc.core.vmdg.keys import key_text, parse_key
 
@@ -43,7 +43,7 @@ def _tell(call: Call, *words: str) -> int:
     keyring = Keyring(this)
     own = keyring.own()
     peers = [{"name": name, "prkey": key_text(key)} for name, key in keyring.peers().items()]
-    facts: schema.Data = {
+    facts: envelope.Data = {
         "name": this.name,
         "mode": None if this.problems else this.mode,
         "root": str(this.root),
@@ -55,7 +55,7 @@ def _tell(call: Call, *words: str) -> int:
         "scsi_hosts": list(this.scsi_hosts),
         "prkey": None if own is None else key_text(own),
         "peers": peers,
-        "problems": [schema.problem(problem) for problem in this.problems],
+        "problems": [envelope.problem(problem) for problem in this.problems],
         "vmsvc": __version__,
         "python": ".".join(map(str, sys.version_info[:3])),
     }
@@ -71,7 +71,7 @@ def _tell(call: Call, *words: str) -> int:
         for key, fact in shown.items()
         if key != "problems"
     ]
-    call.screen.answer(schema.document("vmsvc.node/1", {"node": facts}), columns(rows))
+    call.screen.answer(envelope.document("vmsvc.node/1", {"node": facts}), columns(rows))
     return ExitCode.DONE
 
 
@@ -91,11 +91,11 @@ def _mode(call: Call, word: str = "", *words: str) -> int:
         raise UsageError(f"{path} has more to say than a word", hint=f"set mode = {mode} in its [node] section")
     if call.arguments.dry_run:
         diff = difference(path, before, f"{mode}\n")
-        document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": [], "diff": diff})
+        document = envelope.document("vmsvc.changed/1", {"file": str(path), "problems": [], "diff": diff})
         call.screen.answer(document, map(plain, [*diff.splitlines(), f"{path}: {mode} (dry run)"]))
         return ExitCode.DONE
     write_atomically(path, f"{mode}\n", mode=0o644)
-    document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
+    document = envelope.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     call.screen.answer(document, [plain(f"{path}: {mode}")])
     return ExitCode.DONE
 
@@ -104,7 +104,7 @@ def _prkey(call: Call, *words: str) -> int:
     """Print the node's own key, for its peers; make it where there is none."""
     _refuse_more(words)
     key = key_text(Keyring(call.session.node).own_or_new())
-    call.screen.answer(schema.document("vmsvc.prkey/1", {"node": call.session.node.name, "prkey": key}), [plain(key)])
+    call.screen.answer(envelope.document("vmsvc.prkey/1", {"node": call.session.node.name, "prkey": key}), [plain(key)])
     return ExitCode.DONE
 
 
@@ -123,7 +123,7 @@ def _peer(call: Call, verb: str = "", name: str = "", *words: str) -> int:
 
 def _remove_peer(call: Call, name: str) -> int:
     path = Keyring(call.session.node).remove_peer(name)
-    document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
+    document = envelope.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     call.screen.answer(document, [plain(f"{path}: removed; what {name} has registered on disks is still there")])
     return ExitCode.DONE
 
@@ -136,7 +136,7 @@ def _add_peer(call: Call, name: str) -> int:
     keyring = Keyring(call.session.node)
     before = keyring.peer(name)
     path = keyring.add_peer(name, key)
-    document = schema.document("vmsvc.changed/1", {"file": str(path), "problems": []})
+    document = envelope.document("vmsvc.changed/1", {"file": str(path), "problems": []})
     replaced = f" (it was {key_text(before)})" if before not in (None, key) else ""
     call.screen.answer(document, [plain(f"{path}: {key_text(key)}{replaced}")])
     return ExitCode.DONE

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from vmsvc.cli.screen import Screen, Stream, plain
-from vmsvc.core.report import Progress
+from vmsvc.core.execution.report import Progress
 
 if TYPE_CHECKING:
     from typing_extensions import Self

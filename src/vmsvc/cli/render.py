@@ -8,12 +8,12 @@ from typing import Any
 
 from vmsvc.cli.columns import columns
 from vmsvc.cli.screen import Line, Span, plain
-from vmsvc.core.changes import Change, Kind
 from vmsvc.core.errors import ExitCode
-from vmsvc.core.inventory import GuestFacts
+from vmsvc.core.guests.inventory import GuestFacts
 from vmsvc.core.options import Option, options_of
-from vmsvc.core.plan import Plan
+from vmsvc.core.planning.plan import Plan
 from vmsvc.core.plugins import PluginReport, PluginState
+from vmsvc.core.records.changes import Change, Kind
 from vmsvc.core.resource import Resource, Vmdg
 from vmsvc.core.service import Service
 

@@ -9,13 +9,12 @@ from rich.filesize import decimal
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.columns import GAP, columns, word
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.screen import Line, Span
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
-from vmsvc.core.disk_sets import DiskReport
+from vmsvc.core.disks.sets import DiskReport
+from vmsvc.core.documents import reserving
 from vmsvc.core.errors import ExitCode, Undetermined, UsageError, VmsvcError
-from vmsvc.core.limits import Limits
+from vmsvc.core.planning.limits import Limits
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.vmdg.keys import key_text
@@ -53,7 +52,7 @@ def status(call: Call) -> int:
 def _answer(call: Call, lines: Callable[[Sequence[DiskReport]], Iterator[Line]], limits: Limits) -> int:
     reports, failures = _reports(call, limits)
     tell(call, failures)
-    call.screen.answer(schema.disk_reports(reports, problems_of(failures)), lines(reports))
+    call.screen.answer(reserving.disk_reports(reports, problems_of(failures)), lines(reports))
     return _exit_code(reports, failures)
 
 

@@ -258,9 +258,9 @@ class Screen:
         for problem in problems:
             self.tell(problem)
         if self.json:
-            from vmsvc.core import schema  # noqa: PLC0415
+            from vmsvc.core.documents import envelope  # noqa: PLC0415
 
-            self.answer(schema.error(problems), ())
+            self.answer(envelope.error(problems), ())
 
     def close(self) -> int:
         """Flush both streams.

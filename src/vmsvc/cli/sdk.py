@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
-from vmsvc.core import schema
 from vmsvc.core.config.model import did_you_mean
+from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def new(call: Call) -> int:
     package = where / f"vmsvc-{call.arguments.name}"
     lines = [plain(str(file)) for file in files]
     lines.append(plain(f"next: pip install -e {package}, and vmsvc sdk test vmsvc-{call.arguments.name}"))
-    document = schema.document("vmsvc.package/1", {"directory": str(package), "files": [str(file) for file in files]})
+    document = envelope.document("vmsvc.package/1", {"directory": str(package), "files": [str(file) for file in files]})
     call.screen.answer(document, lines)
     return ExitCode.DONE
 
@@ -73,7 +73,7 @@ def test(call: Call) -> int:
         broken |= any(result.state is State.BROKEN for result in found)
         rows.append(_row(kit, found))
         lines += _lines(kit, found)
-    call.screen.answer(schema.document("vmsvc.kit/1", {"kits": rows}), lines)
+    call.screen.answer(envelope.document("vmsvc.kit/1", {"kits": rows}), lines)
     return ExitCode.FAILED if broken else ExitCode.DONE
 
 
@@ -106,7 +106,7 @@ def record(call: Call) -> int:
         None: "the driver runs no commands: what it told is recorded, and cannot be replayed",
     }
     lines = [plain(told), plain(notes[made.is_faithful]), plain("read it before you send it: free text is not masked")]
-    call.screen.answer(schema.document("vmsvc.recording/1", content), lines)
+    call.screen.answer(envelope.document("vmsvc.recording/1", content), lines)
     return ExitCode.DONE
 
 

@@ -6,25 +6,11 @@ import argparse
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from attrs import frozen
-
+from vmsvc.cli.failures import Failure
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
-from vmsvc.core.limits import Limits
+from vmsvc.core.planning.limits import Limits
 from vmsvc.core.service import Service
 from vmsvc.session import Session
-
-
-@frozen
-class Failure:
-    """What kept a command from one service.
-
-    Attributes:
-        name: The service's name, or the pattern.
-        error: Why.
-    """
-
-    name: str
-    error: VmsvcError
 
 
 def names_of(session: Session, written: Iterable[str]) -> tuple[list[str], list[Failure]]:

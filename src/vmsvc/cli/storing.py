@@ -9,15 +9,14 @@ from functools import partial
 
 from vmsvc.cli import render, selection
 from vmsvc.cli.call import Call
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.parallel import each
 from vmsvc.cli.screen import Line
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
 from vmsvc.core.config import service_file
+from vmsvc.core.documents import envelope, inventories
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
 from vmsvc.core.options import seconds
-from vmsvc.core.records import Record
+from vmsvc.core.records.record import Record
 from vmsvc.core.service import Service
 from vmsvc.core.status import Status
 from vmsvc.session import Session
@@ -49,7 +48,7 @@ def store(call: Call) -> int:
     for record in records:
         for loss in record.losses:
             call.screen.tell(loss, of=record.snapshot.service)
-    call.screen.answer(schema.stored(records, problems_of(failures)), _lines(records))
+    call.screen.answer(inventories.stored(records, problems_of(failures)), _lines(records))
     codes = [*map(_exit_code, records), *(failure.error.exit_code for failure in failures)]
     return selection.worst(codes)
 
@@ -77,7 +76,7 @@ def show_disks(call: Call) -> int:
     records = call.session.history(call.arguments.name, "disks")[:1]
     if not records:
         _say_nothing_stored(call, "diskupdate")
-    call.screen.answer(schema.stored(records), _disks(records))
+    call.screen.answer(inventories.stored(records), _disks(records))
     return ExitCode.DONE
 
 
@@ -96,7 +95,7 @@ def show_history(call: Call) -> int:
     records = [record for record in found if record.snapshot.confirmed >= since][: call.arguments.limit]
     if not found:
         _say_nothing_stored(call, "push")
-    call.screen.answer(schema.history(call.arguments.name, records), _history_lines(records))
+    call.screen.answer(inventories.history(call.arguments.name, records), _history_lines(records))
     return ExitCode.DONE
 
 
@@ -134,7 +133,7 @@ def _is_answered(record: Record) -> bool:
     return all(_is_known(guest) or guest["rid"] in down for guest in record.snapshot.content["guests"])
 
 
-def _is_known(guest: schema.Data) -> bool:
+def _is_known(guest: envelope.Data) -> bool:
     """Whether any fact of a guest is known, or none is missing."""
     facts = (guest["sizes"], guest["disks"], guest["config_files"] or None)
     return not guest["gaps"] or any(fact is not None for fact in facts)

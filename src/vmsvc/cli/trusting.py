@@ -9,10 +9,9 @@ from attrs import frozen
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call
 from vmsvc.cli.columns import columns
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.screen import Line, plain
-from vmsvc.cli.selection import Failure
-from vmsvc.core import schema
+from vmsvc.core.documents import envelope, trusting
 from vmsvc.core.errors import ExitCode, UsageError, VmsvcError
 from vmsvc.core.inside.ways import Way
 from vmsvc.core.service import Service
@@ -59,7 +58,7 @@ def guest(call: Call) -> int:
         _Found(f"{name} {each.guest.rid}", f"{each.guest.name}: {_NO_NEED.get(each.way, 'ssh')}", each)
         for name, each in found
     ]
-    return _answer(call, key, rows, failures, schema.trust_of_guests(key, found, problems_of(failures)))
+    return _answer(call, key, rows, failures, trusting.trust_of_guests(key, found, problems_of(failures)))
 
 
 def peers(call: Call) -> int:
@@ -76,7 +75,7 @@ def peers(call: Call) -> int:
     if not found and not failures:
         call.screen.say("no service names another node than this one in its `nodes` or `drpnodes`")
     rows = [_Found(each.peer, f"of {', '.join(each.services)}", each) for each in found]
-    return _answer(call, key, rows, failures, schema.trust_of_peers(key, found, problems_of(failures)))
+    return _answer(call, key, rows, failures, trusting.trust_of_peers(key, found, problems_of(failures)))
 
 
 def _begin(call: Call, whom: str) -> tuple[OwnKey, Sequence[Service], list[Failure]]:
@@ -94,7 +93,7 @@ def _wishes(call: Call) -> dict[str, bool]:
     return {"install": asked.install, "dry_run": asked.dry_run, "test": test}
 
 
-def _answer(call: Call, key: OwnKey, found: list[_Found], failures: list[Failure], document: schema.Data) -> int:
+def _answer(call: Call, key: OwnKey, found: list[_Found], failures: list[Failure], document: envelope.Data) -> int:
     tell(call, failures)
     for each in found:
         error = each.trust.error

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from vmsvc.cli.call import Call
 from vmsvc.cli.columns import GAP, columns
 from vmsvc.cli.screen import Line
-from vmsvc.core import schema
+from vmsvc.core.disks.validating import Validation
+from vmsvc.core.documents import reserving
 from vmsvc.core.errors import ExitCode
-from vmsvc.core.validating import Validation
 from vmsvc.core.vmdg.validation import Verdict
 
 _STYLES = {
@@ -32,7 +32,7 @@ def validate(call: Call) -> int:
     """
     service, scratch = call.session.load(call.arguments.name), call.arguments.scratch
     done = call.session.validate_disks(service, scratch=scratch)
-    call.screen.answer(schema.validated_disks(service.name, done, scratch=scratch), _lines(done, scratch))
+    call.screen.answer(reserving.validated_disks(service.name, done, scratch=scratch), _lines(done, scratch))
     verdicts = {check.verdict for validation in done for check in validation.checks}
     if Verdict.FAILED in verdicts:
         return ExitCode.FAILED

@@ -9,16 +9,16 @@ from attrs import define, field
 
 from vmsvc.cli import selection
 from vmsvc.cli.call import Call, unexpected
-from vmsvc.cli.looking import problems_of, tell
+from vmsvc.cli.failures import Failure, problems_of, tell
 from vmsvc.cli.parallel import breaking_off, each
 from vmsvc.cli.screen import Line, Span
-from vmsvc.core import schema
+from vmsvc.core.disks.watch import Concern, Noticed, Watched, what_stopped
+from vmsvc.core.documents import reserving
 from vmsvc.core.errors import ExitCode, Problem, Refused, VmsvcError
-from vmsvc.core.plan import Plan
-from vmsvc.core.rules import Consent
+from vmsvc.core.planning.plan import Plan
+from vmsvc.core.planning.rules import Consent
 from vmsvc.core.service import Service
 from vmsvc.core.status import Status
-from vmsvc.core.watch import Concern, Noticed, Watched, what_stopped
 
 _STYLES = {
     Concern.CARE: "yellow",
@@ -75,14 +75,14 @@ class _Watcher:
             noticed = self._noticed(services)
         except Exception as error:  # noqa: BLE001 - a watch that ends on a defect would see nothing any more
             noticed = []
-            failures = [selection.Failure("", error if isinstance(error, VmsvcError) else unexpected(error))]
+            failures = [Failure("", error if isinstance(error, VmsvcError) else unexpected(error))]
         self._tell(noticed, failures)
         if any(one.watched.concern.is_alarm for one in noticed):
             return int(ExitCode.FAILED)
         unseen = [ExitCode.UNDETERMINED for one in noticed if one.watched.concern is Concern.UNKNOWN]
         return selection.worst([*unseen, *(failure.error.exit_code for failure in failures)])
 
-    def _tell(self, noticed: Sequence[Noticed], failures: Sequence[selection.Failure]) -> None:
+    def _tell(self, noticed: Sequence[Noticed], failures: Sequence[Failure]) -> None:
         problems = problems_of(failures)
         now = (
             [
@@ -95,7 +95,7 @@ class _Watcher:
             return
         self.told = now
         tell(self.call, failures)
-        self.call.screen.answer(schema.watch(noticed, problems), _lines(noticed, problems))
+        self.call.screen.answer(reserving.watch(noticed, problems), _lines(noticed, problems))
 
     def _noticed(self, services: Sequence[Service]) -> list[Noticed]:
         """Look at all services, and answer to what is lost: each service by itself, so that none waits for another."""

@@ -15,8 +15,8 @@ from vmsvc.core.inside.launchers import Action, environment_of
 from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Way, why_none
+from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.resource import App, Guest, Located, Resource
-from vmsvc.core.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.asking import is_restricted

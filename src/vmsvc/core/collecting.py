@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterable
 
 from attrs import evolve, frozen
 
-from vmsvc.core import schema
 from vmsvc.core.contract import Publication
+from vmsvc.core.documents import inventories
 from vmsvc.core.errors import Problem, VmsvcError
+from vmsvc.core.guests.inventory import GuestFacts
 from vmsvc.core.instance import ServiceStatus
-from vmsvc.core.inventory import GuestFacts
 from vmsvc.core.node import Node
-from vmsvc.core.records import Record, Snapshot, compared
+from vmsvc.core.records.record import Record, Snapshot, compared
+from vmsvc.core.records.store import Store
 from vmsvc.core.secrets import masked
 from vmsvc.core.service import Service
-from vmsvc.core.store import Store
 
 #: Hands a publication to all who want it, and returns what went wrong.
 Publish = Callable[[Publication], Iterable[Problem]]
@@ -66,7 +66,7 @@ class Collector:
                 losses += self.keep(fact)
             except VmsvcError as error:
                 losses.append(error.within(section=fact.guest.rid))
-        content = schema.inventory(service, status, known)
+        content = inventories.inventory(service, status, known)
         return self.record(service.name, "push", content, losses, dry_run=dry_run)
 
     def record(
@@ -99,6 +99,6 @@ class Collector:
         if dry_run:
             return evolve(made, losses=tuple(lost), is_dry=True)
         publication = Publication(
-            service=service, topic=topic, node=self.node.name, document=masked(schema.snapshot(made))
+            service=service, topic=topic, node=self.node.name, document=masked(inventories.snapshot(made))
         )
         return evolve(made, losses=(*lost, *self.publish(publication)))

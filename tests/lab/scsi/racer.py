@@ -18,7 +18,8 @@ import vmsvc
 from lab.scsi.initiator import paths
 from lab.scsi.passthrough import REGISTER_AND_IGNORE_EXISTING_KEY, reserve_out, test
 from tests.lab.scsi.quick import QuickHost
-from vmsvc.core import observe, surroundings
+from vmsvc.core import observe
+from vmsvc.core.disks import surroundings
 from vmsvc.core.resource import Reserved
 
 ROOT = Path(os.environ["VMSVC_ROOT"])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import guest, resource, service
 from vmsvc.cli import validating
-from vmsvc.core.validating import Validation
+from vmsvc.core.disks.validating import Validation
 from vmsvc.core.vmdg.validation import Check, Verdict
 
 DISKS = resource("vmdg", container_id="container#1", scsireserv=True)

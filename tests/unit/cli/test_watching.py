@@ -9,12 +9,12 @@ from attrs import evolve
 
 from tests.support import guest, resource, service
 from vmsvc.cli import watching
+from vmsvc.core.disks.watch import Concern, Watched
 from vmsvc.core.errors import ConfigError, Refused, Undetermined, UsageError
-from vmsvc.core.plan import Kept, Plan, Step
-from vmsvc.core.report import Report, StepResult
+from vmsvc.core.execution.report import Report, StepResult
+from vmsvc.core.planning.plan import Kept, Plan, Step
 from vmsvc.core.status import Status
 from vmsvc.core.verb import Verb
-from vmsvc.core.watch import Concern, Watched
 
 DISKS = resource("vmdg", container_id="container#1", scsireserv=True, on_lost_keys="kill")
 WEB = service(guest(1), DISKS)

@@ -15,7 +15,7 @@ from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import Undetermined, VmsvcError
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
-from vmsvc.core.planning import plan
+from vmsvc.core.planning.planner import plan
 from vmsvc.core.status import Phase
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from tests.support import NODE, FakeDriver, Hooks, guest, seen, service
 from vmsvc.core.errors import ActionFailed
-from vmsvc.core.executor import Executor
-from vmsvc.core.journal import Journal
-from vmsvc.core.planning import plan
-from vmsvc.core.rules import Consent
+from vmsvc.core.execution.executor import Executor
+from vmsvc.core.execution.journal import Journal
+from vmsvc.core.planning.planner import plan
+from vmsvc.core.planning.rules import Consent
 from vmsvc.core.status import Phase
 from vmsvc.core.triggers import Trigger
 from vmsvc.core.verb import Verb

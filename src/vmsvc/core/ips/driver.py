@@ -18,8 +18,8 @@ from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.lane import call_each
+from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Ip, Located, Resource
-from vmsvc.core.rules import CANNOT_HEAR
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 
 _PROBE = "ping, adapters inside"

@@ -1,6 +1,6 @@
 """Whether disks do what exclusive disks need of them: checks and their verdicts, from what was read and tried. Pure.
 
-What is read and tried, and in which order, is told in :mod:`vmsvc.core.validating`.
+What is read and tried, and in which order, is told in :mod:`vmsvc.core.disks.validating`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from tests.support import guest, seen, service
-from vmsvc.core import schema
+from vmsvc.core.documents import statuses
 from vmsvc.core.errors import Severity
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.peers.answers import PeerAnswer, objections, read_answers
@@ -101,7 +101,7 @@ def printed(document, code=0):
 
 def document(node="n2", phase=Phase.PAUSED, **more):
     instance = instance_of(WEB, node, {RID: seen(phase)}, **more)
-    return {**schema.status([ServiceStatus(service=WEB, instances=(instance,))]), "errors": []}
+    return {**statuses.status([ServiceStatus(service=WEB, instances=(instance,))]), "errors": []}
 
 
 def test_an_answer_is_what_the_peer_has_seen():

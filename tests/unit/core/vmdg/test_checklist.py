@@ -295,7 +295,7 @@ CASES = {
 def _file(name: str) -> Path:
     if name.startswith("lab "):
         return TESTS / "lab/scsi/inside" / f"test_{name.removeprefix('lab ')}.py"
-    return TESTS / ("unit/core/test_watch.py" if name == "watch" else f"unit/core/vmdg/test_{name}.py")
+    return TESTS / ("unit/core/disks/test_watch.py" if name == "watch" else f"unit/core/vmdg/test_{name}.py")
 
 
 def _is_there(test: str) -> bool:

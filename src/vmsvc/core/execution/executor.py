@@ -1,0 +1,370 @@
+"""Take a plan's steps: announce each on disk, wait for its result, and take back what a failed start has started."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+from attrs import evolve, field, frozen
+
+from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
+from vmsvc.core.execution.journal import Journal
+from vmsvc.core.execution.report import Progress, Report, StepResult, failure_of, interrupted
+from vmsvc.core.execution.steps import StepTaker
+from vmsvc.core.observe import DriverFinder, observe
+from vmsvc.core.planning.plan import Plan, Step
+from vmsvc.core.planning.planner import undo
+from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
+from vmsvc.core.resource import Guest, Ip
+from vmsvc.core.service import Service
+from vmsvc.core.status import Observation, Phase, unknown
+from vmsvc.core.triggers import Trigger
+from vmsvc.core.verb import STARTING, Verb
+
+_log = logging.getLogger(__name__)
+
+#: Steps that are not taken, and not missed: there is nothing to do, or the next one does it.
+_LEFT_OUT = (Ruling.NEEDLESS, Ruling.UNHEARD)
+_NOT_LOOKED_AT = unknown("vmsvc", "nobody looked")
+
+
+class StepHooks(Protocol):
+    """What is called around each step; plugins may veto in the first."""
+
+    def before_step(self, step: Step, service: Service) -> None:
+        """Called when the step's intention is on disk; an exception vetoes it."""
+
+    def after_step(self, step: Step, service: Service, error: str) -> None:
+        """Called when the step's result is on disk."""
+
+
+@frozen(kw_only=True)
+class Executor:
+    """Runs plans for one service at a time; its caller holds the service's lock.
+
+    Args:
+        driver_of: Finds the driver of a resource.
+        journal: The service's journal.
+        hooks: What is called around each step, but not around the operator's own commands.
+        run_trigger: Runs one of the operator's own commands; raises where that fails.
+        progress: Told of each step as it begins and ends.
+        told: What drivers tell of what they have done beyond what was asked.
+        cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
+        reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
+        forget: Has the next look inside a guest not trust in an earlier one.
+    """
+
+    driver_of: DriverFinder
+    journal: Journal
+    hooks: StepHooks
+    run_trigger: Callable[[Trigger], None]
+    progress: Callable[[Progress], None] = field(default=lambda _: None)
+    told: Sequence[str] = ()
+    cancelled: threading.Event = field(factory=threading.Event)
+    reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
+    forget: Callable[[Guest], None] = field(default=lambda _guest: None)
+    _left_s: dict[str, float] = field(factory=dict)
+    _losses: list[str] = field(factory=list)
+
+    def run(self, plan: Plan) -> Report:
+        """Take the steps of a plan.
+
+        Args:
+            plan: What to do; it has no refusals.
+
+        Returns:
+            What was done.
+
+        Raises:
+            ActionFailed: A step failed; what this action had started was stopped again, unless the service says
+                ``rollback = false``. The problems tell both.
+            Undetermined: A step's outcome, or that of the rollback, could not be established.
+        """
+        service = plan.service
+        results: list[StepResult] = []
+        started: list[Step] = []
+        found_up: list[Step] = []
+        step: Step | None = None
+        try:
+            with self._recording(vital=any(planned.verb in STARTING for planned in plan.steps)):
+                self.journal.begin(plan.action, tuple(str(planned) for planned in plan.steps))
+            for step in plan.steps:
+                seen, judgement = self._turn(step, plan.steps, service, plan.consent, results)
+                if judgement.ruling in _LEFT_OUT:
+                    found_up += [step] if seen.phase is Phase.RUNNING else []
+                    continue
+                if step.verb in STARTING:
+                    started.append(step)  # before it is taken: an interrupt may come at any moment
+                result = self._try(step, service, seen, judgement, results)
+                if result.failure is not None and not self._may_go_on(result, plan):
+                    raise result.failure
+        except (VmsvcError, KeyboardInterrupt) as error:
+            # An interrupted start is taken back too; another interrupt ends that.
+            undoer = evolve(self, cancelled=threading.Event())
+            started = _to_take_back(started, found_up, results, service)
+            taken_back = undoer.take_back(started, service) if service.rollback else []
+            left = [] if service.rollback else started
+            unclear = [result.step for result in results if _is_unclear(result, service)]
+            failure = failure_of(
+                plan, step, error, taken_back, left, unclear=unclear, losses=self._losses, told=self.told
+            )
+            with self._recording():
+                self.journal.end(str(failure))
+            raise failure from error
+        with self._recording():
+            self.journal.end("done")
+        return Report(plan=plan, results=tuple(results), losses=tuple(self._losses), told=tuple(self.told))
+
+    def take_back(self, started: Iterable[Step], service: Service) -> list[StepResult]:
+        """Stop what an action has started, in reverse; leave alone what nobody can see.
+
+        Args:
+            started: The steps that began to start something.
+            service: Their service.
+
+        Returns:
+            The steps that were taken, or that would have been needed, with how each ended.
+        """
+        taken: list[StepResult] = []
+        for step in reversed(list(started)):
+            undoing = undo(step, service)
+            if not undoing:
+                reason = ActionFailed("left as it is: it has no command that stops it", code="action.left")
+                taken.append(StepResult(step=step, failure=reason))
+            for undo_step in undoing:
+                seen, judgement = self._turn(undo_step, undoing, service, Consent(), taken)
+                is_others = step.verb is Verb.PREPARE and seen.phase is Phase.RUNNING  # who booted it was not we
+                if judgement.ruling in _LEFT_OUT or is_others:
+                    continue
+                result = self._try(undo_step, service, seen, judgement, taken)
+                if not result.acted and undo_step.trigger is None:
+                    break
+        return taken
+
+    def _turn(
+        self, step: Step, among: Sequence[Step], service: Service, consent: Consent, results: Sequence[StepResult]
+    ) -> tuple[Observation, Judgement]:
+        """What is to become of a step when its turn comes, after what has been done so far."""
+        if step.trigger is None:
+            if _is_barred(step, results):
+                return _NOT_LOOKED_AT, Judgement(ruling=Ruling.NEEDLESS, why="what must run before it has failed")
+            return self._judge(step, service, consent)
+        is_due = True
+        if step.rid and step.trigger.is_before:
+            # Where there is nothing left to do to the resource, there is nothing to run before it.
+            later = among[among.index(step) :]
+            _, judgement = self._judge(next(each for each in later if _is_done_to(each, step)), service, consent)
+            is_due = judgement.ruling in (Ruling.DO, Ruling.UNHEARD) and not _is_barred(step, results)
+        elif step.rid:
+            done = [result for result in results if _is_done_to(result.step, step)]
+            is_due = bool(done) and done[-1].acted and done[-1].failure is None
+        return _NOT_LOOKED_AT, Judgement(ruling=Ruling.DO if is_due else Ruling.NEEDLESS, why=step.why)
+
+    def _judge(self, step: Step, service: Service, consent: Consent) -> tuple[Observation, Judgement]:
+        """Look again just before a step: the world may have moved on since the plan was made."""
+        resource = service.resource(step.rid)
+        needs = {need.rid for need in step.needs}
+        needed = [each for each in service.resources if each.rid in needs]  # one that is no more is unknown
+        looked_at = needed if resource.proves_itself else [resource, *needed]
+        seen = {rid: found for (_, rid), found in observe(looked_at, self.driver_of).items()}
+        if resource.proves_itself:
+            own = unknown(f"{resource.kind} driver", "it looks for itself")
+            judgement = Judgement(ruling=Ruling.DO, why=step.why)
+        else:
+            own = seen[resource.rid]
+            judgement = judge(step.verb, resource, own, consent.despite_unknown)
+            if step.verb is Verb.WAIT and (judgement.ruling is Ruling.UNKNOWN or isinstance(resource, Guest)):
+                judgement = Judgement(ruling=Ruling.DO, why=step.why)  # a guest that boots shows nothing at first
+        for need in step.needs if judgement.ruling in (Ruling.DO, Ruling.UNHEARD) else ():
+            judgement = judge_need(need, seen.get(need.rid), consent.despite_unknown) or judgement
+        return own, judgement
+
+    def _may_go_on(self, result: StepResult, plan: Plan) -> bool:
+        """After a failure: asking did not help and a harder step follows; or a start was optional."""
+        step = result.step
+        if self.cancelled.is_set():
+            return False
+        if step.trigger is not None and not step.trigger.is_blocking:
+            return True
+        asked = step.verb is Verb.STOP and result.acted  # a veto of asking is no licence to force
+        harder_follows = asked and any(later.rid == step.rid and later.only_if_needed for later in plan.steps)
+        is_optional = (_starts(step) or step.verb is Verb.WAIT) and bool(step.rid)
+        if is_optional and plan.service.resource(step.rid).optional:
+            return True
+        return harder_follows or result.is_forgiven(plan.service) or self._ends_with_guest(result, plan)
+
+    @staticmethod
+    def _ends_with_guest(result: StepResult, plan: Plan) -> bool:
+        """What cannot be asked to stop inside a guest ends with it, where the guest is stopped next."""
+        step, service = result.step, plan.service
+        if step.verb is not Verb.STOP or not step.rid or not service.is_inside_guest(service.resource(step.rid)):
+            return False
+        guest = service.guest_of(service.resource(step.rid)).rid
+        later = plan.steps[plan.steps.index(step) :]
+        return isinstance(result.failure, Undetermined) and any(each.rid == guest for each in later)
+
+    def _try(
+        self, step: Step, service: Service, seen: Observation, judgement: Judgement, results: list[StepResult]
+    ) -> StepResult:
+        """Announce a step and take it, if it may be taken; record how it ended, in the results before all else."""
+        began = time.monotonic()
+        taker = self._taker()
+        announced = acted = False
+        failure: VmsvcError | None = None
+        try:
+            self._stop_if_cancelled()
+            _check(judgement)
+            with self._recording(vital=_starts(step)):
+                self.journal.intend(str(step))
+            announced = True
+            self._tell(Progress(service=service.name, step=step))
+            self._announce(step, service)
+            self._stop_if_cancelled()
+            acted = True
+            if step.trigger is not None:
+                self.run_trigger(step.trigger)
+            else:
+                self._take(taker, step, service)
+        except VmsvcError as error:
+            failure = error
+        except KeyboardInterrupt:
+            self.cancelled.set()  # no harder step follows, and no other resource
+            failure = interrupted()
+        # Where the driver did not answer whether it was this request, what was down before counts as started by it.
+        was_down = seen.phase in (*DOWN, Phase.PREPARED, Phase.INAPPLICABLE)
+        is_ours = acted and (was_down if taker.has_set_going is None else taker.has_set_going)
+        result = StepResult(
+            step=step, duration_s=time.monotonic() - began, acted=acted, is_ours=is_ours, failure=failure
+        )
+        results.append(result)  # before anybody is told: an interrupt there must not forget whose start it was
+        if announced:
+            with self._recording():
+                self.journal.done(str(step), result.error)
+            if step.trigger is None:
+                self.hooks.after_step(step, service, result.error)
+            self._tell(Progress(service=service.name, step=step, error=result.error, duration_s=result.duration_s))
+        return result
+
+    def _taker(self) -> StepTaker:
+        return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach, forget=self.forget)
+
+    def _take(self, taker: StepTaker, step: Step, service: Service) -> None:
+        """Take a step within its budget, or within what is left of the one that it shares.
+
+        What other resources take meanwhile, such as the addresses between the halves of a start, is not taken from it.
+        """
+        resource = service.resource(step.rid)
+        is_shared = step.within in self._left_s
+        budget_s = self._left_s[step.within] if is_shared else step.budget_s
+        guest = service.guest_of(resource) if service.is_inside_guest(resource) and _brings_up(step) else None
+        began = time.monotonic()
+        try:
+            taker.take(step, resource, budget_s=budget_s, guest=guest)
+        finally:
+            if is_shared or step.verb in STARTING:
+                left = max(budget_s - (time.monotonic() - began), 0.0)
+                self._left_s[step.within if is_shared else step.rid] = left
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise interrupted()
+
+    @contextlib.contextmanager
+    def _recording(self, *, vital: bool = False) -> Iterator[None]:
+        """Write to the journal. Nothing starts without a trace; a stop goes on, and the loss is told."""
+        try:
+            yield
+        except ActionFailed as error:
+            if vital:
+                raise
+            if str(error) not in self._losses:
+                self._losses.append(str(error))
+
+    def _tell(self, progress: Progress) -> None:
+        """Tell of a step. Who listens may be gone, such as the reader of a pipe; the action is not his."""
+        try:
+            self.progress(progress)
+        except Exception as error:  # noqa: BLE001 - whatever a listener raises
+            _log.warning("nobody could be told of %s: %s", progress.step, error)
+
+    def _announce(self, step: Step, service: Service) -> None:
+        """Let plugins veto the step; but nobody can veto the way back."""
+        if step.trigger is not None:  # the operator's own command is no affair of plugins
+            return
+        try:
+            self.hooks.before_step(step, service)
+        except Exception as error:
+            if not step.takes_back:
+                raise ActionFailed(f"a plugin vetoed it: {error}", code="action.vetoed") from error
+            _log.warning("a plugin objects to %s of %s, which takes back a start: %s", step, service.name, error)
+
+
+def _brings_up(step: Step) -> bool:
+    """Whether a step ends when its resource is up."""
+    return step.verb in (*STARTING, Verb.WAIT)
+
+
+def _starts(step: Step) -> bool:
+    """Whether a step starts something, or runs a command around a start."""
+    return (step.verb if step.trigger is None else step.trigger.verb) in STARTING
+
+
+def _to_take_back(
+    started: Sequence[Step], found_up: Sequence[Step], results: Sequence[StepResult], service: Service
+) -> list[Step]:
+    """What this action has to take back. A guest that others have booted is theirs, with what it was given."""
+    not_ours = {result.step for result in results if not result.is_ours}
+    boots = [*found_up, *(result.step for result in results if result.acted and not result.is_ours)]
+    others = {step.rid for step in boots if step.verb is Verb.BOOT}
+
+    def is_others(step: Step) -> bool:
+        resource = service.resource(step.rid)
+        is_given = isinstance(resource, Ip) and resource.is_plumbed and resource.container_id in others
+        return step.rid in others or is_given
+
+    return [step for step in started if step not in not_ours and not is_others(step)]
+
+
+def _is_unclear(result: StepResult, service: Service) -> bool:
+    """Whether nobody knows what a start did to a resource that looks for itself: then nothing is taken back, either."""
+    step, failure = result.step, result.failure
+    if step.verb is not Verb.START or step.trigger is not None or not service.resource(step.rid).proves_itself:
+        return False
+    was_interrupted = failure is not None and failure.code == interrupted().code
+    return result.acted and not result.is_ours and (was_interrupted or isinstance(failure, Undetermined))
+
+
+def _is_done_to(step: Step, runs: Step) -> bool:
+    """Whether a step is what a resource's trigger runs around."""
+    return step.trigger is None and step.rid == runs.rid and _starts(step) == _starts(runs)
+
+
+def _is_barred(step: Step, results: Sequence[StepResult]) -> bool:
+    """Whether something has failed that must not fail before a step: the first half of a start, or a command."""
+    if step.verb is Verb.BOOT and any(
+        result.failure is not None and result.step.verb is Verb.PREPARE and result.step.rid == step.rid
+        for result in results
+    ):
+        return True
+    return any(
+        result.failure is not None
+        and result.step.trigger is not None
+        and result.step.trigger.is_blocking
+        and result.step.trigger.is_before
+        and result.step.rid == step.rid
+        and _starts(result.step) == _starts(step)
+        and not step.takes_back
+        for result in results
+    )
+
+
+def _check(judgement: Judgement) -> None:
+    """Refuse a step that the rules no longer allow, though they did when the plan was made."""
+    if judgement.ruling is Ruling.UNKNOWN:
+        raise Undetermined(judgement.why, code="undetermined.status", hint=judgement.hint)
+    if judgement.ruling is Ruling.FORBIDDEN:
+        raise ActionFailed(f"things have changed: {judgement.why}", code="action.overtaken", hint=judgement.hint)

@@ -1,0 +1,165 @@
+"""What an action did, and what it tells: results of steps, reports, and the error that tells a failure whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from vmsvc.core.errors import ActionFailed, Problem, Refused, Undetermined, VmsvcError
+from vmsvc.core.planning.plan import Plan, Step
+from vmsvc.core.service import Service
+from vmsvc.core.verb import Verb
+
+#: The code of a failure whose reason is that a guest went down while something in it, or itself, was started.
+WENT_DOWN = "action.went-down"
+
+
+@frozen(kw_only=True)
+class StepResult:
+    """How a step ended.
+
+    Attributes:
+        step: The step.
+        duration_s: How long it took, in seconds.
+        acted: Whether the driver was asked; not so when a rule, a plugin's veto or a full disk came first.
+        is_ours: Of a start: whether it is this action that set the resource going, as far as is known.
+        failure: Why it failed; ``None`` where it succeeded.
+    """
+
+    step: Step
+    duration_s: float = 0.0
+    acted: bool = False
+    is_ours: bool = False
+    failure: VmsvcError | None = None
+
+    @property
+    def error(self) -> str:
+        """Why the step failed; empty where it succeeded."""
+        return "" if self.failure is None else self.failure.message
+
+    def is_forgiven(self, service: Service) -> bool:
+        """Whether the step failed, and the service wants that to be told and no more; not so where a guest has died.
+
+        Args:
+            service: The service.
+        """
+        if self.failure is None or self.failure.code == WENT_DOWN or self.step.trigger is not None:
+            return False
+        return service.resource(self.step.rid).forgives(self.step.verb)
+
+
+@frozen(kw_only=True)
+class Progress:
+    """What an action tells while it runs.
+
+    Attributes:
+        service: The service's name.
+        step: The step that begins or has ended.
+        duration_s: How long it took, in seconds; ``None`` when it begins.
+        error: Why it failed; empty where it succeeded.
+    """
+
+    service: str
+    step: Step
+    duration_s: float | None = None
+    error: str = ""
+
+
+@frozen(kw_only=True)
+class Report:
+    """What an action did.
+
+    Attributes:
+        plan: What it was going to do.
+        results: The steps that it took, in order, with how each ended; a step may have failed where another one
+            did its job, or where its resource is optional.
+        losses: What could not be recorded, and why; the action went on.
+        told: What drivers have done beyond what was asked, such as whose reservations they removed.
+    """
+
+    plan: Plan
+    results: tuple[StepResult, ...] = ()
+    losses: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+def interrupted() -> ActionFailed:
+    """The error of an action that the operator broke off."""
+    return ActionFailed("interrupted", code="action.interrupted")
+
+
+def failure_of(
+    plan: Plan,
+    step: Step | None,
+    error: BaseException,
+    taken_back: Sequence[StepResult],
+    left: Sequence[Step],
+    *,
+    unclear: Sequence[Step] = (),
+    losses: Sequence[str],
+    told: Sequence[str] = (),
+) -> VmsvcError:
+    """Say in one error what failed, and what became of the things that had been started.
+
+    Args:
+        plan: The plan that failed.
+        step: The step that it failed at; ``None`` where it did not come to a step.
+        error: Why.
+        taken_back: What was done to take back what the action had started.
+        left: What it had started and left, because the service wants no rollback.
+        unclear: The starts of which nobody knows what they did; they were left.
+        losses: What could not be recorded, and why.
+        told: What drivers have done beyond what was asked.
+
+    Returns:
+        An error with a problem for each thing to tell: undetermined where the end state is, refused where a safety
+        rule said no and all is as it was.
+    """
+    cause = (error if isinstance(error, VmsvcError) else interrupted()).problems[0]
+    at = f" at {step}" if step is not None else ""
+    message = f"{plan.action} of {plan.service.name} failed{at}: {cause.message}"
+    hint = _what_stands(plan, step) if cause.code == interrupted().code else cause.hint
+    problems = [evolve(cause, message=message, hint=hint, section=step.rid if step is not None else "")]
+    last_of = {result.step.rid: result for result in taken_back if result.step.trigger is None}
+    for result in taken_back:
+        if result.step.trigger is not None:
+            line = f"on the way back: {result.step}: {result.error or 'done'}"
+            problems.append(Problem(message=line, code="action.rolled-back", section=result.step.rid))
+            continue
+        # Where asking did not help and force did, the resource is rolled back all the same.
+        last = last_of[result.step.rid].failure
+        code, words = ("action.rolled-back", "") if last is None else ("action.rollback-failed", "not ")
+        if last is not None and last.code == "action.left":
+            code = last.code
+        line = f"{words}rolled back: {result.step}: {result.error or 'done'}"
+        problems.append(Problem(message=line, code=code, section=result.step.rid))
+    problems += [
+        Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
+        for kept in left
+    ]
+    name = plan.service.name
+    problems += [
+        Problem(
+            message=f"left as it is, not known: {doubtful}: see `vmsvc disks {name}`",
+            code="action.left",
+            section=doubtful.rid,
+        )
+        for doubtful in unclear
+    ]
+    problems += [Problem(message=each, code="action.told") for each in told]
+    problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
+    doubts = [error, *(result.failure for result in last_of.values())]
+    if unclear or any(isinstance(doubt, Undetermined) for doubt in doubts):
+        return Undetermined(problems=problems)
+    # Refused is for what changed nothing; an action that has got further than that has failed.
+    is_refusal = isinstance(error, Refused) and not left and all(result.failure is None for result in last_of.values())
+    return (Refused if is_refusal else ActionFailed)(problems=problems)
+
+
+def _what_stands(plan: Plan, step: Step | None) -> str:
+    """What an interrupt leaves, and what to do next. What was started is told by what became of it."""
+    stands = ""
+    if step is not None and step.verb in (Verb.STOP, Verb.KILL):
+        stands = f"what was stopped before stays so, and {step.rid} may still go down; "
+    return f"{stands}`vmsvc status {plan.service.name}` tells how it stands; run the same again to finish it"

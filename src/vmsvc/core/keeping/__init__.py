@@ -1,0 +1,1 @@
+"""Keeping services up: what this node has brought up, what must not start, and what is started again."""
