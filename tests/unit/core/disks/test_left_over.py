@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from tests.unit.core.test_reservations import GROUP, KEYS, Around, give_up, look, take, writers
 
 from tests.support import NODE, guest, resource, seen, service
+from tests.unit.core.disks.test_reservations import GROUP, KEYS, Around, give_up, look, take, writers
 from tests.unit.core.vmdg.drive import reserve
 from vmsvc.core.disks import ledger
 from vmsvc.core.disks.ledger import Ledger

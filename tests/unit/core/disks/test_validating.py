@@ -6,9 +6,9 @@ import json
 
 import pytest
 from attrs import evolve
-from tests.unit.core.test_reservations import KEYS, Around
 
 from tests.support import resource
+from tests.unit.core.disks.test_reservations import KEYS, Around
 from tests.unit.core.vmdg.drive import register
 from vmsvc.core.disks.reservations import ReservationDriver
 from vmsvc.core.disks.validating import trials_of, validate_in_use, validate_scratch

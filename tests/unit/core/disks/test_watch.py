@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from tests.unit.core.test_reservations import GROUP, KEYS, Around, take
 
 from tests.support import guest, resource, seen, service
+from tests.unit.core.disks.test_reservations import GROUP, KEYS, Around, take
 from tests.unit.core.vmdg.drive import register, reserve
 from vmsvc.core.disks.examining import examine
 from vmsvc.core.disks.ledger import Entry, Record
