@@ -16,6 +16,13 @@ from benchmarks.stand_in import StandIn
 from benchmarks.table import Figure, Row, lines
 from vmsvc.core.transport.local import LocalHost
 from vmsvc.testing import San
+from vmsvc.testing.sdk import kits
+from vmsvc.testing.standin import StandInBackend
+
+
+def standing_in():
+    """The kits of installed drivers that have a stand-in for their tools."""
+    return [kit for kit in kits() if kit.has_backend and issubclass(kit.cases.backend, StandInBackend)]
 
 
 def row(value, at_most=2.0):
@@ -91,6 +98,14 @@ def test_the_command_prints_what_it_measured_and_fails_where_a_limit_is_not_kept
     monkeypatch.setattr(case, "measure", lambda run: iter([row(1.0)]))
     assert command.main(["startup"]) == 0
     assert "Starting up" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kit", standing_in(), ids=lambda kit: kit.serves)
+def test_a_look_is_as_few_commands_whatever_the_number_of_guests(kit, tmp_path):
+    case = importlib.import_module("benchmarks.cases.stand_ins")
+    rows = list(case._measured(Run(directory=tmp_path, sizes=(2, 5), rounds=1), kit))
+    counts = [row.value.median for row in rows if row.unit == "commands"]
+    assert counts in ([1, 1], [2, 2]), rows
 
 
 def test_no_attempt_at_reservations_costs_more_calls_than_the_protocol_needs():

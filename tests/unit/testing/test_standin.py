@@ -201,6 +201,18 @@ class TestKnobs:
         acme.show("acmectl")
         assert acme.on(host).run(["acmectl", "list"], budget_s=5).code == 0
 
+    def test_a_real_tool_does_not_come_to_light_where_its_stand_in_is_hidden(self, acme, host, tmp_path, monkeypatch):
+        real = tmp_path / "bin"
+        real.mkdir()
+        for program in ("acmectl", "neighbour"):
+            (real / program).write_text("#!/bin/sh\necho real\n")
+            (real / program).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{real}:{os.environ['PATH']}")
+        acme.hide("acmectl")
+        with pytest.raises(ActionFailed, match="no such command"):
+            acme.on(host).run(["acmectl", "list"], budget_s=5)
+        assert acme.on(host).run(["neighbour"], budget_s=5).out == "real\n"
+
     def test_there_are_no_others(self, acme):
         with pytest.raises(AssertionError, match="there is no knob"):
             acme.knob("explode")

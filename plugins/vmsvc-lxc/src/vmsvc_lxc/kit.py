@@ -5,13 +5,12 @@ The lab runs the same clauses on real containers.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from vmsvc.driver import Guest, Phase
-from vmsvc.testing import CommandBackend, DriverKit, identity
+from vmsvc.testing import DriverKit, identity
 from vmsvc.testing.standin import StandInBackend
 from vmsvc_lxc.driver import LxcDriver
 from vmsvc_lxc.options import LxcGuest
@@ -39,12 +38,6 @@ class LxcBackend(StandInBackend):
     def called(self, guest: Guest) -> str:
         """By the word that the commands are given."""
         return f"--name={guest.name}"
-
-    @contextlib.contextmanager
-    def when_missing(self) -> Iterator[None]:
-        """No tool is installed; hiding those that stand in would bring to light the real ones, where there are any."""
-        with CommandBackend.when_missing(self):
-            yield
 
 
 class LxcKit(DriverKit):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from vmsvc.driver import Evidence, FoundGuest, Observation, Phase, Undetermined, VmsvcError, unknown
 from vmsvc_vbox import disks
 from vmsvc_vbox.options import VboxGuest
@@ -31,8 +33,15 @@ def survey(tool: Tool, resources: Sequence[VboxGuest]) -> dict[tuple[str, str], 
     except VmsvcError as error:
         nothing = unknown(_PROBE, error, duration_s=time.monotonic() - began)
         return {(resource.service, resource.rid): nothing for resource in resources}
-    took_s = time.monotonic() - began
-    return {(resource.service, resource.rid): _seen(resource, guests, took_s) for resource in resources}
+    whole = Evidence(probe=_PROBE, detail=f"{len(guests)} guests", duration_s=time.monotonic() - began)
+    named: dict[str, list[Listed]] = {}
+    for guest in guests:
+        named.setdefault(guest.name, []).append(guest)
+    lost = named.get(INACCESSIBLE, [])
+    return {
+        (resource.service, resource.rid): _seen(resource, [*named.get(resource.name, []), *lost], whole)
+        for resource in resources
+    }
 
 
 def discover(tool: Tool) -> list[FoundGuest]:
@@ -58,19 +67,17 @@ def discover(tool: Tool) -> list[FoundGuest]:
     ]
 
 
-def _seen(resource: VboxGuest, guests: list[Listed], took_s: float) -> Observation:
+def _seen(resource: VboxGuest, meant: list[Listed], whole: Evidence) -> Observation:
     try:
-        guest = the_one(guests, resource.name)
+        guest = the_one(meant, resource.name)
     except Undetermined as error:
-        return unknown(_PROBE, error, duration_s=took_s)
+        return unknown(_PROBE, error, duration_s=whole.duration_s)
     if guest is None:
-        evidence = Evidence(
-            probe=_PROBE, detail=f"none of {len(guests)} guests is {resource.name!r}", duration_s=took_s
-        )
+        evidence = evolve(whole, detail=f"none of {whole.detail} is {resource.name!r}")
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
     if not guest.state:
-        return unknown(_PROBE, f"the list does not tell the state of {guest.name}", duration_s=took_s)
-    evidence = Evidence(probe=_PROBE, detail=f"{guest.uuid}: {guest.state}", duration_s=took_s)
+        return unknown(_PROBE, f"the list does not tell the state of {guest.name}", duration_s=whole.duration_s)
+    evidence = evolve(whole, detail=f"{guest.uuid}: {guest.state}")
     return Observation(phase=phase_of(guest.state), state=guest.state, evidence=evidence, warnings=_warnings(guest))
 
 

@@ -98,7 +98,7 @@ def the_one(guests: list[Listed], name: str) -> Listed | None:
     """The guest of a name; ``None`` where there is positively none.
 
     Args:
-        guests: All guests.
+        guests: All guests, or all that the name may mean: those of unknown names among them.
         name: The name.
 
     Raises:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from attrs import evolve
+
 from vmsvc.driver import (
     Capability,
     Context,
@@ -79,7 +81,7 @@ class VzDriver:
         return seen
 
     def _survey(self, tool: str, resources: Sequence[VzGuest], budget_s: float) -> dict[tuple[str, str], Observation]:
-        from vmsvc_vz.tools import listed_by  # noqa: PLC0415 - a node without such containers does not pay for it
+        from vmsvc_vz.tools import by_word, listed_by  # noqa: PLC0415 - a node without such containers does not pay for it
 
         began = time.monotonic()
         try:
@@ -87,9 +89,14 @@ class VzDriver:
         except VmsvcError as error:
             nothing = unknown("vzlist" if tool != "prlctl" else tool, error, duration_s=time.monotonic() - began)
             return {(resource.service, resource.rid): nothing for resource in resources}
-        took_s = time.monotonic() - began
-        probe = " ".join(tools.probe)
-        return {(resource.service, resource.rid): _seen(resource, containers, probe, took_s) for resource in resources}
+        whole = Evidence(
+            probe=" ".join(tools.probe), detail=f"{len(containers)} containers", duration_s=time.monotonic() - began
+        )
+        meant = by_word(containers)
+        return {
+            (resource.service, resource.rid): _seen(resource, meant.get(resource.name, []), whole)
+            for resource in resources
+        }
 
     def discover(self, where: VzGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every container."""
@@ -221,18 +228,17 @@ class VzDriver:
         return tools, container
 
 
-def _seen(resource: VzGuest, containers: Sequence[Listed], probe: str, took_s: float) -> Observation:
+def _seen(resource: VzGuest, meant: Sequence[Listed], whole: Evidence) -> Observation:
     from vmsvc_vz.tools import the_one  # noqa: PLC0415 - as above
 
     try:
-        container = the_one(containers, resource.name)
+        container = the_one(meant, resource.name)
     except Undetermined as error:
-        return unknown(probe, error, duration_s=took_s)
+        return unknown(whole.probe, error, duration_s=whole.duration_s)
     if container is None:
-        detail = f"none of {len(containers)} containers is {resource.name!r}"
-        evidence = Evidence(probe=probe, detail=detail, duration_s=took_s)
+        evidence = evolve(whole, detail=f"none of {whole.detail} is {resource.name!r}")
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    evidence = Evidence(probe=probe, detail=f"{container.id}: {container.state}", duration_s=took_s)
+    evidence = evolve(whole, detail=f"{container.id}: {container.state}")
     return Observation(
         phase=phase_of(container.state), state=container.state, evidence=evidence, warnings=_warnings(container)
     )

@@ -176,11 +176,24 @@ def listed_by(host: Host, tool: str, budget_s: float) -> tuple[Tools, list[Liste
     return tools, tools.list()
 
 
+def by_word(containers: Sequence[Listed]) -> dict[str, list[Listed]]:
+    """Containers by their numbers or UUIDs and by their names, so that many are looked up in one list quickly.
+
+    Args:
+        containers: All containers.
+    """
+    found: dict[str, list[Listed]] = {}
+    for each in containers:
+        for word in {each.id, each.name}:
+            found.setdefault(word, []).append(each)
+    return found
+
+
 def the_one(containers: Sequence[Listed], name: str) -> Listed | None:
     """The container of a number, UUID or name; ``None`` where there is positively none.
 
     Args:
-        containers: All containers.
+        containers: All containers, or all that the name may mean.
         name: What it is called; a number counts before a name.
 
     Raises:

@@ -19,6 +19,7 @@ from vmsvc.testing.kit.backend import TROUBLES, Backend, identity
 from vmsvc.testing.kit.clause import CLAUSES, Clause
 from vmsvc.testing.kit.commands import CommandBackend, TroubledHost
 from vmsvc.testing.kit.judging import DriverKit, Result, State, results
+from vmsvc.testing.kit.written import service_file
 
 __all__ = [
     "CLAUSES",
@@ -32,4 +33,5 @@ __all__ = [
     "TroubledHost",
     "identity",
     "results",
+    "service_file",
 ]

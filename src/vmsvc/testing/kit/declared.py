@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from attrs import fields
-from tomlkit import dumps
 
 from vmsvc.core.config.load import parse_service
 from vmsvc.core.config.schema import Catalog
@@ -21,6 +20,7 @@ from vmsvc.core.plugins import declaration_of
 from vmsvc.core.resource import Guest
 from vmsvc.testing.kit.bench import Bench, role_of
 from vmsvc.testing.kit.clause import clause
+from vmsvc.testing.kit.written import service_file
 
 #: What an entrance is declared as depends on what is inside the guest, and no method tells.
 _SHARED = frozenset({Capability.ENTRY, Capability.AGENT})
@@ -63,8 +63,7 @@ def option_records_round_trip(bench: Bench) -> None:
         text = _in_ini(options[key], value)
         read = options[key].value.parse(text)
         assert read == value, f"{key} = {text} is read from INI as {read!r}, and was {value!r}"
-    written = {key: _plain(value) for key, value in given.items() if value != options[key].default}
-    again = _read(bench, guest, written)
+    again = _read(bench, guest)
     assert again == guest, f"written and read again, {_differences(guest, again)}"
     assert hash(again) == hash(guest), "records that are equal must have the same hash"
 
@@ -100,17 +99,10 @@ def _in_ini(option: Option, value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _plain(value: Any) -> Any:
-    """A value as TOML has it."""
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return value if isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _read(bench: Bench, guest: Guest, written: dict[str, Any]) -> Guest:
+def _read(bench: Bench, guest: Guest) -> Guest:
     context = bench.backend.context
     catalog = Catalog({(guest.kind, guest.type): type(guest)})
-    text = dumps({"DEFAULT": {"nodes": [context.node.name]}, guest.rid: {"type": guest.type, **written}})
+    text = service_file(guest, nodes=[context.node.name])
     file = context.node.services_dir / f"{guest.service}.toml"
     service, problems = parse_service(file, context.node, catalog, text=text)
     assert service is not None, f"vmsvc cannot read what was written: {'; '.join(map(str, problems))}"

@@ -126,9 +126,11 @@ class StandInBackend(CommandBackend):
         """No tool is installed."""
         for command in self.standin.table.commands:
             self.standin.hide(command)
-        yield
-        for command in self.standin.table.commands:
-            self.standin.show(command)
+        try:
+            yield
+        finally:
+            for command in self.standin.table.commands:
+                self.standin.show(command)
 
     def when_foreign(self) -> Lasting:
         """Messages come in another language, except where the driver asks for ``LC_ALL=C``."""

@@ -250,8 +250,11 @@ class StandIn:
 
     @property
     def path(self) -> str:
-        """A search path (``PATH``) that finds these tools first."""
-        return f"{self.tools}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        """A search path (``PATH``) that finds these tools first, and never a real one in the place of a hidden one."""
+        places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if any(not (self.tools / command).exists() for command in self.table.commands):
+            places = [self._without_real_ones(place) for place in places]
+        return os.pathsep.join([str(self.tools), *places])
 
     def on(self, host: Host) -> Host:
         """A host on which the tools are these.
@@ -260,6 +263,18 @@ class StandIn:
             host: Where commands run.
         """
         return _HostWithTools(host, self)
+
+    def _without_real_ones(self, place: str) -> str:
+        """A directory of programs; one that has all of them but these tools, where it has one of these."""
+        if not any(Path(place, command).exists() for command in self.table.commands):
+            return place
+        others = self.directory / "others" / place.strip("/").replace("/", "-")
+        if not others.exists():
+            others.mkdir(parents=True)
+            for program in Path(place).absolute().iterdir():
+                if program.name not in self.table.commands:
+                    (others / program.name).symlink_to(program)
+        return str(others)
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         engine.write(str(self.directory), name, value)
