@@ -28,6 +28,7 @@ from vmsvc.driver import (
     option,
     path,
     said_last,
+    unknown,
 )
 from vmsvc_hpvm import parse
 from vmsvc_hpvm.parse import Listed
@@ -183,10 +184,13 @@ def _survey(tools: Tools, resources: Sequence[HpvmGuest]) -> dict[tuple[str, str
     began = time.monotonic()
     guests = tools.guests()
     evidence = Evidence(probe="hpvmstatus", duration_s=time.monotonic() - began)
-    return {(each.service, each.rid): _observed(guests.get(each.name), evidence) for each in resources}
+    return {(each.service, each.rid): _observed(each.name, guests, evidence) for each in resources}
 
 
-def _observed(guest: Listed | None, evidence: Evidence) -> Observation:
+def _observed(name: str, guests: Mapping[str, Listed], evidence: Evidence) -> Observation:
+    guest = guests.get(name)
+    if guest is None and parse.may_be_cut(guests, name):
+        return unknown(evidence.probe, f"the table has a guest whose name begins as {name!r} does, and is cut perhaps")
     if guest is None:
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
     return Observation(phase=guest.phase, state=guest.state, evidence=evidence)

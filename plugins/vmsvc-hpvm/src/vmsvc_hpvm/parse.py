@@ -7,16 +7,19 @@ which field means what: that is read for one field alone, and never for where a 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from attrs import frozen
 
 from vmsvc.driver import GuestDisk, Phase, Undetermined
 
-_HEADER = re.compile(r"Virtual Machine Name +VM # +OS Type +State +#VCPUs +#Devs +#Nets +Memory\b")
+# Later versions have a column "Type" before "OS Type", for guests that share their processors and for partitions.
+_HEADER = re.compile(r"Virtual Machine Name +VM # +(?:Type +)?OS Type +State +#VCPUs +#Devs +#Nets +Memory\b")
 _ROW = re.compile(
-    r"(?P<name>\S+) +(?P<number>\d+) +(?P<system>\S+) +(?P<state>\S+(?: \(\S+\))?) +(?P<vcpus>\d+) +\d+ +\d+"
+    r"(?P<name>\S+) +(?P<number>\d+) +(?:[A-Z]{2} +)?(?P<system>\S+) +(?P<state>\S+(?: \(\S+\))?) +(?P<vcpus>\d+) +\d+ +\d+"
     r" +(?P<memory>\d+) (?P<unit>[MG]B)\b"
 )
+_NAME_WIDTH = 20
 _MIB = {"MB": 1, "GB": 1024}
 #: Words of the column "State"; those that are not here are not understood: unknown, never down.
 PHASES = {
@@ -76,6 +79,16 @@ def guests(text: str) -> dict[str, Listed]:
             name=row["name"], state=row["state"], vcpus=int(row["vcpus"]), memory_mib=memory_mib
         )
     return found
+
+
+def may_be_cut(names: Collection[str], name: str) -> bool:
+    """Whether a name may be in the table after all, cut where its column ends.
+
+    Args:
+        names: Those that the table has.
+        name: One that it has not.
+    """
+    return len(name) > _NAME_WIDTH and name[:_NAME_WIDTH] in names
 
 
 def starts_by_itself(text: str) -> bool:

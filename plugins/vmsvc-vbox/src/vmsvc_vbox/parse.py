@@ -18,7 +18,8 @@ INACCESSIBLE = "<inaccessible>"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LISTED = re.compile(rf'"(.*)" \{{({_UUID})\}}')
 # Columns are separated by more than one blank; text of an administrator, as that of a shared folder, by one.
-_LONG = re.compile(r"([A-Z][^:]*): {2,}(.*)")
+# One label was as long as its column before VirtualBox 7.
+_LONG = re.compile(r"([A-Z][^:]*(?=:  )|Autostart Enabled): +(.*)")
 _SINCE = re.compile(r" \(since .*\)$")
 _INFO = re.compile(r'(?:"([^"]+)"|([\w-]+))=(?:"(.*)"|(-?\d+))')
 _ESCAPED = re.compile(r'\\(["\\])')

@@ -37,13 +37,14 @@ def _seen(name: str, zone: Zone | None, duration_s: float) -> Observation:
     if zone is None:
         evidence = Evidence(probe=_PROBE, detail=f"{name} is not among the zones of this node", duration_s=duration_s)
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    phase = phase_of(zone.state)
+    phase = phase_of(zone.state, zone.auxiliary)
+    word = f"{zone.state} ({zone.auxiliary})" if zone.auxiliary else zone.state
     if phase is Phase.UNKNOWN:
         return unknown(_PROBE, f"{name} is in the state {zone.state!r}, which we do not know", duration_s=duration_s)
     return Observation(
         phase=phase,
-        state=zone.state,
-        evidence=Evidence(probe=_PROBE, detail=f"{name} is {zone.state}", duration_s=duration_s),
+        state=word,
+        evidence=Evidence(probe=_PROBE, detail=f"{name} is {word}", duration_s=duration_s),
         warnings=(_BY_ITSELF.format(name),) if boots_by_itself(name) else (),
         objection=_incomplete(name) if zone.state == "incomplete" else None,
     )
@@ -66,7 +67,7 @@ def discover(tool: Tool) -> list[FoundGuest]:
 
 
 def _found(tool: Tool, zone: Zone) -> FoundGuest:
-    phase, is_self_booting = phase_of(zone.state), boots_by_itself(zone.name)
+    phase, is_self_booting = phase_of(zone.state, zone.auxiliary), boots_by_itself(zone.name)
     warnings = [_BY_ITSELF.format(zone.name)] if is_self_booting else []
     try:
         disks = parse.disks(tool.configuration(zone.name), live=phase in (Phase.PREPARED, Phase.RUNNING))

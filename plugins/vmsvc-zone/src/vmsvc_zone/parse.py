@@ -11,6 +11,7 @@ from itertools import pairwise
 from attrs import field, frozen
 
 from vmsvc.driver import GuestAddress, GuestDisk, Undetermined
+from vmsvc_zone.states import AUXILIARY
 
 #: Fields of a line of ``zoneadm list -p`` that every system has; Solaris 10 prints these, later ones up to eleven.
 _FIELDS = 7
@@ -31,12 +32,14 @@ class Zone:
         state: Its state's word.
         path: Where it lies; empty for one that has no place in the node's files.
         ip_type: ``shared`` or ``excl``.
+        auxiliary: What Solaris adds to the state of a kernel zone; empty for nothing.
     """
 
     name: str
     state: str
     path: str
     ip_type: str
+    auxiliary: str = ""
 
 
 def zones(text: str) -> list[Zone]:
@@ -67,7 +70,8 @@ def _zone(line: str) -> Zone:
     is_line = re.fullmatch(r"-|\d+", number, re.ASCII) and name and state and (path == "-" or path.startswith("/"))
     if not is_line:
         raise _no_list(line)
-    return Zone(name=name, state=state, path="" if path == "-" else path, ip_type=ip_type)
+    auxiliary = next((word for word in fields[_FIELDS:] if word in AUXILIARY), "")
+    return Zone(name=name, state=state, path="" if path == "-" else path, ip_type=ip_type, auxiliary=auxiliary)
 
 
 def _no_list(text: str) -> Undetermined:

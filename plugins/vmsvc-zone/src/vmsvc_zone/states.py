@@ -16,16 +16,30 @@ PHASES = {
     "down": Phase.STOPPING,
     "mounted": Phase.DEGRADED,
 }
+#: What a later field of Solaris adds to the state of a kernel zone: "Auxiliary States" of solaris-kz(7). Where that field
+#: stands has changed, and so each of these words counts wherever it is.
+AUXILIARY = {
+    "suspended": Phase.SAVED,
+    "migrating-out": Phase.MIGRATING,
+    "migrating-in": Phase.MIGRATING,
+    "debugging": Phase.STUCK,
+    "panicked": Phase.CRASHED,
+}
 #: States from which ``attach`` leads to ``installed``.
 DETACHED = ("configured", "unavailable")
 #: States in which there is nothing to stop.
 AT_REST = ("configured", "incomplete", "unavailable", "installed")
 
 
-def phase_of(state: str) -> Phase:
+def phase_of(state: str, auxiliary: str = "") -> Phase:
     """The phase that a state is; one that nobody knows is unknown, and never down.
 
     Args:
         state: The state's word.
+        auxiliary: What is added to it; empty for nothing.
+
+    >>> phase_of("running", "panicked").value, phase_of("installed", "suspended").value
+    ('crashed', 'saved')
     """
-    return PHASES.get(state, Phase.UNKNOWN)
+    phase = PHASES.get(state, Phase.UNKNOWN)
+    return AUXILIARY.get(auxiliary, phase) if phase is not Phase.UNKNOWN else phase
