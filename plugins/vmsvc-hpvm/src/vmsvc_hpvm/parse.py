@@ -16,8 +16,8 @@ from vmsvc.driver import GuestDisk, Phase, Undetermined
 # Later versions have a column "Type" before "OS Type", for guests that share their processors and for partitions.
 _HEADER = re.compile(r"Virtual Machine Name +VM # +(?:Type +)?OS Type +State +#VCPUs +#Devs +#Nets +Memory\b")
 _ROW = re.compile(
-    r"(?P<name>\S+) +(?P<number>\d+) +(?:[A-Z]{2} +)?(?P<system>\S+) +(?P<state>\S+(?: \(\S+\))?) +(?P<vcpus>\d+) +\d+ +\d+"
-    r" +(?P<memory>\d+) (?P<unit>[MG]B)\b"
+    r"(?P<name>\S+) +(?P<number>\d+) +(?:[A-Z]{2} +)?(?P<system>\S+) +(?P<state>\S+(?: \(\S+\))?) +(?P<vcpus>\d+)"
+    r" +\d+ +\d+ +(?P<memory>\d+) (?P<unit>[MG]B)\b"
 )
 _NAME_WIDTH = 20
 _MIB = {"MB": 1, "GB": 1024}

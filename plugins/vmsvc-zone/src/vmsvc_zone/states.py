@@ -16,8 +16,8 @@ PHASES = {
     "down": Phase.STOPPING,
     "mounted": Phase.DEGRADED,
 }
-#: What a later field of Solaris adds to the state of a kernel zone: "Auxiliary States" of solaris-kz(7). Where that field
-#: stands has changed, and so each of these words counts wherever it is.
+#: What a later field of Solaris adds to the state of a kernel zone: "Auxiliary States" of solaris-kz(7). Where that
+#: field stands is not the same in all versions, so each of these words counts wherever it is.
 AUXILIARY = {
     "suspended": Phase.SAVED,
     "migrating-out": Phase.MIGRATING,
