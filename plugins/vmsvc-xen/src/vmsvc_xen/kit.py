@@ -1,0 +1,69 @@
+"""The conformance kit of this driver, on a stand-in for xl; ``vmsvc sdk test vmsvc-xen`` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from vmsvc.driver import Guest, Phase
+from vmsvc.testing import DriverKit, identity
+from vmsvc.testing.standin import StandInBackend
+from vmsvc_xen.driver import XenDriver
+from vmsvc_xen.options import XenGuest
+
+CONFIG = """\
+name = "{name}"
+type = "pv"
+kernel = "/boot/vmlinuz"
+memory = 128
+vcpus = 1
+disk = [ "phy:/dev/loop0,xvda,w" ]
+"""
+
+
+def config_of(name: str) -> str:
+    """A config file of a guest of any name.
+
+    Args:
+        name: The guest's name.
+    """
+    return CONFIG.format(name=name.replace("\\", "\\\\").replace('"', '\\"'))
+
+
+class XenBackend(StandInBackend):
+    """xl, as far as the table knows it."""
+
+    table = Path(__file__).with_name("xl.toml")
+    means: ClassVar[Mapping[str, Phase]] = {
+        "off": Phase.STOPPED,
+        "made": Phase.STARTING,
+        "running": Phase.RUNNING,
+        "paused": Phase.PAUSED,
+        "shutdown": Phase.STOPPING,
+        "reaped": Phase.STOPPING,
+        "suspended": Phase.SUSPENDED,
+        "crashed": Phase.CRASHED,
+    }
+
+    def described(self, name: str) -> XenGuest:
+        """Give the guest its config file."""
+        guest = XenGuest(**identity("xen", name), config_dir=str(self.directory / "xen"))
+        Path(guest.config_dir).mkdir(exist_ok=True)
+        Path(guest.file).write_text(config_of(name), encoding="utf-8")
+        self.standin.change(name, file=guest.file)
+        return guest
+
+    def put(self, guest: Guest, phase: Phase) -> None:
+        """Write it down; a guest that is absent has no config file either."""
+        super().put(guest, phase)
+        if phase is Phase.ABSENT:
+            Path(self.directory, "xen", f"{guest.name}.cfg").unlink()
+
+
+class XenKit(DriverKit):
+    """Every clause, none waived."""
+
+    driver = XenDriver
+    backend = XenBackend
+    waivers: ClassVar[Mapping[str, str]] = {}

@@ -1,0 +1,27 @@
+"""What a service file says about a guest of Xen."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from vmsvc.driver import Guest, option, path
+
+
+@frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
+class XenGuest(Guest):
+    """A guest of Xen, by its toolstack `xl`."""
+
+    config_dir: str = option(
+        path,
+        default="/etc/xen",
+        inherited=True,
+        help="Where guests' config files (`NAME.cfg`) are, and in `auto` those that the node starts when it boots.",
+    )
+    config: str = option(
+        path, default="", help="The guest's own config file, where it is another one than `NAME.cfg` in `config_dir`."
+    )
+
+    @property
+    def file(self) -> str:
+        """Where the guest's config file is, or would be."""
+        return self.config or f"{self.config_dir}/{self.name}.cfg"

@@ -1,0 +1,212 @@
+"""xl on a node, and the files that it reads: run, and answered in records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from vmsvc.driver import Commands, DriverError, Undetermined, VmsvcError, said_last, shown
+from vmsvc_xen import config, parse
+from vmsvc_xen.config import Value
+from vmsvc_xen.device import Device
+from vmsvc_xen.options import XenGuest
+from vmsvc_xen.parse import Domain, Domains
+
+#: Below the directory of config files, those that the node starts when it boots; and where it keeps the states of
+#: guests from which it resumes them then: /etc/default/xendomains, XENDOMAINS_AUTO and XENDOMAINS_SAVE.
+AUTO = "auto"
+SAVED = "/var/lib/xen/save"
+
+# Enough for a guest that has died, or is being made, to have no domain any more, or a name; in seconds.
+_MOMENT_S, _PAUSE_S = 2.0, 0.2
+# What find and cat say of what is not there, in the locale C (strerror(3), ENOENT and ENOTDIR).
+_NOT_THERE = (": No such file or directory", ": Not a directory")
+_KINDS = {"block special file": "block", "regular file": "file", "regular empty file": "file"}
+
+
+@frozen(kw_only=True)
+class Files:
+    """Files of this node that exist.
+
+    Attributes:
+        inodes: Which file each path leads to, by device and inode: two paths may lead to one.
+        at_boot: What the node starts when it boots: entries of its directory, by the files to which they lead, and by
+            their own names.
+        lost: What could not be looked at, and why; empty where all could.
+    """
+
+    inodes: Mapping[str, str]
+    at_boot: Mapping[str, str]
+    lost: str
+
+
+class Tool(Commands):
+    """xl on a host, for the length of one verb."""
+
+    def domains(self, *wanted: str) -> Domains:
+        """All guests that Xen has in memory.
+
+        Args:
+            wanted: The names of guests whose absence has to be sure: while there are domains without a name, it is
+                looked again for a moment.
+
+        Raises:
+            Undetermined: Xen does not tell.
+        """
+        until = time.monotonic() + min(_MOMENT_S, self.left_s / 2)
+        found = parse.domains(self.told("xl", "list"))
+        while found.nameless and set(wanted) - set(found.named) and time.monotonic() < until:
+            time.sleep(_PAUSE_S)
+            found = parse.domains(self.told("xl", "list"))
+        return found
+
+    def find(self, name: str) -> Domain | None:
+        """A guest that Xen has in memory; ``None`` where it has none of exactly that name.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            Undetermined: Xen does not tell, or has a domain without a name.
+        """
+        return self.domains(name).of(name)
+
+    def devices(self, domain: Domain) -> list[Device]:
+        """The disks that Xen has given a guest.
+
+        Args:
+            domain: The guest.
+
+        Raises:
+            Undetermined: Xen does not tell.
+        """
+        found = parse.devices(self.told("xl", "list", "-l", str(domain.id)))
+        if domain.id not in found:
+            raise Undetermined(f"xl list -l: the disks of {domain.name} are not told")
+        return found[domain.id]
+
+    def all_devices(self) -> dict[int, list[Device]]:
+        """The disks of all guests, by the guests' numbers, as far as they are told."""
+        return parse.devices(self.told("xl", "list", "-l"))
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def files(self, directory: str, *files: str) -> Files:
+        """Which files there are, and what the node starts or resumes by itself: one command.
+
+        Args:
+            directory: Where config files are.
+            files: Config files, which may be elsewhere.
+        """
+        auto = f"{directory}/{AUTO}/"
+        places = (*dict.fromkeys(files), auto, SAVED)
+        done = self.run("find", "-L", *places, "-maxdepth", "1", "-type", "f", "-printf", "%D:%i %p\\0")
+        entries = [entry.partition(" ") for entry in done.out.split("\0") if entry]
+        inodes = {path: inode for inode, _, path in entries}
+        started = {path: inode for path, inode in inodes.items() if path.startswith(auto)}
+        complaints = [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]
+        if done.truncated or (done.code and not done.err.strip()):
+            complaints.append(f"{shown(done.argv)}: its answer is not whole")
+        return Files(
+            inodes=inodes,
+            at_boot={key: path for path, inode in started.items() for key in (inode, path.removeprefix(auto))},
+            lost="; ".join(complaints),
+        )
+
+    def config_files(self, directory: str) -> list[str]:
+        """The config files of a directory, by their names.
+
+        Args:
+            directory: Where they are.
+        """
+        done = self.told("find", "-L", directory, "-maxdepth", "1", "-name", "*.cfg", "-type", "f", "-print0")
+        return sorted(filter(None, done.split("\0")))
+
+    def text(self, guest: XenGuest) -> str:
+        """A guest's config file, as it is.
+
+        Args:
+            guest: The guest.
+
+        Raises:
+            DriverError: There is no such file.
+            Undetermined: It cannot be read, or xl could not read it.
+        """
+        done = self.run("cat", "--", guest.file)
+        if done.code and done.err.rstrip().endswith(_NOT_THERE):
+            raise DriverError(
+                f"the guest {guest.name!r} has no config file {guest.file}",
+                code="driver.no-guest",
+                hint="the keys `config` and `config_dir` tell where it is; once `push` has kept it, a start on another "
+                "node brings it there",
+            )
+        if done.code or done.truncated:
+            raise Undetermined(f"{guest.file} cannot be read{said_last(done.stderr, b'')}")
+        self._settings(guest.file, done.out)
+        return done.out
+
+    def settings(self, guest: XenGuest) -> dict[str, Value]:
+        """The settings of a guest's config file.
+
+        Args:
+            guest: The guest.
+
+        Raises:
+            DriverError: There is no such file, or it describes another guest.
+            Undetermined: It cannot be read.
+        """
+        found = self._settings(guest.file, self.text(guest))
+        if config.name(found) != guest.name:
+            raise DriverError(
+                f"{guest.file} does not describe the guest {guest.name!r}, but {config.name(found)!r}",
+                hint="the key `name` is to be the name in that file; the key `config` tells of another file",
+            )
+        return found
+
+    def named(self, file: str) -> str:
+        """The name of the guest that a config file describes; empty where it describes none.
+
+        Args:
+            file: Where it is.
+        """
+        try:
+            return config.name(self._settings(file, self.told("cat", "--", file)))
+        except VmsvcError:
+            return ""
+
+    def configured(self, guest: XenGuest) -> list[Device]:
+        """The disks that a guest's config file gives it.
+
+        Args:
+            guest: The guest.
+
+        Raises:
+            DriverError: There is no such file, or it describes another guest.
+            Undetermined: It cannot be read.
+        """
+        found = self.settings(guest)
+        try:
+            return config.devices(found)
+        except ValueError as error:
+            raise Undetermined(f"{guest.file}: {error}") from None
+
+    def kinds(self, devices: Sequence[Device]) -> dict[str, str]:
+        """What the paths of disks lead to: ``block``, ``file``, or the system's own word.
+
+        Args:
+            devices: The disks.
+        """
+        paths = dict.fromkeys(each.path for each in devices if each.path)
+        if not paths:
+            return {}
+        done = self.run("stat", "-L", "--printf=%F\\t%n\\0", "--", *paths)
+        told = [entry.partition("\t") for entry in done.out.split("\0") if entry]
+        return {path: _KINDS.get(kind, kind) for kind, _, path in told}
+
+    def _settings(self, file: str, text: str) -> dict[str, Value]:
+        try:
+            return config.settings(text)
+        except ValueError as error:
+            raise Undetermined(f"{file} is no config file that xl could read: {error}") from None
