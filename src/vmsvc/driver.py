@@ -18,8 +18,6 @@ from vmsvc.core.contract import (
     DiskLister,
     Driver,
     Entrance,
-    Publication,
-    Publisher,
     SelfStarting,
     Sizer,
     SplitStart,
@@ -44,6 +42,7 @@ from vmsvc.core.options import (
     text,
     words,
 )
+from vmsvc.core.records.publishing import Publication, Publisher
 from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from vmsvc.core.contract import Driver, Publisher
+    from vmsvc.core.contract import Driver
     from vmsvc.core.node import Node
     from vmsvc.core.planning.plan import Step
+    from vmsvc.core.records.publishing import Publisher
     from vmsvc.core.service import Service
     from vmsvc.core.vmdg.quirks import Quirks
 

@@ -13,7 +13,7 @@ import threading
 import time
 
 import pytest
-from vmsvc_kvm.client import Seen
+from vmsvc_kvm.seen import Seen
 
 from vmsvc.driver import DriverError, Undetermined
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import libvirt
 import pytest
 from attrs import evolve
-from vmsvc_kvm import KvmDriver, KvmGuest, client, files, vmsvc_drivers
+from vmsvc_kvm import KvmDriver, KvmGuest, client, files, library, vmsvc_drivers
 
 from vmsvc.core.contract import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
@@ -355,7 +355,7 @@ def test_a_look_asks_for_a_connection_that_cannot_change_anything(driver, monkey
 
 
 def test_bindings_that_do_not_load(driver, monkeypatch):
-    monkeypatch.setattr(client, "_loaded", [])
+    monkeypatch.setattr(library, "_loaded", [])
     monkeypatch.setitem(sys.modules, "libvirt", None)
     seen = driver.observe(GUEST, budget_s=5)
     assert seen.phase is Phase.UNKNOWN
@@ -363,12 +363,12 @@ def test_bindings_that_do_not_load(driver, monkeypatch):
 
 
 def test_bindings_without_libvirts_client_library(driver, monkeypatch):
-    monkeypatch.setattr(client, "_loaded", [])
+    monkeypatch.setattr(library, "_loaded", [])
 
     def fail(name):
         raise ImportError("libvirt.so.0: cannot open shared object file", name="libvirtmod")
 
-    monkeypatch.setattr(client.importlib, "import_module", fail)
+    monkeypatch.setattr(library.importlib, "import_module", fail)
     detail = driver.observe(GUEST, budget_s=5).evidence.detail
     assert "libvirt.so.0: cannot open" in detail
     assert "install the package libvirt0" in detail

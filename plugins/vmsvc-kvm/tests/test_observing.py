@@ -1,9 +1,9 @@
 """Answers of libvirt that are older than they look."""
 
 import pytest
-from vmsvc_kvm.client import Seen
 from vmsvc_kvm.observing import STALE_S, _observations
 from vmsvc_kvm.options import KvmGuest
+from vmsvc_kvm.seen import Seen
 
 from vmsvc.driver import Evidence, Phase
 

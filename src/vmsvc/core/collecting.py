@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 
 from attrs import evolve, frozen
 
-from vmsvc.core.contract import Publication
 from vmsvc.core.documents import inventories
 from vmsvc.core.errors import Problem, VmsvcError
 from vmsvc.core.guests.inventory import GuestFacts
 from vmsvc.core.instance import ServiceStatus
 from vmsvc.core.node import Node
+from vmsvc.core.records.publishing import Publication
 from vmsvc.core.records.record import Record, Snapshot, compared
 from vmsvc.core.records.store import Store
 from vmsvc.core.secrets import masked

@@ -10,7 +10,7 @@ import builtins
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
@@ -466,43 +466,6 @@ class AddressPlumber(Protocol[G_contra]):
         Raises:
             DriverError: It is refused.
             Undetermined: The budget was spent; whether the guest has it still is not known.
-        """
-
-
-@frozen(kw_only=True)
-class Publication:
-    """What a publisher is given: a service's facts, or its disks, as `push` or `diskupdate` has just collected them.
-
-    Attributes:
-        service: The service's name.
-        topic: ``push`` or ``disks``.
-        node: The node that collected it.
-        document: The JSON document ``vmsvc.snapshot/1``, as plain data and without secrets.
-    """
-
-    service: str
-    topic: str
-    node: str
-    document: Mapping[str, Any]
-
-
-@runtime_checkable
-class Publisher(Protocol):
-    """Takes what `push` and `diskupdate` collect to another place; plugins offer them by ``vmsvc_publishers``."""
-
-    @property
-    def name(self) -> str:
-        """What and where it is, for messages that begin with "the publisher"; an attribute will do."""
-
-    def publish(self, publication: Publication, *, budget_s: float) -> None:
-        """Publish; called from several threads at once, for services of their own each.
-
-        Args:
-            publication: What to publish.
-            budget_s: How long it may take, in seconds; nobody waits longer.
-
-        Raises:
-            Exception: It did not work. The operator is told, and that is all.
         """
 
 

@@ -10,12 +10,12 @@ from tests import documents
 from tests.support import FakeDriver, guest, seen, service
 from vmsvc.core.answers import GuestDisk, Sizes
 from vmsvc.core.collecting import Collector
-from vmsvc.core.contract import Publication
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.guests.definitions import keep
 from vmsvc.core.guests.inventory import GuestFacts
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.node import Node
+from vmsvc.core.records.publishing import Publication
 from vmsvc.core.records.record import history
 from vmsvc.core.records.store import Store
 from vmsvc.core.status import Phase

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from vmsvc.driver import Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
+from vmsvc_kvm.library import library
 from vmsvc_kvm.options import is_session, unattended
+from vmsvc_kvm.seen import Described, Listed, Seen
 from vmsvc_kvm.states import SHUTOFF
 
 T = TypeVar("T")
@@ -36,67 +36,9 @@ ABSENT = "driver.absent"
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 
-_loading = threading.Lock()
-_loaded: list[Any] = []
-
 
 class ConnectionLost(Undetermined):
     """An open connection broke during a call. Asking again opens another."""
-
-
-@frozen(kw_only=True)
-class Seen:
-    """A guest as libvirt lists it.
-
-    Attributes:
-        state: A ``virDomainState``.
-        reason: The reason that goes with it.
-        uuid: Its UUID, in lower case.
-        saved: Whether its next start resumes it from a managed save image.
-        autostart: Whether libvirt starts it by itself.
-    """
-
-    state: int
-    reason: int
-    uuid: str
-    saved: bool = False
-    autostart: bool = False
-
-
-@frozen(kw_only=True)
-class Described:
-    """A guest's definitions.
-
-    Attributes:
-        live: What the running guest has; ``None`` where it does not run.
-        persistent: What its next start takes; ``None`` for a guest that vanishes when it stops.
-        saved: What its next start takes instead, with the disks that it had when it was saved; ``None`` where it has no
-            managed save image.
-    """
-
-    live: Definition | None
-    persistent: Definition | None
-    saved: Definition | None = None
-
-    @property
-    def disks(self) -> tuple[GuestDisk, ...]:
-        """The disks of all of them, each once."""
-        return definition.with_devices(definition.merge(self.live, self.persistent, self.saved))
-
-
-@frozen(kw_only=True)
-class Listed:
-    """A guest with all that one look at its libvirt tells.
-
-    Attributes:
-        name: Its name.
-        seen: Where it stands.
-        described: Its definitions.
-    """
-
-    name: str
-    seen: Seen
-    described: Described
 
 
 class Connection:
@@ -114,7 +56,7 @@ class Connection:
     def __init__(self, uri: str, *, readonly: bool = False) -> None:
         self._uri = uri
         self._deadline = 0.0
-        self._virt = _library()
+        self._virt = library()
         opening = self._virt.openReadOnly if readonly and not is_session(uri) else self._virt.open
         try:
             self._conn = opening(unattended(uri))
@@ -492,38 +434,3 @@ def absent(name: str, uri: str) -> DriverError:
 
 def _words(error: Any) -> str:
     return f"libvirt error {error.get_error_code()}: {error.get_error_message()}"
-
-
-def _library() -> Any:
-    """The bindings of libvirt, loaded and set up when they are first needed.
-
-    Raises:
-        Undetermined: They cannot be loaded.
-    """
-    with _loading:
-        if not _loaded:
-            try:
-                virt: Any = importlib.import_module("libvirt")
-            except ImportError as error:
-                raise Undetermined(
-                    f"libvirt's Python bindings cannot be loaded: {error}",
-                    code="undetermined.no-libvirt",
-                    hint=_to_install(error),
-                ) from None
-            virt.registerErrorHandler(lambda _context, _error: None, None)  # else libvirt prints each error, too
-            virt.virEventRegisterDefaultImpl()  # before the first connection, or it has neither events nor keepalives
-            threading.Thread(target=_run_events, args=(virt,), name="vmsvc libvirt events", daemon=True).start()
-            _loaded.append(virt)
-        return _loaded[0]
-
-
-def _to_install(error: ImportError) -> str:
-    if error.name == "libvirt":
-        return f"install libvirt-python where vmsvc is: `{sys.executable} -m pip install libvirt-python`"
-    return "libvirt-python needs libvirt's client library: install the package libvirt0 (libvirt-libs on Fedora, RHEL)"
-
-
-def _run_events(virt: Any) -> None:
-    with contextlib.suppress(virt.libvirtError):  # without events, those who wait for them look now and then
-        while True:
-            virt.virEventRunDefaultImpl()

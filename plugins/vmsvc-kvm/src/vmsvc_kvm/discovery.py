@@ -5,10 +5,11 @@ from __future__ import annotations
 from attrs import evolve, fields
 
 from vmsvc.driver import FoundGuest
-from vmsvc_kvm.client import Connection, Listed
+from vmsvc_kvm.client import Connection
 from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import about_autostart, phase_of
 from vmsvc_kvm.options import KvmGuest
+from vmsvc_kvm.seen import Listed
 
 
 def discover(lanes: Lanes, where: KvmGuest, budget_s: float) -> list[FoundGuest]:

@@ -28,11 +28,12 @@ from vmsvc.driver import (
     Undetermined,
 )
 from vmsvc_kvm import definition, hints
-from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection, Described
+from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
 from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes, ask
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
+from vmsvc_kvm.seen import Described
 from vmsvc_kvm.states import AT_REST
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from attrs import evolve
 
 from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
 from vmsvc_kvm import hints, processes
-from vmsvc_kvm.client import Connection, Seen
+from vmsvc_kvm.client import Connection
 from vmsvc_kvm.lanes import Lanes, ask, lane
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
+from vmsvc_kvm.seen import Seen
 from vmsvc_kvm.states import judge
 
 Key = tuple[str, str]

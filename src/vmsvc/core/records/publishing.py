@@ -6,17 +6,55 @@ A publisher that fails, hangs, or is none is told of and costs nothing else: nei
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from vmsvc.core.contract import Publication, Publisher
+from attrs import frozen
+
 from vmsvc.core.errors import Problem, Severity, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.node import Node
 
 #: How long a plugin may take to name its publishers, and a publisher to publish, in seconds.
 _ASK_S, _PUBLISH_S = 3.0, 5.0
+
+
+@frozen(kw_only=True)
+class Publication:
+    """What a publisher is given: a service's facts, or its disks, as `push` or `diskupdate` has just collected them.
+
+    Attributes:
+        service: The service's name.
+        topic: ``push`` or ``disks``.
+        node: The node that collected it.
+        document: The JSON document ``vmsvc.snapshot/1``, as plain data and without secrets.
+    """
+
+    service: str
+    topic: str
+    node: str
+    document: Mapping[str, Any]
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """Takes what `push` and `diskupdate` collect to another place; plugins offer them by ``vmsvc_publishers``."""
+
+    @property
+    def name(self) -> str:
+        """What and where it is, for messages that begin with "the publisher"; an attribute will do."""
+
+    def publish(self, publication: Publication, *, budget_s: float) -> None:
+        """Publish; called from several threads at once, for services of their own each.
+
+        Args:
+            publication: What to publish.
+            budget_s: How long it may take, in seconds; nobody waits longer.
+
+        Raises:
+            Exception: It did not work. The operator is told, and that is all.
+        """
 
 
 class Publishers:

@@ -8,11 +8,10 @@ import pytest
 
 from tests.support import lay_plugin
 from vmsvc import hookspecs
-from vmsvc.core.contract import Publication
 from vmsvc.core.node import Node
 from vmsvc.core.plugins import load_plugins
 from vmsvc.core.records import publishing
-from vmsvc.core.records.publishing import Publishers
+from vmsvc.core.records.publishing import Publication, Publishers
 
 NODE = Node(name="n1")
 PLUGIN = """
