@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.vmdg.recordings import DIRECTORY, recorded
-from vmsvc.core.vmdg.seen import Answer, ReservationType
+from vmsvc.core.vmdg.seen import HELD_BY_ALL, Answer, ReservationType
 from vmsvc.core.vmdg.tools import parse
 from vmsvc.core.vmdg.tools.mpathpersist import keeps_keys
 
@@ -39,7 +39,7 @@ def test_every_list_of_keys_is_read(generation, listed):
 
 @given(generations, keys, types)
 def test_every_reservation_is_read(generation, key, type_):
-    shown = 0 if type_.is_held_by_all else key
+    shown = 0 if type_ in HELD_BY_ALL else key
     text = f"  PR generation=0x{generation:x}, Reservation follows:\n    Key=0x{shown:x}\n"
     listing = parse.reservation(f"{text}    scope: LU_SCOPE,  type: {WORDS[type_]}\n")
 
@@ -52,7 +52,7 @@ def test_every_full_status_is_read(generation, listed, type_, data):
     holder = data.draw(st.none() | st.integers(0, len(listed) - 1))
     text = f"  PR generation=0x{generation:x}\n"
     for number, key in enumerate(listed):
-        holds = holder is not None and (type_.is_held_by_all or number == holder)
+        holds = holder is not None and (type_ in HELD_BY_ALL or number == holder)
         text += f"    Key=0x{key:x}\n      All target ports bit clear\n      Relative port address: 0x{number:x}\n"
         text += "      << Reservation holder >>\n" if holds else "      not reservation holder\n"
         text += f"      scope: LU_SCOPE,  type: {WORDS[type_]}\n" if holds else ""
@@ -65,9 +65,9 @@ def test_every_full_status_is_read(generation, listed, type_, data):
     assert (listing.reservation is None) == (holder is None)
     if holder is not None:
         assert listing.reservation is not None
-        assert listing.reservation.key == (0 if type_.is_held_by_all else listed[holder])
+        assert listing.reservation.key == (0 if type_ in HELD_BY_ALL else listed[holder])
         assert sum(registration.holds for registration in listing.registrations) == (
-            len(listed) if type_.is_held_by_all else 1
+            len(listed) if type_ in HELD_BY_ALL else 1
         )
 
 
