@@ -85,7 +85,7 @@ def build_image(cache: Path | None = None, *, refresh: bool = False) -> GuestIma
     if final.is_dir() and not refresh:
         return GuestImage(final)
     cache.mkdir(parents=True, exist_ok=True)
-    with _only_builder(cache):
+    with only_builder(cache):
         if refresh:
             shutil.rmtree(final, ignore_errors=True)
         if not final.is_dir():
@@ -99,7 +99,7 @@ def build_image(cache: Path | None = None, *, refresh: bool = False) -> GuestIma
 
 
 @contextlib.contextmanager
-def _only_builder(cache: Path) -> Iterator[None]:
+def only_builder(cache: Path) -> Iterator[None]:
     """One builder at a time; what a killed one left is removed by the next."""
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,0 +1,89 @@
+"""Where guests stand: one question for all guests of a server, however many services mean one of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from vmsvc.driver import DriverError, Evidence, Observation, Phase, Undetermined, unknown
+from vmsvc_esx import hints
+from vmsvc_esx.lanes import Lanes, ask
+from vmsvc_esx.machines import Machine, pick
+from vmsvc_esx.options import Access, EsxGuest
+from vmsvc_esx.states import judge
+
+Key = tuple[str, str]
+
+
+class Observer:
+    """Looks at guests and changes nothing.
+
+    Args:
+        lanes: Where its calls run.
+    """
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    def survey(self, guests: Sequence[EsxGuest], budget_s: float) -> dict[Key, Observation]:
+        """Look at many guests: each server is asked once, and all servers at once.
+
+        Args:
+            guests: The guests.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            Observations by service and rid.
+        """
+        by_access: dict[Access, list[EsxGuest]] = {}
+        for guest in guests:
+            by_access.setdefault(guest.access, []).append(guest)
+        found: dict[Key, Observation] = {}
+
+        def survey(access: Access) -> None:
+            found.update(self._survey(access, by_access[access], budget_s))
+
+        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
+        threads = [threading.Thread(target=survey, args=(each,), daemon=True) for each in list(by_access)[1:]]
+        for thread in threads:
+            thread.start()
+        for access in list(by_access)[:1]:
+            survey(access)
+        for thread in threads:
+            thread.join()
+        return found
+
+    def _survey(self, access: Access, guests: Sequence[EsxGuest], budget_s: float) -> dict[Key, Observation]:
+        probe = f"RetrievePropertiesEx {access.server}"
+        began = time.monotonic()
+        try:
+            way = self._lanes.to(access, "status", max_abandoned=2)
+            machines = ask(way, lambda client: list(client.survey()), budget_s=budget_s)
+        except (Undetermined, DriverError) as error:
+            nothing = unknown(probe, error, duration_s=time.monotonic() - began)
+            return {(guest.service, guest.rid): nothing for guest in guests}
+        took_s = time.monotonic() - began
+        return {(guest.service, guest.rid): _observation(guest, machines, probe, took_s) for guest in guests}
+
+
+def _observation(guest: EsxGuest, machines: Sequence[Machine], probe: str, took_s: float) -> Observation:
+    try:
+        machine = pick(guest, machines)
+    except Undetermined as doubt:
+        return unknown(probe, doubt, duration_s=took_s)
+    if machine is None:
+        near = hints.similar(guest.name, [each.name for each in machines])
+        said = "; ".join(filter(None, [f"{guest.server} has no guest {guest.name!r}", near]))
+        evidence = Evidence(probe=probe, detail=said, duration_s=took_s)
+        return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
+    phase, state = judge(machine)
+    evidence = Evidence(probe=probe, detail="; ".join(_told(machine)), duration_s=took_s)
+    warnings = (hints.about_autostart(guest),) if machine.autostart else ()
+    return Observation(phase=phase, state=state, evidence=evidence, warnings=warnings)
+
+
+def _told(machine: Machine) -> Sequence[str]:
+    """The server's own words about a guest."""
+    words = {"connection": machine.connection, "tools": machine.tools, "asks": machine.question}
+    return [machine.power, *(f"{what} {word}" for what, word in words.items() if word not in ("", "connected"))]

@@ -1,0 +1,52 @@
+"""What vSphere's words for a guest's state mean. Pure.
+
+Sources: the vSphere Web Services API reference, ``VirtualMachinePowerState``, ``VirtualMachineConnectionState``,
+``VirtualMachineGuestState`` and ``ManagedEntityStatus``. A word that is not here is one that nobody knows: unknown.
+"""
+
+from __future__ import annotations
+
+from vmsvc.driver import Phase
+from vmsvc_esx.machines import Machine
+
+#: Where a guest neither runs nor is about to: there is nothing to stop.
+AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
+#: What a start is to bring about.
+AWAKE = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.STARTING})
+#: What a request to stop is to bring about.
+GOING_DOWN = AT_REST | {Phase.STOPPING}
+
+_POWER = {
+    "poweredOn": Phase.RUNNING,
+    "poweredOff": Phase.STOPPED,
+    # Its memory lies in a file beside its disks, from which the next start resumes it.
+    "suspended": Phase.SAVED,
+}
+# What its tools tell of a guest that is powered on.
+_GUEST = {"shuttingDown": Phase.STOPPING, "standby": Phase.SUSPENDED}
+_CONNECTED = "connected"
+_NO_HEARTBEAT = "red"
+
+
+def judge(machine: Machine) -> tuple[Phase, str]:
+    """Say what the server's words about a guest mean.
+
+    Args:
+        machine: The guest.
+
+    Returns:
+        The phase, and the words for people: ``poweredOn (no heartbeat)``.
+    """
+    if machine.connection != _CONNECTED:
+        # Its host does not answer its vCenter, or its files are not to be had: the power state is an old one.
+        return Phase.UNKNOWN, machine.connection or "unknown"
+    phase = _POWER.get(machine.power, Phase.UNKNOWN)
+    if machine.question:
+        return Phase.STUCK, f"{machine.power} (asks a question)"
+    if phase is not Phase.RUNNING:
+        return phase, machine.power or "unknown"
+    if machine.guest_state in _GUEST:
+        return _GUEST[machine.guest_state], f"{machine.power} ({machine.guest_state})"
+    if machine.heartbeat == _NO_HEARTBEAT:
+        return Phase.DEGRADED, f"{machine.power} (no heartbeat)"
+    return phase, machine.power
