@@ -29,6 +29,7 @@ class Network(Closing):
         self.here, self.there = f"{self._prefix}-here", f"{self._prefix}-there"
         self._switch = f"{self._prefix}-sw"
         self._plugs = itertools.count()
+        self._ports: dict[tuple[str, str], str] = {}
 
     def __enter__(self) -> Self:
         """Make the switch and the machines, without adapters."""
@@ -53,7 +54,7 @@ class Network(Closing):
 
         Returns the adapter's MAC.
         """
-        port = f"port{next(self._plugs)}"
+        port = self._ports[machine, adapter] = f"port{next(self._plugs)}"
         ip("-n", machine, "link", "add", adapter, "type", "veth", "peer", "name", port, "netns", self._switch)
         ip("-n", self._switch, "link", "set", port, "master", "br0", "up")
         ip("-n", machine, "link", "set", adapter, "up")
@@ -66,6 +67,14 @@ class Network(Closing):
         """Plug an adapter of this machine into the switch, such as a guest's; it is this machine's no more."""
         ip("link", "set", adapter, "netns", self._switch)
         ip("-n", self._switch, "link", "set", adapter, "master", "br0", "up")
+
+    def cut(self, machine: str, adapter: str) -> None:
+        """Pull an adapter's cable out of the switch."""
+        ip("-n", self._switch, "link", "set", self._ports[machine, adapter], "down")
+
+    def mend(self, machine: str, adapter: str) -> None:
+        """Put it in again."""
+        ip("-n", self._switch, "link", "set", self._ports[machine, adapter], "up")
 
     def run(self, machine: str, *argv: str) -> str:
         """Run a command on a machine, and return what it printed."""

@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -76,9 +76,11 @@ class SshdOptions(TypedDict, total=False):
     """How a private sshd is made: where it listens, what else it is told, and what it gives to commands.
 
     Further lines of its configuration, root's login shell, variables (`NAME=value …`, as in sshd_config(5)), and a
-    directory to be root's home instead of one that hides this machine's.
+    directory to be root's home instead of one that hides this machine's. And what a command begins with that runs on
+    the machine where it is to listen, such as `ip netns exec NAME`; its port must be given then.
     """
 
+    within: Sequence[str]
     address: str
     port: int
     more: str
@@ -93,6 +95,7 @@ class PrivateSshd(Closing):
     def __init__(
         self,
         *,
+        within: Sequence[str] = (),
         address: str = "127.0.0.1",
         port: int = 0,
         more: str = "",
@@ -105,6 +108,7 @@ class PrivateSshd(Closing):
                 raise LabError(f"{program} is missing: ./quickstart installs what the lab needs")
         if os.geteuid() != 0:
             raise LabError("a private sshd needs root")
+        self.within = tuple(within)
         self.address = address
         self.port = port or free_port(address)
         self.directory = Path(tempfile.mkdtemp(prefix="sshd-"))
@@ -137,7 +141,7 @@ class PrivateSshd(Closing):
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where it separates its privileges
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-c", self._script()],
+                ["setpriv", "--pdeathsig", "KILL", *self.within, "unshare", "--mount", "sh", "-c", self._script()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -249,6 +253,9 @@ class PrivateSshd(Closing):
         return ":".join([name, *fields, str(self.home), self._shell or shell]) if name == "root" else line
 
     def _greets(self) -> bool:
+        if self.within:
+            asked = [*self.within, "ssh-keyscan", "-T", "1", "-p", str(self.port), self.address]
+            return bool(subprocess.run(asked, capture_output=True, check=False).stdout)
         with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 1) as connection:
             return connection.recv(4) == b"SSH-"
         return False

@@ -1,23 +1,20 @@
-"""Acting on services: plans, and what runs them, under the service's lock."""
+"""Acting on services: runs what was planned, under the service's lock."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from vmsvc.core.errors import Problem, Refused, Severity, UsageError, VmsvcError
+from vmsvc.core.errors import Problem, Refused, VmsvcError
 from vmsvc.core.execution.lock import service_lock
-from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.plugins import PluginHost
-from vmsvc.core.resource import Reserved, Resource, Vmdg
 from vmsvc.core.service import Service
-from vmsvc.core.status import Phase
-from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
-from vmsvc.looking import Looking
+from vmsvc.core.verb import BRINGING_UP
+from vmsvc.planning import STARTING_ACTIONS, Planning
 
 # Every session can act, and most only look: what that takes is imported when it begins.
 if TYPE_CHECKING:
@@ -29,126 +26,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Acting(Looking):
+class Acting(Planning):
     """What a session does to services."""
-
-    def plan(
-        self, action: str, service: Service, *, consent: Consent | None = None, only: Collection[str] = ()
-    ) -> Plan:
-        """Look at a service and decide what an action would do. Changes nothing.
-
-        Args:
-            action: ``start``, ``stop``, ``restart`` or ``boot``.
-            service: The service.
-            consent: What the operator has agreed to; no boot asks for that.
-            only: The rids of the resources to limit the action to; empty for all.
-
-        Returns:
-            The plan; its ``refusals`` say why it may not run, if so.
-
-        Raises:
-            UsageError: There is no such action, or no such resource.
-        """
-        from vmsvc.core.disks.booting import BOOT  # noqa: PLC0415
-
-        for rid in only:
-            service.resource(rid)
-        self._check_consent(service, consent)
-        made = self._boot_plan(service, only) if action == BOOT else self._plan(action, service, consent, only)
-        going = self._goings_on([service])[service.name]
-        told = f"going on: {going.action}" if going.action else going.cut_short
-        notes = (Problem(message=told, code="note.goings-on", severity=Severity.NOTE),) if told else ()
-        return evolve(made, notes=(*made.notes, *notes))
-
-    def _check_consent(self, service: Service, consent: Consent | None) -> None:
-        """Refuse consent to what cannot come to pass: a slip of the pen must not pass for it."""
-        if consent is None:
-            return
-        peers = service.peers_of(self.node)
-        for name in sorted(consent.despite_peers):
-            if name.casefold() not in map(str.casefold, peers):
-                raise UsageError(
-                    f"--despite-peer: {name} is no other node of {service.name}",
-                    code="usage.no-such-peer",
-                    hint=f"its other nodes: {', '.join(peers) or 'none'}",
-                )
-        if not (consent.force or consent.despite_lost_keys):
-            return
-        disks = [each for each in service.resources if isinstance(each, Reserved)]
-        reserved = [each for each in disks if each.scsireserv and not each.disable]
-        if not reserved:
-            option = "--force" if consent.force else "--despite-lost-keys"
-            raise UsageError(
-                f"{option}: {service.name} reserves no disks",
-                code="usage.no-disks",
-                hint=f"leave it out: {option} is for disks that are reserved (`scsireserv = true`)",
-            )
-        reserving = self._reserving([service], consent)
-        for each in reserved:
-            reserving.authority(each)
-
-    def _plan(self, action: str, service: Service, consent: Consent | None, only: Collection[str]) -> Plan:
-        from vmsvc.core.planning.planner import plan  # noqa: PLC0415
-
-        seen = observe(_worth_a_look(service), self._finder([service], consent))
-        frozen = self.frozen(service)
-        made = plan(
-            action,
-            service,
-            self.node,
-            {rid: observation for (_, rid), observation in seen.items()},
-            consent,
-            only=only,
-            freeze="" if frozen is None else str(frozen),
-        )
-        # What runs here already does not run elsewhere; and what starts nothing has nobody to ask.
-        guests = {step.rid: None for step in made.steps if step.verb in STARTING and step.rid in _guests(service)}
-        asked = [rid for rid in guests if seen[service.name, rid].phase is not Phase.RUNNING]
-        is_asked = asked and not made.refusals and service.peers_of(self.node)
-        return self._asked_peers(made, asked) if is_asked else made
-
-    def _asked_peers(self, made: Plan, guests: Sequence[str]) -> Plan:
-        """A plan, with what speaks against starting its guests by what the other nodes say of them."""
-        from vmsvc.core.peers.answers import objections  # noqa: PLC0415 - only who asks peers pays for it
-        from vmsvc.core.peers.asking import ask_until_quiet  # noqa: PLC0415
-
-        service, peers = made.service, made.service.peers_of(self.node)
-        answers = ask_until_quiet(self._peers, service, self.node)
-
-        def found(*, exclusive: bool) -> list[Problem]:
-            despite = made.consent.despite_peers
-            return objections(service, guests, answers, despite=despite, exclusive=exclusive)
-
-        problems = found(exclusive=False)
-        if any(problem.code == "refused.peer-silent" for problem in problems) and self._are_exclusive(service, guests):
-            problems = found(exclusive=True)
-        _log.info("asked %s of %s: %s", ", ".join(peers), service.name, "; ".join(map(str, problems)) or "down there")
-        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
-        notes = [problem for problem in problems if problem.severity is not Severity.ERROR]
-        return evolve(made, refusals=(*made.refusals, *errors), notes=(*made.notes, *notes))
-
-    def _are_exclusive(self, service: Service, guests: Sequence[str]) -> bool:
-        """Whether every disk of guests is one that is reserved for this node alone before they start."""
-        groups = {each.container_id: each for each in service.resources if isinstance(each, Vmdg)}
-        reserved = [groups[rid] for rid in guests if rid in groups]
-        if len(reserved) < len(guests) or any(not each.scsireserv or each.disable for each in reserved):
-            return False
-        reports = self._reserving([service]).examine(reserved, budget_s=STATUS_DEADLINE_S)
-        return all(
-            not isinstance(report, VmsvcError) and report.found.disks and not report.found.others for report in reports
-        )
-
-    def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
-        from vmsvc.core.disks.booting import looked_at, plan_boot  # noqa: PLC0415
-
-        seen = observe(looked_at(service), self._finder([service]))
-        return plan_boot(
-            service,
-            self.node,
-            {rid: observation for (_, rid), observation in seen.items()},
-            lambda disks: self._reserving([service]).rivals_of(disks),
-            only=only,
-        )
 
     def run(
         self,
@@ -195,6 +74,7 @@ class Acting(Looking):
         only: Collection[str] = (),
         planned: Callable[[Plan], None] = lambda _: None,
         progress: Callable[[Progress], None] = lambda _: None,
+        waiting: Callable[[str], None] = lambda _: None,
         cancelled: threading.Event | None = None,
     ) -> Report:
         """Plan an action and run it, under the service's lock.
@@ -206,6 +86,7 @@ class Acting(Looking):
             only: The rids of the resources to limit the action to; empty for all.
             planned: Called with the plan before it runs, unless it is refused.
             progress: Called as each step begins and ends, in the calling thread.
+            waiting: Called with what is waited for, such as ``an answer of n2``, where that takes long.
             cancelled: Set it from elsewhere to break off; what was started is then stopped again.
 
         Returns:
@@ -218,7 +99,9 @@ class Acting(Looking):
             Undetermined: A status is unknown, or a step's outcome could not be established.
             ActionFailed: A step failed, and what was started has been stopped again.
         """
-        return self._act(action, service, consent, only, check=planned, progress=progress, cancelled=cancelled)
+        return self._act(
+            action, service, consent, only, check=planned, progress=progress, waiting=waiting, cancelled=cancelled
+        )
 
     def start(self, service: Service) -> Report:
         """Start a service; see :meth:`act`.
@@ -346,6 +229,7 @@ class Acting(Looking):
         *,
         check: Callable[[Plan], None],
         progress: Callable[[Progress], None],
+        waiting: Callable[[str], None] = lambda _: None,
         cancelled: threading.Event | None,
         is_upkeep: bool = False,
     ) -> Report:
@@ -361,9 +245,10 @@ class Acting(Looking):
             action,
             timeout_s=service.lock_timeout,
             cancelled=cancelled,
-            must_tell=action in ("start", "restart") and bool(service.peers_of(self.node)),
+            must_tell=action in STARTING_ACTIONS and bool(service.peers_of(self.node)),
         ):
-            made = self.plan(action, service, consent=consent, only=only)
+            interlock = self._interlock(action, service, consent, waiting=waiting, cancelled=cancelled)
+            made = self._made(action, service, consent, only, interlock)
             made.raise_if_refused()
             check(made)
             told: list[str] = []
@@ -380,28 +265,16 @@ class Acting(Looking):
                 cancelled=cancelled,
                 reach=self._reach,
                 forget=self._forget,
+                confirm=interlock.confirm if interlock else lambda _: None,
             )
             losses: list[str] = []
             if action in ("stop", "restart"):
                 losses += _losses_of(lambda: give_up_charge(self.node, service.name, only))
             # Where there is nothing to do there is nothing to record, unless it closes what a crash has cut short.
             report = executor.run(made) if made.steps or journal.unfinished() else Report(plan=made)
-            if action in ("start", "restart") and not is_upkeep:
+            if action in STARTING_ACTIONS and not is_upkeep:
                 losses += _losses_of(lambda: take_charge(self.node, service.name, _brought_up(report)))
             return evolve(report, losses=(*report.losses, *losses))
-
-
-def _worth_a_look(service: Service) -> list[Resource]:
-    """What a plan depends on: what is not disabled, and what would have to be down for disks to be released."""
-    disks = [each for each in service.resources if Verb.STOP in each.budgets_s]
-    from vmsvc.core.planning.needs import needs_of  # noqa: PLC0415
-
-    needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
-    return [each for each in service.resources if not each.disable or each.rid in needed]
-
-
-def _guests(service: Service) -> set[str]:
-    return {guest.rid for guest in service.guests}
 
 
 def _disks_of(ledger: Ledger, service: str) -> str:

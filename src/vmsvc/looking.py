@@ -13,7 +13,6 @@ from vmsvc.core.keeping.freezer import Freeze, freeze_of, freezes
 from vmsvc.core.observe import key_of, observe
 from vmsvc.core.planning.limits import Limits
 from vmsvc.core.service import Service
-from vmsvc.core.status import unknown
 from vmsvc.parts import Parts
 
 
@@ -93,16 +92,16 @@ class Looking(Parts):
         answers = self._peers.ask("status", questions)
 
         def instance(status: ServiceStatus, peer: str) -> Instance:
-            answer = answers[peer, status.name]
-            only = {item.resource.rid for item in status.instances[0].resources}
-            nothing = {rid: unknown(f"ssh {peer}", answer.error) for rid in only} if answer.error else {}
+            answer, service = answers[peer, status.name], status.service
+            looked_at = [item.resource for item in status.instances[0].resources]
+            overlooking = answer.overlooking(service, self.node)
             return instance_of(
-                status.service,
+                service,
                 peer,
-                answer.seen or nothing,
-                notes=answer.notes,
+                {each.rid: answer.told_of(each) for each in looked_at},
+                notes=(*answer.notes, *((str(overlooking),) if overlooking else ())),
                 going_on=answer.going_on,
-                only=only,
+                only=[each.rid for each in looked_at],
             )
 
         return [

@@ -306,11 +306,18 @@ class Session(Monitoring):
         Raises:
             ConfigError: The file of the key holds none.
         """
-        from vmsvc.core.trust.peers import trusts_of  # noqa: PLC0415 - only who sets up trust pays for it
+        from vmsvc.core.trust.peers import asked, trusts_of  # noqa: PLC0415 - only who sets up trust pays for it
 
-        trusting = self._trusting()
-        found = trusts_of(trusting, services, self.node)
-        return tuple(trusting.set_up(each, install=install, dry_run=dry_run, test=test) for each in found)
+        trusting, of = self._trusting(), list(services)
+        wanted = trusts_of(trusting, of, self.node)
+        found = [trusting.set_up(each, install=install, dry_run=dry_run, test=test) for each in wanted]
+        if test:
+            starting = [each.name for each in of if each.guests]
+            reached = [each for each in found if each.error is None]
+            questions = {each.peer: [name for name in each.services if name in starting] for each in reached}
+            answers = self._peers.ask("guests", questions)
+            found = [asked(each, of, answers, self.node) for each in found]
+        return tuple(found)
 
     def _trusting(self) -> Trusting:
         from vmsvc.core.trust.trusting import Trusting  # noqa: PLC0415

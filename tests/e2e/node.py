@@ -54,9 +54,9 @@ class Node:
         done = self.run("--format", "json", *words, **environment)
         return done.returncode, documents.checked(done.stdout)
 
-    def begin(self, *words: str) -> subprocess.Popen:
+    def begin(self, *words: str, program: tuple[str, ...] = VMSVC) -> subprocess.Popen:
         return subprocess.Popen(
-            [*VMSVC, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+            [*program, *words], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
         )
 
     def wait_for(self, machine: str, phase: str) -> None:

@@ -1,5 +1,6 @@
 """Two nodes with a service, each behind a real sshd: nothing is started on both, whatever else goes wrong."""
 
+import signal
 import sys
 import time
 
@@ -7,7 +8,10 @@ import pytest
 
 pytest.importorskip("vmsvc_null")
 
+from lab.fixtures import required
+from lab.network import Network
 from tests.lab.peer import Peer
+from vmsvc.core.peers.interlock import BELIEVED_S
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -139,3 +143,103 @@ def test_a_service_without_peers_asks_nobody(pair):
     assert not {"fabric", "paramiko", "vmsvc.core.peers"} & {
         line.rpartition("|")[2].strip() for line in done.stderr.splitlines()
     }
+
+
+def test_a_peer_whose_file_does_not_name_this_node_is_told(pair):
+    one, two = pair
+    two.add("web", default=("nodes = n2",))
+    assert "n2's file of web does not name n1" in one.run("status", "web", "--peers", "--format", "json").stdout
+    done = one.run("start", "web")
+    assert (done.returncode, "n2's file of web does not name n1" in done.stderr) == (0, True)
+
+
+def test_a_status_knows_guests_by_name_in_whichever_section_a_peer_has_them(pair):
+    one, two = pair
+    path = two.services_dir / "web.conf"
+    path.write_text(path.read_text().replace("[container#1]", "[container#7]"))
+    two.hypervisor.set("web", phase="running")
+    code, answer = one.json("status", "web", "--peers")
+    assert (code, [each["avail"] for each in answer["services"][0]["instances"]]) == (0, ["down", "up"])
+
+
+def test_an_interrupt_is_heard_while_a_peer_that_hangs_is_waited_for(pair):
+    one, two = pair
+    two.server.freeze()
+    start = one.begin("start", "web")
+    line = start.stderr.readline()
+    while "waiting for" not in line:
+        assert line, "it ended without a word"
+        line = start.stderr.readline()
+    assert "web: waiting for: an answer of n2" in line
+    began = time.monotonic()
+    start.send_signal(signal.SIGINT)
+    _, said = start.communicate()
+    assert time.monotonic() - began < 5
+    assert (start.returncode, "interrupted while it waited for an answer of n2" in said) == (1, True)
+    two.server.thaw()
+
+
+# --- a network that breaks ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def network():
+    with required():
+        made = Network()
+        made.__enter__()
+    for machine, address in ((made.here, "192.0.2.1/24"), (made.there, "192.0.2.2/24")):
+        made.plug(machine, "eth0", address)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def apart(network, make_sshd, tmp_path):
+    """Two nodes on machines of their own, n1 and n2, in one network."""
+    one, two = (
+        Peer(make_sshd, tmp_path, name, within=network.entered(machine), address=address, port=22)
+        for name, machine, address in (("n1", network.here, "192.0.2.1"), ("n2", network.there, "192.0.2.2"))
+    )
+    one.knows(two)
+    two.knows(one)
+    for node in (one, two):
+        node.add("web", default=NODES)
+    return one, two
+
+
+def test_two_nodes_that_are_cut_off_from_each_other_both_start_nothing(apart, network):
+    one, two = apart
+    assert one.run("status", "web", "--peers").returncode == 0
+    network.cut(network.there, "eth0")
+    assert start(one) == start(two) == (3, ["refused.peer-silent"])
+    assert start(two, "--despite-peer", "n1") == (0, [])
+    network.mend(network.there, "eth0")
+    assert start(one, "--despite-peer", "n2") == (3, ["refused.runs-on-peer"])
+    assert [phase(node) for node in apart] == ["stopped", "running"]
+
+
+def test_a_start_that_is_cut_off_after_its_peers_have_answered_asks_again_before_it_starts_anything(
+    apart, network, tmp_path
+):
+    one, two = apart
+    gates = {name: tmp_path / f"gate-{name}" for name in ("web", "db")}
+    for name, gate in gates.items():
+        two.add(name, default=NODES)
+        one.add(name, f"blocking_pre_start = sh -c 'while ! test -e {gate}; do sleep 0.1; done'", default=NODES)
+    starts = {name: one.begin("start", name) for name in gates}
+    for process in starts.values():
+        while "run blocking_pre_start" not in process.stderr.readline():
+            assert process.poll() is None
+    network.cut(network.here, "eth0")
+    for name in gates:  # before n1 is off: what the documentation tells not to do
+        assert two.run("start", name, "--despite-peer", "n1").returncode == 0
+    time.sleep(BELIEVED_S)
+    gates["web"].touch()
+    _, said = starts["web"].communicate()
+    assert (starts["web"].returncode, "n2 cannot say whether it runs" in said) == (3, True)
+    network.mend(network.here, "eth0")
+    gates["db"].touch()
+    _, said = starts["db"].communicate()
+    assert (starts["db"].returncode, "it is running on n2" in said) == (3, True)
+    for name in gates:
+        assert [node.hypervisor.machine(name).phase for node in apart] == ["stopped", "running"]

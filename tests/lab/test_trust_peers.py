@@ -25,6 +25,8 @@ def n2(make_sshd, tmp_path, n1):
     n1.add("web", default=("nodes = n1 n2",))
     n1.add("db", default=("nodes = n1", "drpnodes = N2"))
     n1.add("alone")
+    for name in ("web", "db"):
+        peer.add(name, default=("nodes = n1 n2",))
     return peer
 
 
@@ -73,7 +75,6 @@ def test_install_and_test_leave_a_key_that_permits_the_questions_alone(n1, n2):
 
 def test_the_client_of_openssh_gets_no_further_with_the_key(n1, n2):
     assert trust(n1, "web", "--install")[0] == 0
-    n2.add("web", default=("nodes = n1 n2",))
     assert own_key(n1, n2, command="vmsvc-peer mode").stdout == b"TST\n"
     assert b'"name": "web"' in own_key(n1, n2, command="vmsvc-peer status web").stdout
     target = n2.server.directory / "precious"
@@ -108,3 +109,28 @@ def test_a_peer_that_is_gone_or_has_another_host_key_is_told_as_not_determined(n
     n2.server.start()
     code, peer = trust(n1, "web", "--test")
     assert (code, peer["problems"][0]["code"]) == (4, "undetermined.ssh-host-key")
+
+
+def starts(peer):
+    """What the test has found of what starts ask."""
+    return {each["name"]: each["detail"] for each in peer["tests"] if each["name"].startswith("what a start of ")}
+
+
+def test_the_test_tries_what_a_start_asks_and_whether_the_peer_would_ask_in_turn(n1, n2):
+    assert trust(n1, "web", "db", "--install")[0] == 0
+    assert starts(trust(n1, "web", "db", "--test")[1]) == {"what a start of db, web asks": ""}
+    n2.add("web", default=("nodes = n2",))
+    (n2.services_dir / "db.conf").unlink()
+    code, peer = trust(n1, "web", "db", "--test")
+    told = starts(peer)
+    assert code == 1
+    assert "n2's file of web does not name n1" in told["what a start of web asks"]
+    assert "db" in told["what a start of db asks"]
+
+
+def test_a_peer_that_is_called_otherwise_where_ssh_comes_in_is_told_with_what_to_do(n1, n2):
+    program = n2.tools / "vmsvc"
+    program.write_text(program.read_text().replace("export ", "export VMSVC_NODENAME=host7 ", 1))
+    code, peer = trust(n1, "web", "--install")
+    told = starts(peer)["what a start of web asks"]
+    assert (code, "calls itself host7" in told, "`SetEnv VMSVC_NODENAME=" in told) == (1, True, True)

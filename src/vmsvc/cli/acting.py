@@ -254,6 +254,7 @@ def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, c
             only=selection.limits(call.arguments).rids_of(service),
             planned=planned,
             progress=progress,
+            waiting=lambda whom: progress.waiting(name, whom),
             cancelled=cancelled,
         )
     except VmsvcError as failure:

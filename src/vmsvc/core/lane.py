@@ -25,6 +25,9 @@ C = TypeVar("C")
 S = TypeVar("S")
 T = TypeVar("T")
 
+#: How often the caller of :func:`call_each` looks around while it waits, in seconds.
+_LOOK_AROUND_S = 0.05
+
 _abandoned: Counter[str] = Counter()
 _abandoned_guard = threading.Lock()
 
@@ -199,7 +202,13 @@ def call_within(name: str, work: Callable[[], T], *, budget_s: float, max_abando
 
 
 def call_each(
-    work: Callable[[S], T], items: Sequence[S], *, deadline: float, width: int, name: str = "vmsvc lane"
+    work: Callable[[S], T],
+    items: Sequence[S],
+    *,
+    deadline: float,
+    width: int,
+    name: str = "vmsvc lane",
+    meanwhile: Callable[[], None] | None = None,
 ) -> list[T | None]:
     """Do many pieces of work that wait for others, some at once, and return what is there at the deadline.
 
@@ -212,6 +221,7 @@ def call_each(
         deadline: When to return at the latest, on the monotonic clock.
         width: How many are worked on at once.
         name: What the threads are called.
+        meanwhile: Called in this thread several times a second until all is done; what it raises ends the waiting.
 
     Returns:
         What the work returned, in the order of the items; ``None`` where it had not by the deadline.
@@ -233,7 +243,7 @@ def call_each(
     answers: list[T | None] = [None] * len(items)
     try:
         for _ in items:
-            index, answer, error = done.get(timeout=max(deadline - time.monotonic(), 0.0))
+            index, answer, error = _next(done, deadline, meanwhile)
             if error is not None:
                 raise error
             answers[index] = answer
@@ -242,6 +252,15 @@ def call_each(
     finally:
         todo.clear()
     return answers
+
+
+def _next(done: queue.SimpleQueue[T], deadline: float, meanwhile: Callable[[], None] | None) -> T:
+    """What is done next; raises ``Empty`` at the deadline."""
+    while meanwhile is not None and deadline - time.monotonic() > _LOOK_AROUND_S:
+        with contextlib.suppress(queue.Empty):
+            return done.get(timeout=_LOOK_AROUND_S)
+        meanwhile()
+    return done.get(timeout=max(deadline - time.monotonic(), 0.0))
 
 
 def _outcome(work: Callable[[S], T], item: S) -> tuple[T | None, BaseException | None]:

@@ -27,6 +27,8 @@ def service_status(item: ServiceStatus) -> Data:
     """
     return {
         "name": item.name,
+        "nodes": list(item.service.nodes),
+        "drpnodes": list(item.service.drpnodes),
         "avail": item.avail.value,
         "overall": item.overall.value,
         "instances": [_instance(instance) for instance in item.instances],

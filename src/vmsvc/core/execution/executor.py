@@ -56,6 +56,8 @@ class Executor:
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
         forget: Has the next look inside a guest not trust in an earlier one.
+        confirm: Called with the rid of a guest at the last moment before it is started: raises where that must not be
+            any more.
     """
 
     driver_of: DriverFinder
@@ -67,6 +69,7 @@ class Executor:
     cancelled: threading.Event = field(factory=threading.Event)
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
+    confirm: Callable[[str], None] = field(default=lambda _rid: None)
     _left_s: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
 
@@ -223,6 +226,8 @@ class Executor:
             announced = True
             self._tell(Progress(service=service.name, step=step))
             self._announce(step, service)
+            if step.verb in STARTING and isinstance(service.resource(step.rid), Guest):
+                self.confirm(step.rid)
             self._stop_if_cancelled()
             acted = True
             if step.trigger is not None:

@@ -15,7 +15,7 @@ from vmsvc.core.errors import VmsvcError
 from vmsvc.core.instance import Instance, ResourceStatus
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of
-from vmsvc.core.resource import NO_ACTION, Reserved, Resource
+from vmsvc.core.resource import NO_ACTION, Guest, Reserved, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.verb import Verb
@@ -134,11 +134,9 @@ def _finding(service: Service, item: ResourceStatus, node: Node, attempts: tuple
 
 
 def _unsafe(service: Service, resource: Resource, node: Node) -> str:
-    """Why a resource must not be started again without asking other nodes; empty where it may be."""
+    """Why a resource must not be started again, since nobody asks other nodes of it; empty where it may be."""
     peers = service.peers_of(node)
-    if not peers or isinstance(resource, Reserved) or needs_of(Verb.START, resource, service):
+    is_asked_for = isinstance(resource, Guest)  # by the start itself
+    if not peers or is_asked_for or isinstance(resource, Reserved) or needs_of(Verb.START, resource, service):
         return ""
-    return (
-        f"{', '.join(peers)} may have started it, and cannot be asked: it is started again only where its disks are "
-        "reserved (scsireserv = true)"
-    )
+    return f"{', '.join(peers)} may have started it: a start asks other nodes of guests alone"

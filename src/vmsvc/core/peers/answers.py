@@ -9,10 +9,11 @@ from typing import Any
 from attrs import field, frozen
 
 from vmsvc.core.errors import Problem, Severity
-from vmsvc.core.resource import Resource
+from vmsvc.core.node import Node
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import Evidence, Observation, Phase
-from vmsvc.core.transport import Outcome
+from vmsvc.core.status import Evidence, Observation, Phase, unknown
+from vmsvc.core.transport import OUTPUT_LIMIT, Outcome
 from vmsvc.core.transport.command import said_last
 
 #: Down, with nothing kept that would go on: a guest whose memory is saved goes on with an old view of its disks.
@@ -35,7 +36,9 @@ class PeerAnswer:
         guests: The type and the name of each of these, by rid: its file may call another guest by the same rid.
         going_on: Which action is going on there, such as ``start by pid 4711 since 21:03:12``; empty for none.
         notes: What else it tells.
+        lists: The nodes that its file of the service names; ``None`` where it does not tell.
         error: Why nobody knows; empty where it has answered.
+        hint: What to do about that.
     """
 
     node: str
@@ -43,7 +46,9 @@ class PeerAnswer:
     guests: Mapping[str, tuple[str, str]] = field(factory=dict)
     going_on: str = ""
     notes: tuple[str, ...] = ()
+    lists: tuple[str, ...] | None = None
     error: str = ""
+    hint: str = ""
 
     @property
     def may_be_starting(self) -> bool:
@@ -55,6 +60,31 @@ class PeerAnswer:
         wanted = (guest.type, guest.label)
         rids = [rid for rid, told in self.guests.items() if told == wanted]
         return self.seen.get(guest.rid if guest.rid in rids else next(iter(rids), ""))
+
+    def why_not_of(self, guest: Resource) -> str:
+        """Why the peer sees nothing of a guest."""
+        if guest.rid in self.guests:
+            return f"its {guest.rid} is another guest: {' '.join(self.guests[guest.rid])}"
+        return f"its file of {guest.service} has no such section"
+
+    def told_of(self, resource: Resource) -> Observation:
+        """What the peer sees of a resource, or why nobody knows: a guest by its type and name, all else by its rid."""
+        probe = f"ssh {self.node}"
+        if self.error:
+            return unknown(probe, f"{self.error}{f' ({self.hint})' if self.hint else ''}")
+        seen = self.of(resource) if isinstance(resource, Guest) else self.seen.get(resource.rid)
+        return seen or unknown(probe, self.why_not_of(resource))
+
+    def overlooking(self, service: Service, node: Node) -> Problem | None:
+        """That a start on the peer does not ask a node; ``None`` where it does, for all that the peer tells."""
+        if self.lists is None or any(node.is_called(each) for each in self.lists):
+            return None
+        return Problem(
+            message=f"{self.node}'s file of {service.name} does not name {node.name}: a start there asks nobody here",
+            code="warning.not-named",
+            hint=f"copy {service.file} to {self.node}",
+            severity=Severity.WARNING,
+        )
 
 
 def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[str, PeerAnswer]:
@@ -68,6 +98,9 @@ def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[s
     Returns:
         An answer for each service, whatever was printed.
     """
+    if outcome.truncated:
+        error = f"its answer is longer than the {OUTPUT_LIMIT >> 20} MiB that are kept of it"
+        return {name: PeerAnswer(node=node, error=error) for name in services}
     try:
         document = json.loads(outcome.stdout)
         if "services" in document and document["schema"] != "vmsvc.status/1":
@@ -83,16 +116,23 @@ def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[s
 
 def _answer(node: str, service: str, told: Any, errors: Sequence[str]) -> PeerAnswer:
     if told is None:
-        return PeerAnswer(node=node, error="; ".join(errors) or f"it says nothing of {service}")
+        error = "; ".join(errors) or f"it says nothing of {service}"
+        return PeerAnswer(node=node, error=error, hint=f"the file of {service} is to be the same on each of its nodes")
     try:
         (instance,) = told["instances"]
         if str(instance["node"]).casefold() != node.casefold():
-            return PeerAnswer(node=node, error=f"the node that has answered calls itself {instance['node']}")
+            return PeerAnswer(
+                node=node,
+                error=f"the node that has answered calls itself {instance['node']}",
+                hint=f"let its name there be {node}, by `SetEnv VMSVC_NODENAME={node}` in its sshd_config; or write "
+                f"{instance['node']} in the files of its services",
+            )
         seen = {str(each["rid"]): _observation(each) for each in instance["resources"]}
         guests = {str(each["rid"]): (str(each["type"]), str(each["label"])) for each in instance["resources"]}
         going_on = str(instance["going_on"])
         notes = tuple(str(each) for each in instance["notes"] if each != f"going on: {going_on}")
-        return PeerAnswer(node=node, seen=seen, guests=guests, going_on=going_on, notes=notes)
+        lists = (*told["nodes"], *told["drpnodes"]) if "nodes" in told else None
+        return PeerAnswer(node=node, seen=seen, guests=guests, going_on=going_on, notes=notes, lists=lists)
     except (ValueError, TypeError, KeyError) as error:
         return PeerAnswer(node=node, error=f"its answer makes no sense: {type(error).__name__}: {error}")
 
@@ -133,9 +173,7 @@ def objections(
             for note in answer.notes
         ]
         for doubt in _doubts(service, guests, answer):
-            found.append(
-                _judged(service, answer.node, doubt, is_known=answer.node.casefold() in known, exclusive=exclusive)
-            )
+            found.append(_judged(service, answer, doubt, is_known=answer.node.casefold() in known, exclusive=exclusive))
     return found
 
 
@@ -173,15 +211,13 @@ def _doubts(service: Service, guests: Collection[str], answer: PeerAnswer) -> It
     for rid in guests:
         seen = answer.of(service.resource(rid))
         if seen is None:
-            what = f"its file of {service.name} has no such section"
-            if rid in answer.guests:
-                what = f"its {rid} is another guest: {' '.join(answer.guests[rid])}"
-            yield f"{answer.node} cannot say whether it runs {rid}: {what}"
+            why = answer.why_not_of(service.resource(rid))
+            yield f"{answer.node} cannot say whether it runs {rid}: {why}"
         elif seen.phase in _UNSEEN:
             yield f"{answer.node} cannot say whether it runs {rid}: {seen.evidence.detail}"
 
 
-def _judged(service: Service, node: str, doubt: str, *, is_known: bool, exclusive: bool) -> Problem:
+def _judged(service: Service, answer: PeerAnswer, doubt: str, *, is_known: bool, exclusive: bool) -> Problem:
     if is_known:
         message = f"{doubt}; the operator says that nothing runs there"
     elif exclusive:
@@ -190,8 +226,8 @@ def _judged(service: Service, node: str, doubt: str, *, is_known: bool, exclusiv
         return Problem(
             code="refused.peer-silent",
             message=doubt,
-            hint="see `vmsvc trust peers --test`; if it is off, or nothing runs there for certain, say so: "
-            f"--despite-peer {node}",
+            hint=f"{answer.hint or 'see `vmsvc trust peers --test`'}; if it is off, or nothing runs there for certain, "
+            f"say so: --despite-peer {answer.node}",
             file=str(service.file),
         )
     return Problem(code="note.peer-silent", message=message, severity=Severity.NOTE)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.core.node import Node
+from vmsvc.core.peers.answers import PeerAnswer
 from vmsvc.core.peers.verbs import NAME, script
 from vmsvc.core.service import Service
 from vmsvc.core.transport.asking import encoded
-from vmsvc.core.trust.trials import EVALUATED, Expected, Works
+from vmsvc.core.trust.trials import EVALUATED, Expected, Tried, Verdict, Works
 from vmsvc.core.trust.trusting import Trust, Trusting
 
 #: A service that is nowhere; that it is not there is a peer's answer, too.
@@ -52,6 +53,33 @@ def trusts_of(trusting: Trusting, services: Iterable[Service], node: Node) -> li
         )
         for peer, names in named.items()
     ]
+
+
+def asked(
+    trust: PeerTrust, services: Iterable[Service], answers: Mapping[tuple[str, str], PeerAnswer], node: Node
+) -> PeerTrust:
+    """What a peer is to have, and whether it answers what a start asks, and would ask this node in turn.
+
+    Args:
+        trust: The peer, tried out.
+        services: The services, those that name it among them.
+        answers: What peers say of them, by peer and service.
+        node: This node.
+    """
+    of_peer = [(each, answers[trust.peer, each.name]) for each in services if (trust.peer, each.name) in answers]
+    return evolve(trust, tried=(*trust.tried, *_what_starts_ask(of_peer, node)))
+
+
+def _what_starts_ask(answers: Iterable[tuple[Service, PeerAnswer]], node: Node) -> Iterator[Tried]:
+    """One trial for all services of which the same is to be said."""
+    found: dict[str, list[str]] = {}
+    for service, answer in answers:
+        overlooking = answer.overlooking(service, node)
+        trouble = f"{answer.error} ({answer.hint})" if answer.error else str(overlooking or "")
+        found.setdefault(trouble, []).append(service.name)
+    for trouble, names in found.items():
+        verdict = Verdict.DOES_NOT_WORK if trouble else Verdict.WORKS
+        yield Tried(f"what a start of {', '.join(sorted(names))} asks", verdict, trouble)
 
 
 def expected() -> Expected:

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from tests.support import NODE, FakeDriver, Hooks, guest, resource, seen, service, split_guest
-from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Refused, Undetermined
 from vmsvc.core.execution.executor import Executor
 from vmsvc.core.execution.journal import Journal
 from vmsvc.core.planning.planner import plan
@@ -808,3 +808,35 @@ def test_both_halves_share_one_budget(stage):
     it.driver.on["prepare", C1] = lambda: (time.sleep(0.7), it.driver.become(C1, Phase.PREPARED))
     it.driver.on["boot", C1] = lambda: threading.Timer(0.8, lambda: it.driver.become(C1, UP)).start()
     assert it.fails()[0] == f"start of web failed at boot {C1}: it is not up: prepared"
+
+
+# --- what must not be started any more ------------------------------------------------------------------------------
+
+
+def confirming(stage, confirm):
+    return evolve(stage.executor, confirm=confirm)
+
+
+def test_a_guest_is_confirmed_last_before_it_is_started_and_left_alone_where_that_fails(tmp_path):
+    stage = Stage(tmp_path, {"container#1": DOWN, "container#2": DOWN})
+    heard = []
+
+    def confirm(rid):
+        heard.append((rid, stage.hooks.heard[-1]))
+        if rid == "container#2":
+            raise Refused("it runs on n2", code="refused.runs-on-peer")
+
+    stage.executor = confirming(stage, confirm)
+    stage.fails(kind=Refused)
+    assert heard == [(C1, "before start container#1"), ("container#2", "before start container#2")]
+    assert stage.codes == ["refused.runs-on-peer", "action.rolled-back"]
+    assert stage.driver.verbs() == ["start container#1", "stop container#1"]
+
+
+def test_both_halves_of_a_start_are_confirmed_and_no_stop_is(tmp_path):
+    stage, heard = Stage(tmp_path, {C1: DOWN}, [split_guest()]), []
+    stage.executor = confirming(stage, heard.append)
+    stage.run()
+    assert heard == [C1, C1]
+    stage.run("stop")
+    assert heard == [C1, C1]

@@ -85,11 +85,12 @@ def test_monitor_gives_up_what_stays_down():
     assert found(guest(monitor=True)) == [("container#1", Care.GIVE_UP)]
 
 
-def test_what_another_node_may_have_started_is_left_unless_its_disks_are_reserved():
-    peers = {"nodes": ("n1", "n2")}
-    assert found(guest(restart=1), **peers) == [("container#1", Care.LEAVE)]
-    assert "n2 may have started it" in why(guest(restart=1), **peers)
+def test_a_guest_that_another_node_may_have_started_is_left_to_the_start_which_asks():
+    assert found(guest(restart=1), nodes=("n1", "n2")) == [("container#1", Care.START)]
+
+
+def test_what_nobody_asks_other_nodes_about_is_not_started_again_beside_them():
     assert found(resource("app#1", restart=1, **APP), drpnodes=("n3",)) == [("app#1", Care.LEAVE)]
-    reserved = resource("vmdg", container_id="container#1", scsireserv=True)
-    assert found(guest(restart=1), reserved, **peers) == [("container#1", Care.START)]
-    assert found(guest(restart=1), resource("vmdg", container_id="container#1"), **peers)[0][1] is Care.LEAVE
+    assert "n3 may have started it" in why(resource("app#1", restart=1, **APP), drpnodes=("n3",))
+    inside = resource("app#1", restart=1, container_id="container#1", **APP)  # runs where its guest does
+    assert found(guest(), inside, attempts={"app#1": ()}, nodes=("n1", "n2")) == [("app#1", Care.START)]

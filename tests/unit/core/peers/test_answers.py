@@ -7,7 +7,7 @@ import json
 import pytest
 from attrs import evolve
 
-from tests.support import guest, seen, service
+from tests.support import guest, resource, seen, service
 from vmsvc.core.documents import statuses
 from vmsvc.core.errors import Severity
 from vmsvc.core.instance import ServiceStatus, instance_of
@@ -145,5 +145,36 @@ def test_a_document_that_does_not_tell_which_guest_it_is_of_is_no_answer(key):
 def test_a_service_that_the_peer_does_not_have_is_told_in_its_words():
     told = {"schema": "vmsvc.status/1", "services": [], "errors": [{"message": "there is no service web"}]}
     answers = read_answers("n2", ["web", "db"], printed(told, 2))
-    assert evolve(answers["web"]) == PeerAnswer(node="n2", error="there is no service web")
+    assert answers["web"].error == "there is no service web"
+    assert "the file of web is to be the same" in answers["web"].hint
     assert answers["db"].error
+
+
+def test_an_answer_that_was_cut_off_says_so():
+    cut = evolve(printed(b'{"schema": "vmsvc.sta'), truncated=True)
+    assert "longer than the 1 MiB" in read_answers("n2", ["web"], cut)["web"].error
+
+
+def test_which_nodes_the_peers_file_names_is_in_its_answer_unless_it_is_too_old_to_tell():
+    told = document()
+    assert read_answers("n2", ["web"], printed(told))["web"].lists == ("n1", "n2", "n3")
+    del told["services"][0]["nodes"]
+    assert read_answers("n2", ["web"], printed(told))["web"].lists is None
+
+
+def test_the_hint_of_silence_is_that_of_what_is_wrong():
+    (problem,) = objections(WEB, [RID], [PeerAnswer(node="n2", error="its host key has changed", hint="look at it")])
+    assert problem.hint.startswith("look at it; ")
+    assert "--despite-peer n2" in problem.hint
+    told = read_answers("n2", ["web"], printed(document(node="host7")))["web"]
+    assert "SetEnv VMSVC_NODENAME=n2" in told.hint
+
+
+def test_a_status_pairs_guests_by_type_and_name_and_all_else_by_rid():
+    assert named("container#7", GUEST.type, GUEST.name, Phase.RUNNING).told_of(GUEST).phase is Phase.RUNNING
+    other = named(RID, GUEST.type, "other", Phase.RUNNING).told_of(GUEST)
+    assert (other.phase, "is another guest" in other.evidence.detail) == (Phase.UNKNOWN, True)
+    address = resource("ip#1")
+    assert named("ip#1", "", "elsewhere", Phase.RUNNING).told_of(address).phase is Phase.RUNNING
+    silent = PeerAnswer(node="n2", error="it is off", hint="switch it on").told_of(GUEST)
+    assert (silent.phase, silent.evidence.detail) == (Phase.UNKNOWN, "it is off (switch it on)")

@@ -1,0 +1,158 @@
+"""What the other nodes say of guests before they are started here, and for how long that is believed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from vmsvc.core.errors import ActionFailed, Problem, Refused, Severity
+from vmsvc.core.node import Node
+from vmsvc.core.peers.answers import PeerAnswer, objections
+from vmsvc.core.peers.asking import Peers
+from vmsvc.core.service import Service
+
+_log = logging.getLogger(__name__)
+
+#: How long answers are believed, in seconds. A node that has hung since then may have been given up by an operator, and
+#: its guests been started elsewhere.
+BELIEVED_S = 30.0
+#: How long an action that is going on at a peer is waited for, and how often it is asked again, in seconds.
+_PATIENCE_S, _AGAIN_S = 20.0, 0.5
+#: How long peers may take until it is told that they are waited for, in seconds.
+_UNTOLD_S = 1.0
+
+
+def _now() -> float:
+    """Seconds of the clock that goes on while the machine is suspended, where it has one; see clock_gettime(2)."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+class Interlock:
+    """Keeps one action from starting guests that may run on other nodes.
+
+    Made before the action looks: what runs here then does not run elsewhere, which is believed as long as answers are.
+
+    Args:
+        service: The service.
+        node: This node.
+        peers: Makes what asks the others; called when something is to be asked first.
+        despite: The peers of which the operator knows that nothing runs there.
+        are_exclusive: Whether every disk of guests, by their rids, is reserved for this node alone before they start.
+        waiting: Told of what is waited for, once it takes longer than one would expect.
+        cancelled: Set it from elsewhere to wait no longer.
+        now: The clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        node: Node,
+        peers: Callable[[], Peers],
+        *,
+        despite: Collection[str] = (),
+        are_exclusive: Callable[[Sequence[str]], bool] = lambda _: False,
+        waiting: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+        now: Callable[[], float] = _now,
+    ) -> None:
+        self._service = service
+        self._node = node
+        self._peers = peers
+        self._names = service.peers_of(node)
+        self._despite = despite
+        self._are_exclusive = are_exclusive
+        self._waiting = waiting
+        self._cancelled = cancelled or threading.Event()
+        self._now = now
+        self._began = now()
+        self._asked: dict[str, float] = {}
+
+    def objections(self, guests: Sequence[str]) -> list[Problem]:
+        """Ask the other nodes what speaks against starting guests: errors, and what is to be told besides.
+
+        Args:
+            guests: Their rids.
+
+        Raises:
+            ActionFailed: The action was interrupted meanwhile.
+        """
+        return self._objections(guests, self._despite)
+
+    def confirm(self, rid: str) -> None:
+        """Make sure that what speaks for starting a guest is not old: if it is, ask again.
+
+        Args:
+            rid: The guest, which is about to be started.
+
+        Raises:
+            Refused: By now, something speaks against it.
+            ActionFailed: The action was interrupted meanwhile.
+        """
+        if self._now() - self._asked.get(rid, self._began) <= BELIEVED_S:
+            return
+        # A guest that the action found here, and has stopped since, needs no word of nodes that are silent.
+        despite = self._despite if rid in self._asked else self._names
+        errors = [each for each in self._objections([rid], despite) if each.severity is Severity.ERROR]
+        if errors:
+            raise Refused(problems=errors)
+
+    def _objections(self, guests: Sequence[str], despite: Collection[str]) -> list[Problem]:
+        service = self._service
+        answers = self._ask_until_quiet(guests)
+        found = objections(service, guests, answers, despite=despite)
+        if any(problem.code == "refused.peer-silent" for problem in found) and self._are_exclusive(guests):
+            found = objections(service, guests, answers, despite=despite, exclusive=True)
+        found += filter(None, (answer.overlooking(service, self._node) for answer in answers))
+        _log.info(
+            "asked %s of %s: %s", ", ".join(self._names), service.name, "; ".join(map(str, found)) or "down there"
+        )
+        return found
+
+    def _ask_until_quiet(self, guests: Sequence[str]) -> list[PeerAnswer]:
+        """Ask the other nodes, until nothing is going on there, or no more waiting helps.
+
+        Two nodes that start a service at once both hold their own lock, and then ask: so at least one of them hears of
+        the other, and whoever does must not go on. The node that the service lists before the other asks again until
+        that has given up, so that one of them starts it.
+        """
+        service, node = self._service, self._node
+        listed = [each.casefold() for each in (*service.nodes, *service.drpnodes)]
+        later = listed[listed.index(node.name.casefold()) + 1 :] if node.name.casefold() in listed else []
+        begun = time.monotonic()
+        while True:
+            asked = self._now()  # what is answered may have been seen as early as this
+            given = self._peers().ask(
+                "guests", {name: [service.name] for name in self._names}, meanwhile=self._attentive()
+            )
+            answers = list(given.values())
+            self._asked.update(dict.fromkeys(guests, asked))
+            acting = [answer for answer in answers if answer.may_be_starting]
+            is_first = all(answer.node.casefold() in later for answer in acting)
+            if not acting or not is_first or time.monotonic() - begun > _PATIENCE_S:
+                return answers
+            self._waiting(", ".join(f"{answer.going_on} on {answer.node}" for answer in acting))
+            if self._cancelled.wait(_AGAIN_S):
+                self._give_up()
+
+    def _attentive(self) -> Callable[[Collection[str]], None]:
+        """What to do while peers are asked: hear of an interrupt, and tell, once, who is waited for."""
+        told_at = time.monotonic() + _UNTOLD_S
+        is_told = False
+
+        def look_around(silent: Collection[str]) -> None:
+            nonlocal is_told
+            if self._cancelled.is_set():
+                self._give_up()
+            if not is_told and silent and time.monotonic() > told_at:
+                is_told = True
+                self._waiting(f"an answer of {', '.join(silent)}")
+
+        return look_around
+
+    def _give_up(self) -> None:
+        names = ", ".join(self._names)
+        raise ActionFailed(
+            f"interrupted while it waited for an answer of {names}; nothing was done", code="action.interrupted"
+        )

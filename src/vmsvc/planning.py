@@ -1,0 +1,180 @@
+"""Planning actions: looks at a service, asks other nodes what they see of it, and decides what would be done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from vmsvc.core.errors import Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.observe import STATUS_DEADLINE_S, observe
+from vmsvc.core.resource import Reserved, Resource, Vmdg
+from vmsvc.core.service import Service
+from vmsvc.core.status import Phase
+from vmsvc.core.verb import STARTING, Verb
+from vmsvc.looking import Looking
+
+# Every session can plan, and most only look: what that takes is imported when it begins.
+if TYPE_CHECKING:
+    from vmsvc.core.peers.interlock import Interlock
+    from vmsvc.core.planning.plan import Plan
+    from vmsvc.core.planning.rules import Consent
+
+#: Actions that may start guests.
+STARTING_ACTIONS = ("start", "restart")
+
+
+class Planning(Looking):
+    """What a session would do to services."""
+
+    def plan(
+        self, action: str, service: Service, *, consent: Consent | None = None, only: Collection[str] = ()
+    ) -> Plan:
+        """Look at a service and decide what an action would do. Changes nothing.
+
+        Args:
+            action: ``start``, ``stop``, ``restart`` or ``boot``.
+            service: The service.
+            consent: What the operator has agreed to; no boot asks for that.
+            only: The rids of the resources to limit the action to; empty for all.
+
+        Returns:
+            The plan; its ``refusals`` say why it may not run, if so.
+
+        Raises:
+            UsageError: There is no such action, or no such resource.
+        """
+        return self._made(action, service, consent, only, self._interlock(action, service, consent))
+
+    def _check_consent(self, service: Service, consent: Consent | None) -> None:
+        """Refuse consent to what cannot come to pass: a slip of the pen must not pass for it."""
+        if consent is None:
+            return
+        peers = service.peers_of(self.node)
+        for name in sorted(consent.despite_peers):
+            if name.casefold() not in map(str.casefold, peers):
+                raise UsageError(
+                    f"--despite-peer: {name} is no other node of {service.name}",
+                    code="usage.no-such-peer",
+                    hint=f"its other nodes: {', '.join(peers) or 'none'}",
+                )
+        if not (consent.force or consent.despite_lost_keys):
+            return
+        disks = [each for each in service.resources if isinstance(each, Reserved)]
+        reserved = [each for each in disks if each.scsireserv and not each.disable]
+        if not reserved:
+            option = "--force" if consent.force else "--despite-lost-keys"
+            raise UsageError(
+                f"{option}: {service.name} reserves no disks",
+                code="usage.no-disks",
+                hint=f"leave it out: {option} is for disks that are reserved (`scsireserv = true`)",
+            )
+        reserving = self._reserving([service], consent)
+        for each in reserved:
+            reserving.authority(each)
+
+    def _made(
+        self, action: str, service: Service, consent: Consent | None, only: Collection[str], interlock: Interlock | None
+    ) -> Plan:
+        """A plan, with what is going on besides."""
+        from vmsvc.core.disks.booting import BOOT  # noqa: PLC0415
+
+        for rid in only:
+            service.resource(rid)
+        self._check_consent(service, consent)
+        if action == BOOT:
+            made = self._boot_plan(service, only)
+        else:
+            made = self._plan(action, service, consent, only, interlock)
+        going = self._goings_on([service])[service.name]
+        told = f"going on: {going.action}" if going.action else going.cut_short
+        notes = (Problem(message=told, code="note.goings-on", severity=Severity.NOTE),) if told else ()
+        return evolve(made, notes=(*made.notes, *notes))
+
+    def _plan(
+        self, action: str, service: Service, consent: Consent | None, only: Collection[str], interlock: Interlock | None
+    ) -> Plan:
+        from vmsvc.core.planning.planner import plan  # noqa: PLC0415
+
+        seen = observe(_worth_a_look(service), self._finder([service], consent))
+        frozen = self.frozen(service)
+        made = plan(
+            action,
+            service,
+            self.node,
+            {rid: observation for (_, rid), observation in seen.items()},
+            consent,
+            only=only,
+            freeze="" if frozen is None else str(frozen),
+        )
+        # What runs here already does not run elsewhere; and what starts nothing has nobody to ask.
+        guests = {step.rid: None for step in made.steps if step.verb in STARTING and step.rid in _guests(service)}
+        asked = [rid for rid in guests if seen[service.name, rid].phase is not Phase.RUNNING]
+        if interlock is None or made.refusals or not asked:
+            return made
+        problems = interlock.objections(asked)
+        errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+        notes = [problem for problem in problems if problem.severity is not Severity.ERROR]
+        return evolve(made, refusals=(*made.refusals, *errors), notes=(*made.notes, *notes))
+
+    def _interlock(
+        self,
+        action: str,
+        service: Service,
+        consent: Consent | None,
+        *,
+        waiting: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> Interlock | None:
+        """What keeps an action from starting guests that may run elsewhere; ``None`` where there is nobody to ask."""
+        if action not in STARTING_ACTIONS or not service.peers_of(self.node):
+            return None
+        from vmsvc.core.peers.interlock import Interlock  # noqa: PLC0415 - only who asks peers pays for it
+
+        return Interlock(
+            service,
+            self.node,
+            lambda: self._peers,
+            despite=consent.despite_peers if consent else (),
+            are_exclusive=lambda guests: self._are_exclusive(service, guests),
+            waiting=waiting,
+            cancelled=cancelled,
+        )
+
+    def _are_exclusive(self, service: Service, guests: Sequence[str]) -> bool:
+        """Whether every disk of guests is one that is reserved for this node alone before they start."""
+        groups = {each.container_id: each for each in service.resources if isinstance(each, Vmdg)}
+        reserved = [groups[rid] for rid in guests if rid in groups]
+        if len(reserved) < len(guests) or any(not each.scsireserv or each.disable for each in reserved):
+            return False
+        reports = self._reserving([service]).examine(reserved, budget_s=STATUS_DEADLINE_S)
+        return all(
+            not isinstance(report, VmsvcError) and report.found.disks and not report.found.others for report in reports
+        )
+
+    def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
+        from vmsvc.core.disks.booting import looked_at, plan_boot  # noqa: PLC0415
+
+        seen = observe(looked_at(service), self._finder([service]))
+        return plan_boot(
+            service,
+            self.node,
+            {rid: observation for (_, rid), observation in seen.items()},
+            lambda disks: self._reserving([service]).rivals_of(disks),
+            only=only,
+        )
+
+
+def _worth_a_look(service: Service) -> list[Resource]:
+    """What a plan depends on: what is not disabled, and what would have to be down for disks to be released."""
+    disks = [each for each in service.resources if Verb.STOP in each.budgets_s]
+    from vmsvc.core.planning.needs import needs_of  # noqa: PLC0415
+
+    needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
+    return [each for each in service.resources if not each.disable or each.rid in needed]
+
+
+def _guests(service: Service) -> set[str]:
+    return {guest.rid for guest in service.guests}
