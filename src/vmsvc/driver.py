@@ -23,7 +23,16 @@ from vmsvc.core.contract import (
     SplitStart,
     Waiter,
 )
-from vmsvc.core.errors import NO_COMMANDS, ActionFailed, DriverError, NoWayIn, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import (
+    NO_COMMANDS,
+    ActionFailed,
+    DriverError,
+    NoWayIn,
+    TimedOut,
+    Undetermined,
+    UsageError,
+    VmsvcError,
+)
 from vmsvc.core.lane import Lane
 from vmsvc.core.node import Node
 from vmsvc.core.options import (
@@ -103,6 +112,7 @@ __all__ = [
     "SplitStart",
     "Status",
     "Sync",
+    "TimedOut",
     "Undetermined",
     "UsageError",
     "Value",

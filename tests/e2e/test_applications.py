@@ -236,6 +236,24 @@ def test_launchers_tell_about_what_they_start(web, inside):
     assert inside.svcmgr("-s web info")[0] == 1
 
 
+def test_what_launchers_tell_fills_no_terminal_and_a_document_has_all_that_is_kept(web, inside):
+    web.add("S1", "seq 1000")
+    web.add("S2", "head -c 10000 /dev/zero | tr '\\0' x")
+    web.add("S3", "head -c 3000000 /dev/zero | tr '\\0' x")
+    inside.run("start web")
+    _, out, _ = inside.run("appinfo web")
+    assert len(out) < 3000
+    assert "    100\n    [it told 3893 bytes: --format json has all of them]\n  S2\n" in out
+    assert "x\n    [it told 10000 bytes: --format json has all of them]\n  S3\n" in out
+    assert out.endswith("x\n    [it told more than the 1048576 bytes that are kept: see --format json]\n")
+    (told,) = documents.checked(inside.run("--format json appinfo web")[1])["applications"]
+    assert [(len(each["output"]), each["truncated"]) for each in told["launchers"]] == [
+        (3893, False),
+        (10000, False),
+        (1048576, True),
+    ]
+
+
 @pytest.mark.option("appinfo --rid", "appinfo --tags", "appinfo --subset")
 @pytest.mark.option("startapp --tags", "startapp --subset", "stopapp --tags", "stopapp --subset")
 @pytest.mark.parametrize("option", ["--rid app#1", "--tags front", "--subset first"])

@@ -11,7 +11,11 @@ from vmsvc.cli.screen import Line, plain
 from vmsvc.core.documents import applications
 from vmsvc.core.errors import ExitCode, VmsvcError
 from vmsvc.core.inside.launching import Told
+from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import printable
+
+#: How much of what a launcher tells is shown: lines, and characters of each. A document has all of it.
+_MOST_LINES, _MOST_CHARACTERS = 100, 500
 
 
 def info(call: Call) -> int:
@@ -47,4 +51,13 @@ def _lines(told: Sequence[Told]) -> Iterator[Line]:
         for ran in each.ran:
             yield plain(f"  {ran if ran.has_failed else ran.name}")
             if ran.outcome is not None and not ran.has_failed:
-                yield from (plain(f"    {printable(line)}") for line in ran.outcome.out.splitlines())
+                yield from (plain(f"    {line}") for line in _shown(ran.outcome))
+
+
+def _shown(outcome: Outcome) -> Iterator[str]:
+    lines = [printable(line) for line in outcome.out.splitlines()]
+    yield from (line[:_MOST_CHARACTERS] for line in lines[:_MOST_LINES])
+    if outcome.truncated:
+        yield f"[it told more than the {len(outcome.stdout)} bytes that are kept: see --format json]"
+    elif len(lines) > _MOST_LINES or any(len(line) > _MOST_CHARACTERS for line in lines):
+        yield f"[it told {len(outcome.stdout)} bytes: --format json has all of them]"

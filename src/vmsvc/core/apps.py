@@ -18,7 +18,7 @@ from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.resource import App, Guest, Located, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted
 from vmsvc.core.transport.command import printable
 from vmsvc.core.verb import Verb
@@ -38,8 +38,8 @@ class AppDriver:
     Args:
         places: Where applications are.
         tell: Told why nothing was done, where there is nothing to do.
-        keep: Keeps what a launcher printed: called with its application, its name, its action and its outcome, it tells
-            where that can be read.
+        keep: Keeps what a launcher printed: called with its application, its name, its argument and what became of it,
+            it tells where that can be read.
     """
 
     type: ClassVar[str] = ""
@@ -52,7 +52,7 @@ class AppDriver:
         self,
         places: Places,
         tell: Callable[[str], None] = lambda _: None,
-        keep: Callable[[App, str, str, Outcome], str] = lambda *_: "",
+        keep: Callable[[App, str, str, Ran], str] = lambda *_: "",
     ) -> None:
         self._places = places
         self._tell = tell
@@ -279,7 +279,7 @@ class AppDriver:
             directory=app.launchers,
             budget_s=app.launcher_timeout,
             environment=environment_of(app, service, self._places.node().name),
-            keep=lambda name, action, outcome: self._keep(app, name, action, outcome),
+            keep=partial(self._keep, app),
         )
 
     def _host(self, app: App, budget_s: float) -> Host:

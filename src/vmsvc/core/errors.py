@@ -8,17 +8,23 @@
     ├── Refused                3   a safety rule says no; nothing was changed
     │   └── Busy               3   another action holds the service's lock
     ├── Undetermined           4   a fact could not be established; nothing is assumed
-    │   └── NoWayIn            4   nothing could be run inside a guest: there was no way in
+    │   ├── NoWayIn            4   nothing could be run inside a guest: there was no way in
+    │   └── TimedOut           4   a command did not end in its time; what it printed until then is known
     ├── ActionFailed           1   a step was tried and failed (and was rolled back, saying what)
     └── DriverError            1   raised by drivers: the technology refused a verb
 """
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections.abc import Iterable
+from typing import TypeVar
 
 from attrs import evolve, frozen
+from typing_extensions import Self
+
+E = TypeVar("E", bound="VmsvcError")
 
 
 class ExitCode(enum.IntEnum):
@@ -135,6 +141,18 @@ class VmsvcError(Exception):
         first = self.problems[0]
         return evolve(first, section=first.section or section, file=first.file or file)
 
+    def reworded(self, message: str) -> Self:
+        """The same error, with all that it carries, in other words.
+
+        Args:
+            message: What is wrong, of the first problem.
+        """
+        first, *others = self.problems
+        twin = copy.copy(self)
+        twin.problems = (evolve(first, message=message), *others)
+        twin.args = ("\n".join(map(str, twin.problems)),)
+        return twin
+
 
 class ConfigError(VmsvcError):
     """A file, section, key or value is wrong; carries all problems of the file at once."""
@@ -178,6 +196,26 @@ class NoWayIn(Undetermined):
     """There was no way into a guest, or to another host: nothing was run there."""
 
     default_code = "undetermined.no-way-in"
+
+
+class TimedOut(Undetermined):
+    """A command did not end in its time: what it did is not known, and what it printed until then is.
+
+    Args:
+        message: What is wrong, in one sentence.
+        hint: What to do next.
+        stdout: What had come of its standard output, up to the limit of an outcome.
+        stderr: What had come of its standard error, alike.
+        truncated: Whether more was printed, and dropped.
+    """
+
+    default_code = "undetermined.timeout"
+
+    def __init__(
+        self, message: str = "", *, hint: str = "", stdout: bytes = b"", stderr: bytes = b"", truncated: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.stdout, self.stderr, self.truncated = stdout, stderr, truncated
 
 
 class ActionFailed(VmsvcError):

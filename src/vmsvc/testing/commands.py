@@ -21,7 +21,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from vmsvc.core.errors import ActionFailed, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import ActionFailed, TimedOut, UsageError, VmsvcError
 from vmsvc.core.transport import OUTPUT_LIMIT, Outcome
 
 #: How much longer than its budget a command may take to be ended, in seconds.
@@ -62,8 +62,8 @@ class Case:
         fails: The error to be raised; ``None`` where the command is to come to its end.
         says: What is to be in the error's message.
         codes: The exit codes that it may have.
-        stdout: What is to be printed.
-        stderr: What is to be printed to standard error.
+        stdout: What is to be printed; of a command that does not end, before its time is up.
+        stderr: What is to be printed to standard error, alike.
         truncated: Whether more is to be printed than is kept.
         leaves: Whether processes of it are to be left; ``None`` where that is not looked at.
     """
@@ -152,9 +152,11 @@ CASES: tuple[Case, ...] = (
     ),
     Case(
         name="a command that hangs and hears no signal",
-        argv=_sh(_HANG, "vmsvc-TOKEN"),
+        argv=_sh(f"echo begun; echo slow >&2; {_HANG}", "vmsvc-TOKEN"),
         budget_s=2.0,
-        fails=Undetermined,
+        fails=TimedOut,
+        stdout=b"begun\n",
+        stderr=b"slow\n",
         says="within 2.0 s",
         leaves=False,
     ),
@@ -162,7 +164,7 @@ CASES: tuple[Case, ...] = (
         name="a child that hangs",
         argv=_sh('sh -c "$1" vmsvc-TOKEN; echo never', "name", _HANG),
         budget_s=2.0,
-        fails=Undetermined,
+        fails=TimedOut,
         says="within 2.0 s",
         leaves=False,
     ),
@@ -212,6 +214,9 @@ def hold(way: Way, case: Case) -> None:
     if isinstance(done, VmsvcError):
         assert type(done) is case.fails, f"{case}: {type(done).__name__}: {done}"
         assert case.says in str(done), f"{case}: {done}"
+        if isinstance(done, TimedOut):
+            assert done.stdout.startswith(case.stdout), f"{case}: {done.stdout!r} is not what it had printed"
+            assert done.stderr.startswith(case.stderr), f"{case}: {done.stderr!r} is not what it had printed"
     else:
         assert case.fails is None, f"{case}: {done.code}"
         assert done.argv == tuple(argv)

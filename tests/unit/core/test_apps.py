@@ -167,9 +167,13 @@ class Launched:
         places = places_of(service(guest(), self.app), Host(), inside)
         self.driver = AppDriver(places, self.told.append, self.keep)
 
-    def keep(self, app, name, action, outcome):
-        self.kept.append((name, action, outcome.out))
+    def keep(self, app, name, action, ran):
+        self.kept.append((name, action, ran))
         return f"/kept/{name}"
+
+    @property
+    def printed(self):
+        return [(name, action, ran.outcome.out) for name, action, ran in self.kept]
 
     def add(self, name, *lines, mode=0o755):
         path = self.directory / name
@@ -212,7 +216,7 @@ def test_a_launcher_that_fails_is_named_with_its_last_words_and_the_others_run(l
         "2 of 3 launchers failed: S1 exited with 3: line 2 / line 3 / line 4; "
         "S3 was killed by signal 9: exit code -9, no output"
     )
-    assert error.value.hint == "all that they printed: /kept/S1, /kept/S3"
+    assert error.value.hint == "what they printed: /kept/S1, /kept/S3"
     assert web.ran == ["S1 start", "S2 start", "S3 start"]
 
 
@@ -229,11 +233,16 @@ def test_where_a_failure_is_to_fail_no_further_launcher_runs(launched):
 @pytest.mark.keyword("app.launcher_timeout")
 def test_a_launcher_that_hangs_costs_its_own_budget(launched):
     web = launched(launcher_timeout=0.5)
-    web.add("S1", "sleep 60")
+    web.add("S1", "echo begun", "echo too slow >&2", "sleep 60")
     web.add("S2")
-    with pytest.raises(Undetermined, match=r"1 of 2 launchers failed: S1: .*launch .* did not end within 0\.5 s"):
+    with pytest.raises(
+        Undetermined, match=r"1 of 2 launchers failed: S1: .*launch .* did not end within 0\.5 s"
+    ) as error:
         web.driver.start(web.app, budget_s=20.0)
     assert web.ran == ["S1 start", "S2 start"]
+    assert error.value.hint == "what they printed: /kept/S1"
+    name, _, ran = web.kept[0]
+    assert (name, ran.failure.stdout, ran.failure.stderr) == ("S1", b"begun\n", b"too slow\n")
 
 
 def test_launchers_for_which_no_time_is_left_are_told(launched):
@@ -252,7 +261,7 @@ def test_what_launchers_print_is_kept_and_bounded(launched):
     web.add("S1", "head -c 3000000 /dev/zero")
     web.add("S2", "sleep 30 &", "echo daemon")
     web.driver.start(web.app, budget_s=20.0)
-    assert [(name, action, len(out)) for name, action, out in web.kept] == [
+    assert [(name, action, len(out)) for name, action, out in web.printed] == [
         ("S1", "start", 1 << 20),
         ("S2", "start", 7),
     ]
@@ -387,7 +396,7 @@ def test_launchers_are_told_of_their_service(launched):
     web = launched()
     web.add("S1", 'echo "$VMSVC_SERVICE $OPENSVC_SVCNAME $VMSVC_RID $VMSVC_NODE $VMSVC_ACTION"')
     web.driver.start(web.app, budget_s=5.0)
-    assert web.kept == [("S1", "start", "web web app#1 n1 start\n")]
+    assert web.printed == [("S1", "start", "web web app#1 n1 start\n")]
 
 
 def test_launchers_that_start_tell_about_themselves(launched):

@@ -13,6 +13,7 @@ EXIT_CODES = {
     "Busy": 3,
     "Undetermined": 4,
     "NoWayIn": 4,
+    "TimedOut": 4,
     "ActionFailed": 1,
     "DriverError": 1,
 }
@@ -50,6 +51,19 @@ def test_an_error_carries_its_problems():
     assert (one.message, one.hint, one.code, str(one)) == ("no", "ask", "refused", "no (ask)")
     both = errors.ConfigError(problems=[Problem(message="a", code="x"), Problem(message="b")])
     assert (str(both), both.code, len(both.problems)) == ("a\nb", "x", 2)
+
+
+def test_an_error_in_other_words_carries_all_the_rest():
+    late = errors.TimedOut("it hung", hint="look", stdout=b"begun", truncated=True)
+    other = late.reworded("web: it hung")
+    assert (type(other), str(other), other.code, other.hint) == (
+        errors.TimedOut,
+        "web: it hung (look)",
+        "undetermined.timeout",
+        "look",
+    )
+    assert (other.stdout, other.stderr, other.truncated) == (b"begun", b"", True)
+    assert late.message == "it hung"
 
 
 def test_within_fills_in_what_is_empty():

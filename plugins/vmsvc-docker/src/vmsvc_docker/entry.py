@@ -13,6 +13,7 @@ from vmsvc.driver import (
     NoWayIn,
     Outcome,
     Phase,
+    TimedOut,
     Undetermined,
     check_command,
     said_last,
@@ -78,6 +79,7 @@ def enter(
         UsageError: No command can be given such arguments.
         NoWayIn: Nothing was run.
         ActionFailed: There is no such program, or it may not be run.
+        TimedOut: It did not end in its time.
         Undetermined: What the command did is not known.
     """
     check_command(argv, environment)
@@ -95,11 +97,13 @@ def enter(
         ended = _followed(connection, command, attached, printed, deadline)
     if ended is None:
         was_killed = _was_killed(connection, seen, command, mark, argv)
-        raise Undetermined(
+        raise TimedOut(
             f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and "
             f"{'was killed' if was_killed else 'could not be killed: that takes sh, grep and tr in it'}"
             f"{said_last(bytes(printed.err), bytes(printed.out))}",
-            code="undetermined.timeout",
+            stdout=bytes(printed.out),
+            stderr=bytes(printed.err),
+            truncated=printed.out.truncated or printed.err.truncated,
         )
     if _was_not_started(connection, ended, printed):
         said = said_last(bytes(printed.err), bytes(printed.out))

@@ -24,6 +24,7 @@ from vmsvc.driver import (
     NoWayIn,
     Outcome,
     Phase,
+    TimedOut,
     Undetermined,
     UsageError,
     VmsvcError,
@@ -87,7 +88,8 @@ class Agent:
             UsageError: It can be given to no command, or to none in such a guest.
             NoWayIn: The agent does not answer, or runs no commands. Nothing was run.
             ActionFailed: The guest has no such program, or it cannot be run.
-            Undetermined: It did not end in time, or whoever knew of it has gone.
+            TimedOut: It did not end in time.
+            Undetermined: Whoever knew of it has gone.
         """
         began = time.monotonic()
         check_command(argv, environment)
@@ -335,13 +337,15 @@ def _not_started(place: str, refusal: str) -> ActionFailed:
     return ActionFailed(f"{place}: cannot be started: {reason}", code=f"action.{refusal}", hint=hint)
 
 
-def _late(place: str, budget_s: float, printed: Printed | None) -> Undetermined:
+def _late(place: str, budget_s: float, printed: Printed | None) -> TimedOut:
+    late = f"{place}: did not end within {budget_s:.1f} s"
+    hint = "what it did is not known: look, before trying again with a larger timeout"
     if printed is None:
-        what = "and could not be killed: it may go on"
-    else:
-        what = f"and was killed{said_last(printed.stderr, printed.stdout)}"
-    return Undetermined(
-        f"{place}: did not end within {budget_s:.1f} s, {what}",
-        code="undetermined.timeout",
-        hint="what it did is not known: look, before trying again with a larger timeout",
+        return TimedOut(f"{late}, and could not be killed: it may go on", hint=hint)
+    return TimedOut(
+        f"{late}, and was killed{said_last(printed.stderr, printed.stdout)}",
+        hint=hint,
+        stdout=printed.stdout,
+        stderr=printed.stderr,
+        truncated=printed.truncated,
     )

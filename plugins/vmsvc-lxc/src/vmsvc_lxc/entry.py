@@ -74,9 +74,7 @@ def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping
     except Undetermined as silence:
         _kill(host, mark)
         told = f"{shown(argv)} in {guest.name}: did not end within {budget_s:.1f} s"
-        raise Undetermined(
-            _NOT_IN_TIME.sub(lambda _: told, silence.message), code=silence.code, hint=silence.hint
-        ) from None
+        raise silence.reworded(_NOT_IN_TIME.sub(lambda _: told, silence.message)) from None
     said = _said_by_attach(guest, done)
     if done.code in _NOT_STARTED and said.endswith(f'Failed to exec "{argv[0]}"'):
         raise ActionFailed(

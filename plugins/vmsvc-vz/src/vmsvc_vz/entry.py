@@ -21,6 +21,7 @@ from vmsvc.driver import (
     NoWayIn,
     Outcome,
     Phase,
+    TimedOut,
     Undetermined,
     VmsvcError,
     check_command,
@@ -82,21 +83,31 @@ def enter(
         done = tools.enter(container, shlex.join(["exec", "env", *variables, "sh", "-c", _RUN, mark, *argv]))
     except Undetermined as error:
         _kill(host, type(tools), container, mark)
-        raise Undetermined(
-            f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and was killed", code=error.code
+        late = error if isinstance(error, TimedOut) else TimedOut()
+        raise TimedOut(
+            f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and was killed",
+            stdout=_after(mark, late.stdout)[2],
+            stderr=late.stderr,
+            truncated=late.truncated,
         ) from None
-    _, found, rest = done.stdout.partition(mark.encode())
-    word, _, printed = rest.partition(b"\n")
+    found, word, printed = _after(mark, done.stdout)
     if not found:
         raise NoWayIn(
             f"no command can be run in {guest.name}: {done.argv[0]} exits with {done.code}"
             f"{said_last(done.stderr, done.stdout)}"
         )
-    if word.strip() == b"none":
+    if word == b"none":
         raise ActionFailed(
             f"there is no such command in {guest.name}, or it may not be run: {argv[0]}", code="action.no-such-command"
         )
     return evolve(done, argv=tuple(argv), stdout=printed, duration_s=time.monotonic() - began)
+
+
+def _after(mark: str, stdout: bytes) -> tuple[bool, bytes, bytes]:
+    """Whether the script was run; what it says before it becomes the command; and what the command has printed."""
+    _, found, rest = stdout.partition(mark.encode())
+    word, _, printed = rest.partition(b"\n")
+    return bool(found), word.strip(), printed
 
 
 def _way(host: Host, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:

@@ -30,6 +30,7 @@ def app_info(items: Iterable[Told], problems: Iterable[Problem] = ()) -> Data:
                     "name": each.name,
                     "exit_code": None if each.outcome is None else each.outcome.code,
                     "output": None if each.outcome is None else each.outcome.out,
+                    "truncated": each.outcome is not None and each.outcome.truncated,
                     "error": str(each) if each.has_failed else None,
                 }
                 for each in item.ran

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError
 from vmsvc.core.inside.launchers import Action, Launchers, parsed
@@ -26,7 +26,7 @@ class Ran:
         name: Its name, as a message shows it.
         outcome: What it left behind; ``None`` where it did not come to its end.
         failure: Why it did not.
-        kept: Where all that it printed can be read; empty where that is nowhere.
+        kept: Where what it printed can be read; empty where that is nowhere.
     """
 
     name: str
@@ -80,14 +80,14 @@ class Launching:
         directory: Where the launchers are.
         budget_s: How long each of them may take, in seconds.
         environment: What they are told.
-        keep: Keeps what one of them printed, and tells where.
+        keep: Keeps what one of them printed, called with its name and its argument, and tells where.
     """
 
     host: Host
     directory: str
     budget_s: float
     environment: Mapping[str, str]
-    keep: Callable[[str, str, Outcome], str] = lambda _name, _action, _outcome: ""
+    keep: Callable[[str, str, Ran], str] = lambda _name, _word, _ran: ""
 
     def found(self, *, budget_s: float) -> Launchers:
         """Look what there is.
@@ -118,21 +118,20 @@ class Launching:
         """
         word = word or action.word
         for name in names:
-            budget_s = min(self.budget_s, deadline - time.monotonic())
-            shown = printable(name)
-            if budget_s <= 0:
-                late = Undetermined("not run: the others have left no time for it", code="undetermined.timeout")
-                yield Ran(name=shown, failure=late)
-                continue
-            environment = {**self.environment, "VMSVC_ACTION": word}
-            try:
-                outcome = ask(
-                    self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment
-                )
-            except VmsvcError as error:
-                yield Ran(name=shown, failure=error)
-                continue
-            yield Ran(name=shown, outcome=outcome, kept=self.keep(name, word, outcome))
+            ran = self._run(name, word, min(self.budget_s, deadline - time.monotonic()))
+            yield evolve(ran, kept=self.keep(name, word, ran))
+
+    def _run(self, name: str, word: str, budget_s: float) -> Ran:
+        shown = printable(name)
+        if budget_s <= 0:
+            late = Undetermined("not run: the others have left no time for it", code="undetermined.timeout")
+            return Ran(name=shown, failure=late)
+        environment = {**self.environment, "VMSVC_ACTION": word}
+        try:
+            outcome = ask(self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment)
+        except VmsvcError as error:
+            return Ran(name=shown, failure=error)
+        return Ran(name=shown, outcome=outcome)
 
 
 def raise_of(failures: list[Ran], count: int) -> None:
@@ -150,7 +149,7 @@ def raise_of(failures: list[Ran], count: int) -> None:
         return
     message = f"{len(failures)} of {count} launchers failed: " + "; ".join(map(str, failures))
     kept = ", ".join(each.kept for each in failures if each.kept)
-    hint = f"all that they printed: {kept}" if kept else ""
+    hint = f"what they printed: {kept}" if kept else ""
     if any(isinstance(each.failure, Undetermined) for each in failures):
         raise Undetermined(message, code="undetermined.launcher", hint=hint)
     raise DriverError(message, code="driver.launcher-failed", hint=hint)

@@ -1,12 +1,18 @@
-"""What launchers printed when they last started or stopped something: kept on the node, one file for each."""
+"""What launchers printed when they were last to start or stop something: kept on the node, one file for each.
+
+A file has what was printed and, in lines of vmsvc's own, what is missing: where more was printed than is kept, and
+where a launcher did not come to its end. So it is never that of an earlier run.
+"""
 
 from __future__ import annotations
 
 import logging
 
+from vmsvc.core.errors import TimedOut
+from vmsvc.core.inside.launching import Ran
 from vmsvc.core.node import Node
 from vmsvc.core.resource import App
-from vmsvc.core.transport import Outcome
+from vmsvc.core.transport import OUTPUT_LIMIT
 from vmsvc.core.transport.asking import encoded
 
 _log = logging.getLogger(__name__)
@@ -16,7 +22,7 @@ _NAME_CHARACTERS = 180
 _KEPT = ("start", "stop")
 
 
-def keep_output(node: Node, app: App, name: str, action: str, outcome: Outcome) -> str:
+def keep_output(node: Node, app: App, name: str, action: str, ran: Ran) -> str:
     """Keep what a launcher printed, in place of what it printed before.
 
     Args:
@@ -24,7 +30,7 @@ def keep_output(node: Node, app: App, name: str, action: str, outcome: Outcome) 
         app: The application that it belongs to.
         name: The launcher's name.
         action: What it was called with; only starts and stops are kept.
-        outcome: What it left behind.
+        ran: What became of it.
 
     Returns:
         The file; empty where nothing was kept. A full disk keeps no application from being started or stopped.
@@ -35,8 +41,26 @@ def keep_output(node: Node, app: App, name: str, action: str, outcome: Outcome) 
     path = directory / f"{encoded(name)[:_NAME_CHARACTERS]}.{action}.log"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.write_bytes(outcome.stdout + outcome.stderr)
+        path.write_bytes(_content(ran))
     except OSError as error:
         _log.warning("what %s printed is not kept: %s: %s", name, error.strerror, path)
         return ""
     return str(path)
+
+
+def _content(ran: Ran) -> bytes:
+    told = ran.failure if isinstance(ran.failure, TimedOut) else ran.outcome
+    content = b""
+    if told is not None:
+        for stream in (told.stdout, told.stderr):
+            content += stream
+            if told.truncated and len(stream) >= OUTPUT_LIMIT:
+                content = _marked(content, f"it printed more: only the first {OUTPUT_LIMIT >> 20} MiB is kept")
+    if ran.failure is not None:
+        content = _marked(content, f"it did not come to its end: {ran.failure.message}")
+    return content
+
+
+def _marked(content: bytes, words: str) -> bytes:
+    new_line = b"" if not content or content.endswith(b"\n") else b"\n"
+    return content + new_line + f"[vmsvc: {words}]\n".encode(errors="backslashreplace")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
-from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, TimedOut, VmsvcError
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.asking import Script, is_restricted
 
@@ -50,13 +50,9 @@ def ask(
     variables = {**(environment or {}), **({_MARK: mark} if mark else {})}
     try:
         return script().ask(host, verb, *arguments, budget_s=deadline - time.monotonic(), environment=variables)
-    except NoWayIn:
-        raise
-    except Undetermined as error:
-        if error.code != "undetermined.timeout":
-            raise
+    except TimedOut as error:
         fate = _end(host, mark) if mark else "it goes on: this key ends launchers alone"
-        raise Undetermined(f"{error.message}; {fate}", code=error.code, hint=error.hint) from None
+        raise error.reworded(f"{error.message}; {fate}") from None
 
 
 def _end(host: Host, mark: str) -> str:

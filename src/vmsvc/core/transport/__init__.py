@@ -97,6 +97,7 @@ class Host(Protocol):
 
         Raises:
             UsageError: The arguments or the environment cannot be given to any command.
-            Undetermined: The budget was spent, or the way to the host broke; what the command did is not known.
+            TimedOut: The budget was spent; what the command did is not known, and what it printed until then is.
+            Undetermined: The way to the host broke; what the command did is not known.
             ActionFailed: The command could not be started at all: no such program, or no permission.
         """

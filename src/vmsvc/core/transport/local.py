@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vmsvc.core.errors import ActionFailed, Undetermined
+from vmsvc.core.errors import ActionFailed, TimedOut, Undetermined
 from vmsvc.core.node import node_from
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Outcome
 from vmsvc.core.transport.command import check, said_last, shown
@@ -121,7 +121,8 @@ class LocalHost:
         Raises:
             UsageError: The arguments or the environment cannot be given to any command.
             ActionFailed: The command could not be started at all: no such program, or no permission.
-            Undetermined: The budget was spent, or the helper process ended; what the command did is not known.
+            TimedOut: The budget was spent; what the command did is not known.
+            Undetermined: The helper process ended, or the command cannot be killed; that is not known, either.
         """
         check(argv, environment or {})
         request = {
@@ -146,11 +147,13 @@ class LocalHost:
         stdout, stderr = binascii.a2b_base64(answer["out"]), binascii.a2b_base64(answer["err"])
         if not answer["in_time"]:
             log.info("%s: ended by us after %.3f s", place, duration_s)
-            raise Undetermined(
+            raise TimedOut(
                 f"{place}: did not end within {budget_s:.1f} s, and was killed"
                 f"{_undead(answer['left'])}{said_last(stderr, stdout)}",
-                code="undetermined.timeout",
                 hint="what it did is not known: look, before trying again with a larger timeout",
+                stdout=stdout,
+                stderr=stderr,
+                truncated=answer["truncated"],
             )
         log.info("%s: exit code %d after %.3f s", place, code, duration_s)
         return Outcome(

@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 
 from attrs import evolve
 
-from vmsvc.core.errors import ActionFailed, Undetermined
+from vmsvc.core.errors import ActionFailed, TimedOut
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.testing.kit.backend import Backend, Lasting
 
@@ -205,7 +205,7 @@ class CommandBackend(Backend):
 
 def _hang(_command: Command, argv: tuple[str, ...], budget_s: float, _environment: dict[str, str]) -> Outcome:
     time.sleep(max(budget_s, 0.0))
-    raise Undetermined(f"{argv[0]}: did not end within {budget_s:.1f} s, and was killed", code="undetermined.timeout")
+    raise TimedOut(f"{argv[0]}: did not end within {budget_s:.1f} s, and was killed")
 
 
 def _failing(code: int, message: str) -> Trouble:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.support import guest, resource, service
-from vmsvc.core.errors import Undetermined
+from vmsvc.core.errors import NoWayIn, TimedOut, Undetermined
 from vmsvc.core.inside.launchers import Action, Entry, EntryKind, Launchers, environment_of, parsed
+from vmsvc.core.inside.launching import Ran
 from vmsvc.core.inside.outputs import keep_output
 from vmsvc.core.node import Node
-from vmsvc.core.transport import Outcome
+from vmsvc.core.transport import OUTPUT_LIMIT, Outcome
 
 
 def lying(*names, kind=EntryKind.EXECUTABLE):
@@ -95,9 +96,13 @@ def test_launchers_are_told_of_the_addresses_beside_them():
     }
 
 
+def printed(stdout, stderr=b"", **more):
+    return Ran(name="S1", outcome=Outcome(argv=("sh",), code=1, stdout=stdout, stderr=stderr, duration_s=0.0, **more))
+
+
 def test_what_a_launcher_printed_is_kept_and_a_full_disk_keeps_nothing_from_running(tmp_path):
     app = resource("app#1", container_id="container#1")
-    outcome = Outcome(argv=("sh",), code=1, stdout=b"out\xff", stderr=b"err", duration_s=0.0)
+    outcome = printed(b"out\xff", b"err")
     node = Node(name="n1", root=tmp_path)
     path = keep_output(node, app, "S1 größe\n" + "x" * 255, "start", outcome)
     assert Path(path).read_bytes() == b"out\xfferr"
@@ -105,3 +110,32 @@ def test_what_a_launcher_printed_is_kept_and_a_full_disk_keeps_nothing_from_runn
     assert keep_output(node, app, "C1", "status", outcome) == ""
     (tmp_path / "taken").touch()
     assert keep_output(Node(name="n1", root=tmp_path / "taken"), app, "S1", "start", outcome) == ""
+
+
+def kept(tmp_path, ran):
+    app = resource("app#1", container_id="container#1")
+    return Path(keep_output(Node(name="n1", root=tmp_path), app, "S1", "start", ran)).read_bytes()
+
+
+def test_where_a_launcher_printed_more_than_is_kept_its_file_says_so(tmp_path):
+    mark = b"\n[vmsvc: it printed more: only the first 1 MiB is kept]\n"
+    whole = b"x" * OUTPUT_LIMIT
+    assert kept(tmp_path, printed(whole, b"err", truncated=True)) == whole + mark + b"err"
+    assert kept(tmp_path, printed(b"out\n", whole, truncated=True)) == b"out\n" + whole + mark
+    assert kept(tmp_path, printed(whole)) == whole
+
+
+@pytest.mark.parametrize(
+    ("failure", "content"),
+    [
+        (
+            TimedOut("it did not end", stdout=b"begun", stderr=b""),
+            b"begun\n[vmsvc: it did not come to its end: it did not end]\n",
+        ),
+        (NoWayIn("nobody answers"), b"[vmsvc: it did not come to its end: nobody answers]\n"),
+        (Undetermined("not run: größe"), "[vmsvc: it did not come to its end: not run: größe]\n".encode()),
+    ],
+)
+def test_a_launcher_that_did_not_end_leaves_what_it_printed_and_no_file_of_an_earlier_run(tmp_path, failure, content):
+    kept(tmp_path, printed(b"all is well\n"))
+    assert kept(tmp_path, Ran(name="S1", failure=failure)) == content

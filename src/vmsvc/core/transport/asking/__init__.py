@@ -124,7 +124,8 @@ class Script:
             UsageError: An argument cannot be sent.
             ActionFailed: The other end refused it, or could not do it at all.
             NoWayIn: Nothing was run.
-            Undetermined: The budget was spent, or the way broke.
+            TimedOut: The budget was spent.
+            Undetermined: The way broke.
         """
         variables = [f"{name}={value}" for name, value in (environment or {}).items()]
         words = [self.name, verb, *map(encoded, [*arguments, *variables])]
@@ -136,7 +137,7 @@ class Script:
             outcome = host.run(words, budget_s=deadline - time.monotonic(), environment=brought)
         except VmsvcError as error:  # it calls the verb by the long line that it takes
             message = error.message.replace(shown(words), shown([verb, *arguments]))
-            raise type(error)(message, code=error.code, hint=error.hint) from None
+            raise error.reworded(message) from None
         complaint = self._complaint(outcome)
         if outcome.code in (_REFUSED, _FAILED) and complaint:
             raise ActionFailed(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import paramiko
 from attrs import frozen
 
-from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import ActionFailed, NoWayIn, TimedOut, Undetermined, UsageError, VmsvcError
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import said_last
 from vmsvc.core.transport.ssh import script
@@ -144,16 +144,18 @@ class Link:
         with _broken_is(Undetermined, command):
             session.send(words)
 
-    def _late(self, session: Session, command: Command) -> Undetermined:
+    def _late(self, session: Session, command: Command) -> TimedOut:
         """A command has spent its budget: end it, and say so. By a restricted key that is for who knows its verbs."""
         fate = "" if self.is_restricted else f", and {self._end(session)}"
         session.read_rest()
         last = said_last(session.err.output, session.out.output)
         log.info("%s: did not end in time%s", command.place, fate)
-        return Undetermined(
+        return TimedOut(
             f"{command.place}: did not end within {command.budget_s:.1f} s{fate}{last}",
-            code="undetermined.timeout",
             hint="what it did is not known: look, before trying again with a larger timeout",
+            stdout=session.out.output,
+            stderr=session.err.output,
+            truncated=session.out.truncated or session.err.truncated,
         )
 
     def _end(self, session: Session) -> str:
