@@ -143,6 +143,30 @@ def test_where_failures_are_to_fail_the_action_what_it_started_is_stopped_again(
     assert launchers.ran == ["S1 start", "K1 stop"]
 
 
+def test_what_a_launcher_has_started_is_stopped_again_though_checks_say_that_nothing_runs(launchers, inside):
+    mark = inside.root / "database"
+    launchers.add("S1", f"touch {mark}")
+    launchers.add("S2", "exit 3")
+    launchers.add("K1", f"rm {mark}")
+    launchers.add("C2", "exit 1")
+    launchers.service("on_launcher_failure = fail")
+    inside.run("start web --rid container")
+    code, _, err = inside.run("startapp web")
+    assert (code, inside.phase(), mark.exists()) == (1, "running", False)
+    assert launchers.ran_but_checks() == ["S1 start", "S2 start", "K1 stop"]
+    assert "rolled back: stop app#1: done" in err
+
+
+@pytest.mark.parametrize("code", [2, 3, 4])
+def test_what_has_ended_uncleanly_is_started_again(web, inside, code):
+    (inside.root / "mark").touch()
+    web.add("C1", f"test -e {inside.root}/started || exit {code}")
+    web.add("S1", f"touch {inside.root}/started")
+    assert inside.code("start web") == 0
+    assert " up " in inside.run("status web")[1]
+    assert web.ran_but_checks() == ["S1 start"]
+
+
 def test_a_guest_that_cannot_be_entered_is_stopped_all_the_same(web, inside):
     inside.run("start web")
     inside.hypervisor.set("web", fail=["enter"])

@@ -11,7 +11,7 @@ from vmsvc.core.instance import instance_of
 from vmsvc.core.planning.plan import ACTIONS
 from vmsvc.core.planning.planner import plan
 from vmsvc.core.planning.rules import DOWN, Consent, Ruling, judge
-from vmsvc.core.resource import KINDS, Guest
+from vmsvc.core.resource import KINDS, App, Guest
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.verb import STARTING, Verb
 
@@ -86,8 +86,9 @@ def test_plans_touch_only_what_was_seen(data, action, kill):
     starts = [step for step in found.steps if step.verb in STARTING]
     stopped = {step.rid for step in found.steps if step.verb not in STARTING}
     for step in starts:
-        may_be_prepared = {Phase.PREPARED} if isinstance(by_rid[step.rid], Guest) else set()
-        startable = DOWN | {Phase.STARTING, Phase.INAPPLICABLE} | may_be_prepared
+        half_way = {Guest: {Phase.PREPARED}, App: {Phase.DEGRADED}}
+        by_kind = [phases for kind, phases in half_way.items() if isinstance(by_rid[step.rid], kind)]
+        startable = DOWN | {Phase.STARTING, Phase.INAPPLICABLE}.union(*by_kind)
         assert step.rid in stopped or facts[step.rid].phase in startable, found
 
 

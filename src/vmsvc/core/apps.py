@@ -23,7 +23,8 @@ from vmsvc.core.transport.asking import is_restricted
 from vmsvc.core.transport.command import printable
 from vmsvc.core.verb import Verb
 
-_PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED}
+#: 3 is what init scripts and `systemctl is-active` say of what does not run: LSB 5.0 Core, 22.2; systemctl(1).
+_PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED, 3: Phase.STOPPED}
 #: Exit codes by which a shell, or what a check is wrapped in, says that it ran nothing: POSIX.1, Shell, 2.8.2.
 _NOT_RUN = {126: "it cannot be executed", 127: "it was not found"}
 _ACTIONS = {Verb.START: Action.START, Verb.STOP: Action.STOP}
@@ -32,7 +33,7 @@ _ACTIONS = {Verb.START: Action.START, Verb.STOP: Action.STOP}
 class AppDriver:
     """Runs an application's own commands, or the launchers that lie in its guest, and believes their checks.
 
-    Exit code 0 of a check is up and 1 is down; any other is degraded. A check that cannot be run, is killed or does
+    Exit code 0 of a check is up, 1 and 3 are down; any other is degraded. A check that cannot be run, is killed or does
     not end in time leaves the status unknown: it has not said anything of the application.
 
     Args:

@@ -263,8 +263,8 @@ class App(Located):
     check: tuple[str, ...] = option(
         argv,
         default=(),
-        help="The command that tells its status: exit code 0 is up, 1 is down; a signal, 126 and 127 are unknown; "
-        "others are warn.",
+        help="The command that tells its status: exit code 0 is up, 1 and 3 are down; a signal, 126 and 127 are "
+        "unknown; others are warn.",
     )
     start_timeout: float = option(
         some_seconds, default=60.0, inherited=True, help="How long the start command, or all launchers, may take."
@@ -292,14 +292,20 @@ class App(Located):
         choice("warn", "fail"),
         default="warn",
         inherited=True,
-        help="What a launcher that fails means: a warning, and the others run; or the action fails at once. With "
-        "`warn`, an application that cannot be stopped does not keep its guest from being stopped, either.",
+        help="What a launcher that fails means: a warning, and the others run; or the action fails at once, and the "
+        "`K…` launchers take back what a start has begun. With `warn`, an application that cannot be stopped does not "
+        "keep its guest from being stopped, either.",
     )
 
     @property
     def has_launchers(self) -> bool:
         """Whether launchers in its guest start, stop and check it, since it has no commands of its own."""
         return self.is_inside_guest and not (self.start or self.stop or self.check)
+
+    @property
+    def startable(self) -> frozenset[Phase]:
+        """Launchers bear to be called again, so they start what runs in part, or has ended uncleanly."""
+        return _STARTABLE | {Phase.DEGRADED} if self.has_launchers else _STARTABLE
 
     def forgives(self, verb: Verb) -> bool:
         """Whether a verb that fails is told as a warning, and the action goes on.

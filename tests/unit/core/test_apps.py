@@ -48,7 +48,15 @@ def driver_on(host, tmp_path) -> Driver[object]:
 
 @pytest.mark.parametrize(
     ("code", "phase"),
-    [(0, Phase.RUNNING), (1, Phase.STOPPED), (2, Phase.DEGRADED), (125, Phase.DEGRADED), (255, Phase.DEGRADED)],
+    [
+        (0, Phase.RUNNING),
+        (1, Phase.STOPPED),
+        (2, Phase.DEGRADED),
+        (3, Phase.STOPPED),
+        (4, Phase.DEGRADED),
+        (125, Phase.DEGRADED),
+        (255, Phase.DEGRADED),
+    ],
 )
 def test_a_check_tells_by_its_exit_code(tmp_path, code, phase):
     host = Host(code=code, out="all is well\n")
@@ -274,7 +282,8 @@ def test_what_launchers_print_is_kept_and_bounded(launched):
         ([0, 0], Phase.RUNNING, "C0, C1"),
         ([1, 1], Phase.STOPPED, "C0 exited with 1: no; C1 exited with 1: no"),
         ([0, 1], Phase.DEGRADED, "C1 exited with 1: no"),
-        ([3, 3], Phase.DEGRADED, "C0 exited with 3: no; C1 exited with 3: no"),
+        ([1, 3], Phase.STOPPED, "C0 exited with 1: no; C1 exited with 3: no"),
+        ([2, 2], Phase.DEGRADED, "C0 exited with 2: no; C1 exited with 2: no"),
     ],
 )
 def test_checks_say_together_whether_an_application_is_up(launched, codes, phase, detail):

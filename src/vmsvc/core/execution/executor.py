@@ -15,11 +15,11 @@ from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.execution.journal import Journal
 from vmsvc.core.execution.report import Progress, Report, StepResult, failure_of, interrupted
 from vmsvc.core.execution.steps import StepTaker
-from vmsvc.core.observe import DriverFinder, observe
+from vmsvc.core.observe import DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.planner import undo
 from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
-from vmsvc.core.resource import Guest, Ip
+from vmsvc.core.resource import App, Guest, Ip
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.triggers import Trigger
@@ -141,12 +141,21 @@ class Executor:
             for undo_step in undoing:
                 seen, judgement = self._turn(undo_step, undoing, service, Consent(), taken)
                 is_others = step.verb is Verb.PREPARE and seen.phase is Phase.RUNNING  # who booted it was not we
-                if judgement.ruling in _LEFT_OUT or is_others:
+                is_needless = judgement.ruling in _LEFT_OUT and not self._may_run_in_part(undo_step, service)
+                if is_needless or is_others:
                     continue
                 result = self._try(undo_step, service, seen, judgement, taken)
                 if not result.acted and undo_step.trigger is None:
                     break
         return taken
+
+    def _may_run_in_part(self, stop: Step, service: Service) -> bool:
+        """Whether launchers, of which some may have started something, are called to stop it though checks say down."""
+        resource = service.resource(stop.rid)
+        if stop.trigger is not None or not isinstance(resource, App) or not resource.has_launchers:
+            return False
+        guest = service.guest_of(resource)
+        return observe([guest], self.driver_of)[key_of(guest)].phase is Phase.RUNNING
 
     def _turn(
         self, step: Step, among: Sequence[Step], service: Service, consent: Consent, results: Sequence[StepResult]

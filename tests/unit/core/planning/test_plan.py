@@ -438,6 +438,12 @@ def test_a_degraded_application_is_looked_at_and_not_started_again():
     assert "look at what is wrong with it" in made.refusals[0].hint
 
 
+def test_launchers_are_called_again_where_an_application_is_degraded():
+    facts = {"container#1": seen(Phase.RUNNING), "app#1": seen(Phase.DEGRADED)}
+    made = plan("start", service(guest(), resource("app#1", container_id="container#1")), NODE, facts)
+    assert (codes(made), [str(step) for step in made.steps]) == ([], ["start app#1"])
+
+
 @pytest.mark.parametrize("action", ["stop", "restart"])
 def test_force_without_asking_first_is_told(action):
     def notes(phase, **consent):
