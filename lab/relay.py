@@ -1,7 +1,8 @@
 """Stands between a client and a daemon's socket, and passes everything on; until it is told to spoil the answers.
 
 with Relay(Path("/tmp/r"), dockerd.socket) as relay:
-relay.spoil = garbage
+    relay.spoil = garbage
+    relay.overhears = lambda request: dockerd.kill() if b"/start" in request else None
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Relay(Closing):
     def __init__(self, path: Path, target: Path) -> None:
         self.path = path
         self.spoil: Spoil | None = None
+        self.overhears: Callable[[bytes], object] | None = None
         self._target = target
         self._listening = socket.socket(socket.AF_UNIX)
         self._open: list[socket.socket] = []
@@ -67,15 +69,16 @@ class Relay(Closing):
                 except OSError:
                     _end(client)
                     continue
-                for passing in ((client, daemon, _as_it_is), (daemon, client, self._spoilt)):
+                for passing in ((client, daemon, self._overheard), (daemon, client, self._spoilt)):
                     threading.Thread(target=_pass, args=passing, daemon=True).start()
+
+    def _overheard(self, request: bytes) -> tuple[bytes, bool]:
+        if self.overhears:
+            self.overhears(request)
+        return request, False
 
     def _spoilt(self, answer: bytes) -> tuple[bytes, bool]:
         return (self.spoil(answer), True) if self.spoil else (answer, False)
-
-
-def _as_it_is(data: bytes) -> tuple[bytes, bool]:
-    return data, False
 
 
 def _pass(source: socket.socket, sink: socket.socket, change: Callable[[bytes], tuple[bytes, bool]]) -> None:
