@@ -266,6 +266,7 @@ class Acting(Planning):
                 reach=self._reach,
                 forget=self._forget,
                 confirm=interlock.confirm if interlock else lambda _: None,
+                renew=self._renew,
             )
             losses: list[str] = []
             if action in ("stop", "restart"):

@@ -325,6 +325,11 @@ class Parts:
         if "_ways" in self.__dict__:
             self._ways.forget(guest)
 
+    def _renew(self, guest: Guest) -> None:
+        """Have the next look inside a guest that was started go by a new connection."""
+        if "_ways" in self.__dict__:
+            self._ways.renew(guest)
+
     @made_once
     def _peers(self) -> Peers:
         from vmsvc.core.peers.asking import Peers  # noqa: PLC0415 - only who asks peers pays for it

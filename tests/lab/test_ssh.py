@@ -160,6 +160,49 @@ def test_a_connection_that_broke_is_opened_anew_for_the_next_command(make_sshd, 
     assert logins(server) == 2
 
 
+def test_a_connection_that_fell_silent_is_given_up_for_the_next_command(make_sshd, connect):
+    server = make_sshd()
+    host = connect(server)
+    host.run(["true"], budget_s=BUDGET_S)
+    server.silence()
+    error, took_s = no_way_in(host, budget_s=1.0)
+    assert "the host does not answer" in str(error)
+    assert took_s < 2.5
+    assert host.run(["echo", "again"], budget_s=BUDGET_S).out == "again\n"
+    assert host.run(["echo", "and again"], budget_s=BUDGET_S).out == "and again\n"
+    assert logins(server) == 2
+
+
+def test_a_connection_that_fell_silent_under_a_command_is_given_up_for_the_next(make_sshd, connect):
+    server = make_sshd()
+    host = connect(server)
+    threading.Timer(0.5, server.silence).start()
+    with pytest.raises(Undetermined, match=r"did not end within 1\.5 s, and could not be killed"):
+        host.run(["sleep", "1000"], budget_s=1.5)
+    assert host.run(["echo", "again"], budget_s=BUDGET_S).out == "again\n"
+
+
+def test_commands_on_a_connection_that_was_given_up_run_to_their_ends(make_sshd, connect, tmp_path):
+    server = make_sshd(shell="/bin/bash")
+    server.write_home(".bashrc", f"while [ -e {tmp_path}/busy ]; do sleep 0.1; done\n")
+    host = connect(server)
+    host.open(budget_s=BUDGET_S)
+    first = host._attempt
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(
+            host.run, ["sh", "-c", "touch $0/begun; sleep 3; echo done", str(tmp_path)], budget_s=BUDGET_S
+        )
+        eventually((tmp_path / "begun").exists)
+        (tmp_path / "busy").touch()
+        no_way_in(host, budget_s=0.5)
+        (tmp_path / "busy").unlink()
+        assert host.run(["echo", "beside it"], budget_s=BUDGET_S).out == "beside it\n"
+        assert not running.done()
+        assert running.result().out == "done\n"
+    assert logins(server) == 2
+    eventually(lambda: not first._opened._transport.is_active())  # nobody is left to close it
+
+
 def test_a_failure_is_not_kept_for_the_next_command(make_sshd, connect):
     server = make_sshd()
     server.stop()

@@ -58,6 +58,7 @@ class Executor:
         forget: Has the next look inside a guest not trust in an earlier one.
         confirm: Called with the rid of a guest at the last moment before it is started: raises where that must not be
             any more.
+        renew: Has the next look inside a guest that was started go by none of the connections to what ran before.
     """
 
     driver_of: DriverFinder
@@ -70,6 +71,7 @@ class Executor:
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
     confirm: Callable[[str], None] = field(default=lambda _rid: None)
+    renew: Callable[[Guest], None] = field(default=lambda _guest: None)
     _left_s: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
 
@@ -264,7 +266,9 @@ class Executor:
         return result
 
     def _taker(self) -> StepTaker:
-        return StepTaker(driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach, forget=self.forget)
+        return StepTaker(
+            driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach, forget=self.forget, renew=self.renew
+        )
 
     def _take(self, taker: StepTaker, step: Step, service: Service) -> None:
         """Take a step within its budget, or within what is left of the one that it shares.

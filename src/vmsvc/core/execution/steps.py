@@ -50,6 +50,7 @@ class StepTaker:
         cancelled: When set, waits end.
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
         forget: Has the next look inside a guest not trust in an earlier one: what comes up is not dead any more.
+        renew: Has the next look inside a guest that was started go by none of the connections to what ran before.
 
     Attributes:
         has_set_going: What the driver said of a start: whether this very request set the resource going; ``None`` as
@@ -60,6 +61,7 @@ class StepTaker:
     cancelled: threading.Event = field(factory=threading.Event)
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
+    renew: Callable[[Guest], None] = field(default=lambda _guest: None)
     has_set_going: bool | None = field(default=None, init=False)
     _guest: Guest | None = field(default=None, init=False)
 
@@ -161,7 +163,7 @@ class StepTaker:
             raise
         self.has_set_going = answer if isinstance(answer, bool) else None
         if isinstance(resource, Guest):
-            self.forget(resource)
+            self.renew(resource)
         if resource.proves_itself:
             return
         patience = time.monotonic() + _SETTLE_S

@@ -159,6 +159,20 @@ class Ways:
         if memory is not None:
             memory.forget()
 
+    def renew(self, guest: Guest) -> None:
+        """Have the next one who goes into a guest that was started do so by a new connection.
+
+        Whatever led into it before leads nowhere, and may not show that for a long time.
+
+        Args:
+            guest: The guest.
+        """
+        self.forget(guest)
+        with self._guard:
+            host = self._kept.get(_called(guest))
+        if host is not None:
+            host.close()
+
     def close(self) -> None:
         """Give up all connections."""
         with self._guard:

@@ -553,6 +553,13 @@ def test_while_a_guest_comes_up_no_look_inside_trusts_in_an_earlier_one(driver, 
     assert set(forgotten) == {C1}
 
 
+def test_what_led_into_a_guest_before_its_start_is_not_gone_by_after_it(driver):
+    renewed = []
+    taker = StepTaker(driver_of=lambda _: driver, renew=lambda each: renewed.append((each.rid, driver.verbs())))
+    taker.take(Step(rid=C1, verb=Verb.START, budget_s=5.0), guest())
+    assert renewed == [(C1, ["start container#1"])]
+
+
 def test_a_guest_that_dies_ends_every_wait_for_what_is_inside_it(driver, inside):
     later(0.2, lambda: driver.become(C1, DOWN))
     began = time.monotonic()

@@ -94,6 +94,16 @@ def test_one_connection_for_all_that_ssh_calls_the_same_and_all_are_closed(ways)
     assert ways.into(guest(3, way_in="ssh", name="web")).host is not other
 
 
+def test_a_guest_that_was_started_is_entered_by_a_new_connection_and_no_other_guest(ways):
+    one = ways.into(guest(way_in="ssh", name="db")).host
+    other = ways.into(guest(2, way_in="ssh", name="web")).host
+    ways.forget(guest(way_in="ssh", name="db"))
+    assert one.closed == 0
+    ways.renew(guest(way_in="ssh", name="db"))
+    ways.renew(guest(3, name="nobody has been there"))
+    assert (one.closed, other.closed) == (1, 0)
+
+
 class Dead:
     """Lets nobody in, after a time."""
 
@@ -136,9 +146,12 @@ def test_a_dead_guest_is_asked_again_after_a_while_and_when_it_is_started(ways, 
     ways.forget(guest())
     refusal_of(ways.into(guest()))
     assert dead.asked == 2
-    monkeypatch.setattr(remembering, "_REMEMBERED_S", 0.0)
+    ways.renew(guest())
     refusal_of(ways.into(guest()))
     assert dead.asked == 3
+    monkeypatch.setattr(remembering, "_REMEMBERED_S", 0.0)
+    refusal_of(ways.into(guest()))
+    assert dead.asked == 4
 
 
 def test_a_guest_that_refuses_at_once_is_asked_each_time(ways, monkeypatch):

@@ -30,7 +30,8 @@ class SshHost:
 
     The connection is opened when it is first needed, as ``ssh TARGET`` would, with the admin's configuration, keys and
     agent, and nobody is asked anything. Threads that need it at once share one attempt, and its failure. A connection
-    that has broken is opened anew for the next command, and never within one.
+    that has broken, or on which the host has let somebody wait in vain, is opened anew for the next command, and never
+    within one.
 
     A command gets a session of its own, without input and terminal, with the environment of a login. A daemon that it
     leaves behind lives on, unless it writes to an output that nobody reads any more.
@@ -146,7 +147,7 @@ class SshHost:
             attempt = self._attempt
             if attempt is None or attempt.is_over:
                 if attempt is not None:
-                    attempt.close()
+                    attempt.leave()
                 attempt = self._attempt = _Attempt(self._new_way)
         return attempt.link(budget_s)
 
@@ -184,15 +185,19 @@ class _Attempt:
 
     @property
     def is_over(self) -> bool:
-        """Whether another is needed: it failed, or takes too long, or its connection has broken."""
+        """Whether another is needed: it failed, or takes too long, or its connection is of no use any more."""
         if not self._result.done():
             return time.monotonic() > self._end
-        return self._result.exception() is not None or not self._result.result().is_alive
+        return self._opened is None or not self._opened.is_alive
 
     @property
     def is_restricted(self) -> bool:
         """Whether it has led to a connection that permits vmsvc's verbs alone."""
-        return self._result.done() and self._result.exception() is None and self._result.result().is_restricted
+        return self._opened is not None and self._opened.is_restricted
+
+    @property
+    def _opened(self) -> Link | None:
+        return self._result.result() if self._result.done() and self._result.exception() is None else None
 
     def link(self, budget_s: float) -> Link:
         """What has come of it, as soon as that is known.
@@ -218,6 +223,13 @@ class _Attempt:
         self._is_closed = True
         if self._way is not None:
             self._way.close()
+
+    def leave(self) -> None:
+        """Close it, once commands that run on its connection have ended: there is another attempt now."""
+        if self._opened is not None:
+            self._opened.leave()
+        else:
+            self.close()
 
     def _connect(self) -> None:
         try:

@@ -56,6 +56,9 @@ class Command:
 class Link:
     """An open connection to a host. Threads may share it.
 
+    Where the host lets one of them wait in vain, the connection is of no use for another: nothing tells a host that is
+    slow from one that has vanished without a word. Those whose commands run on it still wait for their ends.
+
     Args:
         transport: The connection, somebody logged in.
         close: Closes it, and what leads to it, without waiting.
@@ -73,11 +76,22 @@ class Link:
         at_once = 1 if "dropbear" in transport.remote_version.lower() else _AT_ONCE
         self._commands = threading.BoundedSemaphore(at_once)
         self._endings = threading.BoundedSemaphore(_ENDING_AT_ONCE)
+        self._guard = threading.Lock()
+        self._running = 0
+        self._is_left = False
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is open still, as far as we have heard."""
-        return self._transport.is_active()
+        """Whether it is good for another command: it is open still, and has let nobody wait in vain."""
+        return self._transport.is_active() and not self._transport.is_silent
+
+    def leave(self) -> None:
+        """Close it as soon as no command runs on it, without waiting for that: there is another connection now."""
+        with self._guard:
+            self._is_left = True
+            is_idle = not self._running
+        if is_idle:
+            self.close()
 
     def close(self) -> None:
         """Close it, without waiting."""
@@ -100,6 +114,7 @@ class Link:
         """
         began = time.monotonic()
         with (
+            self._counted(),
             self._watched(command.deadline + _END_S + _SPARE_S),
             self._turn(self._commands, command.deadline),
             Session(self._transport, self._new_mark(), command.deadline) as session,
@@ -167,12 +182,27 @@ class Link:
             with self._turn(self._endings, deadline), Session(self._transport, self._new_mark(), deadline) as ending:
                 self._tell(ending, order)
                 if not ending.read_until_end():
+                    self._transport.is_silent = True
                     return "could not be killed in time"
                 _code_of(ending, order)
         except VmsvcError as error:
             return f"could not be killed: {error.message}"
         left = ", ".join(ending.out.output.decode(errors="replace").split())
         return f"was killed; these processes of it do not die: {left}" if left else "was killed"
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Know that a command runs; the last one on a connection that was left closes it."""
+        with self._guard:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._running -= 1
+                is_over = self._is_left and not self._running
+            if is_over:
+                self.close()
 
     @contextlib.contextmanager
     def _turn(self, turns: threading.Semaphore, deadline: float) -> Iterator[None]:

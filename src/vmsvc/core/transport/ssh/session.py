@@ -98,15 +98,23 @@ class Session:
             OSError: It does not read it in time, or has ended.
         """
         self._channel.settimeout(self._left_s())
-        self._channel.sendall(text.encode())
+        try:
+            self._channel.sendall(text.encode())
+        except TimeoutError:
+            self._transport.is_silent = True
+            raise
 
     def read_until_mark(self) -> bool:
-        """Read until the mark has come; ``False`` where the command has ended, or time is up, and it has not."""
+        """Read until the mark has come; ``False`` where the command has ended, or time is up, and it has not.
+
+        Where time is up, nobody waits on this connection again.
+        """
         while not self.out.word and not self._has_ended() and time.monotonic() < self._deadline:
             if self._is_at_end:
                 self._channel.status_event.wait(self._left_s())
             else:
                 self._read(_LOOK_S)
+        self._transport.is_silent |= not self.out.word and not self._has_ended()
         return bool(self.out.word)
 
     def read_until_end(self) -> bool:
@@ -157,6 +165,7 @@ class Session:
                 if not self._transport.is_active():
                     raise _useless(f"it has been closed ({told(error)})") from None
                 if now >= self._deadline and not isinstance(error, paramiko.ChannelException):
+                    self._transport.is_silent = True
                     raise _useless("the host does not answer") from None
                 if now >= self._deadline or not (now < patient or self._transport.has_channels):
                     raise NoWayIn(

@@ -17,6 +17,10 @@ from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
 #: seconds without an answer; see tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
 
+#: And no probes are sent while it has not acknowledged what it was sent: then it is noticed after this time, in
+#: milliseconds. Without it the kernel would go on sending for a quarter of an hour.
+_UNACKNOWLEDGED_MS = 30_000
+
 #: Where paramiko complains: to nobody, since what it complains of is raised, too.
 _LOG = "paramiko.vmsvc"
 logging.getLogger(_LOG).addHandler(logging.NullHandler())
@@ -34,6 +38,8 @@ class Transport(paramiko.Transport):
 
     Attributes:
         exit_signals: By a channel's number, what ended its command, such as ``KILL``; RFC 4254, section 6.10.
+        is_silent: Whether somebody has waited on it for the other end in vain. It may have vanished without a word, as
+            a guest does that is destroyed.
     """
 
     # A cipher that also authenticates takes one pass; paramiko prefers those that take two.
@@ -49,6 +55,7 @@ class Transport(paramiko.Transport):
         super().__init__(sock, **options)
         self.set_log_channel(_LOG)
         self.exit_signals: dict[int, str] = {}
+        self.is_silent = False
         inner: Any = self
         # Whoever opens a connection keeps its deadline; paramiko's own timer would hold up the program's end.
         inner.packetizer.start_handshake = _no_timer
@@ -102,7 +109,10 @@ class Transport(paramiko.Transport):
             budget_s: How long to wait for the answer, in seconds.
         """
         inner: Any = channel
-        if not inner.event.wait(budget_s) or not self.is_active():
+        if not inner.event.wait(budget_s):
+            self.is_silent = True
+            return None
+        if not self.is_active():
             return None
         return bool(inner.event_ready)
 
@@ -162,7 +172,7 @@ def connected(host: str, port: int, limit_s: float) -> socket.socket:
                 socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
             )  # else each command waits for delayed ACKs: 40 ms
             link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for option, value in _KEEPALIVE.items():
+            for option, value in {**_KEEPALIVE, socket.TCP_USER_TIMEOUT: _UNACKNOWLEDGED_MS}.items():
                 link.setsockopt(socket.IPPROTO_TCP, option, value)
             return link
     raise refusal
