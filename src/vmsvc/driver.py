@@ -34,6 +34,8 @@ from vmsvc.core.errors import (
     VmsvcError,
 )
 from vmsvc.core.lane import Lane
+from vmsvc.core.lanes import ClientLanes, ConnectionLost, ask, ask_once, survey_each
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import Node
 from vmsvc.core.options import (
     Value,
@@ -73,8 +75,10 @@ __all__ = [
     "App",
     "BulkObserver",
     "Capability",
+    "ClientLanes",
     "Commands",
     "ConfigFiles",
+    "ConnectionLost",
     "Context",
     "DefinitionComparer",
     "DefinitionFields",
@@ -121,10 +125,13 @@ __all__ = [
     "VmsvcError",
     "Waiter",
     "argv",
+    "ask",
+    "ask_once",
     "boolean",
     "check_command",
     "choice",
     "count",
+    "did_you_mean",
     "hookimpl",
     "inapplicable",
     "integer",
@@ -137,6 +144,7 @@ __all__ = [
     "said_last",
     "seconds",
     "shown",
+    "survey_each",
     "text",
     "unknown",
     "whole",

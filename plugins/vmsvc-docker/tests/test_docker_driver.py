@@ -140,7 +140,7 @@ def test_names_are_matched_exactly_whatever_the_engine_would_take_for_one(driver
 def test_the_evidence_of_absence_names_the_container_that_was_meant(driver, engine, guest):
     engine.add("web")
     detail = driver.observe(evolve(guest, name="wbe"), budget_s=5).evidence.detail
-    assert detail == f"{engine.endpoint} has no container 'wbe'; did you mean 'web'?"
+    assert detail == f"{engine.endpoint} has no container 'wbe'; did you mean `web`?"
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def test_absent_is_down_with_evidence(driver):
 @pytest.mark.parametrize(
     ("name", "detail"),
     [
-        ("test2", "libvirt has no guest 'test2'; did you mean 'test'?"),
-        ("TEST", "libvirt has no guest 'TEST'; did you mean 'test'?"),
+        ("test2", "libvirt has no guest 'test2'; did you mean `test`?"),
+        ("TEST", "libvirt has no guest 'TEST'; did you mean `test`?"),
         ("web01", "libvirt has no guest 'web01'"),
     ],
 )
@@ -192,7 +192,7 @@ def test_start_defines_from_the_stored_definition(driver, tmp_path):
     assert "vmsvc push web" in refused.value.hint
     with pytest.raises(DriverError) as refused:
         driver.start(evolve(GUEST, name="tset"), budget_s=5)
-    assert refused.value.hint.startswith("is the key `name` right? did you mean 'test'?")
+    assert refused.value.hint.startswith("is the key `name` right? did you mean `test`?")
 
     file = tmp_path / "var/lib/vmsvc/definitions/web/container#1"
     file.parent.mkdir(parents=True)

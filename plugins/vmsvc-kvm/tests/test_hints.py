@@ -3,7 +3,7 @@
 import errno
 
 import pytest
-from vmsvc_kvm.hints import no_connection, similar
+from vmsvc_kvm.hints import no_connection
 
 SYSTEM = "qemu:///system"
 FAR = "qemu+ssh://root@n2/system"
@@ -29,13 +29,3 @@ FAR = "qemu+ssh://root@n2/system"
 )
 def test_hints(uri, code, system_error, hint):
     assert hint in no_connection(uri, code, system_error)
-
-
-def test_the_nearest_name():
-    assert similar("g11", {"g1", "web"}) == "did you mean 'g1'?"
-    assert similar("WEB", {"g1", "web"}) == "did you mean 'web'?"
-    assert similar("mail", {"g1", "web"}) == similar("mail", set()) == ""
-
-
-def test_thousands_of_names_are_not_compared():
-    assert similar("g11", {f"g{number}" for number in range(12, 2000)}) == ""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from vmsvc.cli import render
 from vmsvc.cli.call import Call
-from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.config.schema import SERVICE_OPTIONS
 from vmsvc.core.documents import envelope, services
 from vmsvc.core.errors import ExitCode, UsageError
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.options import Option
 from vmsvc.core.resource import KINDS
 

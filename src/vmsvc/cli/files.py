@@ -16,10 +16,11 @@ from vmsvc.core.config import edit
 from vmsvc.core.config.files import SUFFIXES, ignored_files
 from vmsvc.core.config.guests import Claims
 from vmsvc.core.config.legacy import today
-from vmsvc.core.config.model import DEFAULT, did_you_mean
+from vmsvc.core.config.model import DEFAULT
 from vmsvc.core.config.node_file import NODE_FILES
 from vmsvc.core.documents import envelope, services
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.options import options_of
 from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service

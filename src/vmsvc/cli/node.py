@@ -12,10 +12,10 @@ from vmsvc.cli.columns import columns
 from vmsvc.cli.files import difference
 from vmsvc.cli.screen import plain
 from vmsvc.core.config.atomic import write_atomically
-from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.disks.keyring import Keyring
 from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ExitCode, UsageError
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import HOST_MODES, node_from
 from vmsvc.core.vmdg.keys import key_text, parse_key
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import Line, plain
-from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ExitCode, UsageError
+from vmsvc.core.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from vmsvc.testing.kit import Clause, Result

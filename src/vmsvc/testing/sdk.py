@@ -9,8 +9,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.errors import UsageError, VmsvcError, told
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.testing.kit import DriverKit
 
 #: The entry-point group of kits: each entry names a subclass of :class:`~vmsvc.testing.DriverKit`.

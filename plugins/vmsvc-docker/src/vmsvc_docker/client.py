@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from vmsvc.driver import DriverError, GuestDisk, Undetermined, VmsvcError
+from vmsvc.driver import ConnectionLost, DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_docker import disks, failures, hints
 from vmsvc_docker.attached import Attached
 from vmsvc_docker.containers import Ended, Inspected, Seen, ended, inspected, listed, mapping, unreadable
@@ -43,10 +43,6 @@ _NO_ANSWER = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, 
 
 # What the SDK raises beside its own: requests' errors are OSErrors, and it believes the shape of whatever is answered.
 _ODDITIES = (OSError, ValueError, TypeError, LookupError, AttributeError)
-
-
-class ConnectionLost(Undetermined):
-    """A connection broke during a call. Asking again opens another."""
 
 
 class Connection:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from vmsvc.driver import FoundGuest
+from vmsvc.driver import FoundGuest, ask
 from vmsvc_docker.client import Connection
 from vmsvc_docker.containers import Inspected
-from vmsvc_docker.lanes import Lanes, ask
+from vmsvc_docker.lanes import Lanes
 from vmsvc_docker.observing import about_restart
 from vmsvc_docker.options import DockerGuest
 from vmsvc_docker.states import judge

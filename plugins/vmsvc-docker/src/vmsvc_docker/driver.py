@@ -23,11 +23,12 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
+    ask,
 )
 from vmsvc_docker import hints
 from vmsvc_docker.client import ABSENT, Connection
 from vmsvc_docker.containers import Inspected
-from vmsvc_docker.lanes import Lanes, ask
+from vmsvc_docker.lanes import Lanes
 from vmsvc_docker.observing import Observer
 from vmsvc_docker.options import DockerGuest
 from vmsvc_docker.states import AT_REST, DEAD, judge

@@ -1,18 +1,14 @@
-"""What people may do about an engine that is not to be had, and about a name that it does not know. Pure."""
+"""What people may do about an engine that is not to be had. Pure."""
 
 from __future__ import annotations
 
 import errno
 import shlex
-from collections.abc import Collection
 
 from vmsvc_docker.options import USUAL_ENDPOINT, is_local
 
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
 _NOBODY_LISTENS = frozenset({errno.ENOENT, errno.ECONNREFUSED})
-
-# Comparing takes time, and a status call has little: among more containers than these, nothing is suggested.
-_MOST_COMPARED = 500
 
 
 def no_connection(endpoint: str, system_error: int | None) -> str:
@@ -45,22 +41,3 @@ def by_hand(endpoint: str, *words: str) -> str:
     """
     host = () if endpoint == USUAL_ENDPOINT else ("-H", endpoint)
     return shlex.join(("docker", *host, *words))
-
-
-def similar(name: str, names: Collection[str]) -> str:
-    """The container that was probably meant.
-
-    Args:
-        name: A name that no container has.
-        names: Those that containers have.
-
-    Returns:
-        ``did you mean 'web1'?``; empty where none is near.
-    """
-    if len(names) > _MOST_COMPARED:
-        return ""
-    import difflib  # noqa: PLC0415 - right names need none of it
-
-    by_folded = {one.casefold(): one for one in names}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
-    return f"did you mean {by_folded[near[0]]!r}?" if near else ""

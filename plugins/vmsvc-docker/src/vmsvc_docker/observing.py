@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
+from vmsvc.driver import (
+    DriverError,
+    Evidence,
+    Lane,
+    Observation,
+    Phase,
+    Undetermined,
+    ask,
+    did_you_mean,
+    survey_each,
+    unknown,
+)
 from vmsvc_docker import hints
 from vmsvc_docker.client import Connection
 from vmsvc_docker.containers import MADE_OF, Inspected, Seen
-from vmsvc_docker.lanes import Lanes, ask
+from vmsvc_docker.lanes import Lanes
 from vmsvc_docker.options import DockerGuest
 from vmsvc_docker.states import judge
 
@@ -37,24 +47,11 @@ class Observer:
         Returns:
             Observations by service and rid.
         """
-        by_endpoint: dict[str, list[DockerGuest]] = {}
-        for guest in guests:
-            by_endpoint.setdefault(guest.endpoint, []).append(guest)
-        found: dict[Key, Observation] = {}
 
-        def survey(endpoint: str) -> None:
-            way = self._lanes.to(endpoint, "status", max_abandoned=2)
-            found.update(_survey(way, endpoint, by_endpoint[endpoint], budget_s))
+        def survey(endpoint: str, here: Sequence[DockerGuest]) -> dict[Key, Observation]:
+            return _survey(self._lanes.to(endpoint, "status", max_abandoned=2), endpoint, here, budget_s)
 
-        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
-        threads = [threading.Thread(target=survey, args=(each,), daemon=True) for each in list(by_endpoint)[1:]]
-        for thread in threads:
-            thread.start()
-        for endpoint in list(by_endpoint)[:1]:
-            survey(endpoint)
-        for thread in threads:
-            thread.join()
-        return found
+        return survey_each(guests, lambda guest: guest.endpoint, survey)
 
 
 def _survey(
@@ -94,7 +91,7 @@ def _standing(guest: DockerGuest, seen: Seen | None, names: Collection[str]) -> 
     """Where a guest stands: its phase, its state in a word, and the evidence."""
     if seen is None:
         said = f"{guest.endpoint} has no container {guest.name!r}"
-        return Phase.ABSENT, "absent", "; ".join(filter(None, [said, hints.similar(guest.name, names)]))
+        return Phase.ABSENT, "absent", "; ".join(filter(None, [said, did_you_mean(guest.name, names)]))
     phase, state = judge(seen.state, seen.health)
     return phase, state, seen.words or seen.state
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from vmsvc.driver import DriverError, Undetermined, VmsvcError
+from vmsvc.driver import ConnectionLost, DriverError, Undetermined, VmsvcError
 from vmsvc_esx import faults, machines, trouble
 from vmsvc_esx.credentials import Credentials, find
 from vmsvc_esx.machines import Machine
@@ -340,7 +340,7 @@ class Client:
         with self._turn:
             if self._place is place:
                 self._place = None
-        return trouble.ConnectionLost(f"the session with {self.access.server} broke: {trouble.words(error)}")
+        return ConnectionLost(f"the session with {self.access.server} broke: {trouble.words(error)}")
 
 
 def absent(guest: EsxGuest) -> DriverError:

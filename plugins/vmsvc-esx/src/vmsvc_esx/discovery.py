@@ -8,10 +8,10 @@ from typing import Any
 
 from attrs import evolve
 
-from vmsvc.driver import FoundGuest
+from vmsvc.driver import FoundGuest, ask
 from vmsvc_esx import disks, hints
 from vmsvc_esx.client import Client
-from vmsvc_esx.lanes import Lanes, ask
+from vmsvc_esx.lanes import Lanes
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.options import EsxGuest
 from vmsvc_esx.states import AWAKE, judge

@@ -20,10 +20,11 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
+    ask,
 )
 from vmsvc_esx import faults, hints
 from vmsvc_esx.client import Client
-from vmsvc_esx.lanes import Lanes, ask
+from vmsvc_esx.lanes import Lanes
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.observing import Observer
 from vmsvc_esx.options import EsxGuest

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
-from vmsvc.driver import DriverError, Evidence, Observation, Phase, Undetermined, unknown
+from vmsvc.driver import (
+    DriverError,
+    Evidence,
+    Observation,
+    Phase,
+    Undetermined,
+    ask,
+    did_you_mean,
+    survey_each,
+    unknown,
+)
 from vmsvc_esx import hints
-from vmsvc_esx.lanes import Lanes, ask
+from vmsvc_esx.lanes import Lanes
 from vmsvc_esx.machines import Machine, pick
 from vmsvc_esx.options import Access, EsxGuest
 from vmsvc_esx.states import judge
@@ -36,23 +45,9 @@ class Observer:
         Returns:
             Observations by service and rid.
         """
-        by_access: dict[Access, list[EsxGuest]] = {}
-        for guest in guests:
-            by_access.setdefault(guest.access, []).append(guest)
-        found: dict[Key, Observation] = {}
-
-        def survey(access: Access) -> None:
-            found.update(self._survey(access, by_access[access], budget_s))
-
-        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
-        threads = [threading.Thread(target=survey, args=(each,), daemon=True) for each in list(by_access)[1:]]
-        for thread in threads:
-            thread.start()
-        for access in list(by_access)[:1]:
-            survey(access)
-        for thread in threads:
-            thread.join()
-        return found
+        return survey_each(
+            guests, lambda guest: guest.access, lambda access, here: self._survey(access, here, budget_s)
+        )
 
     def _survey(self, access: Access, guests: Sequence[EsxGuest], budget_s: float) -> dict[Key, Observation]:
         probe = f"RetrievePropertiesEx {access.server}"
@@ -73,7 +68,7 @@ def _observation(guest: EsxGuest, machines: Sequence[Machine], probe: str, took_
     except Undetermined as doubt:
         return unknown(probe, doubt, duration_s=took_s)
     if machine is None:
-        near = hints.similar(guest.name, [each.name for each in machines])
+        near = did_you_mean(guest.name, [each.name for each in machines])
         said = "; ".join(filter(None, [f"{guest.server} has no guest {guest.name!r}", near]))
         evidence = Evidence(probe=probe, detail=said, duration_s=took_s)
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)

@@ -13,10 +13,6 @@ from vmsvc_esx.faults import words as words_of_fault
 from vmsvc_esx.options import Access
 
 
-class ConnectionLost(Undetermined):
-    """A connection or a session was lost during a call. Asking again begins another."""
-
-
 def is_break(error: Exception) -> bool:
     """Whether a connection that was there has broken, so that another one may do.
 

@@ -28,6 +28,8 @@ from vmsvc.driver import (
     Undetermined,
     UsageError,
     VmsvcError,
+    ask,
+    ask_once,
     check_command,
     said_last,
     shown,
@@ -35,7 +37,6 @@ from vmsvc.driver import (
 from vmsvc_kvm import inside
 from vmsvc_kvm.client import Connection
 from vmsvc_kvm.inside import PlainCommand, Printed, UnixCommand
-from vmsvc_kvm.lanes import ask, ask_once
 from vmsvc_kvm.observing import phase_of
 from vmsvc_kvm.options import KvmGuest, driver_of
 from vmsvc_kvm.states import AT_REST

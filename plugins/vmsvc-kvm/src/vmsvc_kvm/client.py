@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from vmsvc.driver import Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
+from vmsvc.driver import ConnectionLost, Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.library import library
@@ -35,10 +35,6 @@ ABSENT = "driver.absent"
 # enough for a daemon on an overloaded machine; the callers' budgets are what bounds a status call.
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
-
-
-class ConnectionLost(Undetermined):
-    """An open connection broke during a call. Asking again opens another."""
 
 
 class Connection:

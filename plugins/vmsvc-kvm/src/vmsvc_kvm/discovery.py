@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import evolve, fields
 
-from vmsvc.driver import FoundGuest
+from vmsvc.driver import FoundGuest, ask
 from vmsvc_kvm.client import Connection
-from vmsvc_kvm.lanes import Lanes, ask
+from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.observing import about_autostart, phase_of
 from vmsvc_kvm.options import KvmGuest
 from vmsvc_kvm.seen import Listed

@@ -26,11 +26,13 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
+    ask,
+    did_you_mean,
 )
-from vmsvc_kvm import definition, hints
+from vmsvc_kvm import definition
 from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
 from vmsvc_kvm.files import belonging_to
-from vmsvc_kvm.lanes import Lanes, ask
+from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.seen import Described
@@ -133,7 +135,7 @@ class KvmDriver:
         try:
             xml = file.read_text(encoding="utf-8")
         except FileNotFoundError:
-            near = hints.similar(guest.name, connection.names()) or "`virsh list --all` tells the names."
+            near = did_you_mean(guest.name, connection.names()) or "`virsh list --all` tells the names."
             raise DriverError(
                 f"{guest.uri} has no guest named {guest.name!r}, and the service keeps no definition of it ({file})",
                 code=ABSENT,

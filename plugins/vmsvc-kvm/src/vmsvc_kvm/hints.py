@@ -1,4 +1,4 @@
-"""What people may do about a libvirt that is not to be had, and about a guest's name that it does not know. Pure.
+"""What people may do about a libvirt that is not to be had. Pure.
 
 The numbers are ``virErrorNumber`` of libvirt's virterror.h: part of libvirt's ABI, and so never renumbered. Of a failed
 system call (``VIR_ERR_SYSTEM_ERROR``), libvirt also tells its ``errno``. Message texts decide nothing: they are
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import shlex
-from collections.abc import Collection
 
 from vmsvc_kvm.options import is_local, is_session
 
@@ -23,9 +22,6 @@ _ABOUT_THE_URI = frozenset(
 _FORBIDDEN = frozenset({_OPERATION_DENIED, _AUTH_FAILED, _AUTH_CANCELLED, _ACCESS_DENIED, _AUTH_UNAVAILABLE})
 _FORBIDDEN_ERRNOS = frozenset({errno.EACCES, errno.EPERM})
 _NOBODY_LISTENS = frozenset({errno.ENOENT, errno.ECONNREFUSED})
-
-# Comparing takes time, and a status call has little: among more guests than these, nothing is suggested.
-_MOST_COMPARED = 500
 
 
 def no_connection(uri: str, code: int | None, system_error: int | None) -> str:
@@ -52,22 +48,3 @@ def no_connection(uri: str, code: int | None, system_error: int | None) -> str:
         running = "is libvirtd (or virtqemud) running here? `systemctl status libvirtd`"
         return running if uri == "qemu:///system" else f"{running}; and is the key `uri` right?"
     return f"to try by hand: {attempt}"
-
-
-def similar(name: str, names: Collection[str]) -> str:
-    """The guest that was probably meant.
-
-    Args:
-        name: A name that no guest has.
-        names: Those that guests have.
-
-    Returns:
-        ``did you mean 'web1'?``; empty where none is near.
-    """
-    if len(names) > _MOST_COMPARED:
-        return ""
-    import difflib  # noqa: PLC0415 - right names need none of it
-
-    by_folded = {one.casefold(): one for one in names}
-    near = difflib.get_close_matches(name.casefold(), by_folded, n=1)
-    return f"did you mean {by_folded[near[0]]!r}?" if near else ""

@@ -10,10 +10,21 @@ from functools import cache
 
 from attrs import evolve
 
-from vmsvc.driver import DriverError, Evidence, Lane, Observation, Phase, Undetermined, unknown
-from vmsvc_kvm import hints, processes
+from vmsvc.driver import (
+    DriverError,
+    Evidence,
+    Lane,
+    Observation,
+    Phase,
+    Undetermined,
+    ask,
+    did_you_mean,
+    survey_each,
+    unknown,
+)
+from vmsvc_kvm import processes
 from vmsvc_kvm.client import Connection
-from vmsvc_kvm.lanes import Lanes, ask, lane
+from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.seen import Seen
 from vmsvc_kvm.states import judge
@@ -51,24 +62,12 @@ class Observer:
         Returns:
             Observations by service and rid.
         """
-        by_uri: dict[str, list[KvmGuest]] = {}
-        for guest in guests:
-            by_uri.setdefault(guest.uri, []).append(guest)
-        found: dict[Key, Observation] = {}
 
-        def survey(uri: str) -> None:
-            for guest, seen in zip(by_uri[uri], self._survey(uri, by_uri[uri], budget_s), strict=True):
-                found[guest.service, guest.rid] = seen
+        def survey(uri: str, here: Sequence[KvmGuest]) -> dict[Key, Observation]:
+            seen = self._survey(uri, here, budget_s)
+            return {(guest.service, guest.rid): one for guest, one in zip(here, seen, strict=True)}
 
-        # Daemon threads, since the program's end must not wait for them; each is bounded by its lane.
-        threads = [threading.Thread(target=survey, args=(uri,), daemon=True) for uri in list(by_uri)[1:]]
-        for thread in threads:
-            thread.start()
-        for uri in list(by_uri)[:1]:
-            survey(uri)
-        for thread in threads:
-            thread.join()
-        return found
+        return survey_each(guests, lambda guest: guest.uri, survey)
 
     def _survey(self, uri: str, guests: Sequence[KvmGuest], budget_s: float) -> list[Observation]:
         began = time.monotonic()
@@ -135,7 +134,7 @@ class Observer:
             connection.on_change(guest.name, changed.set)
             return connection
 
-        way = lane(f"libvirt {guest.uri}, waiting for {guest.name}", connect)
+        way = self._lanes.new(f"libvirt {guest.uri}, waiting for {guest.name}", connect)
         try:
             while True:
                 changed.clear()  # before looking: what changes from here on is looked at again
@@ -230,7 +229,7 @@ def _observations(
         detail = state
         warnings: tuple[str, ...] = ()
         if seen is None:
-            detail = "; ".join(filter(None, [f"libvirt has no guest {guest.name!r}", hints.similar(guest.name, names)]))
+            detail = "; ".join(filter(None, [f"libvirt has no guest {guest.name!r}", did_you_mean(guest.name, names)]))
         elif phase is Phase.RUNNING and seen.uuid in stopped:
             pid, by = stopped[seen.uuid]
             phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901

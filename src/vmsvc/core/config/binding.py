@@ -7,9 +7,10 @@ from functools import partial
 
 from attrs import evolve, frozen
 
-from vmsvc.core.config.model import DEFAULT, Findings, Section, did_you_mean, shortened
+from vmsvc.core.config.model import DEFAULT, Findings, Section, shortened
 from vmsvc.core.config.schema import Catalog
 from vmsvc.core.config.values import Values
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import Node
 from vmsvc.core.resource import App, Disk, Guest, Ip, Located, Reserved, Resource, Vmdg, kind_of
 

@@ -17,9 +17,10 @@ from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.config.files import SUFFIXES, check_service_name, files_of, is_toml, read_text
 from vmsvc.core.config.legacy import old_entries
 from vmsvc.core.config.load import parse_service, read_sections
-from vmsvc.core.config.model import DEFAULT, Findings, did_you_mean, section_name, shortened, split_key
+from vmsvc.core.config.model import DEFAULT, Findings, section_name, shortened, split_key
 from vmsvc.core.config.schema import SERVICE_OPTIONS, Catalog
 from vmsvc.core.errors import ConfigError, Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import Node
 from vmsvc.core.options import Raw
 from vmsvc.core.service import Service

@@ -7,8 +7,8 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
-from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.errors import ConfigError, Problem, Severity, UsageError
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import Node
 from vmsvc.core.options import name as name_value
 

@@ -20,8 +20,6 @@ from vmsvc.core.config.model import (
     Entry,
     Findings,
     Section,
-    did_you_mean,
-    nearest,
     section_name,
     shortened,
 )
@@ -29,6 +27,7 @@ from vmsvc.core.config.policies import tell_of_idle_applications, tell_what_has_
 from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
+from vmsvc.core.nearest import did_you_mean, nearest
 from vmsvc.core.node import HOST_MODES, Node
 from vmsvc.core.resource import KINDS, Guest, Resource, kind_of
 from vmsvc.core.service import Service

@@ -11,8 +11,9 @@ from attrs import evolve
 
 from vmsvc.core.config import ini
 from vmsvc.core.config.files import check_name, read_text, two_files
-from vmsvc.core.config.model import Findings, Section, did_you_mean, shortened
+from vmsvc.core.config.model import Findings, Section, shortened
 from vmsvc.core.errors import ConfigError, Problem
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import HOST_MODES, Node, node_from
 from vmsvc.core.options import argv
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import define, field, frozen
 
-from vmsvc.core.config.model import DEFAULT, Entry, Section, did_you_mean, nearest, section_name
+from vmsvc.core.config.model import DEFAULT, Entry, Section, section_name
+from vmsvc.core.nearest import did_you_mean, nearest
 from vmsvc.core.options import Raw
 
 _WORD = r"[A-Za-z_][\w-]*"

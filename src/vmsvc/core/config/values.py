@@ -9,10 +9,11 @@ from typing import Any
 from attrs import define, field
 
 from vmsvc.core.config.legacy import OLD_NAMES
-from vmsvc.core.config.model import DEFAULT, NOTHING, Entry, Findings, Section, did_you_mean, nearest, shortened
+from vmsvc.core.config.model import DEFAULT, NOTHING, Entry, Findings, Section, shortened
 from vmsvc.core.config.references import ReferenceFaults, References
 from vmsvc.core.config.schema import SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.errors import Severity
+from vmsvc.core.nearest import did_you_mean, nearest
 from vmsvc.core.node import Node
 from vmsvc.core.options import Option, Raw, argv
 from vmsvc.core.resource import KINDS, kind_of

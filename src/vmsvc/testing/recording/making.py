@@ -14,10 +14,10 @@ from attrs import evolve, frozen
 
 from vmsvc import __version__, hookspecs
 from vmsvc.core.answers import FoundGuest
-from vmsvc.core.config.model import did_you_mean
 from vmsvc.core.contract import Capability, Context, Driver
 from vmsvc.core.errors import UsageError, VmsvcError
 from vmsvc.core.guests.adoption import places
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.plugins import load_plugins
 from vmsvc.core.resource import Guest
 from vmsvc.core.transport.local import LocalHost
