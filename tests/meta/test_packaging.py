@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import tomli
 
 TREE = Path(__file__).parents[2]
+#: What is asked for only where it is there already: pytest runs the kit; the engine of stand-ins finds itself by its path.
+BROUGHT_BY_OTHERS = {"pytest", "engine"}
 PLUGINS = sorted(file.parent for file in TREE.glob("plugins/*/pyproject.toml"))
 plugin_test = pytest.mark.parametrize("plugin", PLUGINS, ids=[plugin.name for plugin in PLUGINS])
 
@@ -23,9 +27,18 @@ def module_of(plugin: Path) -> str:
     return plugin.name.replace("-", "_")
 
 
-def imports(file: Path) -> Iterator[str]:
-    """Modules that a file imports, wherever in the file; of a relative import, the file's own package."""
-    for statement in ast.walk(ast.parse(file.read_text())):
+class _WithoutTypes(ast.NodeTransformer):
+    """Leaves out what only type checkers see."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if ast.unparse(node.test).endswith("TYPE_CHECKING") else node
+
+
+def imports(file: Path, *, running: bool = False) -> Iterator[str]:
+    """Modules that a file imports, wherever in the file; those of type checkers left out where it is to run."""
+    tree = ast.parse(file.read_text())
+    for statement in ast.walk(_WithoutTypes().visit(tree) if running else tree):
         if isinstance(statement, ast.Import):
             yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom) and not statement.level:
@@ -91,6 +104,25 @@ def test_the_core_needs_no_plugin():
     modules = {module_of(plugin) for plugin in PLUGINS}
     for file in TREE.glob("src/**/*.py"):
         assert not modules & {name.partition(".")[0] for name in imports(file)}, file
+
+
+@pytest.mark.parametrize("folder", [TREE, *PLUGINS], ids=lambda folder: folder.name)
+def test_whatever_is_imported_when_it_runs_is_a_dependency(folder):
+    """What happens to be there in a developer's environment is missing on a node."""
+    own = module_of(folder) if folder in PLUGINS else "vmsvc"
+    declared = {re.split(r"[^\w.-]", line)[0].lower().replace("-", "_") for line in project(folder)["dependencies"]}
+    provided = {
+        module
+        for module, distributions in packages_distributions().items()
+        if {name.lower().replace("-", "_") for name in distributions} & declared
+    }
+    needed = {
+        (name.partition(".")[0], file.relative_to(folder))
+        for file in folder.glob(f"src/{own}/**/*.py")
+        for name in imports(file, running=True)
+    }
+    allowed = {*sys.stdlib_module_names, own, "vmsvc", *provided, *BROUGHT_BY_OTHERS}
+    assert not sorted((name, str(file)) for name, file in needed if name not in allowed)
 
 
 @plugin_test

@@ -19,10 +19,12 @@ from __future__ import annotations
 import copy
 import enum
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
-from typing_extensions import Self
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 E = TypeVar("E", bound="VmsvcError")
 
