@@ -221,6 +221,17 @@ def _signature(method: Callable[..., object]) -> str:
     return f"({', '.join(words)})"
 
 
+def technologies() -> str:
+    """Which package of this tree serves which technology, as its project says."""
+    lines = ["| type | what it serves | package |", "|---|---|---|"]
+    for file in sorted(PLUGINS.glob("*/pyproject.toml")):
+        project = tomli.loads(file.read_text())["project"]
+        for served in project["entry-points"].get(GROUP, {}):
+            what = project["description"].removesuffix(" as vmsvc services").removesuffix(",")
+            lines.append(f"| `{served}` | {what} | `{project['name']}` |")
+    return "\n".join(lines) + "\n"
+
+
 def capabilities() -> str:
     """Which driver of this tree offers what, as the drivers declare it."""
     with Session({}) as session:
@@ -308,6 +319,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "commands": commands,
     "session": session,
     "documents": documents,
+    "technologies": technologies,
     "capabilities": capabilities,
     "conformance": conformance,
     "clauses": clauses,

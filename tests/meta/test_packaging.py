@@ -95,6 +95,13 @@ def test_plugins_have_one_shape(plugin):
 
 
 @plugin_test
+def test_each_driver_says_what_it_has_been_run_against(plugin):
+    """The README of the whole and the reference of drivers send their readers there."""
+    if (plugin / "src" / module_of(plugin) / "driver.py").is_file() and plugin.name != "vmsvc-null":
+        assert re.search(r"[Rr]un\s+against", (plugin / "README.md").read_text())
+
+
+@plugin_test
 def test_the_core_offers_each_plugin_as_an_extra(plugin):
     assert project(TREE)["optional-dependencies"][plugin.name.removeprefix("vmsvc-")] == [plugin.name]
 
