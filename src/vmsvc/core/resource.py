@@ -372,10 +372,15 @@ class Ip(Located):
         check_seconds,
         default=2.0,
         inherited=True,
-        help="How long an answer to ping is waited for, in whole seconds; each second, it is asked again.",
+        help="How long an answer to ping is waited for, in whole seconds; each second, it is asked again. Less, where "
+        "`check_timeout` leaves less.",
     )
     check_timeout: float = option(
-        check_seconds, default=5.0, inherited=True, help="How long the whole check may take; at most 8 seconds."
+        check_seconds,
+        default=5.0,
+        inherited=True,
+        help="How long the whole check may take; at most 8 seconds. "
+        "With less than 2, an address that answers nobody is `unknown`.",
     )
     wait: bool = option(
         boolean,

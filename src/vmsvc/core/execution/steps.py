@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from attrs import define, field
 
 from vmsvc.core.contract import Capability, Driver
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.execution.report import WENT_DOWN
 from vmsvc.core.lane import call_within
@@ -139,7 +140,7 @@ class StepTaker:
         while True:
             self.observe(guest)
             try:
-                self.reach(guest, min(max(_left(deadline), _LEAST_S), _KNOCK_S))
+                self.reach(guest, min(max(left_until(deadline), _LEAST_S), _KNOCK_S))
             except VmsvcError as error:
                 if error.code in _LASTING:
                     raise
@@ -156,7 +157,7 @@ class StepTaker:
     def _start(self, driver: Driver[Any], verb: Verb, resource: Resource, deadline: float) -> None:
         wanted = (*_THERE, Phase.PREPARED) if verb is Verb.PREPARE else _THERE
         try:
-            answer = self._request(driver, verb, resource, budget_s=_left(deadline))
+            answer = self._request(driver, verb, resource, budget_s=left_until(deadline))
         except VmsvcError:
             if self._guest:
                 self.observe(self._guest)  # where that is down, this is what there is to tell
@@ -195,7 +196,7 @@ class StepTaker:
         if isinstance(resource, Guest):
             self._stop_guest(driver, resource, deadline)
             return
-        self._request(driver, Verb.STOP, resource, budget_s=_left(deadline))
+        self._request(driver, Verb.STOP, resource, budget_s=left_until(deadline))
         if resource.proves_itself:
             return
         seen = self._wait(driver, resource, _is_down_or_silent, deadline)
@@ -211,7 +212,7 @@ class StepTaker:
             # One that is on its way down is left to it: asking again may be refused, or even break it off.
             if phase is not Phase.STOPPING:
                 try:
-                    self._request(driver, Verb.STOP, guest, budget_s=min(_left(deadline), _REQUEST_S))
+                    self._request(driver, Verb.STOP, guest, budget_s=min(left_until(deadline), _REQUEST_S))
                     was_asked, doubt = True, None
                 except Undetermined as error:
                     doubt = error  # it may have heard; if not, it is asked again
@@ -227,7 +228,7 @@ class StepTaker:
             phase = seen.phase
 
     def _kill(self, driver: Driver[Any], resource: Resource, deadline: float) -> None:
-        self._request(driver, Verb.KILL, resource, budget_s=_left(deadline))
+        self._request(driver, Verb.KILL, resource, budget_s=left_until(deadline))
         seen = self._wait(driver, resource, is_down, deadline)
         if not is_down(seen):
             self._too_late(seen, "is still not down after being forced to stop")
@@ -274,7 +275,7 @@ class StepTaker:
             return until(seen) or self.cancelled.is_set()
 
         if Capability.WAIT in driver.capabilities:
-            seen = _watch(driver, resource, settled, _left(deadline))
+            seen = _watch(driver, resource, settled, left_until(deadline))
             if not settled(seen) and time.monotonic() >= deadline:
                 return seen
             # What a watch tells is confirmed by a look; and where it broke off, as when a daemon restarts, one looks
@@ -304,10 +305,6 @@ def _watch(
     except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
         return unknown(probe, told(error))
     return seen if isinstance(seen, Observation) else unknown(probe, f"it answered with a {type(seen).__name__}")
-
-
-def _left(deadline: float) -> float:
-    return max(deadline - time.monotonic(), 0.0)
 
 
 def is_down(seen: Observation) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import ClassVar
 
 from vmsvc.core.contract import API, Capability
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.inside.place import Places
 from vmsvc.core.ips.given import GivenAddresses
@@ -16,15 +17,13 @@ from vmsvc.core.ips.guests import Adapters
 from vmsvc.core.ips.halves import Answer, Check, Half, best
 from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
-from vmsvc.core.ips.ping import ping, who_has
+from vmsvc.core.ips.ping import START_S, UNEXPECTED_S, ping, who_has
 from vmsvc.core.lane import call_each
 from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Ip, Located, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 
 _PROBE = "ping, adapters inside"
-#: How long nobody's answer is waited for where none is expected, in seconds.
-_UNEXPECTED_S = 1.0
 #: How many addresses of one name are looked at side by side.
 _WIDTH = 16
 #: What is left of a look's time for telling what was seen, in seconds.
@@ -106,7 +105,7 @@ class IpDriver:
             addresses = resolved(resource.ipname, budget_s=budget_s)
         except VmsvcError as error:
             return _observation(Phase.STOPPED, words, began, f"whether somebody else has the address: {error}")
-        asks = [partial(ping, self._places.node(), address, wait_s=_UNEXPECTED_S) for address in addresses]
+        asks = [partial(ping, self._places.node(), address, wait_s=UNEXPECTED_S) for address in addresses]
         halves = _together(asks, began + budget_s - _RESERVE_S)
         for address, half in zip(addresses, halves, strict=True):
             if half.answer is Answer.YES and guest.phase is Phase.MOVED:
@@ -138,14 +137,14 @@ class IpDriver:
             return "", ""
         if self._elsewhere is None:
             return "", "; the guest may be up on another node of the service"
-        where, doubt = self._elsewhere(self.guest_of(resource), deadline - time.monotonic())
+        where, doubt = self._elsewhere(self.guest_of(resource), left_until(deadline))
         return where, f"; {doubt}" if doubt else "; no other node of the service says that it is there"
 
     def _checks(self, resource: Ip, guest: Observation, deadline: float) -> list[Check]:
         deadline -= _RESERVE_S
-        addresses = resolved(resource.ipname, budget_s=deadline - time.monotonic())
-        outside = [self._ping(resource, address, guest) for address in addresses]
+        addresses = resolved(resource.ipname, budget_s=left_until(deadline))
         in_time = deadline - _RESERVE_S  # so that who waits in vain can still tell for what
+        outside = [self._ping(resource, address, guest, in_time) for address in addresses]
         inside = [self._adapter(resource, address, guest, in_time) for address in addresses]
         halves = _together([*outside, *inside], deadline)
         count = len(addresses)
@@ -154,12 +153,12 @@ class IpDriver:
             for address, heard, seen in zip(addresses, halves[:count], halves[count:], strict=True)
         ]
 
-    def _ping(self, resource: Ip, address: str, guest: Observation) -> Callable[[], Half]:
+    def _ping(self, resource: Ip, address: str, guest: Observation, deadline: float) -> Callable[[], Half]:
         if guest.phase is Phase.PREPARED:
             return partial(Half, Answer.LEFT_OUT, "nobody is there yet to answer a ping")
         if not resource.check_ping:
             return partial(Half, Answer.LEFT_OUT, "ping is left out (`check_ping = false`)")
-        wait_s = min(resource.ping_timeout, resource.check_timeout - _RESERVE_S)
+        wait_s = min(resource.ping_timeout, left_until(deadline) - START_S)
         return partial(ping, self._places.node(), address, wait_s=wait_s)
 
     def _adapter(self, resource: Ip, address: str, guest: Observation, deadline: float) -> Callable[[], Half]:

@@ -10,17 +10,16 @@ from attrs import frozen
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import AddressPlumber, Capability
-from vmsvc.core.errors import DriverError, Refused, Undetermined, VmsvcError, told
+from vmsvc.core.deadline import left_until
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.inside.place import Places
+from vmsvc.core.ips.free import check_by_ping
 from vmsvc.core.ips.halves import Answer, Half, on_adapter
 from vmsvc.core.ips.names import only_one
-from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Ip
 
 _GRACE_S = 1.0
-#: How long nobody's answer is waited for, in seconds.
-_UNEXPECTED_S = 1.0
 
 
 @frozen
@@ -61,7 +60,7 @@ class GivenAddresses:
         Raises:
             Refused: Somebody else has the address.
             DriverError: The adapter is not as it must be, or the driver plumbs no addresses.
-            Undetermined: Whether the guest has it is not known.
+            Undetermined: Whether the guest has it, or somebody else, is not known.
         """
         deadline = time.monotonic() + budget_s
         address = only_one(resource, budget_s)
@@ -69,10 +68,10 @@ class GivenAddresses:
         if on_adapter(address, resource.ipdev, plumbed).answer is Answer.YES:
             return False
         if resource.check_ping and not any(each.address == address for each in plumbed):
-            self._check_free(address)
+            check_by_ping(self.places.node(), address)
         answer = self._ask(
             resource,
-            lambda driver, guest: driver.plumb(guest, _wanted(resource, address), budget_s=_left(deadline)),
+            lambda driver, guest: driver.plumb(guest, _wanted(resource, address), budget_s=left_until(deadline)),
             deadline,
         )
         return answer is not False
@@ -90,19 +89,14 @@ class GivenAddresses:
         """
         deadline = time.monotonic() + budget_s
         address = _wanted(resource, only_one(resource, budget_s))
-        self._ask(resource, lambda driver, guest: driver.unplumb(guest, address, budget_s=_left(deadline)), deadline)
-
-    def _check_free(self, address: str) -> None:
-        node = self.places.node()
-        if ping(node, address, wait_s=_UNEXPECTED_S).answer is Answer.YES:
-            raise Refused(
-                f"another machine has {address}: {who_has(node, address)}",
-                code="refused.address-taken",
-                hint="find it by its MAC, and take the address away from it first",
-            )
+        self._ask(
+            resource, lambda driver, guest: driver.unplumb(guest, address, budget_s=left_until(deadline)), deadline
+        )
 
     def _plumbed(self, resource: Ip, deadline: float) -> Sequence[GuestAddress]:
-        answer = self._ask(resource, lambda driver, guest: driver.plumbed(guest, budget_s=_left(deadline)), deadline)
+        answer = self._ask(
+            resource, lambda driver, guest: driver.plumbed(guest, budget_s=left_until(deadline)), deadline
+        )
         if not isinstance(answer, Sequence) or not all(isinstance(each, GuestAddress) for each in answer):
             raise Undetermined("the driver answered with what are no addresses", code="undetermined.driver-defect")
         return answer
@@ -117,12 +111,8 @@ class GivenAddresses:
                 hint="report it to the driver's authors: the capability `plumb` is missing",
             )
         name = f"{driver.type} driver, addresses of {guest.name}"
-        return call_within(name, lambda: work(driver, guest), budget_s=_left(deadline) + _GRACE_S)
+        return call_within(name, lambda: work(driver, guest), budget_s=left_until(deadline) + _GRACE_S)
 
 
 def _wanted(resource: Ip, address: str) -> GuestAddress:
     return GuestAddress(device=resource.ipdev, address=address, prefix=resource.netmask or None)
-
-
-def _left(deadline: float) -> float:
-    return max(deadline - time.monotonic(), 0.0)

@@ -11,6 +11,7 @@ from attrs import define, field
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import AddressLister, Capability
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined, VmsvcError, told
 from vmsvc.core.inside import verbs
 from vmsvc.core.inside.addresses.forms import read_addresses
@@ -82,12 +83,11 @@ class Adapters:
             question = self._asked.get(key_of(guest))
             if question is None or question.look is not look:
                 question = self._asked[key_of(guest)] = _Question(look)
-        left = deadline - time.monotonic()
-        if not question.turn.acquire(timeout=max(left, 0.0)):
+        if not question.turn.acquire(timeout=left_until(deadline)):
             return Half(Answer.UNKNOWN, f"{guest.name} did not tell its addresses in time")
         try:
             if question.answer is None:
-                question.answer = self._ask(guest, deadline - time.monotonic())
+                question.answer = self._ask(guest, left_until(deadline))
         finally:
             question.turn.release()
         if isinstance(question.answer, VmsvcError):
@@ -109,7 +109,7 @@ class Adapters:
                 # What a command tells is more: an agent's own list does not say which adapters are down.
                 if not is_told or (isinstance(error, NoWayIn) and error.code != NO_COMMANDS):
                     raise
-                return self._ask_driver(guest, deadline - time.monotonic())
+                return self._ask_driver(guest, left_until(deadline))
         except VmsvcError as error:
             return error
         except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status

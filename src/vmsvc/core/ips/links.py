@@ -41,6 +41,14 @@ class Links:
         """
         return [each for each in self.addresses if each.address == address]
 
+    def has_neighbours(self, device: str) -> bool:
+        """Whether others can be asked on an adapter who has an address, and be told.
+
+        Args:
+            device: The adapter.
+        """
+        return not self.flags[device] & {"LOOPBACK", "NOARP"}
+
     def prefix_for(self, address: str, device: str) -> int | None:
         """The length of the prefix that an adapter's other addresses give to an address of their network.
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable
 
-from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, VmsvcError
+from vmsvc.core.deadline import left_until
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.ips import links
+from vmsvc.core.ips.free import check_by_arp, taken
 from vmsvc.core.ips.halves import on_adapter
 from vmsvc.core.ips.names import only_one
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.transport import Host
-from vmsvc.core.transport.command import said_last
 
 _log = logging.getLogger(__name__)
 
 _PROBE = "ip -j addr"
-#: How many ARP requests ask whether an address is free, one a second: one may be lost (RFC 5227 sends three).
-_REQUESTS = 2
-_RECEIVED = re.compile(r"Received (\d+) response")
-_MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
 #: How IPv6 tells that another machine has an address; ip-address(8).
 _DUPLICATE = "dadfailed"
 #: How often IPv6 is asked whether its own duplicate address detection is over, in seconds; it takes about two.
@@ -54,7 +50,7 @@ class NodeAddresses:
         """
         began = time.monotonic()
         address = only_one(resource, budget_s)
-        seen = links.look(self._node(), budget_s=_left(began + budget_s))
+        seen = links.look(self._node(), budget_s=left_until(began + budget_s))
         having = seen.of(address)
         usable = [each for each in having if each.is_on(resource.ipdev) and not each.unusable]
         phase = Phase.RUNNING if usable else Phase.DEGRADED if having else Phase.STOPPED
@@ -84,16 +80,16 @@ class NodeAddresses:
         """
         deadline = time.monotonic() + budget_s
         address = only_one(resource, budget_s)
-        seen = links.look(self._node(), budget_s=_left(deadline))
+        seen = links.look(self._node(), budget_s=left_until(deadline))
         if having := seen.of(address):
             if any(each.is_on(resource.ipdev) for each in having):
                 return False
             raise DriverError(f"{on_adapter(address, resource.ipdev, seen.addresses).words}", code="driver.elsewhere")
         self._check_adapter(resource, seen)
         prefix = _prefix(resource, address, seen)
-        if not seen.flags[_adapter(resource)] & {"LOOPBACK", "NOARP"}:
-            self._check_free(resource, address, deadline)
-        if not links.add(self._node(), address, prefix, resource.ipdev, budget_s=_left(deadline)):
+        if seen.has_neighbours(_adapter(resource)) and ":" not in address:  # IPv6 asks by itself, once it is added
+            check_by_arp(self._node(), address, _adapter(resource), budget_s=left_until(deadline))
+        if not links.add(self._node(), address, prefix, resource.ipdev, budget_s=left_until(deadline)):
             return False
         self._settle(resource, address, deadline)
         self._tell_others(resource, address, seen)
@@ -111,7 +107,7 @@ class NodeAddresses:
         """
         deadline = time.monotonic() + budget_s
         address = only_one(resource, budget_s)
-        seen = links.look(self._node(), budget_s=_left(deadline))
+        seen = links.look(self._node(), budget_s=left_until(deadline))
         having = seen.of(address)
         there = [each for each in having if each.is_on(resource.ipdev)]
         if having and not there:
@@ -119,8 +115,8 @@ class NodeAddresses:
             raise DriverError(f"{words}: nothing is taken away from there", code="driver.elsewhere")
         for each in there:
             if seen.leaning_on(each):
-                links.keep_secondaries(self._node(), _adapter(resource), budget_s=_left(deadline))
-            links.take_away(self._node(), each, budget_s=_left(deadline))
+                links.keep_secondaries(self._node(), _adapter(resource), budget_s=left_until(deadline))
+            links.take_away(self._node(), each, budget_s=left_until(deadline))
 
     def _check_adapter(self, resource: Ip, seen: links.Links) -> None:
         adapter = _adapter(resource)
@@ -131,34 +127,10 @@ class NodeAddresses:
         if "NO-CARRIER" in seen.flags[adapter]:
             raise DriverError(f"the adapter {adapter} has no carrier: nobody could be asked whether an address is free")
 
-    def _check_free(self, resource: Ip, address: str, deadline: float) -> None:
-        """Of IPv4, ask the network (RFC 5227). IPv6 does so itself, once an address is added."""
-        if ":" in address:
-            return
-        adapter = _adapter(resource)
-        argv = ["arping", "-D", "-c", str(_REQUESTS), "-w", str(_REQUESTS + 1), "-I", adapter, address]
-        try:
-            outcome = self._node().run(argv, budget_s=_left(deadline), environment=links.C_LOCALE)
-        except ActionFailed as error:
-            raise DriverError(
-                f"whether somebody else has {address} cannot be found out: {error.message}",
-                code="driver.no-arping",
-                hint="install Debian's package iputils-arping, or its like",
-            ) from error
-        received = _RECEIVED.search(outcome.out)
-        if received is None or outcome.code not in (0, 1):
-            raise Undetermined(
-                f"whether somebody else has {address} cannot be found out: arping exited with "
-                f"{outcome.code}{said_last(outcome.stderr, outcome.stdout)}"
-            )
-        if int(received[1]):
-            mac = _MAC.search(outcome.out)
-            raise _taken(address, f"{mac[1].lower() if mac else 'another machine'} on {adapter} has it")
-
     def _settle(self, resource: Ip, address: str, deadline: float) -> None:
         """Read back what was added. IPv6 finds out first whether another machine has it (RFC 4862, 5.4)."""
         while True:
-            seen = links.look(self._node(), budget_s=_left(deadline))
+            seen = links.look(self._node(), budget_s=left_until(deadline))
             there = [each for each in seen.of(address) if each.is_on(resource.ipdev)]
             if not there:
                 raise DriverError(f"{address} was added to {resource.ipdev}, and is not there", code="driver.not-there")
@@ -172,12 +144,12 @@ class NodeAddresses:
             if not is_taken:
                 raise Undetermined(f"{address} did not become usable on {resource.ipdev}: {there[0].unusable}")
             ping(self._node(), address, wait_s=_TELL_S)  # so that this node learns the MAC
-            raise _taken(address, who_has(self._node(), address))
+            raise taken(address, who_has(self._node(), address))
 
     def _tell_others(self, resource: Ip, address: str, seen: links.Links) -> None:
         """Have the neighbours learn where the address is now; those who miss it learn it a little later."""
         commands: list[list[str]] = []
-        if ":" not in address and not seen.flags[_adapter(resource)] & {"LOOPBACK", "NOARP"}:
+        if ":" not in address and seen.has_neighbours(_adapter(resource)):
             commands.append(["arping", "-A", "-c", "1", "-w", "1", "-I", _adapter(resource), address])
         if resource.gateway:
             commands.append(["ping", "-n", "-c", "1", "-w", "1", "-I", address, resource.gateway])
@@ -210,15 +182,3 @@ def _prefix(resource: Ip, address: str, seen: links.Links) -> int:
 def _adapter(resource: Ip) -> str:
     """The adapter itself, where an alias of it is meant."""
     return resource.ipdev.partition(":")[0]
-
-
-def _taken(address: str, who: str) -> Refused:
-    return Refused(
-        f"another machine has {address}: {who}",
-        code="refused.address-taken",
-        hint="find it by its MAC, and take the address away from it first",
-    )
-
-
-def _left(deadline: float) -> float:
-    return max(deadline - time.monotonic(), 0.0)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.ips.halves import Answer, Half
+from vmsvc.core.ips.links import C_LOCALE
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import said_last
 
-_C_LOCALE = {"LC_ALL": "C"}
+#: How long an answer is waited for where none is expected, in seconds.
+UNEXPECTED_S = 1.0
+#: How long ping may take to start, where who asks has no more time than that, in seconds.
+START_S = 0.4
 #: How long a command of the node may take beyond what it waits for, in seconds.
-_START_S = 1.5
+_SPARE_S = 1.5
 #: How long the kernel may take to tell a route or a neighbour, in seconds.
 _TELL_S = 1.5
 #: iputils says "1 received", busybox "1 packets received".
@@ -29,15 +32,15 @@ def ping(host: Host, address: str, *, wait_s: float) -> Half:
     Args:
         host: Where to send them from.
         address: Whom to send them to.
-        wait_s: How long to wait for an answer, in seconds; ping counts in whole ones.
+        wait_s: How long to wait for an answer at most, in seconds; ping counts in whole ones, and at least one.
 
     Returns:
         Whether it answers; whatever keeps ping from asking leaves that unknown.
     """
-    whole = max(math.ceil(wait_s), 1)
+    whole = max(int(wait_s), 1)
     argv = ["ping", "-6" if ":" in address else "-4", "-n", "-c", "1", "-w", str(whole), address]
     try:
-        outcome = host.run(argv, budget_s=whole + _START_S, environment=_C_LOCALE)
+        outcome = host.run(argv, budget_s=whole + _SPARE_S, environment=C_LOCALE)
     except VmsvcError as error:
         return Half(Answer.UNKNOWN, f"ping could not ask: {error.message}")
     return _heard(outcome)
@@ -80,7 +83,7 @@ def who_has(host: Host, address: str) -> str:
 def _told(host: Host, argv: Sequence[str]) -> list[dict[str, Any]]:
     """What ``ip -j`` tells; nothing where it fails, as it only adds to what is known."""
     try:
-        outcome = host.run(argv, budget_s=_TELL_S, environment=_C_LOCALE)
+        outcome = host.run(argv, budget_s=_TELL_S, environment=C_LOCALE)
         told: Any = json.loads(outcome.out or "[]")
     except (VmsvcError, ValueError):
         return []

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support import FakeDriver, resource, seen, service, split_guest
-from tests.unit.core.ips.test_ips import ADDRESS, HEARD, NEIGHBOUR, UNHEARD, FakeHost
+from tests.unit.core.ips.test_ips import ADDRESS, HEARD, NEIGHBOUR, NO_ROUTE, UNHEARD, FakeHost
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import DriverError, Refused, Undetermined
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips.driver import IpDriver
@@ -109,6 +109,14 @@ def test_an_address_that_answers_is_somebody_elses_and_is_not_given():
     assert stage.plumber.did == []
     unasked = Stage(ping=HEARD, check_ping=False)
     assert unasked.driver.start(unasked.ip, budget_s=5.0) is True
+
+
+@pytest.mark.parametrize("ping", [(NO_ROUTE, 2), ActionFailed("there is no such command: ping")])
+def test_where_nobody_can_be_asked_whether_an_address_is_free_it_is_not_given(ping):
+    stage = Stage(ping=ping)
+    with pytest.raises(Undetermined, match=f"whether somebody else has {ADDRESS} cannot be found out: ping could not"):
+        stage.driver.start(stage.ip, budget_s=5.0)
+    assert stage.plumber.did == []
 
 
 def test_a_driver_without_the_role_is_told_to_be_wrong():

@@ -181,11 +181,20 @@ def test_the_address_and_its_adapter_are_those_that_the_file_names():
 
 @pytest.mark.keyword("ip.ping_timeout")
 @pytest.mark.parametrize(
-    ("options", "seconds"), [({}, "2"), ({"ping_timeout": 4.0}, "4"), ({"ping_timeout": 0.1}, "1")]
+    ("options", "seconds"),
+    [
+        ({}, "2"),
+        ({"ping_timeout": 4.0}, "4"),
+        ({"ping_timeout": 0.1}, "1"),
+        # Its own "nobody answers" must be there before the whole check's time is over: without it, nobody knows.
+        ({"ping_timeout": 4.8}, "4"),
+        ({"ping_timeout": 5.0}, "4"),
+        ({"ping_timeout": 4.0, "check_timeout": 4.2}, "3"),
+    ],
 )
 def test_an_answer_is_waited_for_as_long_as_the_file_says(options, seconds):
     stage = Stage(**options)
-    stage.look()
+    stage.look(budget_s=stage.ip.observe_budget_s)
     argv = stage.node.asked[0]
     assert argv[argv.index("-w") + 1] == seconds
 
