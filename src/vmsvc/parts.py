@@ -334,14 +334,18 @@ class Parts:
     def _peers(self) -> Peers:
         from vmsvc.core.peers.asking import Peers  # noqa: PLC0415 - only who asks peers pays for it
 
-        return Peers(self._ssh)
+        return Peers(partial(self._ssh, for_peers=True))
 
-    def _ssh(self, target: str, *, is_own: bool = True) -> SshHost:
+    def _ssh(self, target: str, *, for_peers: bool = False, is_own: bool = True) -> SshHost:
         """A guest or a peer by ssh: with vmsvc's own key where it is taken, or with the admin's keys alone."""
         from vmsvc.core.transport.ssh import SshHost  # noqa: PLC0415
 
-        own = self.node.state_dir / "ssh"
-        return SshHost(target, known_hosts=own / "known_hosts", own_key=own / "id_ed25519" if is_own else None)
+        own_key = self._own_key_file(for_peers=for_peers) if is_own else None
+        return SshHost(target, known_hosts=self.node.state_dir / "ssh" / "known_hosts", own_key=own_key)
+
+    def _own_key_file(self, *, for_peers: bool) -> Path:
+        """One key for each role: a host may be both, and a line of ``authorized_keys`` runs one script for a key."""
+        return self.node.state_dir / "ssh" / ("id_ed25519_peers" if for_peers else "id_ed25519")
 
     def _reserving(
         self,

@@ -6,6 +6,7 @@ Everything that the command line does, a session does: `vmsvc` is thin over this
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -251,15 +252,18 @@ class Session(Monitoring):
             for problem in driver.problems_of(resource)
         )
 
-    def own_key(self) -> OwnKey:
+    def own_key(self, *, for_peers: bool = False) -> OwnKey:
         """The ssh key of vmsvc's own on this node, made now where there is none.
+
+        Args:
+            for_peers: Whether it is that for peers; else that for guests.
 
         Raises:
             ConfigError: Its file holds no key.
         """
         from vmsvc.core.trust.own_key import own_key  # noqa: PLC0415 - only who sets up trust pays for it
 
-        return own_key(self.node.state_dir / "ssh" / "id_ed25519")
+        return own_key(self._own_key_file(for_peers=for_peers))
 
     def trust_of_guests(
         self, service: Service, *, install: bool = False, dry_run: bool = False, test: bool = False
@@ -308,7 +312,7 @@ class Session(Monitoring):
         """
         from vmsvc.core.trust.peers import asked, trusts_of  # noqa: PLC0415 - only who sets up trust pays for it
 
-        trusting, of = self._trusting(), list(services)
+        trusting, of = self._trusting(for_peers=True), list(services)
         wanted = trusts_of(trusting, of, self.node)
         found = [trusting.set_up(each, install=install, dry_run=dry_run, test=test) for each in wanted]
         if test:
@@ -319,10 +323,11 @@ class Session(Monitoring):
             found = [asked(each, of, answers, self.node) for each in found]
         return tuple(found)
 
-    def _trusting(self) -> Trusting:
+    def _trusting(self, *, for_peers: bool = False) -> Trusting:
         from vmsvc.core.trust.trusting import Trusting  # noqa: PLC0415
 
-        return Trusting(node=self.node.name, key=self.own_key(), ssh=self._ssh)
+        key = self.own_key(for_peers=for_peers)
+        return Trusting(node=self.node.name, key=key, ssh=partial(self._ssh, for_peers=for_peers))
 
     # --- inventory -----------------------------------------------------------------------------------------------
 

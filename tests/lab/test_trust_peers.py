@@ -38,7 +38,7 @@ def trust(node, *words):
 
 def own_key(n1, n2, *options, command=""):
     """OpenSSH's own client, with vmsvc's own key and no other."""
-    key = n1.root / "var/lib/vmsvc/ssh/id_ed25519"
+    key = n1.root / "var/lib/vmsvc/ssh/id_ed25519_peers"
     files = ["-F", str(n2.server.config), "-o", "IdentityFile=none", "-i", str(key)]
     return subprocess.run(
         ["ssh", *files, *options, "guest", *([command] if command else [])],
@@ -134,3 +134,12 @@ def test_a_peer_that_is_called_otherwise_where_ssh_comes_in_is_told_with_what_to
     code, peer = trust(n1, "web", "--install")
     told = starts(peer)["what a start of web asks"]
     assert (code, "calls itself host7" in told, "`SetEnv VMSVC_NODENAME=" in told) == (1, True, True)
+
+
+def test_a_machine_may_be_a_peer_and_a_guest(n1, n2):
+    n1.add("inner", "name = n2", "way_in = ssh")
+    assert trust(n1, "web", "--install")[0] == 0
+    code, answer = n1.json("trust", "guest", "inner", "--install")
+    assert (code, answer["guests"][0]["problems"]) == (0, [])
+    assert trust(n1, "web", "--test")[0] == 0
+    assert n1.json("trust", "guest", "inner", "--test")[0] == 0

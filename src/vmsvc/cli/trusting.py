@@ -82,7 +82,7 @@ def _begin(call: Call, whom: str) -> tuple[OwnKey, Sequence[Service], list[Failu
     asked = call.arguments
     if asked.dry_run and not asked.install:
         raise UsageError(f"--dry-run is for `vmsvc trust {whom} --install`", hint="without options, nothing is changed")
-    key = call.session.own_key()
+    key = call.session.own_key(for_peers=whom == "peers")
     services, failures = selection.chosen(call.session, asked.names)
     return key, services, failures
 

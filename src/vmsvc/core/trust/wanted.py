@@ -70,7 +70,7 @@ def with_line(before: str, wanted: Wanted) -> str:
         What the file is to hold.
 
     Raises:
-        Refused: The key has another script to run there: a host is a guest of this node, or a peer, not both.
+        Refused: The key has another script to run there.
     """
     public_key = wanted.public_key
     lines = re.split(r"(?<=\n)", before)  # by newlines alone, as sshd does
@@ -101,6 +101,5 @@ def _check_script(line: str, wanted: Wanted) -> None:
             raise Refused(
                 f"{AUTHORIZED_KEYS} has vmsvc's key run something else: {command}",
                 code="refused.other-line",
-                hint="a host is a guest of this node or one of its peers, not both by one key: remove that line there "
-                f"first, if {wanted.name} is to have its place",
+                hint=f"remove that line there first, if {wanted.name} is to have its place",
             )
