@@ -10,12 +10,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.lane import Lane
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 C = TypeVar("C", bound="Client")
 G = TypeVar("G")
