@@ -10,6 +10,19 @@ from vmsvc.core.errors import UsageError
 
 _SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
 _SHOWN_CHARACTERS = 500
+_OUR_SECRET = re.compile(r"VMSVC_\w*PASSWORD\w*", re.ASCII)
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a process that vmsvc starts has of its environment: all but passwords that are meant for vmsvc alone.
+
+    Args:
+        environment: vmsvc's own.
+
+    >>> inherited({"VMSVC_ESX_PASSWORD": "hunter2", "VMSVC_ROOT": "/", "PATH": "/bin"})
+    {'VMSVC_ROOT': '/', 'PATH': '/bin'}
+    """
+    return {name: value for name, value in environment.items() if not _OUR_SECRET.fullmatch(name)}
 
 
 def shown(argv: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from vmsvc.core.errors import ActionFailed, TimedOut, Undetermined
 from vmsvc.core.node import node_from
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Outcome
-from vmsvc.core.transport.command import check, said_last, shown
+from vmsvc.core.transport.command import check, inherited, said_last, shown
 
 log = logging.getLogger("vmsvc.host")
 
@@ -58,6 +58,7 @@ class _Runner:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
+                env=inherited(os.environ),
                 start_new_session=True,  # a Ctrl-C at the terminal is for vmsvc, which then ends its commands itself
             )
             undo.pop_all()
@@ -87,8 +88,9 @@ class _Runner:
 class LocalHost:
     """This node, as a :class:`~vmsvc.core.transport.Host`. Threads may share it; their commands run in parallel.
 
-    A command runs in a session of its own, without input, with the environment of the calling process, and in the
-    directory that was current when the host ran its first command. A daemon that a command leaves behind lives on.
+    A command runs in a session of its own, without input, with the environment of the calling process (without
+    vmsvc's own passwords), and in the directory that was current when the host ran its first command. A daemon that a
+    command leaves behind lives on.
 
     Args:
         name: The host's name, for messages; this node's own unless given.
@@ -128,7 +130,7 @@ class LocalHost:
         request = {
             "argv": [*argv],
             "budget_s": budget_s,
-            "environment": {**os.environ, **(environment or {})},
+            "environment": {**inherited(os.environ), **(environment or {})},
             "limit": OUTPUT_LIMIT,
             "grace_s": OUTPUT_GRACE_S,
         }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from vmsvc.core.errors import UsageError
+from vmsvc.core.transport.command import inherited
 
 
 def run_on_terminal(argv: Sequence[str], *, spares_output: bool = False) -> int:
@@ -29,7 +30,7 @@ def run_on_terminal(argv: Sequence[str], *, spares_output: bool = False) -> int:
 
     try:
         with _output_to_errors() if spares_output else contextlib.nullcontext():
-            sh.Command(argv[0])(*argv[1:], _fg=True)
+            sh.Command(argv[0])(*argv[1:], _fg=True, _env=inherited(os.environ))
     except sh.CommandNotFound:
         raise UsageError(f"there is no program {argv[0]!r}", code="usage.no-such-program") from None
     except sh.ErrorReturnCode as error:

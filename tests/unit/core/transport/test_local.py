@@ -136,6 +136,15 @@ def test_odd_arguments_arrive_exactly(shared: LocalHost, argument: str) -> None:
     assert shared.run(["printf", r"%s\0%s", argument, "end"], budget_s=BUDGET_S).out == f"{argument}\0end"
 
 
+def test_passwords_that_are_vmsvc_s_own_are_inherited_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VMSVC_ESX_PASSWORD", "hunter2")
+    monkeypatch.setenv("VMSVC_ESX_USER", "root")
+    with contextlib.closing(LocalHost()) as host:
+        outcome = host.run(["sh", "-c", "env -0; cat /proc/$PPID/environ"], budget_s=BUDGET_S)
+    assert "VMSVC_ESX_USER=root" in outcome.out
+    assert "hunter2" not in outcome.out
+
+
 def test_the_environment_is_the_callers_with_additions(shared: LocalHost, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):
         monkeypatch.delenv(name, raising=False)

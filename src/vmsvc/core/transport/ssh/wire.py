@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import subprocess
 import time
@@ -12,6 +13,8 @@ from typing import Any, ClassVar
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
+
+from vmsvc.core.transport.command import inherited
 
 #: A peer that has vanished is noticed after so many seconds of silence, and so many probes at such a distance in
 #: seconds without an answer; see tcp(7).
@@ -217,6 +220,7 @@ def proxied(command: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=subprocess.DEVNULL,
+            env=inherited(os.environ),
             start_new_session=True,  # a Ctrl-C at the terminal is for vmsvc
         )
     return ours, process
