@@ -2,7 +2,8 @@
 
 It passes each request on as it is, until it is told otherwise:
 
-    gateway.spoil = relay.garbage          # what becomes of each answer
+    gateway.spoil = relay.garbage          # what becomes of each answer, whose connection is closed then
+    gateway.change = lambda answer: ...    # what else the simulator says
     gateway.answers["ShutdownGuest"] = ok  # what answers instead of the simulator
     with gateway.down(): ...               # nobody listens
     gateway.forget_sessions()              # as when the real one is restarted
@@ -44,6 +45,20 @@ def done(method: str) -> tuple[int, str]:
     return 200, _ENVELOPE.format(f'<{method}Response xmlns="urn:vim25"/>')
 
 
+def result(method: str, kind: str, reference: str) -> tuple[int, str]:
+    """The answer of a method whose result is a reference to an object, such as a task."""
+    return 200, _ENVELOPE.format(
+        f'<{method}Response xmlns="urn:vim25"><returnval type="{kind}">{reference}</returnval></{method}Response>'
+    )
+
+
+def fetched(kind: str, content: str) -> tuple[int, str]:
+    """The answer to a question for one property, as pyvmomi asks it (`Fetch`)."""
+    return 200, _ENVELOPE.format(
+        f'<FetchResponse xmlns="urn:vim25"><returnval xsi:type="{kind}">{content}</returnval></FetchResponse>'
+    )
+
+
 def fault(kind: str, words: str = "", more: str = "") -> tuple[int, str]:
     """The answer that a method cannot be done, by a fault of vSphere's."""
     detail = f'<{kind}Fault xsi:type="{kind}" xmlns="urn:vim25">{more}</{kind}Fault>'
@@ -53,6 +68,12 @@ def fault(kind: str, words: str = "", more: str = "") -> tuple[int, str]:
     )
 
 
+def no_session() -> tuple[int, str]:
+    """The answer to who has not logged in, or not since the server was restarted."""
+    more = '<object type="Folder">group-d1</object><privilegeId>System.View</privilegeId>'
+    return fault("NotAuthenticated", "The session is not authenticated.", more)
+
+
 class Gateway(Closing):
     """A TLS server at a port of loopback; `target` is where requests go."""
 
@@ -60,6 +81,7 @@ class Gateway(Closing):
         self.directory = directory
         self.target = ("127.0.0.1", 0)
         self.spoil: Spoil | None = None
+        self.change: Spoil | None = None
         self.answers: dict[str, Answer] = {}
         self.requests: list[str] = []
         self.fingerprint = ""
@@ -158,7 +180,7 @@ class Gateway(Closing):
         method, about = (found[1].decode(), found[2].decode()) if found else ("", "")
         self.requests.append(method)
         if headers.get("Cookie", "").partition(";")[0] in self._forgotten and method != "Login":
-            status, text = fault("NotAuthenticated", "The session is not authenticated.", _OF_NOBODY)
+            status, text = no_session()
             return status, {}, text.encode()
         for name in (f"{method} {about}", method, "*"):
             instead = self.answers[name](body) if name in self.answers else None
@@ -175,12 +197,10 @@ class Gateway(Closing):
             cookie = answer.getheader("Set-Cookie")
             if cookie:
                 self._sessions.add(cookie.partition(";")[0])
-            return answer.status, {"Set-Cookie": cookie} if cookie else {}, answer.read()
+            told = answer.read()
+            return answer.status, {"Set-Cookie": cookie} if cookie else {}, self.change(told) if self.change else told
         finally:
             link.close()
-
-
-_OF_NOBODY = '<object type="Folder">group-d1</object><privilegeId>System.View</privilegeId>'
 
 
 class _Handler(BaseHTTPRequestHandler):

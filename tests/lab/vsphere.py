@@ -42,13 +42,16 @@ class Inventory:
         return {one.obj: one.propSet[0].val for one in answer.objects} if answer else {}
 
     def guest(self, name):
-        return next((each for each, called in self.guests.items() if called == name), None)
+        return next(iter(self.called(name)), None)
 
     def power(self, name):
         found = self.guest(name)
         return str(found.runtime.powerState) if found else None
 
-    def create(self, name, *, folder="", disk=True, **more):
+    def called(self, name):
+        return [each for each, called in self.guests.items() if called == name]
+
+    def create(self, name, *, folder="", within="", disk=True, **more):
         """Make a guest that is off, with a disk of a mebibyte; where it lies is returned."""
         path = f"[{STORE}] {folder or name}"
         devices = [] if not disk else [_controller(), _disk()]
@@ -57,7 +60,8 @@ class Inventory:
             files=vim.vm.FileInfo(vmPathName=path), **more,
         )  # fmt: skip
         pool = self.center.hostFolder.childEntity[0].resourcePool
-        made = done(self.center.vmFolder.CreateVM_Task(config=spec, pool=pool))
+        home = self.center.vmFolder.CreateFolder(within) if within else self.center.vmFolder
+        made = done(home.CreateVM_Task(config=spec, pool=pool))
         # What every real server tells; the simulator breaks off where it is asked for this one, and has it not.
         self._set(made, guestHeartbeatStatus="gray")
         return made.config.files.vmPathName
@@ -69,6 +73,15 @@ class Inventory:
     def _set(self, machine, **properties):
         values = [vim.option.OptionValue(key=f"SET.{key}", value=value) for key, value in properties.items()]
         done(machine.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=values)))
+
+    def reconfigure(self, name, **changes):
+        done(self.guest(name).ReconfigVM_Task(vim.vm.ConfigSpec(**changes)))
+
+    def ask(self, name, text, *answers):
+        """Have a guest ask a question."""
+        choices = [vim.ElementDescription(key=str(at), label=each, summary=each) for at, each in enumerate(answers)]
+        choice = vim.option.ChoiceOption(choiceInfo=choices)
+        self.make_so(name, **{"runtime.question": vim.vm.QuestionInfo(id="1", text=text, choice=choice)})
 
     def do(self, name, method):
         return done(getattr(self.guest(name), method)())
