@@ -90,6 +90,7 @@ class FakeDriver:
     def __init__(self, **phases: Phase) -> None:
         self.phases = {rid.replace("_", "#"): phase for rid, phase in phases.items()}
         self.on: dict[tuple[str, str], BaseException | Callable[[], Any]] = {}
+        self.answers: dict[str, bool | None] = {}
         self.calls: list[str] = []
         self.release = threading.Event()
 
@@ -107,9 +108,10 @@ class FakeDriver:
     def observe(self, resource: Resource, *, budget_s: float) -> Any:
         return self._do("observe", resource, lambda: seen(self.phases.get(resource.rid, Phase.STOPPED)))
 
-    def start(self, resource: Resource, *, budget_s: float) -> bool:
-        """It was this call, unless a replacement says ``False``."""
-        return self._do("start", resource, lambda: self.become(resource.rid, Phase.RUNNING)) is not False
+    def start(self, resource: Resource, *, budget_s: float) -> bool | None:
+        """It was this call, unless a replacement says ``False``, or :attr:`answers` something else."""
+        is_ours = self._do("start", resource, lambda: self.become(resource.rid, Phase.RUNNING)) is not False
+        return self.answers.get(resource.rid, is_ours)
 
     def prepare(self, resource: Resource, *, budget_s: float) -> bool:
         return self._do("prepare", resource, lambda: self.become(resource.rid, Phase.PREPARED)) is not False

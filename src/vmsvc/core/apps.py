@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from vmsvc.core.contract import API, Capability, SelfStarting
 from vmsvc.core.errors import DriverError, NoWayIn, Undetermined
-from vmsvc.core.inside.launchers import Action, environment_of
+from vmsvc.core.inside.launchers import Action, Launchers, environment_of
 from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Way, why_none
@@ -124,7 +124,7 @@ class AppDriver:
     def _observe_launchers(self, app: App, deadline: float) -> Observation:
         began = time.monotonic()
         launching = self._launching(app)
-        found = launching.found(budget_s=deadline - began)
+        found = self._found(launching, app, budget_s=deadline - began)
         checks = found.of_action(Action.STATUS)
         if not found:
             return inapplicable(app.launchers, f"there are no launchers in {app.launchers}")
@@ -151,22 +151,18 @@ class AppDriver:
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
-    def start(self, resource: App, *, budget_s: float) -> bool:
-        """Run the start command, or the launchers that start.
+    def start(self, resource: App, *, budget_s: float) -> None:
+        """Run the start command, or the launchers that start. Whether that has set it going, they do not tell.
 
         Args:
             resource: The application.
             budget_s: How long all of it may take, in seconds.
-
-        Returns:
-            Always ``True``: it was run, and succeeded.
 
         Raises:
             DriverError: It failed; of launchers, one of them did.
             Undetermined: What became of it is not known.
         """
         self._do(Verb.START, resource, budget_s)
-        return True
 
     def stop(self, resource: App, *, budget_s: float) -> None:
         """Run the stop command, or the launchers that stop.
@@ -213,7 +209,7 @@ class AppDriver:
             return whose(useless=useless)
         deadline = time.monotonic() + budget_s
         launching = self._launching(resource)
-        found = launching.found(budget_s=budget_s)
+        found = self._found(launching, resource, budget_s=budget_s)
         if not found:
             return whose(useless=f"there are no launchers in {resource.launchers}")
         ran = launching.run(Action.START, found.of_action(Action.START), deadline=deadline, word="info")
@@ -258,7 +254,7 @@ class AppDriver:
 
     def _launch(self, action: Action, app: App, deadline: float) -> None:
         launching = self._launching(app)
-        found = launching.found(budget_s=min(app.launcher_timeout, deadline - time.monotonic()))
+        found = self._found(launching, app, budget_s=min(app.launcher_timeout, deadline - time.monotonic()))
         names = found.of_action(action)
         for odd in found.odd:
             self._tell(f"{app.rid}: not a launcher: {odd}")
@@ -272,6 +268,18 @@ class AppDriver:
                 if app.on_launcher_failure == "fail":
                     break
         raise_of(failures, len(names))
+
+    @staticmethod
+    def _found(launching: Launching, app: App, *, budget_s: float) -> Launchers:
+        """What launchers there are. A section asks for some, so that it does not run without is nobody's wish."""
+        found = launching.found(budget_s=budget_s)
+        if not (found.has_directory or app.is_implied):
+            raise Undetermined(
+                f"there is no directory {app.launchers} in {launching.host.name}: nobody knows what is to run there",
+                code="undetermined.no-launchers",
+                hint=f"mount it, or make it; where there are to be no launchers, remove [{app.rid}]",
+            )
+        return found
 
     def _launching(self, app: App) -> Launching:
         service = self._places.services[app.service]

@@ -117,7 +117,7 @@ class Driver(Protocol[R_contra]):
             Undetermined: Equal to an ``UNKNOWN``; so is any other exception.
         """
 
-    def start(self, resource: R_contra, *, budget_s: float) -> bool:
+    def start(self, resource: R_contra, *, budget_s: float) -> bool | None:
         """Begin to start the resource; do nothing where it runs or is starting.
 
         When it returns, :meth:`observe` tells that the resource is starting, or further; a technology that takes a
@@ -129,7 +129,8 @@ class Driver(Protocol[R_contra]):
 
         Returns:
             Whether this very call has set it going. The core stops, when it rolls back, only what it has started
-            itself: ``False`` where somebody else was faster.
+            itself: ``False`` where somebody else was faster; ``None`` where nobody can tell, and what was seen before
+            decides.
 
         Raises:
             DriverError: The technology said clearly that it cannot.

@@ -256,7 +256,13 @@ class Located(Resource):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class App(Located):
-    """An application that commands start, stop and check, or launchers: inside the guest where the service has one."""
+    """An application that commands start, stop and check, or launchers: inside the guest where the service has one.
+
+    Attributes:
+        is_implied: Whether no section asks for it: it stands for the launchers that there may be in a guest.
+    """
+
+    is_implied: bool = False
 
     start: tuple[str, ...] = option(argv, default=(), help="The command that starts the application.")
     stop: tuple[str, ...] = option(argv, default=(), help="The command that stops it.")

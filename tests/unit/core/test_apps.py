@@ -93,7 +93,7 @@ def test_a_check_that_does_not_end_or_begin_is_unknown(tmp_path, error):
 def test_commands(tmp_path):
     host = Host()
     driver = driver_on(host, tmp_path)
-    assert driver.start(APP, budget_s=7.0) is True
+    driver.start(APP, budget_s=7.0)
     driver.stop(APP, budget_s=8.0)
     assert host.ran == [(("start-it", "now"), 7.0), (("stop-it",), 8.0)]
     driver.close()
@@ -318,8 +318,31 @@ def test_a_guest_without_launchers_has_nothing_to_start(launched):
     missing = f"there are no launchers in {web.directory}"
     assert (web.look().phase, web.look().evidence.detail) == (Phase.INAPPLICABLE, missing)
     web.driver.start(web.app, budget_s=5.0)
+    assert web.told == [f"app#1: there is no launcher in {web.directory}"]
+
+
+def test_where_a_section_asks_for_launchers_their_directory_has_to_be_there(launched):
+    web = launched()
     web.directory.rmdir()
-    assert web.look().evidence.detail == missing
+    missing = f"there is no directory {web.directory} in container#1"
+    for work in (
+        web.look,
+        lambda: web.driver.start(web.app, budget_s=5.0),
+        lambda: web.driver.stop(web.app, budget_s=5.0),
+    ):
+        with pytest.raises(Undetermined, match=missing) as error:
+            work()
+    assert error.value.hint == "mount it, or make it; where there are to be no launchers, remove [app#1]"
+
+
+def test_where_nobody_asks_for_launchers_there_need_not_be_a_directory(launched):
+    web = launched(is_implied=True)
+    web.directory.rmdir()
+    assert (web.look().phase, web.look().evidence.detail) == (
+        Phase.INAPPLICABLE,
+        f"there are no launchers in {web.directory}",
+    )
+    web.driver.start(web.app, budget_s=5.0)
     assert web.told == [f"app#1: there is no launcher in {web.directory}"]
 
 

@@ -81,7 +81,7 @@ class Binding:
             if isinstance(guest, Guest):
                 rid = guest.rid.replace("container", "app", 1)
                 app = implied(Section(name=rid, position=self.sections[guest.rid].position))
-                found += [evolve(app, container_id=guest.rid)] if isinstance(app, App) else []
+                found += [evolve(app, container_id=guest.rid, is_implied=True)] if isinstance(app, App) else []
         return found
 
     def _check_reservation(self, disks: Reserved) -> None:

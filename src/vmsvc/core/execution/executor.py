@@ -19,16 +19,18 @@ from vmsvc.core.observe import DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.planner import undo
 from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
-from vmsvc.core.resource import App, Guest, Ip
+from vmsvc.core.resource import App, Guest, Ip, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.triggers import Trigger
-from vmsvc.core.verb import STARTING, Verb
+from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
 
 _log = logging.getLogger(__name__)
 
 #: Steps that are not taken, and not missed: there is nothing to do, or the next one does it.
 _LEFT_OUT = (Ruling.NEEDLESS, Ruling.UNHEARD)
+#: Phases of what may run, or not.
+_TELLS_NOTHING = (Phase.INAPPLICABLE, Phase.UNKNOWN)
 _NOT_LOOKED_AT = unknown("vmsvc", "nobody looked")
 
 
@@ -113,7 +115,7 @@ class Executor:
             started = _to_take_back(started, found_up, results, service)
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
-            unclear = [result.step for result in results if _is_unclear(result, service)]
+            unclear = [result for result in results if _is_unclear(result, service)]
             failure = failure_of(
                 plan, step, error, taken_back, left, unclear=unclear, losses=self._losses, told=self.told
             )
@@ -191,11 +193,27 @@ class Executor:
         else:
             own = seen[resource.rid]
             judgement = judge(step.verb, resource, own, consent.despite_unknown)
+            if judgement.ruling is Ruling.UNKNOWN and step.verb is Verb.START:
+                own = self._until_seen(resource, own, service)
+                judgement = judge(step.verb, resource, own, consent.despite_unknown)
             if step.verb is Verb.WAIT and (judgement.ruling is Ruling.UNKNOWN or isinstance(resource, Guest)):
                 judgement = Judgement(ruling=Ruling.DO, why=step.why)  # a guest that boots shows nothing at first
         for need in step.needs if judgement.ruling in (Ruling.DO, Ruling.UNHEARD) else ():
             judgement = judge_need(need, seen.get(need.rid), consent.despite_unknown) or judgement
         return own, judgement
+
+    def _until_seen(self, resource: Resource, seen: Observation, service: Service) -> Observation:
+        """Give what is inside a guest that this action has started the rest of the guest's time to show itself."""
+        guest = service.guest_of(resource) if service.is_inside_guest(resource) else None
+        if guest is None or guest.rid not in self._left_s:
+            return seen
+        began = time.monotonic()
+        try:
+            return self._taker().until_seen(resource, guest, budget_s=self._left_s[guest.rid])
+        except Undetermined:  # no waiting helps
+            return seen
+        finally:
+            self._left_s[guest.rid] = max(self._left_s[guest.rid] - (time.monotonic() - began), 0.0)
 
     def _may_go_on(self, result: StepResult, plan: Plan) -> bool:
         """After a failure: asking did not help and a harder step follows; or a start was optional."""
@@ -250,11 +268,11 @@ class Executor:
         except KeyboardInterrupt:
             self.cancelled.set()  # no harder step follows, and no other resource
             failure = interrupted()
-        # Where the driver did not answer whether it was this request, what was down before counts as started by it.
-        was_down = seen.phase in (*DOWN, Phase.PREPARED, Phase.INAPPLICABLE)
-        is_ours = acted and (was_down if taker.has_set_going is None else taker.has_set_going)
+        is_ours = taker.has_set_going
+        if is_ours is None:  # the driver did not answer whether it was this request
+            is_ours = _was_set_going(step, seen, service, results)
         result = StepResult(
-            step=step, duration_s=time.monotonic() - began, acted=acted, is_ours=is_ours, failure=failure
+            step=step, duration_s=time.monotonic() - began, acted=acted, is_ours=acted and is_ours, failure=failure
         )
         results.append(result)  # before anybody is told: an interrupt there must not forget whose start it was
         if announced:
@@ -347,11 +365,29 @@ def _to_take_back(
     return [step for step in started if step not in not_ours and not is_others(step)]
 
 
-def _is_unclear(result: StepResult, service: Service) -> bool:
-    """Whether nobody knows what a start did to a resource that looks for itself: then nothing is taken back, either."""
-    step, failure = result.step, result.failure
-    if step.verb is not Verb.START or step.trigger is not None or not service.resource(step.rid).proves_itself:
+def _was_set_going(step: Step, seen: Observation, service: Service, results: Sequence[StepResult]) -> bool | None:
+    """Whether a start has set its resource going, by what was seen before; ``None`` where nobody can tell.
+
+    What was down was set going by it. What has no status, or an unknown one, may have run before; unless it is inside a
+    guest that did not.
+    """
+    if step.trigger is not None or seen.phase not in _TELLS_NOTHING:
+        return seen.phase in (*DOWN, Phase.PREPARED)
+    resource = service.resource(step.rid)
+    if resource.proves_itself:
         return False
+    guest = service.guest_of(resource).rid if service.is_inside_guest(resource) else ""
+    is_fresh = any(each.step.rid == guest and each.step.verb in BRINGING_UP and each.is_ours for each in results)
+    return True if is_fresh else None
+
+
+def _is_unclear(result: StepResult, service: Service) -> bool:
+    """Whether nobody knows what a start did to a resource: then nothing is taken back, either."""
+    step, failure = result.step, result.failure
+    if step.verb is not Verb.START or step.trigger is not None:
+        return False
+    if not service.resource(step.rid).proves_itself:
+        return result.acted and result.is_ours is None
     was_interrupted = failure is not None and failure.code == interrupted().code
     return result.acted and not result.is_ours and (was_interrupted or isinstance(failure, Undetermined))
 

@@ -23,14 +23,14 @@ class StepResult:
         step: The step.
         duration_s: How long it took, in seconds.
         acted: Whether the driver was asked; not so when a rule, a plugin's veto or a full disk came first.
-        is_ours: Of a start: whether it is this action that set the resource going, as far as is known.
+        is_ours: Of a start: whether it is this action that set the resource going; ``None`` where nobody can tell.
         failure: Why it failed; ``None`` where it succeeded.
     """
 
     step: Step
     duration_s: float = 0.0
     acted: bool = False
-    is_ours: bool = False
+    is_ours: bool | None = False
     failure: VmsvcError | None = None
 
     @property
@@ -39,14 +39,17 @@ class StepResult:
         return "" if self.failure is None else self.failure.message
 
     def is_forgiven(self, service: Service) -> bool:
-        """Whether the step failed, and the service wants that to be told and no more; not so where a guest has died.
+        """Whether the step failed, and the service wants that to be told and no more.
+
+        Not so where a guest has died, or where the step was not even tried: that is no matter of how it went.
 
         Args:
             service: The service.
         """
         if self.failure is None or self.failure.code == WENT_DOWN or self.step.trigger is not None:
             return False
-        return service.resource(self.step.rid).forgives(self.step.verb)
+        resource = service.resource(self.step.rid)
+        return resource.forgives(self.step.verb) and (self.acted or resource.optional)
 
 
 @frozen(kw_only=True)
@@ -96,7 +99,7 @@ def failure_of(
     taken_back: Sequence[StepResult],
     left: Sequence[Step],
     *,
-    unclear: Sequence[Step] = (),
+    unclear: Sequence[StepResult] = (),
     losses: Sequence[str],
     told: Sequence[str] = (),
 ) -> VmsvcError:
@@ -138,23 +141,25 @@ def failure_of(
         Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
         for kept in left
     ]
-    name = plan.service.name
-    problems += [
-        Problem(
-            message=f"left as it is, not known: {doubtful}: see `vmsvc disks {name}`",
-            code="action.left",
-            section=doubtful.rid,
-        )
-        for doubtful in unclear
-    ]
+    problems += [_of_unclear(result.step, plan.service) for result in unclear]
     problems += [Problem(message=each, code="action.told") for each in told]
     problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
     doubts = [error, *(result.failure for result in last_of.values())]
-    if unclear or any(isinstance(doubt, Undetermined) for doubt in doubts):
+    # Where a resource has no status, nobody expects to know; disks are another matter.
+    are_disks_unclear = any(plan.service.resource(result.step.rid).proves_itself for result in unclear)
+    if are_disks_unclear or any(isinstance(doubt, Undetermined) for doubt in doubts):
         return Undetermined(problems=problems)
     # Refused is for what changed nothing; an action that has got further than that has failed.
     is_refusal = isinstance(error, Refused) and not left and all(result.failure is None for result in last_of.values())
     return (Refused if is_refusal else ActionFailed)(problems=problems)
+
+
+def _of_unclear(step: Step, service: Service) -> Problem:
+    if service.resource(step.rid).proves_itself:
+        message = f"left as it is, not known: {step}: see `vmsvc disks {service.name}`"
+    else:
+        message = f"left as it is: {step.rid}: whether it ran before cannot be told"
+    return Problem(message=message, code="action.left", section=step.rid)
 
 
 def _what_stands(plan: Plan, step: Step | None) -> str:

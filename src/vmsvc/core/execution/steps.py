@@ -123,15 +123,36 @@ class StepTaker:
         if seen.phase not in _THERE:
             self._too_late(seen, "is not there")
 
+    def until_seen(self, resource: Resource, guest: Guest, *, budget_s: float) -> Observation:
+        """Look until something inside a guest that has just come up can be seen: it shows nothing at first.
+
+        Args:
+            resource: What to look at.
+            guest: The guest; where it goes down, that is the end of it.
+            budget_s: How long it may take, in seconds.
+
+        Returns:
+            What was seen last; where it could not be seen in time, that.
+
+        Raises:
+            ActionFailed: The guest went down.
+            Undetermined: No waiting opens the way into it.
+        """
+        self._guest = guest
+        return self._poll(resource, self._can_be_seen, time.monotonic() + budget_s)
+
     def _is_there(self, seen: Observation) -> bool:
-        """Whether something is there; what is behind a way in that no waiting opens is given up at once."""
+        return self._can_be_seen(seen) and seen.phase in _THERE
+
+    def _can_be_seen(self, seen: Observation) -> bool:
+        """Whether a look has shown something; what is behind a way in that no waiting opens is given up at once."""
         if seen.phase is Phase.UNKNOWN and self._guest is not None:
             try:
                 self.reach(self._guest, _LEAST_S)
             except VmsvcError as error:
                 if error.code in _BARRED:
                     raise
-        return seen.phase in _THERE
+        return seen.phase is not Phase.UNKNOWN
 
     def _wait_for_way_into(self, guest: Guest, deadline: float) -> None:
         """Knock until somebody opens: a guest that boots has no way in at first."""

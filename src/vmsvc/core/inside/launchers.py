@@ -24,7 +24,7 @@ from vmsvc.core.transport.command import printable
 _BACKUP = re.compile(
     r"(.*(~|\.(bak|backup|orig|old|save|swp|rej|rpm(save|new|orig)|dpkg-\w+|ucf-\w+)))|#.*#", re.DOTALL | re.IGNORECASE
 )
-_BEGIN, _END = b"vmsvc-guest launchers/", b"end\n"
+_BEGIN, _ABSENT, _END = b"vmsvc-guest launchers/", [b"absent", b"."], b"end\n"
 
 
 class Action(enum.Enum):
@@ -77,18 +77,22 @@ class Launchers:
 
     Attributes:
         entries: All of it, in the order of the names' bytes.
+        has_directory: Whether there is a directory at all. One that is not there may be yet to come, as with a file
+            system that is mounted late: that is not the same as one in which nothing lies.
     """
 
     entries: tuple[Entry, ...]
+    has_directory: bool = True
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Launchers:
+    def of(cls, entries: Iterable[Entry], *, has_directory: bool = True) -> Launchers:
         """Bring entries into their order.
 
         Args:
             entries: What lies there.
+            has_directory: Whether there is a directory.
         """
-        return cls(tuple(sorted(entries, key=lambda entry: os.fsencode(entry.name))))
+        return cls(tuple(sorted(entries, key=lambda entry: os.fsencode(entry.name))), has_directory)
 
     def of_action(self, action: Action) -> tuple[str, ...]:
         """The names of the launchers for an action, in their order.
@@ -125,12 +129,16 @@ def parsed(output: bytes) -> Launchers:
     Raises:
         Undetermined: It is no whole answer.
 
+    >>> parsed(b"vmsvc-guest launchers/absent/./end\n").has_directory
+    False
     >>> parsed(b"Welcome!\nvmsvc-guest launchers/executable/S1/other/conf.d/end\n").of_action(Action.START)
     ('S1',)
     """
     *words, end = output.partition(_BEGIN)[2].split(b"/")
     if _BEGIN not in output or end != _END or len(words) % 2:
         raise Undetermined("what it says of its launchers cannot be read: it is incomplete, or something else")
+    if words == _ABSENT:
+        return Launchers.of((), has_directory=False)
     try:
         return Launchers.of(
             Entry(os.fsdecode(name), EntryKind(kind.decode(errors="replace")))

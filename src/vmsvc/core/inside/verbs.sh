@@ -37,10 +37,13 @@ enter() {
     cd "$1" || fail "$1 cannot be entered"
 }
 
-# Prints `kind/name/` for each entry: a name may have any byte in it but `/`, and NUL.
+# Prints `kind/name/` for each entry, of the directory itself where it is not there: a name may have any byte in it but
+# `/`, and NUL.
 launchers() {
     printf '%s launchers/' "$name"
-    if enter "$1"; then
+    if ! enter "$1"; then
+        printf 'absent/./'
+    else
         for entry in *; do
             if [ -f "./$entry" ]; then
                 if [ -x "./$entry" ]; then kind=executable; else kind=readable; fi

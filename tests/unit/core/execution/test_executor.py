@@ -17,6 +17,7 @@ from vmsvc.core.execution.journal import Journal
 from vmsvc.core.planning.planner import plan
 from vmsvc.core.planning.rules import Consent
 from vmsvc.core.status import Phase
+from vmsvc.core.verb import Verb
 
 UP, DOWN = Phase.RUNNING, Phase.STOPPED
 C1 = "container#1"
@@ -180,8 +181,8 @@ def test_what_this_call_has_set_going_is_taken_back_even_where_nobody_could_see_
         (DOWN, True),
         (Phase.SAVED, True),
         (Phase.ABSENT, True),
-        (Phase.INAPPLICABLE, True),
-        (Phase.UNKNOWN, False),
+        (Phase.INAPPLICABLE, None),
+        (Phase.UNKNOWN, None),
         (Phase.STARTING, False),
     ],
 )
@@ -194,11 +195,67 @@ def test_without_an_answer_what_was_seen_before_decides(stage, before, is_ours):
 
     it.driver.on["start", "app#1"] = begin_and_break
     messages = it.fails(kind=Undetermined, despite_unknown={"app#1"})
-    assert ("stop app#1" in it.driver.calls) is is_ours
+    assert ("stop app#1" in it.driver.calls) is bool(is_ours)
+    told = {True: ["rolled back: stop app#1: done"], False: [], None: [LEFT]}
+    assert messages == ["start of web failed at start app#1: the answer was lost", *told[is_ours]]
+
+
+LEFT = "left as it is: app#1: whether it ran before cannot be told"
+APPS = (
+    resource("app#1", container_id=C1, start=("a",), stop=("b",)),
+    resource("app#2", container_id=C1, start=("a",), stop=("b",)),
+)
+
+
+@pytest.mark.parametrize("guest_was", [UP, DOWN])
+def test_what_has_no_status_is_taken_back_only_from_a_guest_that_this_action_has_started(stage, guest_was):
+    phases = {C1: guest_was, "app#1": Phase.INAPPLICABLE, "app#2": DOWN}
+    it = stage(phases, guest(), *APPS)
+    it.driver.answers = {"app#1": None}
+    it.driver.on["start", "app#2"] = DriverError("no")
+    messages = it.fails()
+    assert ("stop app#1" in it.driver.calls) is (guest_was is DOWN)
+    assert (LEFT in messages) is (guest_was is UP)
+
+
+def test_what_cannot_be_seen_at_first_in_a_guest_that_was_started_is_waited_for(stage):
+    it = stage({C1: DOWN, "app#1": DOWN}, guest(), APPS[0])
+    looks = []
+
+    def look():
+        if it.driver.phases[C1] is DOWN:
+            return seen(DOWN)
+        looks.append("app#1")
+        return seen(Phase.UNKNOWN if len(looks) < 3 else it.driver.phases["app#1"])
+
+    it.driver.on["observe", "app#1"] = look
+    it.run()
+    assert it.driver.phases == {C1: UP, "app#1": UP}
+
+
+def test_what_is_never_seen_there_is_not_started_and_nobody_forgives_that(stage):
+    launchers = resource("app#1", container_id=C1)
+    assert launchers.forgives(Verb.START)
+    it = stage({C1: DOWN, "app#1": DOWN}, guest(start_timeout=0.5), launchers)
+    it.driver.on["observe", "app#1"] = lambda: seen(DOWN if it.driver.phases[C1] is DOWN else Phase.UNKNOWN)
+    began = time.monotonic()
+    messages = it.fails(kind=Undetermined)
+    assert 0.3 < time.monotonic() - began < 5
     assert messages == [
-        "start of web failed at start app#1: the answer was lost",
-        *(["rolled back: stop app#1: done"] if is_ours else []),
+        "start of web failed at start app#1: its status is unknown: as told",
+        "rolled back: stop container#1: done",
     ]
+    assert "start app#1" not in it.driver.calls
+
+
+def test_in_a_guest_that_was_up_an_unknown_status_is_not_waited_for(stage):
+    it = stage({C1: UP, "app#1": DOWN}, guest(start_timeout=60.0), APPS[0])
+    made = it.plan("start")
+    it.driver.become("app#1", Phase.UNKNOWN)
+    began = time.monotonic()
+    with pytest.raises(Undetermined, match="its status is unknown"):
+        it.executor.run(made)
+    assert time.monotonic() - began < 5
 
 
 def test_results_tell_whose_start_it_was(stage):

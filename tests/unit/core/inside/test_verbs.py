@@ -169,10 +169,10 @@ def test_what_lies_in_a_directory_whatever_its_name(host, init_d):
     assert found == dict.fromkeys(ODD_NAMES, b"readable")
 
 
-def test_where_there_is_no_directory_or_nothing_in_it_there_are_no_launchers(host, init_d):
+def test_no_directory_is_not_the_same_as_nothing_in_it(host, init_d):
     assert ask(host, "launchers", str(init_d), budget_s=30.0).stdout == b"vmsvc-guest launchers/end\n"
     init_d.rmdir()
-    assert ask(host, "launchers", str(init_d), budget_s=30.0).stdout == b"vmsvc-guest launchers/end\n"
+    assert ask(host, "launchers", str(init_d), budget_s=30.0).stdout == b"vmsvc-guest launchers/absent/./end\n"
     init_d.touch()
     with pytest.raises(ActionFailed, match=r"guest: launchers: .*init\.d is no directory"):
         ask(host, "launchers", str(init_d), budget_s=30.0)
