@@ -6,13 +6,13 @@ for the core's kinds, and by a driver for its own type (a subclass of :class:`Gu
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from attrs import frozen
 
+from vmsvc.core.networks import host, prefix_length
 from vmsvc.core.options import (
     Raw,
     Value,
@@ -39,7 +39,6 @@ from vmsvc.core.verb import STARTING, Verb
 #: How long a look at one technology may take, in seconds; status answers well within ten.
 OBSERVE_BUDGET_S = 5.0
 _LONGEST_CHECK_S = 8.0
-_LONGEST_PREFIX = 128
 #: The tag of resources that no action touches.
 NO_ACTION = "noaction"
 
@@ -51,23 +50,6 @@ def _check_seconds(raw: Raw) -> float:
     return value
 
 
-_BYTE = r"(?:\d\d?|1\d\d|2[0-4]\d|25[0-5])"
-
-
-def _prefix_length(raw: Raw) -> int:
-    written = str(raw).strip()
-    if re.fullmatch(r"\d{1,3}", written, re.ASCII) and 1 <= int(written) <= _LONGEST_PREFIX:
-        return int(written)
-    if re.fullmatch(rf"{_BYTE}(?:\.{_BYTE}){{3}}", written, re.ASCII):
-        bits = "".join(f"{int(byte):08b}" for byte in written.split("."))
-        if "01" not in bits and "1" in bits:
-            return bits.count("1")
-    raise ValueError(f"{raw!r} is no netmask such as 255.255.255.0, and no length of a prefix such as 24")
-
-
-prefix_length: Value[int] = Value(
-    "a netmask such as 255.255.255.0, or the length of a prefix such as 24", _prefix_length
-)
 check_seconds: Value[float] = Value(
     f"a duration of more than 0 and at most {_LONGEST_CHECK_S:g} seconds", _check_seconds
 )
@@ -351,7 +333,7 @@ class Ip(Located):
 
     is_plumbed: bool = False
 
-    ipname: str = option(name, help="The address, or a name that resolves to it.")
+    ipname: str = option(host, help="The address, or a name that resolves to it.")
     ipdev: str = option(name, help="The adapter that carries the address.")
     netmask: int = option(
         prefix_length,
@@ -360,7 +342,7 @@ class Ip(Located):
         "that of the adapter's other addresses in the network when not given.",
     )
     gateway: str = option(
-        line,
+        host,
         default="",
         help="A router, or another host, that is to learn at once where the address is now: it is sent a ping from it "
         "when the node has got it. Routes are not changed.",

@@ -1,4 +1,4 @@
-"""Which guest a container resource means, and guests that several services mean at once. Pure."""
+"""Which guest a container resource means, and guests and addresses that several services mean at once. Pure."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import frozen
 
+from vmsvc.core.config.addresses import meant
 from vmsvc.core.config.model import shortened
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import Guest
+from vmsvc.core.resource import Guest, Ip
 from vmsvc.core.service import Service
 
 
@@ -28,13 +29,15 @@ def identity(guest: Guest) -> str:
 
 @frozen
 class Claims:
-    """Which services mean which guests.
+    """Which services mean which guests and addresses.
 
     Attributes:
         by_guest: For each guest's identity, the services and the resources that mean it.
+        by_address: For each address, or name of one, the services and the resources that mean it.
     """
 
     by_guest: Mapping[str, Sequence[tuple[Service, Guest]]]
+    by_address: Mapping[str, Sequence[tuple[Service, Ip]]]
 
     @classmethod
     def of(cls, services: Iterable[Service]) -> Claims:
@@ -43,14 +46,17 @@ class Claims:
         Args:
             services: The services of a node.
         """
-        found: dict[str, list[tuple[Service, Guest]]] = {}
+        guests: dict[str, list[tuple[Service, Guest]]] = {}
+        addresses: dict[str, list[tuple[Service, Ip]]] = {}
         for service in services:
             for guest in service.guests:
-                found.setdefault(identity(guest), []).append((service, guest))
-        return cls(found)
+                guests.setdefault(identity(guest), []).append((service, guest))
+            for address in addresses_of(service):
+                addresses.setdefault(meant(address), []).append((service, address))
+        return cls(guests, addresses)
 
     def against(self, service: Service) -> tuple[Problem, ...]:
-        """What other services mean a guest of this one: they would start and stop it behind each other's back.
+        """What other services mean a guest of this one, or an address: they act on it behind each other's back.
 
         Args:
             service: The service; it need not be among those gathered. One of its name is no other.
@@ -58,7 +64,7 @@ class Claims:
         Returns:
             A warning for each.
         """
-        return tuple(
+        same_guests = (
             Problem(
                 message=f"[{theirs.rid}] of {other.file} means the same guest, `{shortened(guest.name, 60)}`",
                 code="config.same-guest-elsewhere",
@@ -72,3 +78,27 @@ class Claims:
             for other, theirs in self.by_guest.get(identity(guest), ())
             if other.name != service.name
         )
+        same_addresses = (
+            Problem(
+                message=f"[{theirs.rid}] of {other.file} has the same address, {shortened(address.ipname, 60)}",
+                code="config.same-address-elsewhere",
+                hint="an address is one machine's at a time: give one of them another",
+                file=str(service.file),
+                section=address.rid,
+                key="ipname",
+                severity=Severity.WARNING,
+            )
+            for address in addresses_of(service)
+            for other, theirs in self.by_address.get(meant(address), ())
+            if other.name != service.name
+        )
+        return (*same_guests, *same_addresses)
+
+
+def addresses_of(service: Service) -> tuple[Ip, ...]:
+    """The addresses of a service that count.
+
+    Args:
+        service: The service.
+    """
+    return tuple(each for each in service.resources if isinstance(each, Ip) and not each.disable)

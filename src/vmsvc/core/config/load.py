@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define, evolve
 
 from vmsvc.core.config import ini
+from vmsvc.core.config.addresses import tell_of_addresses
 from vmsvc.core.config.binding import Binding
 from vmsvc.core.config.files import check_name, check_service_name, check_text, is_toml, read_text
 from vmsvc.core.config.guests import identity
@@ -158,6 +159,7 @@ class _Reading:
         if self.with_applications:
             bound += binding.applications(bound, lambda section: self._resource(section, values, is_whole=True))
         self._check_guests(bound, by_name)
+        tell_of_addresses(bound, by_name, self.findings)
         tell_of_idle_applications(bound, by_name, self.findings)
         if self.findings.errors:
             return None

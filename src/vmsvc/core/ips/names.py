@@ -7,6 +7,7 @@ from typing import Any
 
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.lane import call_within
+from vmsvc.core.networks import usual_form
 from vmsvc.core.resource import Ip
 
 
@@ -63,21 +64,3 @@ def only_one(resource: Ip, budget_s: float) -> str:
             hint="give the one that the adapter is to have, and another section for each other one",
         )
     return addresses[0].partition("%")[0]
-
-
-def usual_form(text: str) -> str:
-    """An address in its usual form; one of IPv6 keeps its zone. Empty for what is no address.
-
-    Args:
-        text: Perhaps an address.
-
-    >>> usual_form("2001:DB8:0::7"), usual_form("::ffff:192.0.2.7"), usual_form("web")
-    ('2001:db8::7', '192.0.2.7', '')
-    """
-    from ipaddress import ip_address  # noqa: PLC0415 - only who has addresses pays for it
-
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return ""
-    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -1,0 +1,76 @@
+"""Addresses that cannot be, or that several mean at once: told before anybody is cut off by them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from vmsvc.core.config.model import Findings, Section, shortened
+from vmsvc.core.errors import Severity
+from vmsvc.core.networks import is_of_its_network, usual_form
+from vmsvc.core.resource import Ip, Resource
+
+_LONGEST_OF_IPV4 = 32
+
+
+def meant(address: Ip) -> str:
+    """What tells an address from every other: itself, or the name that stands for it.
+
+    Args:
+        address: The resource.
+    """
+    return usual_form(address.ipname) or address.ipname.casefold().rstrip(".")
+
+
+def tell_of_addresses(resources: Iterable[Resource], sections: Mapping[str, Section], findings: Findings) -> None:
+    """Tell of addresses that do not fit their netmask, and of those that a service means twice.
+
+    Args:
+        resources: The resources of the service.
+        sections: The sections of its file, by name.
+        findings: Where the problems go.
+    """
+    first: dict[str, Ip] = {}
+    for address in resources:
+        if not isinstance(address, Ip):
+            continue
+        _tell_of_netmask(address, sections[address.rid], findings)
+        if address.disable:
+            continue
+        other = first.setdefault(meant(address), address)
+        if other is not address:
+            is_same_place = other.container_id == address.container_id
+            findings.add(
+                sections[address.rid].position,
+                f"[{other.rid}] has the same address, {shortened(address.ipname, 60)}",
+                code="same-address",
+                section=address.rid,
+                key="ipname",
+                hint="give each section its own address, and list it once",
+                severity=Severity.ERROR if is_same_place else Severity.WARNING,
+            )
+
+
+def _tell_of_netmask(address: Ip, section: Section, findings: Findings) -> None:
+    literal = usual_form(address.ipname)
+    if not literal or not address.netmask:
+        return
+    entry = next(iter(section.variants("netmask")), None)
+    position = entry.position if entry else section.position
+    if ":" not in literal and address.netmask > _LONGEST_OF_IPV4:
+        findings.add(
+            position,
+            f"{address.netmask} bits are more than {address.ipname} has",
+            code="netmask",
+            section=address.rid,
+            key="netmask",
+            hint=f"an address of IPv4 has {_LONGEST_OF_IPV4}",
+        )
+    elif not is_of_its_network(literal, address.netmask):
+        findings.add(
+            position,
+            f"{address.ipname} is the first or the last address of its network, which no machine can have",
+            code="netmask",
+            section=address.rid,
+            key="netmask",
+            hint="correct the address, or the netmask",
+        )

@@ -1,0 +1,89 @@
+"""What people write of networks: addresses, names that stand for them, and netmasks. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from vmsvc.core.options import Raw, Value, name
+
+_LONGEST_PREFIX = 128
+_BYTE = r"(?:\d\d?|1\d\d|2[0-4]\d|25[0-5])"
+
+
+def usual_form(text: str) -> str:
+    """An address in its usual form; one of IPv6 keeps its zone. Empty for what is no address.
+
+    Args:
+        text: Perhaps an address.
+
+    >>> usual_form("2001:DB8:0::7"), usual_form("::ffff:192.0.2.7"), usual_form("web")
+    ('2001:db8::7', '192.0.2.7', '')
+    """
+    from ipaddress import ip_address  # noqa: PLC0415 - only who has addresses pays for it
+
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def is_of_its_network(address: str, prefix: int) -> bool:
+    """Whether an address is one that a machine of its network can have, and not the network's own or its broadcast.
+
+    Args:
+        address: The address, in its usual form.
+        prefix: The length of its network's prefix, in bits.
+
+    >>> is_of_its_network("192.0.2.255", 24), is_of_its_network("192.0.2.255", 16), is_of_its_network("192.0.2.0", 31)
+    (False, True, True)
+    """
+    from ipaddress import IPv4Interface, ip_interface  # noqa: PLC0415 - as above
+
+    interface = ip_interface(f"{address.partition('%')[0]}/{prefix}")
+    network = interface.network
+    # Networks of two addresses, or of one, have no address of their own (RFC 3021); nor have those of IPv6.
+    if not isinstance(interface, IPv4Interface) or network.num_addresses <= 2:  # noqa: PLR2004 - see above
+        return True
+    return interface.ip not in (network.network_address, network.broadcast_address)
+
+
+def _prefix_length(raw: Raw) -> int:
+    written = str(raw).strip()
+    if re.fullmatch(r"\d{1,3}", written, re.ASCII) and 1 <= int(written) <= _LONGEST_PREFIX:
+        return int(written)
+    if re.fullmatch(rf"{_BYTE}(?:\.{_BYTE}){{3}}", written, re.ASCII):
+        bits = "".join(f"{int(byte):08b}" for byte in written.split("."))
+        if "01" not in bits and "1" in bits:
+            return bits.count("1")
+    raise ValueError(f"{raw!r} is no netmask such as 255.255.255.0, and no length of a prefix such as 24")
+
+
+def _host(raw: Raw) -> str:
+    if "/" in str(raw):
+        raise ValueError(f"{raw!r} has a '/' in it: the length of the network's prefix belongs to `netmask`")
+    written = name.parse(raw)
+    address = usual_form(written)
+    if not address:
+        # What a resolver would be asked about, and would take for an address in some old notation, such as 10.1.
+        if ":" in written or re.fullmatch(r"[\d.]+", written, re.ASCII):
+            raise ValueError(f"{written!r} looks like an address and is none")
+        if re.search(r"\s", written):
+            raise ValueError(f"{written!r} is no address and no host name: there are blanks in it")
+        return written
+    from ipaddress import ip_address  # noqa: PLC0415 - as above
+
+    meaning = ip_address(address)
+    if meaning.is_unspecified:
+        raise ValueError(f"{written} means any address: give one that a machine can have")
+    if meaning.is_multicast:
+        raise ValueError(f"{written} is the address of a group (multicast): give one that a machine can have")
+    if address == "255.255.255.255":
+        raise ValueError(f"{written} means all machines (broadcast): give one that a machine can have")
+    return written
+
+
+prefix_length: Value[int] = Value(
+    "a netmask such as 255.255.255.0, or the length of a prefix such as 24", _prefix_length
+)
+host: Value[str] = Value("an address, or a name that resolves to it", _host)
