@@ -102,6 +102,14 @@ def test_what_goes_wrong_for_one_service_is_told_in_the_document_of_the_others(n
         assert answer["schema"] != "vmsvc.error/1"
 
 
+@pytest.mark.parametrize("whom", ["guest", "peers"])
+def test_for_services_that_there_are_not_no_key_is_made(node, whom):
+    code, answer = node.json("trust", whom, "nope")
+    assert (code, answer["schema"]) == (2, "vmsvc.error/1")
+    assert not (node.root / "var/lib/vmsvc/ssh").exists()
+    assert node.json("trust", whom, "nope", "web")[1]["schema"] == "vmsvc.trust/1"
+
+
 def commands(parser, before=""):
     """Every command that does something, by its words."""
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]

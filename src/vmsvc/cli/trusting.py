@@ -82,9 +82,10 @@ def _begin(call: Call, whom: str) -> tuple[OwnKey, Sequence[Service], list[Failu
     asked = call.arguments
     if asked.dry_run and not asked.install:
         raise UsageError(f"--dry-run is for `vmsvc trust {whom} --install`", hint="without options, nothing is changed")
-    key = call.session.own_key(for_peers=whom == "peers")
     services, failures = selection.chosen(call.session, asked.names)
-    return key, services, failures
+    if failures and not services:  # then no key is made, either
+        raise type(failures[0].error)(problems=problems_of(failures))
+    return call.session.own_key(for_peers=whom == "peers"), services, failures
 
 
 def _wishes(call: Call) -> dict[str, bool]:

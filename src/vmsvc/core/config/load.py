@@ -164,7 +164,7 @@ class _Reading:
         if self.findings.errors:
             return None
         service = Service(name=self.name, file=self.path, resources=tuple(bound), **own)
-        tell_what_has_no_effect(service, self.node, by_name, self.findings)
+        tell_what_has_no_effect(service, self.node, self.catalog, by_name, self.findings)
         return service
 
     def _is_known(self, section: Section) -> bool:

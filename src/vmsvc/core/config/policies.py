@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from vmsvc.core.config.model import DEFAULT, Findings, Section
+from vmsvc.core.config.schema import Catalog
+from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Severity
 from vmsvc.core.node import Node
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import App, Ip, Resource
+from vmsvc.core.resource import App, Guest, Ip, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 
@@ -17,14 +19,19 @@ _KEYS = frozenset({"restart", "monitor"} | {option.key for option in options_of(
 #: Keys of an address that this node configures, and of one that a guest brings up and this node looks at.
 _OF_OWN_ADDRESS = frozenset({"gateway", "start_timeout", "stop_timeout"})
 _OF_GUEST_ADDRESS = frozenset({"check_ping", "check_adapter", "ping_timeout", "wait"})
+#: Keys of applications that are started and stopped by launchers.
+_OF_LAUNCHERS = frozenset({"launchers", "launcher_timeout"})
 
 
-def tell_what_has_no_effect(service: Service, node: Node, sections: Mapping[str, Section], findings: Findings) -> None:
+def tell_what_has_no_effect(
+    service: Service, node: Node, catalog: Catalog, sections: Mapping[str, Section], findings: Findings
+) -> None:
     """Warn of such keys.
 
     Args:
         service: The service.
         node: The node that reads it.
+        catalog: What its drivers offer.
         sections: The sections of its file, by name.
         findings: Where the warnings go.
     """
@@ -42,7 +49,7 @@ def tell_what_has_no_effect(service: Service, node: Node, sections: Mapping[str,
         )
     for resource in service.resources:
         section = sections.get(resource.rid)  # of what is there without a section, nothing is written
-        if section is None or resource.disable or not (idle := _idle_keys(resource, service)):
+        if section is None or resource.disable or not (idle := _idle_keys(resource, service, catalog)):
             continue
         for option in options_of(type(resource)):
             # What is inherited has its effect on others.
@@ -60,7 +67,7 @@ def tell_what_has_no_effect(service: Service, node: Node, sections: Mapping[str,
             )
 
 
-def _idle_keys(resource: Resource, service: Service) -> dict[str, str]:
+def _idle_keys(resource: Resource, service: Service, catalog: Catalog) -> dict[str, str]:
     """The keys that mean nothing for a resource, each with the reason."""
     found: dict[str, str] = {}
     if not resource.budgets_s:
@@ -70,7 +77,44 @@ def _idle_keys(resource: Resource, service: Service) -> dict[str, str]:
         found |= dict.fromkeys(keys, f"the guest configures {resource.rid} itself")
     if isinstance(resource, Ip) and not resource.is_inside_guest:
         found |= dict.fromkeys(_OF_GUEST_ADDRESS, f"{resource.rid} is an address of this node, and not inside a guest")
+    elif isinstance(resource, Ip) and not resource.check_ping:
+        found["ping_timeout"] = "`check_ping = false`"
+    if isinstance(resource, App):
+        found |= _idle_of_application(resource, service, catalog)
+    if isinstance(resource, Guest):
+        found |= _idle_of_guest(resource, catalog)
     return found
+
+
+def _idle_of_application(app: App, service: Service, catalog: Catalog) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if not app.is_inside_guest:
+        why = f"{app.rid} is on this node, and not inside a guest"
+        found |= dict.fromkeys((*_OF_LAUNCHERS, "on_launcher_failure"), why)
+    elif not app.has_launchers:
+        found |= dict.fromkeys(_OF_LAUNCHERS, f"{app.rid} has commands of its own")
+    elif Capability.SELF_STARTING in _offered(guest := service.guest_of(app), catalog):
+        why = f"what is to run in a guest of type {guest.type} starts with it"
+        found |= dict.fromkeys((*_OF_LAUNCHERS, "on_launcher_failure"), why)
+    if not app.has_launchers:
+        commands = {"start": app.start, "stop": app.stop, "check": app.check}
+        found |= {f"{key}_timeout": f"there is no `{key}`" for key, command in commands.items() if not command}
+    return found
+
+
+def _idle_of_guest(guest: Guest, catalog: Catalog) -> dict[str, str]:
+    offered = _offered(guest, catalog)
+    has_other_way = Capability.ENTRY in offered or guest.guestos == "windows"
+    if guest.way_in == "ssh" or (guest.way_in == "auto" and not has_other_way):
+        return {}
+    found = {"hostname": f"no command comes into {guest.rid} by ssh"}
+    if guest.way_in == "none":
+        found["ready"] = "`way_in = none`"
+    return found
+
+
+def _offered(guest: Guest, catalog: Catalog) -> Collection[str]:
+    return catalog.capabilities.get((guest.kind, guest.type), ())
 
 
 def _is_told_to_launchers(address: Ip, service: Service) -> bool:

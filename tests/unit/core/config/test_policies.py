@@ -10,7 +10,10 @@ from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest
 
 NODE = Node(name="n1")
-CATALOG = Catalog({("container", "kvm"): Guest})
+CATALOG = Catalog(
+    {("container", type_): Guest for type_ in ("kvm", "lxc", "docker")},
+    capabilities={("container", "lxc"): {"entry"}, ("container", "docker"): {"entry", "self-starting"}},
+)
 GUEST = "[container#1]\ntype = kvm\n"
 ADDRESS = "[ip#1]\nipname = a\nipdev = b\n"
 
@@ -70,6 +73,54 @@ def test_what_is_inherited_has_its_effect_elsewhere(read):
 def test_an_address_of_the_node_is_not_checked_as_a_guests_is(read):
     told = read(f"{ADDRESS}netmask = 24\ngateway = c\ncheck_adapter = no\nping_timeout = 1\nwait = no\n")[1]
     assert told == [("ip#1", "check_adapter"), ("ip#1", "ping_timeout"), ("ip#1", "wait")]
+
+
+LAUNCHERS = "[app#1]\nlaunchers = /l\nlauncher_timeout = 1\non_launcher_failure = fail\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"{GUEST}{LAUNCHERS}", []),
+        (f"{GUEST}{LAUNCHERS}stop = x\n", ["launchers", "launcher_timeout"]),  # its failure to stop is forgiven
+        (f"{LAUNCHERS}stop = x\n", ["launchers", "launcher_timeout", "on_launcher_failure"]),
+        (
+            f"[container#1]\ntype = docker\n{LAUNCHERS}",
+            ["launchers", "launcher_timeout", "on_launcher_failure"],
+        ),
+        (f"[container#1]\ntype = lxc\n{LAUNCHERS}", []),
+        (f"{GUEST}[app#1]\nstart_timeout = 1\nstop_timeout = 1\ncheck_timeout = 1\n", []),
+        (
+            "[app#1]\nstart = x\nstart_timeout = 1\nstop_timeout = 1\ncheck_timeout = 1\n",
+            ["stop_timeout", "check_timeout"],
+        ),
+        (
+            "[app#1]\ncheck = x\nstart_timeout = 1\nstop_timeout = 1\ncheck_timeout = 1\n",
+            ["start_timeout", "stop_timeout"],
+        ),
+    ],
+)
+def test_keys_of_an_application_that_others_make_useless(read, text, told):
+    assert read(text)[1] == [("app#1", key) for key in told]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("type = kvm\nhostname = h\nready = way-in", []),
+        ("type = kvm\nhostname = h\nway_in = agent", ["hostname"]),
+        ("type = kvm\nhostname = h\nready = way-in\nway_in = none", ["hostname", "ready"]),
+        ("type = kvm\nhostname = h\nguestos = windows", ["hostname"]),
+        ("type = lxc\nhostname = h", ["hostname"]),
+        ("type = lxc\nhostname = h\nway_in = ssh", []),
+    ],
+)
+def test_keys_of_a_guest_that_its_way_in_makes_useless(read, options, told):
+    assert read(f"[container#1]\n{options}\n")[1] == [("container#1", key) for key in told]
+
+
+def test_a_ping_that_is_left_out_has_no_time(read):
+    assert read(f"{GUEST}{ADDRESS}check_ping = no\nping_timeout = 1\n")[1] == [("ip#1", "ping_timeout")]
 
 
 @pytest.mark.parametrize("action", ["reboot", "crash"])
