@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab.sshd import free_port, make_key
-from tests.lab.ways import BUDGET_S, no_way_in
+from tests.lab.ways import BUDGET_S, RELAY, no_way_in
 from vmsvc.core.errors import ActionFailed, Undetermined, UsageError
 from vmsvc.core.inside.verbs import ask, script
 from vmsvc.core.transport.asking import is_restricted
@@ -257,19 +257,6 @@ def test_a_jump_host_for_everybody_is_not_reached_through_itself(make_sshd, conn
     )
     assert connect(last, config=config).run(["true"], budget_s=BUDGET_S).code == 0
     assert jump.log().count("Accepted publickey") == 1
-
-
-RELAY = """
-import os, socket, sys, threading
-other = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-def send():
-    while chunk := os.read(0, 65536):
-        other.sendall(chunk)
-    os._exit(0)
-threading.Thread(target=send, daemon=True).start()
-while chunk := other.recv(65536):
-    os.write(1, chunk)
-"""
 
 
 def test_a_proxy_command(make_sshd, connect, tmp_path):

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.ways import BUDGET_S, no_way_in
+from tests.lab.ways import BUDGET_S, RELAY, no_way_in
 from vmsvc.core.errors import NoWayIn, Undetermined, UsageError
+from vmsvc.core.inside.remembering import Memory, RememberingHost
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import Restricted
 from vmsvc.core.transport.ssh import SshHost
@@ -134,6 +135,31 @@ def test_a_server_with_fewer_sessions_than_commands_serves_them_in_turn(make_ssh
         assert [o.code for o in pool.map(lambda n: host.run(["sh", "-c", f"exit {n}"], budget_s=60), range(16))] == [
             *range(16)
         ]
+
+
+def test_a_busy_server_is_not_taken_for_a_dead_one(make_sshd, connect):
+    host = RememberingHost(connect(make_sshd(more="MaxSessions 1")), Memory())
+    host.open(budget_s=BUDGET_S)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(host.run, ["sleep", "3"], budget_s=BUDGET_S)
+        time.sleep(0.5)
+        error, took_s = no_way_in(host, budget_s=1.5)
+        assert error.code == "undetermined.ssh-channel"
+        assert took_s > 1.0
+        assert slow.result().code == 0
+    assert host.run(["echo", "idle"], budget_s=1.5).out == "idle\n"
+
+
+def test_who_waits_longer_for_a_slow_server_is_not_kept_out_by_who_gave_up(make_sshd, connect, tmp_path):
+    server = make_sshd()
+    relay = tmp_path / "relay.py"
+    relay.write_text(f"import time\ntime.sleep(2)\n{RELAY}")
+    (tmp_path / "config").write_text(server.config.read_text() + f"    ProxyCommand {sys.executable} {relay} %h %p\n")
+    host = RememberingHost(connect(server, config=tmp_path / "config"), Memory())
+    assert no_way_in(host, budget_s=1.2)[0].code == "undetermined.ssh-timeout"
+    assert "found out" in str(no_way_in(host, budget_s=1.2)[0])
+    assert host.run(["echo", "in"], budget_s=BUDGET_S).out == "in\n"
+    assert logins(server) == 1
 
 
 def test_first_users_share_one_attempt_and_its_failure(connect, sshd):

@@ -10,6 +10,19 @@ from vmsvc.core.transport.ssh import SshHost
 
 BUDGET_S = 20.0
 
+#: A program for a ProxyCommand: with a host and a port, it passes on what comes, both ways.
+RELAY = """
+import os, socket, sys, threading
+other = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def send():
+    while chunk := os.read(0, 65536):
+        other.sendall(chunk)
+    os._exit(0)
+threading.Thread(target=send, daemon=True).start()
+while chunk := other.recv(65536):
+    os.write(1, chunk)
+"""
+
 
 @pytest.fixture
 def known_hosts(tmp_path):

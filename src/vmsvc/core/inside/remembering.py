@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -15,43 +16,69 @@ from vmsvc.core.transport.asking import Restricted
 
 #: How long a dead guest is not asked again, in seconds; and how long it must have kept one waiting to count as dead.
 _REMEMBERED_S, _IN_VAIN_S = 15.0, 1.0
+#: Who has so much more time than others have waited in vain tries it nevertheless, in seconds.
+MORE_S = 1.0
+#: What says nothing of the guest: no time or turn was left for a command, the server lets in no more of them at once,
+#: or the connection was of no use any more, and the next command opens another.
+_NOT_OF_THE_GUEST = ("undetermined.timeout", "undetermined.ssh-channel", "undetermined.ssh-broken")
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """A way that stays open between commands."""
+
+    is_open: bool
+
+
+@frozen
+class _Vain:
+    refusal: NoWayIn
+    at: float
+    budget_s: float
 
 
 class Memory:
     """Whether a guest was found to be dead just now.
 
-    A guest that says no at once is not dead: one that boots refuses connections, and is asked each time.
+    A guest that says no at once is not dead: one that boots refuses connections, and is asked each time. Nor does who
+    had little time speak for those who have more.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._refusal: tuple[NoWayIn, float] | None = None
+        self._vain: _Vain | None = None
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self, budget_s: float, *, is_open: bool = False) -> Iterator[None]:
         """Remember it where what is done here waits for the guest in vain; and do nothing where that is known.
 
+        Args:
+            budget_s: How long what is done here may take, in seconds.
+            is_open: Whether the way is open now: then it is tried, whatever was in vain.
+
         Raises:
-            NoWayIn: It was in vain a moment ago.
+            NoWayIn: It was in vain a moment ago, for somebody who had as much time.
         """
         with self._guard:
-            refusal, at = self._refusal or (None, 0.0)
+            vain = self._vain
         began = time.monotonic()
-        if refusal is not None and began - at < _REMEMBERED_S:
-            words = f"{refusal.message} (found out {began - at:.0f} s ago)"
-            raise NoWayIn(words, code=refusal.code, hint=refusal.hint)
+        if vain is not None and not is_open and began - vain.at < _REMEMBERED_S and budget_s < vain.budget_s + MORE_S:
+            words = f"{vain.refusal.message} (found out {began - vain.at:.0f} s ago)"
+            raise NoWayIn(words, code=vain.refusal.code, hint=vain.refusal.hint)
         try:
             yield
         except NoWayIn as error:
-            if (now := time.monotonic()) - began >= _IN_VAIN_S:
+            now = time.monotonic()
+            if now - began >= _IN_VAIN_S and error.code not in _NOT_OF_THE_GUEST:
                 with self._guard:
-                    self._refusal = error, now
+                    self._vain = _Vain(error, now, budget_s)
             raise
+        self.forget()
 
     def forget(self) -> None:
         """Have the next one try anew."""
         with self._guard:
-            self._refusal = None
+            self._vain = None
 
 
 @frozen
@@ -86,7 +113,7 @@ class RememberingHost:
             NoWayIn: It cannot be opened, or could not be a moment ago.
         """
         if isinstance(self.host, Restricted):
-            with self.memory.kept():
+            with self._remembered(budget_s):
                 self.host.open(budget_s=budget_s)
 
     def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
@@ -100,5 +127,8 @@ class RememberingHost:
         Raises:
             NoWayIn: Nothing was run: there is no way in, or there was none a moment ago.
         """
-        with self.memory.kept():
+        with self._remembered(budget_s):
             return self.host.run(argv, budget_s=budget_s, environment=environment)
+
+    def _remembered(self, budget_s: float) -> contextlib.AbstractContextManager[None]:
+        return self.memory.kept(budget_s, is_open=isinstance(self.host, Kept) and self.host.is_open)

@@ -16,6 +16,7 @@ from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined, 
 from vmsvc.core.inside import verbs
 from vmsvc.core.inside.addresses.forms import read_addresses
 from vmsvc.core.inside.place import Places
+from vmsvc.core.inside.remembering import MORE_S
 from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.ips.halves import Answer, Half, on_adapter
 from vmsvc.core.lane import call_within
@@ -34,11 +35,21 @@ class _Question:
         look: What was seen of the guest in the look that the question belongs to.
         turn: Held by who asks; the others wait for it.
         answer: The addresses, or why nobody knows; ``None`` before it was asked.
+        budget_s: How long the guest had for it, in seconds.
     """
 
     look: Observation
     turn: threading.Lock = field(factory=threading.Lock)
     answer: Sequence[GuestAddress] | VmsvcError | None = None
+    budget_s: float = 0.0
+
+    def had_less_than(self, budget_s: float) -> bool:
+        """Whether it was asked in vain, and so much time is more: an answer may have come too late for others alone.
+
+        Args:
+            budget_s: How much time there is, in seconds.
+        """
+        return isinstance(self.answer, VmsvcError) and budget_s >= self.budget_s + MORE_S
 
 
 class Adapters:
@@ -86,8 +97,9 @@ class Adapters:
         if not question.turn.acquire(timeout=left_until(deadline)):
             return Half(Answer.UNKNOWN, f"{guest.name} did not tell its addresses in time")
         try:
-            if question.answer is None:
-                question.answer = self._ask(guest, left_until(deadline))
+            left = left_until(deadline)
+            if question.answer is None or question.had_less_than(left):
+                question.budget_s, question.answer = left, self._ask(guest, left)
         finally:
             question.turn.release()
         if isinstance(question.answer, VmsvcError):

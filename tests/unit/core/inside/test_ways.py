@@ -107,8 +107,9 @@ def test_a_guest_that_was_started_is_entered_by_a_new_connection_and_no_other_gu
 class Dead:
     """Lets nobody in, after a time."""
 
-    def __init__(self, ways, monkeypatch, after_s):
+    def __init__(self, ways, monkeypatch, after_s, code="undetermined.silent"):
         self.asked = 0
+        self.code = code
         self.after_s = after_s
         ways.driver.on["enter", "container#1"] = ways.driver.on["enter", "container#2"] = self.answer
         monkeypatch.setattr(remembering, "_IN_VAIN_S", 0.2)
@@ -116,7 +117,7 @@ class Dead:
     def answer(self):
         self.asked += 1
         time.sleep(self.after_s)
-        raise NoWayIn("it does not answer", code="undetermined.silent", hint="look")
+        raise NoWayIn("it does not answer", code=self.code, hint="look")
 
 
 def refusal_of(host):
@@ -159,6 +160,52 @@ def test_a_guest_that_refuses_at_once_is_asked_each_time(ways, monkeypatch):
     refusal_of(ways.into(guest()))
     refusal_of(ways.into(guest()))
     assert dead.asked == 2
+
+
+def test_one_who_had_little_time_does_not_speak_for_those_who_have_more(ways, monkeypatch):
+    dead = Dead(ways, monkeypatch, after_s=0.25)
+    for budget_s, asked in ((0.5, 1), (1.0, 1), (5.0, 2), (5.5, 2), (8.0, 3)):
+        with pytest.raises(NoWayIn):
+            ways.into(guest()).run(["true"], budget_s=budget_s)
+        assert dead.asked == asked
+
+
+def test_who_gets_in_opens_it_for_all(ways, monkeypatch):
+    dead = Dead(ways, monkeypatch, after_s=0.25)
+    with pytest.raises(NoWayIn):
+        ways.into(guest()).run(["true"], budget_s=0.5)
+    answer = ways.driver.on.pop(("enter", "container#1"))
+    assert ways.into(guest()).run(["true"], budget_s=5.0).code == 0
+    ways.driver.on["enter", "container#1"] = answer
+    assert refusal_of(ways.into(guest())).message == "it does not answer"
+    assert dead.asked == 2
+
+
+@pytest.mark.parametrize("code", ["undetermined.timeout", "undetermined.ssh-channel", "undetermined.ssh-broken"])
+def test_a_guest_that_is_busy_or_was_entered_by_what_is_of_no_use_is_not_dead(ways, monkeypatch, code):
+    dead = Dead(ways, monkeypatch, after_s=0.25, code=code)
+    assert refusal_of(ways.into(guest())).message == "it does not answer"
+    assert refusal_of(ways.into(guest())).message == "it does not answer"
+    assert dead.asked == 2
+
+
+def test_a_way_that_is_open_is_tried_whatever_was_in_vain(monkeypatch):
+    monkeypatch.setattr(remembering, "_IN_VAIN_S", 0.1)
+
+    class Slow(FakeSsh):
+        is_open = False
+
+        def run(self, argv, *, budget_s, environment=None):
+            if self.is_open:
+                return Outcome(argv=tuple(argv), code=0, stdout=b"", stderr=b"", duration_s=0.0)
+            time.sleep(0.2)
+            raise NoWayIn("not open in time", code="undetermined.ssh-timeout")
+
+    host = Ways(lambda _: FakeDriver(), Slow).into(guest(way_in="ssh"))
+    refusal_of(host)
+    assert "found out" in refusal_of(host).message
+    host.host.is_open = True  # the attempt has gone on meanwhile
+    assert host.run(["true"], budget_s=1.0).code == 0
 
 
 @pytest.mark.parametrize(

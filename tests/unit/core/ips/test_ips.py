@@ -409,6 +409,28 @@ def test_a_guest_that_does_not_answer_costs_its_time_once():
     assert len(stage.ssh.asked) == 1
 
 
+def test_an_address_with_little_time_does_not_speak_for_one_with_more():
+    def answers(budget_s):
+        time.sleep(min(0.6, budget_s))
+        if budget_s < 0.6:
+            raise Undetermined("too late", code="undetermined.timeout")
+        return ON_ETH0
+
+    class Slow(FakeHost):
+        def run(self, argv, *, budget_s, environment=None):
+            self.asked.append(budget_s)
+            out, code = answers(budget_s)
+            return outcome(argv, out, code=code)
+
+    stage = Stage(ssh=Slow())
+    stage.guest_driver.phases["container#1"] = Phase.RUNNING
+    ips = [resource(f"ip#{n}", container_id="container#1", check_timeout=s) for n, s in ((1, 0.4), (2, 0.4), (3, 5.0))]
+    look = seen(Phase.RUNNING, "")
+    told = [stage.driver.observe_inside(each, look, budget_s=each.check_timeout).phase for each in ips]
+    assert told == [Phase.UNKNOWN, Phase.UNKNOWN, Phase.RUNNING]
+    assert len(stage.ssh.asked) == 2
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 

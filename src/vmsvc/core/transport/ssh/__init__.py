@@ -71,6 +71,12 @@ class SshHost:
         attempt = self._attempt
         return attempt is not None and attempt.is_restricted
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection now that the next command takes."""
+        attempt = self._attempt
+        return attempt is not None and attempt.is_open
+
     def open(self, *, budget_s: float) -> None:
         """Open the connection, unless it is open.
 
@@ -186,9 +192,12 @@ class _Attempt:
     @property
     def is_over(self) -> bool:
         """Whether another is needed: it failed, or takes too long, or its connection is of no use any more."""
-        if not self._result.done():
-            return time.monotonic() > self._end
-        return self._opened is None or not self._opened.is_alive
+        return not self.is_open if self._result.done() else time.monotonic() > self._end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has led to a connection that is good for another command."""
+        return self._opened is not None and self._opened.is_alive
 
     @property
     def is_restricted(self) -> bool:

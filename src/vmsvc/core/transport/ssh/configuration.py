@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import re
+import shlex
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,11 @@ _BLOCK = re.compile(r"\s*(?:host|match)[\s=]", re.IGNORECASE)
 _TARGET = re.compile(
     r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<bare>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?/?"
 )
+#: Names that a shell would take for more than a part of a word. ``ProxyCommand`` and ``Match exec`` put names into a
+#: line for a shell, and those of guests come from anywhere: so they are refused, as by OpenSSH since 9.6
+#: (CVE-2023-51385).
+_NO_HOST = re.compile(r"""-|.*['`"$\\;&<>|(){}\s\x00-\x1f\x7f]""", re.DOTALL)
+_NO_USER = re.compile(r"""-|.*(['`";&<>|(){}\x00-\x1f\x7f]|\s-|\\\Z)""", re.DOTALL)
 
 
 def load(file: Path | None = None) -> SSHConfig:
@@ -65,7 +71,7 @@ def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | N
         own_key: The file of vmsvc's own key, which is offered to the target and not to jump hosts.
 
     Raises:
-        NoWayIn: The configuration makes no sense for this target.
+        NoWayIn: The configuration makes no sense for this target, or its name is not one to put into a shell's line.
     """
     try:
         *jumps, last = _hops(target, configuration, frozenset())
@@ -73,11 +79,13 @@ def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | N
             *(_connection(jump, configuration, authentication={"strategy_class": Keys}) for jump in jumps),
             _connection(last, configuration, user=user, authentication={"strategy_class": partial(Keys, own=own_key)}),
         ]
+    except NoWayIn:
+        raise
     except Exception as error:  # noqa: BLE001 - paramiko and fabric raise what they meet: KeyError, ValueError …
         raise NoWayIn(
             f"the ssh configuration for {target} makes no sense: {told(error)}",
             code="undetermined.ssh-configuration",
-            hint=f"compare with: ssh -G {target}",
+            hint=f"compare with: ssh -G {shlex.quote(target)}",
         ) from None
 
 
@@ -109,8 +117,16 @@ def _parts(target: str) -> dict[str, Any]:
     match = _TARGET.fullmatch(target)
     if match is None:
         raise ValueError(f"{target!r} is no [USER@]HOST[:PORT]")
-    port = match["port"]
-    return {"host": match["bare"] or match["host"], "user": match["user"], "port": int(port) if port else None}
+    host, user, port = match["bare"] or match["host"], match["user"], match["port"]
+    for what, word, refused in (("host", host, _NO_HOST), ("user", user, _NO_USER)):
+        if refused.match(word or ""):
+            raise NoWayIn(
+                f"{word!r} is no name of a {what} for ssh: it begins with a -, or has a blank in it, or a character "
+                "that means something to a shell",
+                code="undetermined.ssh-configuration",
+                hint="`hostname` of its container says what ssh calls a guest, such as its address",
+            )
+    return {"host": host, "user": user, "port": int(port) if port else None}
 
 
 def _lines(path: Path, place: Path, block: str, depth: int) -> Iterator[str]:

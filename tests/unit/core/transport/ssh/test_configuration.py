@@ -83,6 +83,39 @@ def test_a_proxy_command_knows_its_target(config):
     assert connection.ssh_config["proxycommand"] == "relay relayed 22"
 
 
+@pytest.mark.parametrize("line", ["ProxyCommand nc %h %p", 'Match exec "test %n = web"', 'Match exec "test %h = web"'])
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(f"x{each}y" for each in "'`\"$\\;&<>|(){} \t\n\r\x7f"),
+        "x$(touch${IFS}pwned)",
+        "me@-x",
+        "-oProxyCommand=touch pwned@web",
+        "ssh://me;touch pwned@web",
+        "a'b@web",
+        "a -b@web",
+        "a\\@web",
+    ],
+)
+def test_no_name_becomes_a_part_of_what_a_shell_is_told(tmp_path, monkeypatch, target, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").write_text(f"Host *\n    User someone\n{line}\n")
+    with pytest.raises(NoWayIn, match=r"is no name of a (host|user) for ssh") as caught:
+        way(target, tmp_path / "config")
+    assert caught.value.code == "undetermined.ssh-configuration"
+    assert "`hostname`" in caught.value.hint
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "target", [r"DOMAIN\user$@web", "first last@web", "web_1", "wéb", "a~b", "10.0.0.1", "fe80::1%eth0"]
+)
+def test_odd_names_that_no_shell_stumbles_over_are_names(tmp_path, target):
+    (tmp_path / "config").write_text("")
+    user, _, host = target.rpartition("@")
+    assert way(target, tmp_path / "config") == [(user or "root", host, 22)]
+
+
 def test_what_is_included_is_below_the_users_ssh(config, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh/deep").mkdir(parents=True)
