@@ -540,7 +540,7 @@ def test_a_program_ends_promptly_with_a_hung_libvirtd(private_libvirtd, when):
             private_libvirtd.resume()
     *told, last = output.splitlines()
     assert (process.returncode, errors) == (0, "")
-    assert ended - float(last) < 1
+    assert ended - float(last) < 5  # it would wait for keepalives, 15 s, or for ever
     if when in ("before", "calls"):
         # The main thread, libvirt's events, and two calls that hang in each of two lanes.
         assert told == ["{'unknown'} 6 True"]
