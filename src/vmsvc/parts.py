@@ -264,8 +264,9 @@ class Parts:
         kinds = {each.kind for service in services for each in service.resources}
         if "ip" in kinds:
             from vmsvc.core.ips.driver import IpDriver  # noqa: PLC0415
+            from vmsvc.core.ips.ledger import Ledger  # noqa: PLC0415
 
-            found["ip"] = IpDriver(self._places(services), self._elsewhere(services))
+            found["ip"] = IpDriver(self._places(services), Ledger(self.node), self._elsewhere(services))
         if "app" in kinds:
             found["app"] = self._apps(services, tell)
         return found

@@ -38,8 +38,18 @@ class Node(Shell):
         network.plug(network.here, "eth0", "192.0.2.254/24", "2001:db8::fe/64")
         network.plug(network.here, "eth1")
 
+        self.hosts = root / "hosts"
+
+    def name(self, name, *addresses):
+        """Have the machine resolve a name to addresses, and nothing else."""
+        self.hosts.parent.mkdir(parents=True, exist_ok=True)
+        self.hosts.write_text("".join(f"{address} {name}\n" for address in addresses))
+
     def run(self, *words, timeout=60):
-        argv = self.network.entered(self.network.here, sys.executable, "-m", "vmsvc", *words)
+        argv = [sys.executable, "-m", "vmsvc", *words]
+        if self.hosts.exists():  # the mounts of such a machine are its own
+            argv = ["sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(self.hosts), *argv]
+        argv = self.network.entered(self.network.here, *argv)
         return subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False)
 
     def add(self, ipname, *lines, name="web"):
@@ -78,6 +88,38 @@ def test_an_address_goes_up_and_down_and_no_other_one_is_touched(node, address):
     ok(node.run("stop", "web"))
     assert node.addresses() == OWN
     ok(node.run("stop", "web"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("192.0.2.7/24", "192.0.2.9"), ("2001:db8::7/64", "2001:db8::9"), ("192.0.2.7/24", "2001:db8::9")],
+)
+def test_an_address_goes_whatever_its_name_means_by_then(node, before, after):
+    node.add("vip.example")
+    node.name("vip.example", before.partition("/")[0])
+    ok(node.run("start", "web"))
+    node.name("vip.example", after)
+    words = f"{after} is on no adapter; {before} is still on eth0, added before the name or the file was changed"
+    assert node.state() == ("warn", words)
+    refused = node.run("start", "web")
+    assert refused.returncode == 3, refused.stderr
+    assert node.addresses() == {*OWN, before}
+    ok(node.run("restart", "web"))
+    assert before not in node.addresses()
+    assert node.state()[0] == "up"
+    ok(node.run("stop", "web"))
+    assert node.addresses() == OWN
+
+
+def test_a_resolver_that_tells_nothing_keeps_no_node_from_giving_an_address_up(node):
+    node.add("vip.example")
+    node.name("vip.example", "192.0.2.7")
+    ok(node.run("start", "web"))
+    node.name("another.example", "192.0.2.9")
+    assert node.state() == ("up", "192.0.2.7/24 is on eth0")
+    node.run("stop", "web")
+    assert node.addresses() == OWN
+    assert node.state(code=4)[0] == "unknown"
 
 
 @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])

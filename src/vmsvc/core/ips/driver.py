@@ -15,6 +15,7 @@ from vmsvc.core.inside.place import Places
 from vmsvc.core.ips.given import GivenAddresses
 from vmsvc.core.ips.guests import Adapters
 from vmsvc.core.ips.halves import Answer, Check, Half, best
+from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import START_S, UNEXPECTED_S, ping, who_has
@@ -38,6 +39,7 @@ class IpDriver:
 
     Args:
         places: Where addresses are.
+        ledger: Where it is written down what the node has added.
         elsewhere: Asks the other nodes where a guest is that is down here, within so many seconds; ``None`` where they
             are not to be asked.
     """
@@ -48,12 +50,14 @@ class IpDriver:
     options: ClassVar[builtins.type[Resource]] = Ip
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
 
-    def __init__(self, places: Places, elsewhere: Callable[[Guest, float], tuple[str, str]] | None = None) -> None:
+    def __init__(
+        self, places: Places, ledger: Ledger, elsewhere: Callable[[Guest, float], tuple[str, str]] | None = None
+    ) -> None:
         self._places = places
         self._elsewhere = elsewhere
         self._adapters = Adapters(places)
-        self._own = NodeAddresses(places.node)
-        self._given = GivenAddresses(places)
+        self._own = NodeAddresses(places.node, ledger)
+        self._given = GivenAddresses(places, ledger)
 
     def guest_of(self, resource: Located) -> Guest:
         """The guest inside which an address is.
@@ -90,6 +94,11 @@ class IpDriver:
         if phase is Phase.INAPPLICABLE:
             return inapplicable("configuration", words)
         also = [f"{resource.ipname} is {each.address}, too: {each.words}" for each in others]
+        left = check.adapter.left_over
+        if left and check.phase is not Phase.RUNNING:
+            words = f"{words}; {left}"
+        elif left:
+            also.append(left)
         return _observation(phase, words, began, *also)
 
     def _without_guest(self, resource: Ip, guest: Observation, began: float, budget_s: float) -> Observation:
@@ -128,7 +137,8 @@ class IpDriver:
         half = self._given.check(resource, address, began + budget_s - _RESERVE_S)
         if half.answer is Answer.UNKNOWN:
             return unknown(_PROBE, half.words, duration_s=time.monotonic() - began)
-        return _observation(Phase.DEGRADED, f"{words}; {half.words}", began) if half.answer is Answer.YES else None
+        left = half.words if half.answer is Answer.YES else half.left_over
+        return _observation(Phase.DEGRADED, f"{words}; {left}", began) if left else None
 
     def _where(self, resource: Ip, deadline: float) -> tuple[str, str]:
         """On which other node the guest is whose address answers; or what speaks for it that it may be on one."""
@@ -208,7 +218,7 @@ class IpDriver:
             DriverError: The adapter is not as it must be, or the address is on another one.
             Undetermined: Whether somebody else has the address cannot be found out.
         """
-        return (self._given if resource.is_plumbed else self._own).start(resource, budget_s=budget_s)
+        return self._keeper(resource).start(resource, budget_s=budget_s)
 
     def stop(self, resource: Ip, *, budget_s: float) -> None:
         """Take an address away from the node, or from a guest; nothing where it is not there.
@@ -220,7 +230,7 @@ class IpDriver:
         Raises:
             DriverError: It is on another adapter, or the kernel refuses.
         """
-        (self._given if resource.is_plumbed else self._own).stop(resource, budget_s=budget_s)
+        self._keeper(resource).stop(resource, budget_s=budget_s)
 
     def kill(self, resource: Ip, *, budget_s: float) -> None:
         """Take an address away: there is no force that would help more.
@@ -232,7 +242,10 @@ class IpDriver:
         Raises:
             DriverError: It is on another adapter, or the kernel refuses.
         """
-        (self._given if resource.is_plumbed else self._own).stop(resource, budget_s=budget_s)
+        self._keeper(resource).stop(resource, budget_s=budget_s)
+
+    def _keeper(self, resource: Ip) -> NodeAddresses | GivenAddresses:
+        return self._given if resource.is_plumbed else self._own
 
     def close(self) -> None:
         """Do nothing: hosts are the session's."""

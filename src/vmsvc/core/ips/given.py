@@ -15,9 +15,10 @@ from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.inside.place import Places
 from vmsvc.core.ips.free import check_by_ping
 from vmsvc.core.ips.halves import Answer, Half, on_adapter
-from vmsvc.core.ips.names import only_one
+from vmsvc.core.ips.ledger import Ledger
+from vmsvc.core.ips.names import meant, only_one
 from vmsvc.core.lane import call_within
-from vmsvc.core.resource import Ip
+from vmsvc.core.resource import Guest, Ip
 
 _GRACE_S = 1.0
 
@@ -28,9 +29,11 @@ class GivenAddresses:
 
     Attributes:
         places: Where guests are.
+        ledger: Where it is written down what was given.
     """
 
     places: Places
+    ledger: Ledger
 
     def check(self, resource: Ip, address: str, deadline: float) -> Half:
         """Whether the guest has an address on its adapter, as its driver tells.
@@ -41,7 +44,8 @@ class GivenAddresses:
             deadline: When the answer must be there, on the monotonic clock.
         """
         try:
-            return on_adapter(address, resource.ipdev, self._plumbed(resource, deadline))
+            added = self.ledger.read(resource)
+            return on_adapter(address, resource.ipdev, self._plumbed(resource, deadline), added)
         except VmsvcError as error:
             return Half(Answer.UNKNOWN, f"what the guest was given is not known: {error.message}")
         except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
@@ -69,15 +73,15 @@ class GivenAddresses:
             return False
         if resource.check_ping and not any(each.address == address for each in plumbed):
             check_by_ping(self.places.node(), address)
+        wanted = GuestAddress(device=resource.ipdev, address=address, prefix=resource.netmask or None)
+        self.ledger.write(resource, [*self.ledger.read(resource), wanted])
         answer = self._ask(
-            resource,
-            lambda driver, guest: driver.plumb(guest, _wanted(resource, address), budget_s=left_until(deadline)),
-            deadline,
+            resource, lambda driver, guest: driver.plumb(guest, wanted, budget_s=left_until(deadline)), deadline
         )
         return answer is not False
 
     def stop(self, resource: Ip, *, budget_s: float) -> None:
-        """Take an address away from a guest; nothing where it has it not.
+        """Take an address away from a guest, and what else was given for it; nothing where it has it not.
 
         Args:
             resource: The address.
@@ -88,10 +92,16 @@ class GivenAddresses:
             Undetermined: Whether the guest has it still is not known.
         """
         deadline = time.monotonic() + budget_s
-        address = _wanted(resource, only_one(resource, budget_s))
-        self._ask(
-            resource, lambda driver, guest: driver.unplumb(guest, address, budget_s=left_until(deadline)), deadline
-        )
+        added = self.ledger.read(resource)
+        address, _ = meant(resource, added, budget_s)
+        wanted = GuestAddress(device=resource.ipdev, address=address, prefix=resource.netmask or None)
+
+        def unplumb(driver: AddressPlumber[Any], guest: Guest) -> None:
+            for each in dict.fromkeys((*added, wanted)):
+                driver.unplumb(guest, each, budget_s=left_until(deadline))
+
+        self._ask(resource, unplumb, deadline)
+        self.ledger.write(resource, ())
 
     def _plumbed(self, resource: Ip, deadline: float) -> Sequence[GuestAddress]:
         answer = self._ask(
@@ -112,7 +122,3 @@ class GivenAddresses:
             )
         name = f"{driver.type} driver, addresses of {guest.name}"
         return call_within(name, lambda: work(driver, guest), budget_s=left_until(deadline) + _GRACE_S)
-
-
-def _wanted(resource: Ip, address: str) -> GuestAddress:
-    return GuestAddress(device=resource.ipdev, address=address, prefix=resource.netmask or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.status import Phase
@@ -27,10 +27,17 @@ class Half:
     Attributes:
         answer: Whether the address is there, as far as this half can tell.
         words: That in words, as a part of a sentence.
+        left_over: What is there beside it, having been added when a name or a file meant something else; in words.
     """
 
     answer: Answer
     words: str
+    left_over: str = ""
+
+    @property
+    def all_words(self) -> str:
+        """The words, with what is left over."""
+        return f"{self.words}; {self.left_over}" if self.left_over else self.words
 
 
 @frozen(kw_only=True)
@@ -57,7 +64,9 @@ class Check:
             return Phase.UNKNOWN
         if len(answers) > 1:
             return Phase.DEGRADED
-        return Phase.RUNNING if Answer.YES in answers else Phase.STOPPED
+        if Answer.YES in answers:
+            return Phase.RUNNING
+        return Phase.DEGRADED if self.adapter.left_over else Phase.STOPPED
 
     @property
     def words(self) -> str:
@@ -79,14 +88,40 @@ def best(checks: Sequence[Check]) -> tuple[Check, tuple[Check, ...]]:
     return first, tuple(check for check in checks if check is not first)
 
 
-def on_adapter(address: str, device: str, told: Sequence[GuestAddress]) -> Half:
+def on_adapter(address: str, device: str, told: Sequence[GuestAddress], added: Sequence[GuestAddress] = ()) -> Half:
     """Whether an address is on an adapter, from what all adapters have.
 
     Args:
         address: The address; its zone does not count.
         device: The adapter, or an alias of one.
         told: The addresses of all adapters.
+        added: What this node has added for it.
     """
+    left = [f"{_with_prefix(each)} is still on {each.device}" for each in left_over(address, device, told, added)]
+    words = f"{', '.join(left)}, added before the name or the file was changed" if left else ""
+    return evolve(_is_there(address, device, told), left_over=words)
+
+
+def left_over(
+    address: str, device: str, told: Sequence[GuestAddress], added: Sequence[GuestAddress]
+) -> list[GuestAddress]:
+    """What was added, is there still, and is not what is meant now.
+
+    Args:
+        address: The address that is meant.
+        device: The adapter that is meant, or an alias of one.
+        told: The addresses of all adapters.
+        added: What this node has added, each with the adapter as it was meant then.
+    """
+    return [
+        each
+        for each in told
+        if any(each.address == one.address and each.is_on(one.device) for one in added)
+        and not (each.address == address and each.is_on(device))
+    ]
+
+
+def _is_there(address: str, device: str, told: Sequence[GuestAddress]) -> Half:
     bare = address.partition("%")[0]
     having = [each for each in told if each.address == bare]
     there = [each for each in having if each.is_on(device)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.lane import call_within
 from vmsvc.core.networks import usual_form
@@ -64,3 +65,27 @@ def only_one(resource: Ip, budget_s: float) -> str:
             hint="give the one that the adapter is to have, and another section for each other one",
         )
     return addresses[0].partition("%")[0]
+
+
+def meant(resource: Ip, added: Sequence[GuestAddress], budget_s: float) -> tuple[str, str]:
+    """The address that a resource means; where nobody can tell now, the one that was added for it.
+
+    So a resolver that does not answer keeps no node from giving an address up.
+
+    Args:
+        resource: The address.
+        added: What was added for it.
+        budget_s: How long it may take to find out, in seconds.
+
+    Returns:
+        The address; and why it is the one that was added, empty where the name itself tells.
+
+    Raises:
+        Undetermined: The name does not tell, and nothing was added.
+    """
+    try:
+        return only_one(resource, budget_s), ""
+    except Undetermined as error:
+        if not added:
+            raise
+        return added[-1].address, f"{error.message}; {added[-1].address} was added for it"

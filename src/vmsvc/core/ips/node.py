@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Callable
 
+from vmsvc.core.answers import GuestAddress
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.ips import links
 from vmsvc.core.ips.free import check_by_arp, taken
-from vmsvc.core.ips.halves import on_adapter
-from vmsvc.core.ips.names import only_one
+from vmsvc.core.ips.halves import Answer, left_over, on_adapter
+from vmsvc.core.ips.ledger import Ledger
+from vmsvc.core.ips.names import meant, only_one
 from vmsvc.core.ips.ping import ping, who_has
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Evidence, Observation, Phase
@@ -33,10 +35,12 @@ class NodeAddresses:
 
     Args:
         node: Makes the host where the node's commands run.
+        ledger: Where it is written down what was added.
     """
 
-    def __init__(self, node: Callable[[], Host]) -> None:
+    def __init__(self, node: Callable[[], Host], ledger: Ledger) -> None:
         self._node = node
+        self._ledger = ledger
 
     def observe(self, resource: Ip, *, budget_s: float) -> Observation:
         """Say whether an address is on its adapter, and whether that has a link.
@@ -49,18 +53,19 @@ class NodeAddresses:
             Undetermined: It cannot be told.
         """
         began = time.monotonic()
-        address = only_one(resource, budget_s)
+        added = self._ledger.read(resource)
+        address, doubt = meant(resource, added, budget_s)
         seen = links.look(self._node(), budget_s=left_until(began + budget_s))
-        having = seen.of(address)
-        usable = [each for each in having if each.is_on(resource.ipdev) and not each.unusable]
-        phase = Phase.RUNNING if usable else Phase.DEGRADED if having else Phase.STOPPED
-        words = on_adapter(address, resource.ipdev, seen.addresses).words
-        missing = _adapter(resource) not in seen.flags
+        half = on_adapter(address, resource.ipdev, seen.addresses, added)
+        is_up, is_something = half.answer is Answer.YES, seen.of(address) or half.left_over
+        phase = Phase.RUNNING if is_up else Phase.DEGRADED if is_something else Phase.STOPPED
+        words = half.words if is_up else half.all_words
+        missing = "" if _adapter(resource) in seen.flags else f"this node has no adapter {_adapter(resource)}"
         return Observation(
             phase=phase,
             state=words,
             evidence=Evidence(probe=_PROBE, detail=words, duration_s=time.monotonic() - began),
-            warnings=(f"this node has no adapter {_adapter(resource)}",) if missing else (),
+            warnings=tuple(filter(None, (half.left_over if is_up else "", doubt, missing))),
         )
 
     def start(self, resource: Ip, *, budget_s: float) -> bool:
@@ -89,6 +94,8 @@ class NodeAddresses:
         prefix = _prefix(resource, address, seen)
         if seen.has_neighbours(_adapter(resource)) and ":" not in address:  # IPv6 asks by itself, once it is added
             check_by_arp(self._node(), address, _adapter(resource), budget_s=left_until(deadline))
+        wanted = GuestAddress(device=resource.ipdev, address=address, prefix=prefix)
+        self._ledger.write(resource, [*self._ledger.read(resource), wanted])
         if not links.add(self._node(), address, prefix, resource.ipdev, budget_s=left_until(deadline)):
             return False
         self._settle(resource, address, deadline)
@@ -96,7 +103,7 @@ class NodeAddresses:
         return True
 
     def stop(self, resource: Ip, *, budget_s: float) -> None:
-        """Take an address away from its adapter, and no other one.
+        """Take an address away from its adapter, and what else was added for it; no other one.
 
         Args:
             resource: The address.
@@ -106,10 +113,12 @@ class NodeAddresses:
             DriverError: It is on another adapter, or the kernel refuses.
         """
         deadline = time.monotonic() + budget_s
-        address = only_one(resource, budget_s)
+        added = self._ledger.read(resource)
+        address, _ = meant(resource, added, budget_s)
         seen = links.look(self._node(), budget_s=left_until(deadline))
         having = seen.of(address)
         there = [each for each in having if each.is_on(resource.ipdev)]
+        there += left_over(address, resource.ipdev, seen.addresses, added)
         if having and not there:
             words = on_adapter(address, resource.ipdev, seen.addresses).words
             raise DriverError(f"{words}: nothing is taken away from there", code="driver.elsewhere")
@@ -117,6 +126,7 @@ class NodeAddresses:
             if seen.leaning_on(each):
                 links.keep_secondaries(self._node(), _adapter(resource), budget_s=left_until(deadline))
             links.take_away(self._node(), each, budget_s=left_until(deadline))
+        self._ledger.write(resource, ())
 
     def _check_adapter(self, resource: Ip, seen: links.Links) -> None:
         adapter = _adapter(resource)

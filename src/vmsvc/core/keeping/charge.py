@@ -12,12 +12,10 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from vmsvc.core.booted import boot_id
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.node import Node
-
-#: Names the present boot: random(4).
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 #: When each resource was started again since it was brought up, by rid; in seconds since the epoch.
 Charge = Mapping[str, tuple[float, ...]]
@@ -32,7 +30,7 @@ def charge_of(node: Node, service: str) -> Charge:
     """
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         found = json.loads(_path(node, service).read_text(encoding="utf-8"))
-        if found["boot"] == _boot():
+        if found["boot"] == boot_id():
             return {str(rid): tuple(map(float, times)) for rid, times in found["up"].items()}
     return {}
 
@@ -98,13 +96,9 @@ def give_up_charge(node: Node, service: str, rids: Collection[str]) -> None:
 
 
 def _write(node: Node, service: str, charge: Charge) -> None:
-    text = json.dumps({"boot": _boot(), "up": charge})
+    text = json.dumps({"boot": boot_id(), "up": charge})
     write_atomically(_path(node, service), text + "\n", mode=0o644)
 
 
 def _path(node: Node, service: str) -> Path:
     return node.run_dir / "up" / f"{service}.json"
-
-
-def _boot() -> str:
-    return _BOOT_ID.read_text(encoding="ascii").strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.support import FakeDriver, resource, seen, service, split_guest
@@ -11,7 +13,11 @@ from vmsvc.core.contract import Capability
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
+from vmsvc.core.ips import driver as driver_module
+from vmsvc.core.ips import names
 from vmsvc.core.ips.driver import IpDriver
+from vmsvc.core.ips.ledger import Ledger
+from vmsvc.core.node import Node
 from vmsvc.core.status import Phase
 
 GIVEN = GuestAddress(device="eth0:1", address=ADDRESS, prefix=24)
@@ -35,16 +41,18 @@ class Plumber(FakeDriver):
 
     def plumb(self, guest, address, *, budget_s):
         self.did.append(f"plumb {address.address}/{address.prefix} on {address.device}")
-        self.given.append(GIVEN)
+        self.given.append(GuestAddress(device=f"{address.device}:1", address=address.address, prefix=24))
         return True
 
     def unplumb(self, guest, address, *, budget_s):
         self.did.append(f"unplumb {address.address} on {address.device}")
-        self.given.clear()
+        self.given[:] = [each for each in self.given if each.address != address.address]
 
 
 class Stage:
     """A service of a guest whose start is split, and its address."""
+
+    root: Path
 
     def __init__(self, *given, ping=UNHEARD, driver=None, **options):
         self.plumber = driver or Plumber(*given)
@@ -53,11 +61,17 @@ class Stage:
         web = service(split_guest(1), self.ip)
         ways = Ways(lambda _: self.plumber, lambda _: FakeHost())
         self.driver = IpDriver(
-            Places(services={"web": web}, ways=ways, node=lambda: self.node, driver_of=lambda _: self.plumber)
+            Places(services={"web": web}, ways=ways, node=lambda: self.node, driver_of=lambda _: self.plumber),
+            Ledger(Node(name="n1", root=Stage.root)),
         )
 
     def look(self, phase):
         return self.driver.observe_inside(self.ip, seen(phase), budget_s=5.0)
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(Stage, "root", tmp_path, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +114,24 @@ def test_it_is_given_once_and_taken_away():
     given, *taken = stage.plumber.did
     assert given == f"plumb {ADDRESS}/24 on eth0"
     assert set(taken) == {f"unplumb {ADDRESS} on eth0"}
+
+
+@pytest.mark.parametrize(
+    ("guest", "phase"),
+    [(Phase.RUNNING, Phase.DEGRADED), (Phase.PREPARED, Phase.DEGRADED), (Phase.STOPPED, Phase.DEGRADED)],
+)
+def test_what_a_name_meant_when_the_guest_was_given_it_is_told_and_taken_away(monkeypatch, guest, phase):
+    stage = Stage(ping=UNHEARD, ipname="vip")
+    meaning = [ADDRESS]
+    monkeypatch.setattr(names, "resolved", lambda *_, **__: tuple(meaning))
+    monkeypatch.setattr(driver_module, "resolved", lambda *_, **__: tuple(meaning))
+    stage.driver.start(stage.ip, budget_s=5.0)
+    meaning[:] = ["192.0.2.9"]
+    told = stage.look(guest)
+    assert (told.phase, f"{ADDRESS}/24 is still on eth0:1, added before" in told.state) == (phase, True), told.state
+    stage.driver.stop(stage.ip, budget_s=5.0)
+    assert stage.plumber.given == []
+    assert stage.look(guest).phase is Phase.STOPPED
 
 
 def test_an_address_that_answers_is_somebody_elses_and_is_not_given():

@@ -19,7 +19,9 @@ from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips import names
 from vmsvc.core.ips.driver import IpDriver
 from vmsvc.core.ips.halves import Answer, Check, Half, best, on_adapter
+from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.ping import ping
+from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.transport import Outcome
@@ -97,7 +99,7 @@ class Stage:
         self.service = service(self.guest, self.ip, nodes=node_names)
         ways = Ways(lambda _: self.guest_driver, lambda _: self.ssh)
         places = Places(services={"web": self.service}, ways=ways, node=lambda: self.node, driver_of=self.driver_of)
-        self.driver = IpDriver(places)
+        self.driver = IpDriver(places, Ledger(Node(name="n1", root="/nowhere")))
 
     def driver_of(self, _guest):
         return self.guest_driver

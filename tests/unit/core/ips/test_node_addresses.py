@@ -7,10 +7,13 @@ import json
 import pytest
 
 from tests.support import resource
-from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
+from vmsvc.core import booted
+from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined, VmsvcError
 from vmsvc.core.ips import names
 from vmsvc.core.ips import node as module
+from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.node import NodeAddresses
+from vmsvc.core.node import Node
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Phase
 from vmsvc.core.transport import Outcome
@@ -30,7 +33,8 @@ class FakeNode:
 
     name = "n1"
 
-    def __init__(self):
+    def __init__(self, root):
+        self.ledger = Ledger(Node(name="n1", root=root))
         self.flags = {"lo": ["LOOPBACK", "UP"], "eth0": [*UP], "eth1": [*UP]}
         self.addresses = [("lo", "127.0.0.1", 8, {}), ("eth0", "192.0.2.254", 24, {})]
         self.arping = (NOBODY, 0)
@@ -89,12 +93,13 @@ class FakeNode:
 
 
 @pytest.fixture
-def node():
-    return FakeNode()
+def node(tmp_path):
+    return FakeNode(tmp_path)
 
 
 def of(node, verb, budget_s=5.0, **options):
-    return getattr(NodeAddresses(lambda: node), verb)(resource("ip#1", **options), budget_s=budget_s)
+    addresses = NodeAddresses(lambda: node, node.ledger)
+    return getattr(addresses, verb)(resource("ip#1", **options), budget_s=budget_s)
 
 
 def phase(node, **options):
@@ -276,6 +281,108 @@ def test_an_ipv6_address_that_never_settles_is_given_up(node, monkeypatch):
     with pytest.raises(Undetermined, match="did not become usable"):
         of(node, "start", budget_s=0.05, **IPV6)
     assert node.did()[-1] == "ip addr del 2001:db8::7/64 dev eth0"
+
+
+# --- a name or a file that is changed while the address is there -------------------------------------------------------
+
+
+@pytest.fixture
+def name(node, monkeypatch):
+    """A name that can be given other addresses."""
+    meaning = [ADDRESS]
+
+    def resolved(name, *, budget_s):
+        if not meaning:
+            raise Undetermined(f"{name} cannot be resolved")
+        return tuple(meaning)
+
+    monkeypatch.setattr(names, "resolved", resolved)
+    return meaning
+
+
+def test_a_stop_takes_away_what_the_name_meant_when_it_was_added(node, name):
+    of(node, "start", ipname="vip")
+    name[:] = ["192.0.2.9"]
+    told = of(node, "observe", ipname="vip")
+    assert told.phase is Phase.DEGRADED
+    assert "192.0.2.9 is on no adapter; 192.0.2.1/24 is still on eth0, added before the name" in told.state
+    of(node, "stop", ipname="vip")
+    assert node.did()[-1] == "ip addr del 192.0.2.1/24 dev eth0"
+    assert of(node, "observe", ipname="vip").phase is Phase.STOPPED
+
+
+def test_what_is_left_over_beside_an_address_that_is_up_is_warned_of(node, name):
+    of(node, "start", ipname="vip")
+    name[:] = ["192.0.2.9"]
+    node.addresses.append(("eth0", "192.0.2.9", 24, {}))
+    told = of(node, "observe", ipname="vip")
+    assert (told.phase, told.state) == (Phase.RUNNING, "192.0.2.9/24 is on eth0")
+    assert "192.0.2.1/24 is still on eth0" in told.warnings[0]
+    of(node, "stop", ipname="vip")
+    assert [each[1] for each in node.addresses if each[0] == "eth0"] == ["192.0.2.254"]
+
+
+def test_a_start_does_not_forget_what_was_added_before(node, name):
+    of(node, "start", ipname="vip")
+    name[:] = ["192.0.2.9"]
+    assert of(node, "start", ipname="vip") is True
+    of(node, "stop", ipname="vip")
+    assert [each[1] for each in node.addresses if each[0] == "eth0"] == ["192.0.2.254"]
+
+
+def test_a_stop_takes_an_address_from_the_adapter_that_the_file_named_when_it_was_added(node):
+    of(node, "start")
+    assert phase(node, ipdev="eth1") is Phase.DEGRADED
+    of(node, "stop", ipdev="eth1")
+    assert node.did()[-1] == "ip addr del 192.0.2.1/24 dev eth0"
+
+
+@pytest.mark.parametrize("meaning", [[], ["192.0.2.8", "192.0.2.9"]])
+def test_a_name_that_tells_nothing_any_more_keeps_no_node_from_giving_the_address_up(node, name, meaning):
+    of(node, "start", ipname="vip")
+    name[:] = meaning
+    told = of(node, "observe", ipname="vip")
+    assert (told.phase, told.state) == (Phase.RUNNING, "192.0.2.1/24 is on eth0")
+    assert "192.0.2.1 was added for it" in told.warnings[0]
+    of(node, "stop", ipname="vip")
+    assert node.did()[-1] == "ip addr del 192.0.2.1/24 dev eth0"
+    with pytest.raises(Undetermined):
+        of(node, "observe", ipname="vip")
+
+
+def test_what_was_added_is_written_down_before_it_is_added(node, monkeypatch):
+    monkeypatch.setattr(type(node), "parsed", lambda *_: pytest.fail("the node died here"))
+    with pytest.raises(pytest.fail.Exception):
+        of(node, "start")
+    assert [each.address for each in node.ledger.read(resource("ip#1"))] == [ADDRESS]
+
+
+def test_nothing_is_added_that_cannot_be_written_down(node):
+    node.ledger.node.root.joinpath("run").write_text("")
+    with pytest.raises(VmsvcError):
+        of(node, "start")
+    assert not any("add" in line for line in node.did())
+
+
+def test_what_was_added_before_a_reboot_is_not_there_any_more(node, name, monkeypatch, tmp_path):
+    of(node, "start", ipname="vip")
+    name[:] = ["192.0.2.9"]
+    other = tmp_path / "boot_id"
+    other.write_text("another\n")
+    monkeypatch.setattr(booted, "_BOOT_ID", other)
+    assert of(node, "observe", ipname="vip").phase is Phase.STOPPED  # who has it now got it from somebody else
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", "[" * 100000, '{"boot": "BOOT", "added": [{}]}', b"\xff"])
+def test_a_record_that_cannot_be_read_is_no_empty_one(node, content):
+    of(node, "start")
+    (file,) = node.ledger.node.run_dir.rglob("*.json")
+    text = content if isinstance(content, bytes) else content.replace("BOOT", booted.boot_id()).encode()
+    file.write_bytes(text)
+    for verb in ("observe", "stop"):
+        with pytest.raises(Undetermined, match="what this node has added for it cannot be read") as raised:
+            of(node, verb)
+        assert str(file) in raised.value.hint
 
 
 # --- what cannot be told ----------------------------------------------------------------------------------------------

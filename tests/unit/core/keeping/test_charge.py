@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from vmsvc.core import booted
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.keeping import charge
 from vmsvc.core.keeping.charge import charge_of, give_up_charge, note_attempt, take_charge
@@ -43,7 +44,7 @@ def test_a_reboot_forgets_all_even_where_files_survive_it(node, monkeypatch, tmp
     take_charge(node, "web", ["a#1"])
     other = tmp_path / "boot_id"
     other.write_text("another\n")
-    monkeypatch.setattr(charge, "_BOOT_ID", other)
+    monkeypatch.setattr(booted, "_BOOT_ID", other)
     assert charge_of(node, "web") == {}
 
 
@@ -53,7 +54,7 @@ def test_what_cannot_be_read_was_brought_up_by_nobody(node, content):
     (file,) = node.run_dir.rglob("*.json")
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert charge_of(node, "web") == {}
-    boot = charge._BOOT_ID.read_text().strip()
+    boot = booted.boot_id()
     for up in ({"a#1": "x"}, {"a#1": 3}, ["a#1"], None):
         file.write_text(json.dumps({"boot": boot, "up": up}))
         assert charge_of(node, "web") == {}
