@@ -194,3 +194,20 @@ def test_the_kit_needs_no_pytest():
     code = "import sys, vmsvc.testing.kit; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pytest", "_pytest"} & set(loaded)
+
+
+def test_a_broken_clause_is_told_with_what_the_driver_raised_and_no_line_of_a_clause(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "from tests.unit.testing.reference import ToyKit\n"
+        "class Broken(ToyKit.driver):\n"
+        "    def start(self, resource, *, budget_s):\n"
+        "        return resource.nonsense\n"
+        "class TestIt(ToyKit):\n"
+        "    driver = Broken\n"
+    )
+    told = pytested(tmp_path, "-k", "life")
+    assert "start raised AttributeError" in told
+    assert f"clause life: {CLAUSES['life'].why}" in told
+    assert "    return resource.nonsense\n" in told
+    assert "verbs.py" not in told
+    assert "During handling" not in told

@@ -144,7 +144,8 @@ class Bench:
             arguments: What it is called with.
         """
         answer = self.call(verb, *arguments)
-        assert answer.error is None, f"{verb} raised {answer}"
+        if answer.error is not None:
+            raise AssertionError(f"{verb} raised {answer}") from answer.error
         return answer.value
 
     def refuses(self, verb: str, *arguments: Any, by: type[VmsvcError] = VmsvcError, budget_s: float) -> None:
@@ -158,7 +159,9 @@ class Bench:
         """
         answer = self.call(verb, *arguments, budget_s=budget_s)
         assert answer.error is not None, f"{verb} returned {answer}, as if all were well; it must raise {by.__name__}"
-        assert isinstance(answer.error, by), f"{verb} raised {answer}; it must be {by.__name__}"
+        is_right = isinstance(answer.error, by)
+        if not is_right:
+            raise AssertionError(f"{verb} raised {answer}; it must be {by.__name__}") from answer.error
 
     def observe(self, guest: Guest, *, budget_s: float | None = None) -> Observation:
         """Look at a guest as the core does: whatever is raised is unknown.

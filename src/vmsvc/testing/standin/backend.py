@@ -63,27 +63,19 @@ class StandInBackend(CommandBackend):
             name: Its name.
         """
 
-    def called(self, guest: Guest) -> str:
-        """By which word the stand-in knows a guest.
-
-        Args:
-            guest: The guest.
-        """
-        return guest.name
-
     def truth(self, guest: Guest) -> Phase:
         """What the stand-in's world has written down."""
-        state = self.standin.state(self.called(guest))
+        state = self.standin.state(guest.name)
         return Phase.ABSENT if state == ABSENT else self.means[state]
 
     def put(self, guest: Guest, phase: Phase) -> None:
         """Write it down."""
         state = next((state for state, means in self.means.items() if means is phase), ABSENT)
-        self.standin.change(self.called(guest), state)
+        self.standin.change(guest.name, state)
 
     def generation(self, guest: Guest) -> int:
         """How often it was started."""
-        found = self.standin.guest(self.called(guest))
+        found = self.standin.guest(guest.name)
         return -1 if found is None else int(found["starts"])
 
     def queries(self) -> int:
@@ -155,11 +147,11 @@ class StandInBackend(CommandBackend):
     @contextlib.contextmanager
     def when_deaf(self, guest: Guest) -> Iterator[None]:
         """The guest ignores requests to shut down."""
-        self.standin.change(self.called(guest), deaf=True)
+        self.standin.change(guest.name, deaf=True)
         yield
 
     @contextlib.contextmanager
     def when_dying(self, guest: Guest) -> Iterator[None]:
         """The guest dies as it starts."""
-        self.standin.change(self.called(guest), dying=True)
+        self.standin.change(guest.name, dying=True)
         yield

@@ -184,7 +184,8 @@ def find(table: Mapping[str, Any], world: World, word: str) -> Guest | None:
 def matched(pattern: Sequence[str], words: Sequence[str]) -> dict[str, Any] | None:
     """What a pattern finds in words; ``None`` where it does not match.
 
-    ``{name}`` stands for one word, ``{name...}`` at the end for all that follow, and ``a|b`` for either word.
+    ``{name}`` stands for one word, or for a part of it, as in ``--name={guest}``; ``{name...}`` at the end for all that
+    follow, and ``a|b`` for either word.
 
     Args:
         pattern: The pattern's own words.
@@ -194,6 +195,8 @@ def matched(pattern: Sequence[str], words: Sequence[str]) -> dict[str, Any] | No
     {'guest': 'web 1'}
     >>> matched(["exec", "{guest}", "{command...}"], ["exec", "7", "echo", "a b"])
     {'guest': '7', 'command': ['echo', 'a b']}
+    >>> matched(["query", "/instances/{guest}/state"], ["query", "/instances/web/state"])
+    {'guest': 'web'}
     >>> matched(["list", "vms"], ["list", "vms", "--long"]) is None
     True
     """
@@ -203,11 +206,22 @@ def matched(pattern: Sequence[str], words: Sequence[str]) -> dict[str, Any] | No
             return {**found, part[1:-4]: list(words[place:])}
         if place >= len(words):
             return None
-        if part.startswith("{") and part.endswith("}"):
-            found[part[1:-1]] = words[place]
+        before, name, after = _parted(part)
+        if name:
+            word = words[place]
+            if len(word) < len(before) + len(after) or not (word.startswith(before) and word.endswith(after)):
+                return None
+            found[name] = word[len(before) : len(word) - len(after)]
         elif words[place] not in part.split("|"):
             return None
     return found if len(words) == len(pattern) else None
+
+
+def _parted(part: str) -> tuple[str, str, str]:
+    """What stands before and after ``{name}`` in a word of a pattern, and the name; other braces are braces."""
+    before, opened, rest = part.partition("{")
+    name, closed, after = rest.partition("}")
+    return (before, name, after) if opened and closed and name.isidentifier() else (part, "", "")
 
 
 def chosen(table: Mapping[str, Any], world: World, argv: Sequence[str]) -> tuple[int, dict[str, Any], Guest | None]:
