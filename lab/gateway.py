@@ -174,11 +174,12 @@ class Gateway(Closing):
         self._open.discard(link)
         link.close()
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def answer(self, verb: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
         """What a request is answered: a status, headers and a body."""
         found = _METHOD.search(body)
         method, about = (found[1].decode(), found[2].decode()) if found else ("", "")
-        self.requests.append(method)
+        if method:
+            self.requests.append(method)
         if headers.get("Cookie", "").partition(";")[0] in self._forgotten and method != "Login":
             status, text = no_session()
             return status, {}, text.encode()
@@ -186,13 +187,15 @@ class Gateway(Closing):
             instead = self.answers[name](body) if name in self.answers else None
             if instead is not None:
                 return instead[0], {}, instead[1].encode()
-        return self._passed_on(path, headers, body)
+        return self._passed_on(verb, path, headers, body)
 
-    def _passed_on(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _passed_on(
+        self, verb: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
         link = http.client.HTTPConnection(*self.target)
         try:
             kept = {key: value for key, value in headers.items() if key in ("Cookie", "SOAPAction", "Content-Type")}
-            link.request("POST", path, body, kept)
+            link.request(verb, path, body, kept)
             answer = link.getresponse()
             cookie = answer.getheader("Set-Cookie")
             if cookie:
@@ -207,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits for a delayed ACK: 40 ms
     owner: Gateway
 
     def setup(self) -> None:
@@ -220,11 +224,15 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
         self.owner.gone(self.request)
 
+    def do_GET(self) -> None:
+        """Answer a request for a document, such as which versions of the API there are."""
+        self.do_POST()
+
     def do_POST(self) -> None:
         """Answer one request."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            status, more, answer = self.owner.answer(self.path, dict(self.headers.items()), body)
+            status, more, answer = self.owner.answer(self.command, self.path, dict(self.headers.items()), body)
         except (OSError, http.client.HTTPException):
             self.close_connection = True  # as a server that ends in the middle of it
             return
