@@ -427,7 +427,7 @@ class Watched:
         self._thread.join()
 
     def _watch(self):
-        while not self._over.wait(0.02):
+        while not self._over.wait(0.1):
             for process in Path("/proc").glob("[0-9]*"):
                 self._look(process)
 

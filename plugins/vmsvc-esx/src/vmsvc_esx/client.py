@@ -135,7 +135,7 @@ class Client:
         Args:
             guest: The guest, as the service describes it.
         """
-        return machines.pick(guest, list(self.survey()))
+        return machines.pick(guest, list(self.survey(machines.wanted([guest]))))
 
     def described(self, guest: EsxGuest) -> Machine:
         """The guest that a service means, and that must be there.

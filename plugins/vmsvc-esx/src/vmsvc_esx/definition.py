@@ -36,7 +36,7 @@ def of_machine(machine: Machine, config: Any) -> str:
     drives = disks.of_hardware(hardware.device, is_running=False)
     content = {
         "name": machine.name,
-        "uuid": machine.uuid,
+        "uuid": config.uuid,
         "vmx": machine.vmx,
         "version": config.version,
         "guest": config.guestId,

@@ -12,7 +12,7 @@ from vmsvc.driver import FoundGuest, ask
 from vmsvc_esx import disks, hints
 from vmsvc_esx.client import Client
 from vmsvc_esx.lanes import Lanes
-from vmsvc_esx.machines import Machine
+from vmsvc_esx.machines import UUIDS, Machine
 from vmsvc_esx.options import EsxGuest
 from vmsvc_esx.states import AWAKE, judge
 
@@ -31,7 +31,7 @@ def discover(lanes: Lanes, where: EsxGuest, budget_s: float) -> list[FoundGuest]
     """
 
     def look(client: Client) -> list[FoundGuest]:
-        found = client.survey((_DEVICES, _TEMPLATE, _SYSTEM))
+        found = client.survey((*UUIDS, _DEVICES, _TEMPLATE, _SYSTEM))
         guests = {machine: told for machine, told in found.items() if machine.name and not told.get(_TEMPLATE)}
         called = Counter(machine.name for machine in guests)
         return [_found(where, each, told, is_alone=called[each.name] == 1) for each, told in guests.items()]

@@ -5,7 +5,7 @@ What the server does not tell of a guest is not known of it: a property that is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -16,8 +16,6 @@ from vmsvc_esx.options import EsxGuest
 #: What is asked of each guest, and where its record has it.
 PROPERTIES: Mapping[str, str] = {
     "name": "name",
-    "config.uuid": "uuid",
-    "config.instanceUuid": "instance_uuid",
     "config.files.vmPathName": "vmx",
     "runtime.powerState": "power",
     "runtime.connectionState": "connection",
@@ -26,6 +24,8 @@ PROPERTIES: Mapping[str, str] = {
     "guest.toolsRunningStatus": "tools",
     "guestHeartbeatStatus": "heartbeat",
 }
+#: What is asked as well where somebody knows a guest by its UUID: each property of a thousand guests takes its time.
+UUIDS: Mapping[str, str] = {"config.uuid": "uuid", "config.instanceUuid": "instance_uuid"}
 #: What is asked of each host: which guests it starts by itself.
 AUTOSTART = "config.autoStart"
 HOST_PROPERTIES = (AUTOSTART,)
@@ -79,6 +79,15 @@ class Machine:
         return not self.name or (self.connection != "connected" and self.name.startswith(_NAMELESS))
 
 
+def wanted(guests: Iterable[EsxGuest]) -> tuple[str, ...]:
+    """What must be asked to know guests from others, beside what is always asked.
+
+    Args:
+        guests: The guests, as their services describe them.
+    """
+    return tuple(UUIDS) if any(guest.uuid for guest in guests) else ()
+
+
 def read(identity: str, told: Mapping[str, Any]) -> Machine:
     """Read what a server has told of a guest.
 
@@ -86,7 +95,8 @@ def read(identity: str, told: Mapping[str, Any]) -> Machine:
         identity: What it is acted upon by.
         told: Its properties by their names.
     """
-    found = {PROPERTIES[key]: value for key, value in told.items() if key in PROPERTIES}
+    names = {**PROPERTIES, **UUIDS}
+    found = {names[key]: value for key, value in told.items() if key in names}
     question = found.pop("question", None)
     texts: dict[str, Any] = {key: str(value) for key, value in found.items() if value is not None}
     for written, meant in _ESCAPED:
@@ -147,7 +157,7 @@ def pick(guest: EsxGuest, machines: Sequence[Machine]) -> Machine | None:
     if len(found) == 1:
         return found[0]
     if found:
-        listed = ", ".join(f"{each.vmx} ({each.instance_uuid or each.uuid})" for each in found)
+        listed = ", ".join(_place(each) for each in found)
         raise Undetermined(
             f"{guest.server} has {len(found)} guests that are {_description(guest)}: {listed}",
             code="undetermined.ambiguous",
@@ -159,7 +169,7 @@ def pick(guest: EsxGuest, machines: Sequence[Machine]) -> Machine | None:
         one = near[0]
         raise Undetermined(
             f"{guest.server} has no guest that is {_description(guest)}, and one that may be meant: {one.name!r}, "
-            f"{one.vmx}, {one.instance_uuid or one.uuid}",
+            f"{_place(one)}",
             code="undetermined.ambiguous",
             hint="correct `name`, `uuid` or `vmx`",
         )
@@ -177,6 +187,11 @@ def _is_called(guest: EsxGuest, machine: Machine) -> bool:
     if guest.uuid:
         return guest.uuid in (machine.uuid.lower(), machine.instance_uuid.lower())
     return machine.name == guest.name
+
+
+def _place(machine: Machine) -> str:
+    identity = machine.instance_uuid or machine.uuid
+    return f"{machine.vmx} ({identity})" if identity else machine.vmx
 
 
 def _description(guest: EsxGuest) -> str:

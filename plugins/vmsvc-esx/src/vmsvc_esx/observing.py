@@ -18,7 +18,7 @@ from vmsvc.driver import (
 )
 from vmsvc_esx import hints
 from vmsvc_esx.lanes import Lanes
-from vmsvc_esx.machines import Machine, pick
+from vmsvc_esx.machines import Machine, pick, wanted
 from vmsvc_esx.options import Access, EsxGuest
 from vmsvc_esx.states import judge
 
@@ -54,7 +54,7 @@ class Observer:
         began = time.monotonic()
         try:
             way = self._lanes.to(access, "status", max_abandoned=2)
-            machines = ask(way, lambda client: list(client.survey()), budget_s=budget_s)
+            machines = ask(way, lambda client: list(client.survey(wanted(guests))), budget_s=budget_s)
         except (Undetermined, DriverError) as error:
             nothing = unknown(probe, error, duration_s=time.monotonic() - began)
             return {(guest.service, guest.rid): nothing for guest in guests}
