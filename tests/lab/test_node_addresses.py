@@ -144,6 +144,35 @@ def test_neighbours_learn_at_once_that_an_address_has_moved(node, network):
     assert known["lladdr"] == json.loads(node.ip("-j", "link", "show", "eth0"))[0]["address"]
 
 
+def test_neighbours_learn_at_once_that_an_ipv6_address_has_moved(node, network):
+    network.plug(network.there, "eth0", "2001:db8::9/64")
+    neighbour = ["2001:db8::7", "dev", "eth0"]
+    network.run(network.there, "ip", "neigh", "replace", *neighbour, "lladdr", "02:00:00:00:00:01", "nud", "stale")
+    node.add("2001:db8::7")
+    ok(node.run("start", "web"))
+    (known,) = json.loads(network.run(network.there, "ip", "-j", "neigh", "show", "to", "2001:db8::7"))
+    assert known["lladdr"] == json.loads(node.ip("-j", "link", "show", "eth0"))[0]["address"]
+
+
+@pytest.mark.parametrize("setting", ["accept_dad", "dad_transmits"])
+def test_an_ipv6_address_is_not_added_where_the_kernel_asks_nobody(node, network, setting):
+    network.plug(network.there, "eth0", "2001:db8::7/64")
+    network.run(network.here, "sysctl", "-q", "-w", f"net/ipv6/conf/eth0/{setting}=0")
+    node.add("2001:db8::7")
+    failed = node.run("start", "web")
+    assert failed.returncode == 1, failed.stderr
+    assert f"whether somebody else has 2001:db8::7 cannot be found out: eth0 has {setting} = 0" in failed.stderr
+    assert node.addresses() == OWN
+
+
+def test_an_ipv6_address_has_no_alias_and_is_not_added_by_one(node):
+    node.file("web", "[DEFAULT]\nnodes = n1\n[ip#1]\nipname = 2001:db8::7\nipdev = eth0:web\n")
+    failed = node.run("start", "web")
+    assert failed.returncode == 1, failed.stderr
+    assert "2001:db8::7 can have no alias" in failed.stderr
+    assert node.addresses() == OWN
+
+
 def test_an_address_that_others_lean_on_goes_alone(node):
     node.ip("addr", "flush", "dev", "eth0")
     node.add("192.0.2.7", "netmask = 255.255.255.0", name="one")

@@ -152,6 +152,17 @@ def take_away(host: Host, address: GuestAddress, *, budget_s: float) -> None:
     _check(outcome)
 
 
+def telling_neighbours(adapter: str) -> list[str]:
+    """The command that has the kernel tell all neighbours of each address of IPv6 that it adds (RFC 4861, 7.2.6).
+
+    By default it tells nobody, and who knows where the address was goes on sending there for some seconds.
+
+    Args:
+        adapter: The adapter; see ``ndisc_notify`` in the kernel's ip-sysctl.
+    """
+    return ["sysctl", "-q", "-w", f"net/ipv6/conf/{adapter}/ndisc_notify=1"]
+
+
 def keep_secondaries(host: Host, adapter: str, *, budget_s: float) -> None:
     """Have the kernel keep what leans on an address that is taken away: by default, all of its network go with it.
 

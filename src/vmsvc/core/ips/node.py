@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.ips import links
-from vmsvc.core.ips.free import check_by_arp, taken
+from vmsvc.core.ips.free import check_in_network, taken
 from vmsvc.core.ips.halves import Answer, left_over, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import meant, only_one
@@ -90,16 +90,19 @@ class NodeAddresses:
             if any(each.is_on(resource.ipdev) for each in having):
                 return False
             raise DriverError(f"{on_adapter(address, resource.ipdev, seen.addresses).words}", code="driver.elsewhere")
-        self._check_adapter(resource, seen)
+        self._check_adapter(resource, address, seen)
         prefix = _prefix(resource, address, seen)
-        if seen.has_neighbours(_adapter(resource)) and ":" not in address:  # IPv6 asks by itself, once it is added
-            check_by_arp(self._node(), address, _adapter(resource), budget_s=left_until(deadline))
+        has_neighbours = seen.has_neighbours(_adapter(resource))
+        if has_neighbours:
+            check_in_network(self._node(), address, _adapter(resource), budget_s=left_until(deadline))
+        if has_neighbours and ":" in address:
+            self._try(resource, links.telling_neighbours(_adapter(resource)))
         wanted = GuestAddress(device=resource.ipdev, address=address, prefix=prefix)
         self._ledger.write(resource, [*self._ledger.read(resource), wanted])
         if not links.add(self._node(), address, prefix, resource.ipdev, budget_s=left_until(deadline)):
             return False
         self._settle(resource, address, deadline)
-        self._tell_others(resource, address, seen)
+        self._tell_others(resource, address, has_neighbours=has_neighbours)
         return True
 
     def stop(self, resource: Ip, *, budget_s: float) -> None:
@@ -128,8 +131,14 @@ class NodeAddresses:
             links.take_away(self._node(), each, budget_s=left_until(deadline))
         self._ledger.write(resource, ())
 
-    def _check_adapter(self, resource: Ip, seen: links.Links) -> None:
+    def _check_adapter(self, resource: Ip, address: str, seen: links.Links) -> None:
         adapter = _adapter(resource)
+        if adapter != resource.ipdev and ":" in address:
+            raise DriverError(
+                f"{address} can have no alias {resource.ipdev}: addresses of IPv6 have no labels",
+                code="driver.alias",
+                hint=f"`ipdev = {adapter}` in [{resource.rid}]",
+            )
         if adapter not in seen.flags:
             raise DriverError(f"this node has no adapter {adapter}", hint=f"it has {', '.join(seen.flags)}")
         if "UP" not in seen.flags[adapter]:
@@ -156,23 +165,24 @@ class NodeAddresses:
             ping(self._node(), address, wait_s=_TELL_S)  # so that this node learns the MAC
             raise taken(address, who_has(self._node(), address))
 
-    def _tell_others(self, resource: Ip, address: str, seen: links.Links) -> None:
+    def _tell_others(self, resource: Ip, address: str, *, has_neighbours: bool) -> None:
         """Have the neighbours learn where the address is now; those who miss it learn it a little later."""
-        commands: list[list[str]] = []
-        if ":" not in address and seen.has_neighbours(_adapter(resource)):
-            commands.append(["arping", "-A", "-c", "1", "-w", "1", "-I", _adapter(resource), address])
+        if has_neighbours and ":" not in address:  # of IPv6, the kernel has told them
+            self._try(resource, ["arping", "-A", "-c", "1", "-w", "1", "-I", _adapter(resource), address])
         if resource.gateway:
-            commands.append(["ping", "-n", "-c", "1", "-w", "1", "-I", address, resource.gateway])
-        for argv in commands:
-            try:
-                outcome = self._node().run(argv, budget_s=_TELL_S, environment=links.C_LOCALE)
-            except VmsvcError as error:
-                _log.warning("%s: telling others of %s: %s", resource.rid, address, error)
-            else:
-                if outcome.code:
-                    _log.warning(
-                        "%s: telling others of %s: %s exited with %d", resource.rid, address, argv, outcome.code
-                    )
+            self._try(resource, ["ping", "-n", "-c", "1", "-w", "1", "-I", address, resource.gateway])
+
+    def _try(self, resource: Ip, argv: Sequence[str]) -> None:
+        """Run what has others learn of an address sooner: without it, they learn of it later."""
+        try:
+            outcome = self._node().run(argv, budget_s=_TELL_S, environment=links.C_LOCALE)
+        except VmsvcError as error:
+            _log.warning("%s: telling others of %s: %s", resource.rid, resource.ipname, error)
+        else:
+            if outcome.code:
+                _log.warning(
+                    "%s: telling others of %s: %s exited with %d", resource.rid, resource.ipname, argv, outcome.code
+                )
 
 
 def _prefix(resource: Ip, address: str, seen: links.Links) -> int:

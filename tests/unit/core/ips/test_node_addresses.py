@@ -38,6 +38,7 @@ class FakeNode:
         self.flags = {"lo": ["LOOPBACK", "UP"], "eth0": [*UP], "eth1": [*UP]}
         self.addresses = [("lo", "127.0.0.1", 8, {}), ("eth0", "192.0.2.254", 24, {})]
         self.arping = (NOBODY, 0)
+        self.asking = ("1\n0\n1\n", 0)
         self.added = [{}]
         self.asked = []
 
@@ -55,6 +56,13 @@ class FakeNode:
             if isinstance(self.arping, Exception):
                 raise self.arping
             return self.outcome(argv, *self.arping)
+        elif argv[:2] == ["sysctl", "-n"]:
+            assert [key.partition("ipv6/conf/")[2] for key in argv[2:]] == [
+                "eth0/accept_dad",
+                "all/accept_dad",
+                "eth0/dad_transmits",
+            ]
+            return self.outcome(argv, *self.asking)
         return self.outcome(argv)
 
     def parsed(self, argv):
@@ -89,7 +97,7 @@ class FakeNode:
 
     def did(self):
         """What changed something, or told others."""
-        return [" ".join(argv) for argv in self.asked if argv[:3] != ["ip", "-j", "addr"]]
+        return [" ".join(argv) for argv in self.asked if argv[:2] not in (["ip", "-j"], ["sysctl", "-n"])]
 
 
 @pytest.fixture
@@ -264,7 +272,35 @@ def test_ipv6_is_up_once_it_knows_that_nobody_else_has_the_address(node, monkeyp
     monkeypatch.setattr(module, "_POLL_S", 0.001)
     node.added = [{}, {"tentative": True}, {"tentative": True}, {}]
     assert of(node, "start", **IPV6) is True
-    assert node.did() == ["ip addr add 2001:db8::7/64 dev eth0"]
+    assert node.did() == ["sysctl -q -w net/ipv6/conf/eth0/ndisc_notify=1", "ip addr add 2001:db8::7/64 dev eth0"]
+
+
+@pytest.mark.parametrize(
+    ("asking", "error", "words"),
+    [
+        ("0 0 1", DriverError, "eth0 has accept_dad = 0"),
+        ("1 0 0", DriverError, "eth0 has dad_transmits = 0"),
+        ("-1 0 1", DriverError, "eth0 has accept_dad = 0"),
+        ("1 0", Undetermined, "cannot be found out"),
+        ("1 0 x", Undetermined, "cannot be found out"),
+    ],
+)
+def test_an_ipv6_address_is_not_added_where_the_kernel_asks_nobody(node, asking, error, words):
+    node.asking = (asking, 0)
+    with pytest.raises(error, match=words):
+        of(node, "start", **IPV6)
+    assert node.did() == []
+
+
+def test_the_kernel_may_be_told_for_all_adapters_to_ask(node):
+    node.asking = ("0 1 1", 0)
+    assert of(node, "start", **IPV6) is True
+
+
+def test_an_ipv6_address_has_no_alias_and_is_not_added_by_one(node):
+    with pytest.raises(DriverError, match="can have no alias eth0:web"):
+        of(node, "start", **{**IPV6, "ipdev": "eth0:web"})
+    assert node.did() == []
 
 
 def test_an_ipv6_address_that_another_machine_has_is_given_up(node, monkeypatch):
