@@ -243,3 +243,25 @@ def test_a_start_that_is_cut_off_after_its_peers_have_answered_asks_again_before
     assert (starts["db"].returncode, "it is running on n2" in said) == (3, True)
     for name in gates:
         assert [node.hypervisor.machine(name).phase for node in apart] == ["stopped", "running"]
+
+
+def test_monitor_starts_again_only_what_no_peer_runs_and_every_peer_says_so(pair):
+    one, two = pair
+    one.add("web", "restart = 1", "restart_delay = 0", default=NODES)
+    assert start(one) == (0, [])
+
+    def monitored():
+        one.hypervisor.set("web", phase="stopped")
+        code, answer = one.json("monitor", "--once")
+        (deed,) = answer["services"][0]["deeds"]
+        return code, [each["code"] for each in deed["errors"]]
+
+    two.hypervisor.set("web", phase="running")
+    assert monitored() == (3, ["refused.runs-on-peer"])
+    two.server.stop()
+    assert monitored() == (3, ["refused.peer-silent"])
+    assert phase(one) == "stopped"
+    two.server.start()
+    two.hypervisor.set("web", phase="stopped")
+    assert monitored() == (0, [])  # what was refused was no attempt
+    assert phase(one) == "running"
