@@ -124,8 +124,9 @@ def _answer(node: str, service: str, told: Any, errors: Sequence[str]) -> PeerAn
             return PeerAnswer(
                 node=node,
                 error=f"the node that has answered calls itself {instance['node']}",
-                hint=f"let its name there be {node}, by `SetEnv VMSVC_NODENAME={node}` in its sshd_config; or write "
-                f"{instance['node']} in the files of its services",
+                hint=f"does ssh lead to the right machine? If so, call it {node} there, by "
+                f"`SetEnv VMSVC_NODENAME={node}` in its sshd_config, or write {instance['node']} in the "
+                "files of its services",
             )
         seen = {str(each["rid"]): _observation(each) for each in instance["resources"]}
         guests = {str(each["rid"]): (str(each["type"]), str(each["label"])) for each in instance["resources"]}
