@@ -129,3 +129,52 @@ def test_an_address_that_others_have_is_not_given_to_a_guest(node):
     assert refused.returncode == 3
     assert "127.0.0.1 answers although the guest is stopped here" in refused.stderr
     assert effects(node) == []
+
+
+SILENT = (
+    "start_timeout = 4s",
+    "[ip#1]",
+    "ipname = 192.0.2.1",
+    "ipdev = net0",
+    "ping_timeout = 1s",
+    "start_timeout = 3s",
+)
+
+
+@pytest.fixture
+def silent(node, tmp_path):
+    """The node, where no ping is answered; its words are those of iputils 20221126."""
+    ping = tmp_path / "bin/ping"
+    ping.parent.mkdir()
+    ping.write_text("#!/bin/sh\necho '1 packets transmitted, 0 received, 100% packet loss, time 0ms'\nexit 1\n")
+    ping.chmod(0o755)
+    node.environment["PATH"] = f"{ping.parent}:{node.environment['PATH']}"
+    node.add("web", *GUEST, *SILENT)
+    return node
+
+
+@pytest.mark.keyword("ip.wait")
+def test_a_start_whose_guest_does_not_answer_by_its_address_in_time_has_failed(silent):
+    assert steps(silent, "start") == ["prepare container#1", "start ip#1", "boot container#1", "wait ip#1"]
+    failed = silent.run("start", "web")
+    assert failed.returncode == 1
+    assert "ping does not answer; 192.0.2.1 is on net0" in failed.stderr
+    assert (silent.hypervisor.machine("g1").phase, plumbed(silent)) == ("stopped", [])
+
+
+def test_where_that_is_not_waited_for_each_start_is_done(silent):
+    silent.add("web", *GUEST, *SILENT, "wait = false")
+    for _ in range(2):
+        assert silent.run("start", "web").returncode == 0
+    assert effects(silent) == ["prepare", "plumb", "boot"]
+
+
+def test_a_guest_that_is_up_and_does_not_answer_by_its_address_is_waited_for_and_left_as_it_is(silent):
+    silent.add("web", *GUEST, *SILENT, "wait = false")
+    assert silent.run("start", "web").returncode == 0
+    silent.add("web", *GUEST, *SILENT)
+    failed = silent.run("start", "web")
+    assert failed.returncode == 1
+    assert "it is not up: ping does not answer" in failed.stderr
+    assert effects(silent) == ["prepare", "plumb", "boot"]
+    assert (silent.hypervisor.machine("g1").phase, plumbed(silent)) == ("running", ["192.0.2.1"])

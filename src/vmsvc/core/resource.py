@@ -123,6 +123,11 @@ class Resource(Triggered):
         """The phases in which it may be started."""
         return _STARTABLE
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a start waits until it is up."""
+        return True
+
     def forgives(self, verb: Verb) -> bool:
         """Whether a verb that fails is told as a warning, and the action goes on.
 
@@ -374,7 +379,8 @@ class Ip(Located):
         boolean,
         default=True,
         inherited=True,
-        help="A start waits until the address is there, where it is the guest's: within the guest's `start_timeout`.",
+        help="A start waits until the address is there and answers, where it is a guest's: within the guest's "
+        "`start_timeout`.",
     )
     start_timeout: float = option(
         some_seconds,
@@ -390,6 +396,16 @@ class Ip(Located):
     def label(self) -> str:
         """A few words for a person who looks at the resource in a list."""
         return f"{self.ipname}@{self.ipdev}"
+
+    @property
+    def startable(self) -> frozenset[Phase]:
+        """What a guest was given, and does not answer by, is made sure of, and waited for."""
+        return _STARTABLE | {Phase.DEGRADED} if self.is_plumbed else _STARTABLE
+
+    @property
+    def is_awaited(self) -> bool:
+        """A guest that was given an address may be silent, where nobody wants to wait for it."""
+        return self.wait or not self.is_plumbed
 
     @property
     def observe_budget_s(self) -> float:

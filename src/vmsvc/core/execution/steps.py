@@ -186,7 +186,7 @@ class StepTaker:
         self.has_set_going = answer if isinstance(answer, bool) else None
         if isinstance(resource, Guest):
             self.renew(resource)
-        if resource.proves_itself:
+        if resource.proves_itself or not resource.is_awaited:
             return
         patience = time.monotonic() + _SETTLE_S
         has_come_up = False

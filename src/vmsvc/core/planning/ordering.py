@@ -29,6 +29,8 @@ def ordered(service: Service) -> list[Resource]:
 def in_order_of_start(resources: Sequence[Resource]) -> Iterator[tuple[Verb, Resource]]:
     """The turns of a start. Where a guest's start is split, the addresses that it is given have theirs in between.
 
+    They have another one after it: nobody answers by them before.
+
     Args:
         resources: The resources to start, in their order.
     """
@@ -37,8 +39,10 @@ def in_order_of_start(resources: Sequence[Resource]) -> Iterator[tuple[Verb, Res
     for resource in resources:
         if resource.rid in split:
             yield Verb.PREPARE, resource
-            yield from ((Verb.START, each) for each in given if each.container_id == resource.rid)
+            its = [each for each in given if each.container_id == resource.rid]
+            yield from ((Verb.START, each) for each in its)
             yield Verb.BOOT, resource
+            yield from ((Verb.WAIT, each) for each in its)
         elif resource not in given:
             yield Verb.START, resource
 

@@ -228,7 +228,7 @@ class _Draft:
             )
 
     def start(self, resource: Resource, seen: Observation | None, verb: Verb, *, will_be_down: bool) -> None:
-        if isinstance(resource, Ip) and resource.is_inside_guest and not resource.is_plumbed:
+        if isinstance(resource, Ip) and resource.is_inside_guest and (verb is Verb.WAIT or not resource.is_plumbed):
             self._wait_for(resource, seen, will_be_down=will_be_down)
             return
         if verb is Verb.BOOT and self._is_begun(resource):
@@ -294,13 +294,18 @@ class _Draft:
             self._wait(guest, guest, why)
 
     def _wait_for(self, address: Ip, seen: Observation | None, *, will_be_down: bool) -> None:
-        """Wait until an address is there that the guest brings up by itself."""
+        """Wait until an address is there that the guest brings up by itself, or answers that it was given before."""
+        guest = self._service.guest_of(address)
         if self._is_left_alone(address):
+            return
+        if address.is_plumbed:
+            is_given = self._is_in_steps(address) or (seen is not None and seen.phase is Phase.RUNNING)
+            if is_given and address.wait and address.check_ping and self._is_started(guest):
+                self._wait(address, guest, "the guest answers by it")
             return
         if not address.wait:
             self._keep(address, "nothing waits for it")
             return
-        guest = self._service.guest_of(address)
         if not self._is_started(guest) and not will_be_down:
             judgement = judge(Verb.WAIT, address, seen, self._consent.despite_unknown)
             if judgement.ruling is Ruling.NEEDLESS:
@@ -326,6 +331,9 @@ class _Draft:
                 needs=needs_of(Verb.WAIT, resource, self._service),
             )
         )
+
+    def _is_in_steps(self, resource: Resource) -> bool:
+        return any(step.rid == resource.rid for step in self.steps)
 
     def _is_started(self, guest: Guest) -> bool:
         return any(step.rid == guest.rid and step.verb in BRINGING_UP for step in self.steps)
