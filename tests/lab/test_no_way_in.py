@@ -1,6 +1,7 @@
 """Ways by ssh that lead nowhere, or elsewhere than before: what is said, by which code, and how long it takes."""
 
 import os
+import re
 import shutil
 import socket
 import stat
@@ -267,10 +268,46 @@ def test_a_proxy_command(make_sshd, connect, tmp_path):
     config.write_text(server.config.read_text() + f"    ProxyCommand {sys.executable} {relay} %h %p\n")
     host = connect(server, config=config)
     assert host.run(["echo", "through"], budget_s=BUDGET_S).out == "through\n"
-    config.write_text(server.config.read_text() + "    ProxyCommand exit 1\n")
-    error, took_s = no_way_in(connect(server, config=config))
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("exit 1", "it has ended with exit code 1"),
+        (
+            "vmsvc-no-such-program %h",
+            "it has ended with exit code 127; it said last: .*vmsvc-no-such-program: not found",
+        ),
+        ("echo no ssh here; exit 4", "it has ended with exit code"),
+    ],
+)
+def test_a_proxy_command_that_fails_says_why(sshd, connect, tmp_path, command, words):
+    config = tmp_path / "config"
+    config.write_text(sshd.config.read_text() + f"    ProxyCommand {command}\n")
+    error, took_s = no_way_in(connect(sshd, config=config))
     assert took_s < 5
-    assert error.code in ("undetermined.ssh-no-server", "undetermined.ssh-closed")
+    assert error.code == "undetermined.ssh-proxy"
+    assert re.search(rf"the ProxyCommand to port {sshd.port} of 127.0.0.1 has closed .*: {words}", str(error))
+
+
+def test_a_login_that_is_denied_is_not_blamed_on_the_proxy_command(make_sshd, connect, tmp_path):
+    server = make_sshd()
+    (server.directory / "authorized_keys").write_text("")
+    (tmp_path / "relay.py").write_text(RELAY)
+    (tmp_path / "config").write_text(
+        server.config.read_text() + f"    ProxyCommand {sys.executable} {tmp_path}/relay.py %h %p\n"
+    )
+    assert no_way_in(connect(server, config=tmp_path / "config"))[0].code == "undetermined.ssh-denied"
+
+
+def test_a_connect_timeout_counts_behind_a_jump_host_too(sshd, connect, tmp_path):
+    with black_hole() as port:
+        config = tmp_path / "config"
+        last = f"Host last\n    HostName 127.0.0.1\n    Port {port}\n    ProxyJump guest\n    ConnectTimeout 1\n"
+        config.write_text(sshd.config.read_text() + last)
+        error, took_s = no_way_in(connect(sshd, "last", config=config))
+    assert error.code == "undetermined.ssh-timeout"
+    assert took_s < 4
 
 
 def test_files_that_a_configuration_includes_are_read(sshd, connect, tmp_path):

@@ -270,6 +270,20 @@ def is_alive(pid):
     return False
 
 
+def test_a_command_that_is_hard_to_end_costs_no_other_its_connection(make_sshd, connect, tmp_path):
+    server = make_sshd(shell="/bin/bash")
+    server.write_home(".bashrc", f"while [ -e {tmp_path}/busy ]; do sleep 0.1; done\n")  # nobody else gets in
+    host = connect(server)
+    chatty = "setsid sh -c 'while sleep 0.1; do echo; done' & touch $0; wait"
+    with ThreadPoolExecutor(2) as pool:
+        other = pool.submit(host.run, ["sh", "-c", "sleep 8; echo well"], budget_s=BUDGET_S)
+        hard = pool.submit(host.run, ["sh", "-c", chatty, str(tmp_path / "busy")], budget_s=2.0)
+        with pytest.raises(Undetermined, match=r"did not end within 2\.0 s, and could not be killed"):
+            hard.result()
+        (tmp_path / "busy").unlink()
+        assert other.result().out == "well\n"
+
+
 def test_a_command_may_end_in_order_at_its_deadline(host, tmp_path):
     script = "trap 'echo clean >$0; exit' TERM; while :; do sleep 0.05; done"
     with pytest.raises(Undetermined, match="was killed"):

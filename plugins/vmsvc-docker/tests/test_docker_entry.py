@@ -1,13 +1,17 @@
 """Commands inside of containers, on a stand-in for the engine; the lab runs them on real ones."""
 
+import contextlib
 import gc
+import socket
 import struct
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from vmsvc_docker.attached import Attached
 from vmsvc_docker.frames import Demultiplexer
 
 from vmsvc.driver import OUTPUT_LIMIT, ActionFailed, NoWayIn, Undetermined
@@ -190,3 +194,53 @@ def test_several_commands_at_a_time(driver, engine, guest):
     for thread in threads:
         thread.join()
     assert codes == [0, 0, 0, 0]
+
+
+@pytest.fixture
+def gushing():
+    """Output without an end, as it is received; and a function that tells how much of it has left the engine."""
+    ours, theirs = socket.socketpair()
+    sent = [0]
+
+    def gush():
+        with contextlib.suppress(OSError):
+            while True:
+                sent[0] += theirs.send(b"x" * 65536)
+
+    threading.Thread(target=gush, daemon=True).start()
+    file = ours.makefile("rb")
+    body = SimpleNamespace(raw=SimpleNamespace(_fp=SimpleNamespace(fp=file)), close=lambda: None)
+    yield Attached(body), lambda: sent[0]
+    for each in (file, ours, theirs):
+        each.close()
+
+
+def settled(number):
+    """A number, once it does not grow any more."""
+    deadline = time.monotonic() + 10
+    while True:
+        before = number()
+        time.sleep(0.3)
+        if number() == before:
+            return before
+        assert time.monotonic() < deadline
+
+
+def test_output_that_nobody_reads_now_is_not_piled_up(gushing):
+    attached, sent = gushing
+    piled = settled(sent)
+    assert piled < 8 << 20
+    read = sum(len(attached.read(1.0)) for _ in range(64))
+    assert read > 0
+    assert settled(sent) >= piled + read // 2
+    attached.close()
+
+
+def test_a_receiver_that_waits_for_its_reader_ends_with_it(gushing):
+    attached, sent = gushing
+    settled(sent)
+    attached.close()
+    deadline = time.monotonic() + 5
+    while any(each.name == "vmsvc docker output" for each in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

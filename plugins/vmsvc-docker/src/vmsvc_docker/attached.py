@@ -8,7 +8,8 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-_PIECE_BYTES = 1 << 16
+#: How much is received ahead of who reads it; then the engine has to wait, and with it the command.
+_PIECE_BYTES, _PIECES = 1 << 16, 16
 
 
 class Attached:
@@ -27,7 +28,8 @@ class Attached:
         self.at_end = False
         self._answer = answer
         self._file = answer.raw._fp.fp  # noqa: SLF001 - the SDK reads there, too
-        self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._is_closed = False
+        self._pieces = queue.Queue[bytes](_PIECES)
         threading.Thread(target=self._receive, name="vmsvc docker output", daemon=True).start()
 
     def read(self, budget_s: float) -> bytes:
@@ -51,9 +53,13 @@ class Attached:
         with suppress(OSError, AttributeError):
             self._file.raw._sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001 - wakes the thread; closing would wait for it
         self._answer.close()
+        self._is_closed = True
+        with suppress(queue.Empty):  # makes room for what the thread would hand over still
+            while True:
+                self._pieces.get_nowait()
 
     def _receive(self) -> None:
         with suppress(OSError, ValueError):
-            while piece := self._file.read1(_PIECE_BYTES):
+            while not self._is_closed and (piece := self._file.read1(_PIECE_BYTES)):
                 self._pieces.put(piece)
         self._pieces.put(b"")

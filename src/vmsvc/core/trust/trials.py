@@ -162,7 +162,7 @@ def _refusals(trial: Trial, expected: Expected) -> Iterator[Tried]:
     yield _run(trial, "sftp", _judge_subsystem, "subsystem", "sftp")
     yield _grant("a terminal", lambda: trial.grants("pty-req", "vt100", 80, 24, 0, 0, "", budget_s=_BUDGET_S))
     yield _grant("forwarding to elsewhere (ssh -L)", lambda: trial.connects("127.0.0.1", 22, budget_s=_BUDGET_S))
-    yield _grant("forwarding from there (ssh -R)", trial.listens)
+    yield _grant("forwarding from there (ssh -R)", lambda: trial.listens(budget_s=_BUDGET_S))
     yield _grant(
         "forwarding of an agent (ssh -A)", lambda: trial.grants("auth-agent-req@openssh.com", budget_s=_BUDGET_S)
     )

@@ -74,7 +74,7 @@ def with_line(before: str, wanted: Wanted) -> str:
     """
     public_key = wanted.public_key
     lines = re.split(r"(?<=\n)", before)  # by newlines alone, as sshd does
-    own = [each for each in lines if public_key in each and not each.lstrip().startswith("#")]
+    own = [each for each in lines if _key_in(each, public_key) and not each.lstrip().startswith("#")]
     for each in own:
         _check_script(each, wanted)
     line = ",".join([*(_narrowed(own[0], public_key) if own else ()), wanted.line])
@@ -85,8 +85,15 @@ def with_line(before: str, wanted: Wanted) -> str:
     return f"{kept}{end}{line}\n"
 
 
+def _key_in(line: str, public_key: str) -> re.Match[str] | None:
+    """Where a key stands in a line: what is encoded tells it, with any blanks before, and any comment behind."""
+    kind, encoded, *_ = public_key.split()
+    return re.search(rf"(?<!\S){re.escape(kind)}[ \t]+{re.escape(encoded)}(?!\S)", line)
+
+
 def _options(line: str, public_key: str) -> list[str]:
-    return _OPTION.findall(line[: line.index(public_key)])
+    key = _key_in(line, public_key)
+    return _OPTION.findall(line[: key.start()]) if key else []
 
 
 def _narrowed(line: str, public_key: str) -> list[str]:

@@ -48,6 +48,18 @@ def test_a_line_that_permits_more_by_the_same_key_is_replaced():
     assert with_line(f"{KEY} root\nssh-rsa X a\n# {KEY}\n", OURS) == f"ssh-rsa X a\n# {KEY}\n{LINE}\n"
 
 
+@pytest.mark.parametrize("blank", ["\t", "  ", " \t "])
+@pytest.mark.parametrize("behind", ["", " root", "\troot", "  "])
+def test_a_line_with_other_blanks_is_the_same_keys(blank, behind):
+    key = KEY.replace(" ", blank)
+    assert with_line(f"{key}{behind}\nssh-rsa X a\n", OURS) == f"ssh-rsa X a\n{LINE}\n"
+    assert with_line(f'from="10.0.0.1"{blank}{key}{behind}\n', OURS) == f'from="10.0.0.1",{LINE}\n'
+
+
+def test_a_longer_key_that_begins_alike_is_anothers():
+    assert with_line(f"{KEY}MORE theirs\n", OURS) == f"{KEY}MORE theirs\n{LINE}\n"
+
+
 def test_of_two_lines_with_the_same_key_one_is_left():
     assert with_line(f"{KEY} root\n{LINE}\n", OURS) == f"{LINE}\n"
 

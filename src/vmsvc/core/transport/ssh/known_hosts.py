@@ -103,7 +103,7 @@ class KnownHosts:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with FileLock(f"{self._path}.lock", timeout=_LOCK_S):
                 if not self._is_pinned(name, key):  # still: another process may have met the server meanwhile
-                    self._append(f"{name} {key.type} {base64.b64encode(key.blob).decode()}\n".encode())
+                    self._append(f"{name.lower()} {key.type} {base64.b64encode(key.blob).decode()}\n".encode())
         except Timeout:
             raise _broken(
                 f"the host key of {name} cannot be pinned: {self._path}.lock is held by another process"
@@ -126,7 +126,7 @@ class KnownHosts:
         )
 
     def _forget(self, name: str) -> str:
-        return f"ssh-keygen -f {shlex.quote(str(self._path))} -R {shlex.quote(name)}"
+        return f"ssh-keygen -f {shlex.quote(str(self._path))} -R {shlex.quote(name.lower())}"
 
     def _pins(self) -> list[_Pin]:
         try:
@@ -185,15 +185,16 @@ def server_name(host: str, port: int) -> str:
 
 
 def _matches(pattern: str, name: str) -> bool:
+    """Whether a name in the file is that of a server, in capitals or not; ssh looks for names in small letters."""
     if pattern.startswith("|"):
         _, kind, salt, digest = pattern.split("|")
         if kind != "1":
             raise ValueError(f"names hashed by method {kind!r}")
-        own = hmac.digest(base64.b64decode(salt, validate=True), name.encode(), "sha1")
-        return hmac.compare_digest(own, base64.b64decode(digest, validate=True))
+        key, there = base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True)
+        return any(hmac.compare_digest(hmac.digest(key, each.encode(), "sha1"), there) for each in (name.lower(), name))
     if not pattern or set(pattern) & set("*?!@"):
         raise ValueError(f"{pattern!r} is no name of a host")
-    return pattern == name
+    return pattern.lower() == name.lower()
 
 
 def _broken(message: str, hint: str = "") -> NoWayIn:

@@ -18,9 +18,9 @@ from vmsvc.core.errors import ActionFailed, NoWayIn, TimedOut, Undetermined, Usa
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import said_last
 from vmsvc.core.transport.ssh import script
-from vmsvc.core.transport.ssh.session import Session
+from vmsvc.core.transport.ssh.session import REST_S, Session
 from vmsvc.core.transport.ssh.trial import Trial
-from vmsvc.core.transport.ssh.wire import Transport
+from vmsvc.core.transport.ssh.wire import Transport, watched
 
 log = logging.getLogger("vmsvc.host")
 
@@ -30,8 +30,9 @@ _AT_ONCE, _ENDING_AT_ONCE = 8, 2
 #: How long a command's processes may take to obey SIGTERM, and to vanish after SIGKILL, in twentieths of a second.
 _TERM_TICKS, _KILL_TICKS = 8, 6
 
-#: How much longer than its budget a command may take to be ended, in seconds; then the connection is given up.
-_END_S, _SPARE_S = 2.5, 0.5
+#: How long a command that has spent its budget may take to be ended, in seconds; and how much longer than this and the
+#: rest of its output everything may take. Then the host does not even read, and the connection is closed.
+_END_S, _SPARE_S = 2.5, 1.0
 
 
 @frozen(kw_only=True)
@@ -99,7 +100,7 @@ class Link:
 
     def trial(self) -> Trial:
         """What tries out what the host grants on it."""
-        return Trial(self._transport)
+        return Trial(self._transport, self.close)
 
     def run(self, command: Command) -> Outcome:
         """Run one command to its end, or to the end of its budget.
@@ -115,7 +116,7 @@ class Link:
         began = time.monotonic()
         with (
             self._counted(),
-            self._watched(command.deadline + _END_S + _SPARE_S),
+            watched(self.close, command.deadline + _END_S + REST_S + _SPARE_S),
             self._turn(self._commands, command.deadline),
             Session(self._transport, self._new_mark(), command.deadline) as session,
         ):
@@ -213,17 +214,6 @@ class Link:
             yield
         finally:
             turns.release()
-
-    @contextlib.contextmanager
-    def _watched(self, deadline: float) -> Iterator[None]:
-        """Give the connection up at a deadline: writing to a host that does not read would wait for ever."""
-        timer = threading.Timer(deadline - time.monotonic(), self.close)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 @contextlib.contextmanager

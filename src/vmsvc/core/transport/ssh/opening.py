@@ -13,6 +13,7 @@ from fabric import Connection
 from vmsvc.core.errors import NoWayIn
 from vmsvc.core.transport.ssh import configuration, wire
 from vmsvc.core.transport.ssh.known_hosts import HostKey, KnownHosts, server_name
+from vmsvc.core.transport.ssh.proxy import ProxyCommand
 from vmsvc.core.transport.ssh.refusals import Place, refusal
 
 #: How long a host may take to accept a connection, in seconds, unless ``ConnectTimeout`` says otherwise.
@@ -93,8 +94,10 @@ class Way:
             self.known_hosts.check(name, key)
             self.doing = f"logging in as {place.user} on {place}"
 
+        proxy: ProxyCommand | None = None
         try:
-            link = self._link(connection, before, place)
+            proxy = self._proxy(connection, before, place)
+            link = proxy.link if proxy else self._link(connection, before, place)
             self.doing = f"waiting for the ssh server on {place}"
             connection.client.set_missing_host_key_policy(_Pinning(check))
             connection.connect_kwargs.update(
@@ -108,20 +111,23 @@ class Way:
         except NoWayIn:
             raise
         except Exception as error:  # noqa: BLE001 - paramiko raises what it meets, too
-            raise refusal(error, place) from None
+            raise refusal(error, place, proxy.end if proxy else "") from None
+
+    def _proxy(self, connection: Connection, before: Connection | None, place: Place) -> ProxyCommand | None:
+        line = connection.ssh_config.get("proxycommand")
+        if before is not None or not line:
+            return None
+        self.doing = f"waiting for the ProxyCommand to {place}"
+        proxy: ProxyCommand = self._keep(ProxyCommand(line))
+        return proxy
 
     def _link(self, connection: Connection, before: Connection | None, place: Place) -> Any:
-        settings = connection.ssh_config
+        limit_s = float(connection.ssh_config.get("connecttimeout") or CONNECT_S)
         if before is not None:
             self.doing = f"asking {before.host} to connect to {place}"
-            return self._keep(wire.jumped(before.transport, place.host, place.port, CONNECT_S))
-        if settings.get("proxycommand"):
-            self.doing = f"waiting for the ProxyCommand to {place}"
-            link, process = wire.proxied(settings["proxycommand"])
-            self._keep(process)
-            return self._keep(link)
+            return self._keep(wire.jumped(before.transport, place.host, place.port, limit_s))
         self.doing = f"connecting to {place}"
-        return self._keep(wire.connected(place.host, place.port, float(settings.get("connecttimeout") or CONNECT_S)))
+        return self._keep(wire.connected(place.host, place.port, limit_s))
 
     def _keep(self, opened: Any) -> Any:
         self._opened.append(opened)

@@ -70,14 +70,21 @@ class Place:
         return f"port {self.port} of {self.host}"
 
 
-def refusal(error: Exception, place: Place) -> NoWayIn:
+def refusal(error: Exception, place: Place, proxy_end: str = "") -> NoWayIn:
     """Put into words why a connection could not be opened.
 
     Args:
         error: What was raised.
         place: Where to.
+        proxy_end: How the ``ProxyCommand`` on the way there has ended, in words; empty where there is none, or it runs.
     """
     error = _meant(error)
+    if proxy_end and not isinstance(error, paramiko.AuthenticationException):
+        return NoWayIn(
+            f"the ProxyCommand to {place} has closed the connection before anybody was logged in: {proxy_end}",
+            code="undetermined.ssh-proxy",
+            hint="run by hand, it is to show the greeting of the ssh server there: SSH-2.0-…",
+        )
     _, word, sentence, hint = next(kind for kind in _KINDS if isinstance(error, kind[0]))
     return NoWayIn(
         sentence.format(place=place, host=place.host, user=place.user, why=printable(_why(error))),

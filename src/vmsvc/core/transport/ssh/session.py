@@ -15,7 +15,7 @@ from vmsvc.core.transport.ssh.script import Answer
 from vmsvc.core.transport.ssh.wire import Transport
 
 #: How long output that has been printed by a command's end may be on its way, in seconds, as long as more of it comes.
-_REST_S = 2.0
+REST_S = 2.0
 
 #: How often it is looked whether the command has ended, in seconds, where a daemon keeps its output open.
 _LOOK_S = 0.1
@@ -131,7 +131,7 @@ class Session:
 
     def read_rest(self) -> None:
         """Read what is on its way still; a daemon may keep the output open for ever."""
-        end = time.monotonic() + _REST_S
+        end = time.monotonic() + REST_S
         while not self._is_at_end and time.monotonic() < end and self._read(OUTPUT_GRACE_S):
             pass
         self._read_errors()

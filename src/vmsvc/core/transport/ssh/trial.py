@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import paramiko
 from attrs import frozen
 
 from vmsvc.core.errors import Undetermined
-from vmsvc.core.transport.ssh.session import Session
-from vmsvc.core.transport.ssh.wire import Transport
+from vmsvc.core.transport.ssh.session import REST_S, Session
+from vmsvc.core.transport.ssh.wire import Transport, watched
 
 #: RFC 4254, section 5.1: the host may open such a channel, and does not want to.
 _PROHIBITED = 1
+#: How much longer than it may take a trial is given to come to its own end, in seconds; then the connection is closed.
+_SPARE_S = 1.0
 
 
 @frozen
@@ -35,10 +40,11 @@ class Trial:
 
     Args:
         transport: The connection, somebody logged in.
+        close: Closes it, and what leads to it, without waiting.
     """
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+    def __init__(self, transport: Transport, close: Callable[[], None]) -> None:
+        self._transport, self._close = transport, close
 
     def run(self, what: str, *fields: str, budget_s: float) -> Answer:
         """Ask for something that runs, without input and terminal, and wait for its end.
@@ -52,7 +58,7 @@ class Trial:
             NoWayIn: The host gives no channel, or the connection is broken.
             Undetermined: It did not end in time, or nobody answered.
         """
-        with Session(self._transport, "", time.monotonic() + budget_s) as session:
+        with self._session(budget_s) as session:
             session.ask(what, *fields)
             if not self._answered(session):
                 return Answer(None)
@@ -73,7 +79,7 @@ class Trial:
             NoWayIn: The host gives no channel, or the connection is broken.
             Undetermined: Nobody answered.
         """
-        with Session(self._transport, "", time.monotonic() + budget_s) as session:
+        with self._session(budget_s) as session:
             session.ask(what, *fields)
             return self._answered(session)
 
@@ -89,27 +95,40 @@ class Trial:
             Undetermined: Nobody answered.
         """
         try:
-            self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=budget_s).close()
+            with self._watched(budget_s):
+                self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=budget_s).close()
         except paramiko.ChannelException as error:
             return error.code != _PROHIBITED
         except (paramiko.SSHException, OSError, EOFError):
             raise self._unanswered() from None
         return True
 
-    def listens(self) -> bool:
+    def listens(self, *, budget_s: float) -> bool:
         """Whether the host would listen for others on our behalf, as with ``ssh -R``. It does not go on doing so.
+
+        Args:
+            budget_s: How long each of its answers may take, in seconds.
 
         Raises:
             Undetermined: Nobody answered.
         """
+        ask = partial(self._transport.ask_host, budget_s=budget_s)
         try:
-            port = self._transport.request_port_forward("127.0.0.1", 0)
+            with self._watched(2 * budget_s):
+                answer = ask("tcpip-forward", "127.0.0.1", 0)
+                if answer is not None:
+                    ask("cancel-tcpip-forward", "127.0.0.1", answer.get_int())
         except (paramiko.SSHException, OSError, EOFError):
-            if not self._transport.is_active():
-                raise self._unanswered() from None
-            return False
-        self._transport.cancel_port_forward("127.0.0.1", port)
-        return True
+            raise self._unanswered() from None
+        return answer is not None
+
+    @contextlib.contextmanager
+    def _session(self, budget_s: float) -> Iterator[Session]:
+        with self._watched(budget_s + REST_S), Session(self._transport, "", time.monotonic() + budget_s) as session:
+            yield session
+
+    def _watched(self, budget_s: float) -> contextlib.AbstractContextManager[None]:
+        return watched(self._close, time.monotonic() + budget_s + _SPARE_S)
 
     def _answered(self, session: Session) -> bool:
         is_granted = session.is_granted

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
-import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST
-
-from vmsvc.core.transport.command import inherited
+from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 #: A peer that has vanished is noticed after so many seconds of silence, and so many probes at such a distance in
 #: seconds without an answer; see tcp(7).
@@ -95,14 +92,37 @@ class Transport(paramiko.Transport):
         request.add_int(inner.remote_chanid)
         request.add_string(what)
         request.add_boolean(True)
-        for field in fields:
-            if isinstance(field, bool):
-                request.add_boolean(field)
-            elif isinstance(field, int):
-                request.add_int(field)
-            else:
-                request.add_string(field)
-        inner.transport._send_user_message(request)  # noqa: SLF001
+        inner.transport._send_user_message(_with(request, fields))  # noqa: SLF001
+
+    def ask_host(self, what: str, *fields: str | bool | int, budget_s: float) -> paramiko.Message | None:
+        """Ask for something that belongs to no channel; RFC 4254, section 4.
+
+        Args:
+            what: The type of request, such as ``tcpip-forward``.
+            fields: What belongs to it.
+            budget_s: How long the answer may take, in seconds; paramiko's own method would wait for ever.
+
+        Returns:
+            The answer's fields; ``None`` where it was refused.
+
+        Raises:
+            TimeoutError: Nobody has answered.
+            EOFError: The connection broke.
+        """
+        inner: Any = self
+        answered = inner.completion_event = threading.Event()
+        request = paramiko.Message()
+        request.add_byte(cMSG_GLOBAL_REQUEST)
+        request.add_string(what)
+        request.add_boolean(True)
+        inner._send_user_message(_with(request, fields))  # noqa: SLF001
+        if not answered.wait(budget_s):
+            self.is_silent = True
+            raise TimeoutError
+        if not self.is_active():
+            raise EOFError
+        answer: paramiko.Message | None = inner.global_response
+        return answer
 
     def is_granted(self, channel: paramiko.Channel, *, budget_s: float) -> bool | None:
         """Whether what was asked for last in a channel was granted; ``None`` where nobody has answered.
@@ -201,45 +221,44 @@ def jumped(before: Transport, host: str, port: int, limit_s: float) -> paramiko.
     return channel
 
 
-def proxied(command: str) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-    """A connection by a ``ProxyCommand``: a line for a shell, see ssh_config(5).
-
-    Paramiko's own proxy is not used: it does not notice when its command ends.
-
-    Args:
-        command: The line.
-
-    Returns:
-        The connection, and the process, which is to be closed as well.
-    """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(  # noqa: S602 - the admin's own command; vfork and exec are safe beside threads
-            f"exec {command}",
-            shell=True,
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-            stderr=subprocess.DEVNULL,
-            env=inherited(os.environ),
-            start_new_session=True,  # a Ctrl-C at the terminal is for vmsvc
-        )
-    return ours, process
-
-
 def close(each: Any) -> None:
-    """Close a socket, a transport or a proxy command, whatever state it is in, without waiting.
+    """Close a socket, a transport, a channel or a proxy command, whatever state it is in, without waiting.
 
     Args:
         each: What to close.
     """
     with contextlib.suppress(Exception):
-        if isinstance(each, subprocess.Popen):
-            each.kill()
-            each.wait(0.5)
-            return
         if isinstance(each, socket.socket):
             each.shutdown(socket.SHUT_RDWR)  # wakes up a thread that reads
         each.close()
+
+
+@contextlib.contextmanager
+def watched(give_up: Callable[[], None], deadline: float) -> Iterator[None]:
+    """Give a connection up at a deadline: writing to a host that does not read would wait for ever.
+
+    Args:
+        give_up: Closes the connection.
+        deadline: When what is done here must be over, on the monotonic clock.
+    """
+    timer = threading.Timer(deadline - time.monotonic(), give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _with(message: paramiko.Message, fields: Sequence[str | bool | int]) -> paramiko.Message:
+    for field in fields:
+        if isinstance(field, bool):
+            message.add_boolean(field)
+        elif isinstance(field, int):
+            message.add_int(field)
+        else:
+            message.add_string(field)
+    return message
 
 
 def _no_timer(timeout: float) -> None:

@@ -57,6 +57,24 @@ def test_several_names_and_several_keys_of_a_host(pins, path):
     pins.check("web", OTHER)
 
 
+@pytest.mark.parametrize(("first", "later"), [("web01", "WEB01"), ("WEB01", "web01"), ("[Web01]:2222", "[wEB01]:2222")])
+def test_capitals_do_not_have_a_host_trusted_anew(pins, path, first, later):
+    pins.check(first, ONE)
+    assert path.read_text() == line(first.lower(), ONE)
+    pins.check(later, ONE)
+    with pytest.raises(NoWayIn, match="has changed"):
+        pins.check(later, OTHER)
+    assert path.read_text() == line(first.lower(), ONE)
+
+
+def test_a_name_that_was_pinned_in_capitals_is_still_pinned(pins, path):
+    path.parent.mkdir()
+    path.write_text(line("WEB01", ONE))
+    for name in ("WEB01", "web01"):
+        with pytest.raises(NoWayIn, match="has changed"):
+            pins.check(name, OTHER)
+
+
 def test_a_last_line_without_an_end_is_not_run_together_with_the_next(pins, path):
     path.parent.mkdir()
     path.write_text(line("web", ONE).rstrip())
