@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,26 +80,32 @@ def build_image(cache: Path | None = None, *, refresh: bool = False) -> GuestIma
     The inputs are this recipe and this machine's busybox and dropbear. A newer kernel in Debian is no reason to
     build again: `refresh=True` is.
     """
-    cache = cache or default_cache()
-    final = cache / f"guest-{_inputs()}"
-    if final.is_dir() and not refresh:
-        return GuestImage(final)
-    cache.mkdir(parents=True, exist_ok=True)
-    with only_builder(cache):
+    return GuestImage(built((cache or default_cache()) / f"guest-{_inputs()}", _build, refresh=refresh))
+
+
+def built(final: Path, build: Callable[[Path], object], *, refresh: bool = False) -> Path:
+    """What lies in a cache under a name that tells its inputs; where it does not yet, it is built now.
+
+    `build` is given an empty directory, and makes `result` in it. It gets its name when it is complete.
+    """
+    if final.exists() and not refresh:
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with _only_builder(final.parent):
         if refresh:
             shutil.rmtree(final, ignore_errors=True)
-        if not final.is_dir():
-            work = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
+        if not final.exists():
+            work = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
             try:
-                _build(work)
+                build(work)
                 (work / "result").rename(final)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-    return GuestImage(final)
+    return final
 
 
 @contextlib.contextmanager
-def only_builder(cache: Path) -> Iterator[None]:
+def _only_builder(cache: Path) -> Iterator[None]:
     """One builder at a time; what a killed one left is removed by the next."""
     with (cache / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

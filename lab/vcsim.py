@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab import Closing, LabError
 from lab.gateway import Gateway
-from lab.image import default_cache, only_builder
+from lab.image import built, default_cache
 
 SOURCE = Path(__file__).with_name("vcsim.go")
 #: Where Debian's packages put the sources of Go libraries.
@@ -34,20 +34,7 @@ def build(cache: Path | None = None) -> Path:
     """The simulator's program, from the cache if its inputs are unchanged, else built now."""
     if shutil.which("go") is None or not all(each.is_dir() for each in NEEDED):
         raise LabError("Go and govmomi are missing: ./quickstart installs what the lab needs")
-    cache = cache or default_cache()
-    final = cache / f"vcsim-{_inputs()}"
-    if final.exists():
-        return final
-    cache.mkdir(parents=True, exist_ok=True)
-    with only_builder(cache):
-        if not final.exists():
-            work = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
-            try:
-                _compile(work)
-                (work / "vcsim").rename(final)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-    return final
+    return built((cache or default_cache()) / f"vcsim-{_inputs()}", _compile)
 
 
 def _inputs() -> str:
@@ -68,7 +55,7 @@ def _compile(work: Path) -> None:
         "GOCACHE": f"{work}/cache",
         "GOTMPDIR": str(work),
     }
-    argv = ["go", "build", "-ldflags", "-s -w", "-o", str(work / "vcsim"), str(SOURCE)]
+    argv = ["go", "build", "-ldflags", "-s -w", "-o", str(work / "result"), str(SOURCE)]
     try:
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=600, check=False, cwd=work)
     except subprocess.TimeoutExpired:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 from vmsvc_docker import DockerGuest
 from vmsvc_kvm import KvmGuest
@@ -25,6 +26,45 @@ from vmsvc.testing import Backend, identity
 
 #: For how long a daemon goes on between two pauses, so that it answers, and slowly.
 _BREATH_S = 0.15
+
+
+class Pausable(Protocol):
+    """A daemon that can be stopped for a while."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+@contextlib.contextmanager
+def hung(daemon: Pausable) -> Iterator[None]:
+    """A daemon that answers nobody, for as long as the block lasts."""
+    daemon.pause()
+    try:
+        yield
+    finally:
+        daemon.resume()
+
+
+@contextlib.contextmanager
+def slow(daemon: Pausable, delay_s: float) -> Iterator[None]:
+    """A daemon that takes so long for each answer."""
+    over = threading.Event()
+
+    def pant() -> None:
+        while not over.is_set():
+            daemon.pause()
+            over.wait(delay_s)
+            daemon.resume()
+            time.sleep(_BREATH_S)
+
+    panting = threading.Thread(target=pant)
+    panting.start()
+    try:
+        yield
+    finally:
+        over.set()
+        panting.join()
 
 
 class DaemonBackend(Backend):
@@ -46,32 +86,11 @@ class DaemonBackend(Backend):
         self.relay.close()
         self._place.cleanup()
 
-    @contextlib.contextmanager
-    def when_hung(self) -> Iterator[None]:
-        self.daemon.pause()
-        try:
-            yield
-        finally:
-            self.daemon.resume()
+    def when_hung(self) -> contextlib.AbstractContextManager[None]:
+        return hung(self.daemon)
 
-    @contextlib.contextmanager
-    def when_slow(self, delay_s: float) -> Iterator[None]:
-        over = threading.Event()
-
-        def pant() -> None:
-            while not over.is_set():
-                self.daemon.pause()
-                over.wait(delay_s)
-                self.daemon.resume()
-                time.sleep(_BREATH_S)
-
-        panting = threading.Thread(target=pant)
-        panting.start()
-        try:
-            yield
-        finally:
-            over.set()
-            panting.join()
+    def when_slow(self, delay_s: float) -> contextlib.AbstractContextManager[None]:
+        return slow(self.daemon, delay_s)
 
     @contextlib.contextmanager
     def when_dead(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from vmsvc_esx.kit import EsxKit
 from lab import gateway, relay
 from lab.fixtures import required
 from lab.vcsim import USER, PrivateVcsim
+from tests.lab.kits import hung, slow
 from tests.lab.vsphere import Inventory
 from vmsvc.driver import Phase
 from vmsvc.testing import Backend, identity
@@ -21,7 +22,6 @@ from vmsvc.testing import Backend, identity
 pytestmark = pytest.mark.timeout(180)
 
 _PHASES = {"poweredOn": Phase.RUNNING, "poweredOff": Phase.STOPPED, "suspended": Phase.SAVED}
-_BREATH_S = 0.1
 
 
 class VsphereBackend(Backend):
@@ -108,32 +108,11 @@ class VsphereBackend(Backend):
             waiting.join()
             other.close()
 
-    @contextlib.contextmanager
     def when_hung(self):
-        self.simulator.pause()
-        try:
-            yield
-        finally:
-            self.simulator.resume()
+        return hung(self.simulator)
 
-    @contextlib.contextmanager
     def when_slow(self, delay_s):
-        over = threading.Event()
-
-        def pant():
-            while not over.is_set():
-                self.simulator.pause()
-                over.wait(delay_s)
-                self.simulator.resume()
-                time.sleep(_BREATH_S)
-
-        panting = threading.Thread(target=pant)
-        panting.start()
-        try:
-            yield
-        finally:
-            over.set()
-            panting.join()
+        return slow(self.simulator, delay_s)
 
     def when_dead(self):
         return self.gateway.down()

@@ -220,14 +220,22 @@ AUTOSTART = (
 )
 
 
-def test_a_guest_without_tools_is_powered_off_and_that_is_told(shell, esx, inventory):
-    serve(shell, esx, "web", f"name = {FIRST['esx']}")
+def test_a_guest_without_tools_is_powered_off_at_once_and_one_whose_tools_do_not_run_when_its_time_is_over(
+    shell, esx, inventory
+):
+    serve(shell, esx, "web", f"name = {FIRST['esx']}", "stop_timeout = 4")
     esx.gateway.answers["ShutdownGuest"] = lambda _body: gateway.fault("ToolsUnavailable")
-    done, took = timed(shell.run, "stop", "web")
-    ok(done)
-    assert "no VMware Tools run in it" in done.stderr
-    assert took < 20, "there is nobody to wait for"
-    assert inventory.power(FIRST["esx"]) == "poweredOff"
+    for status, words in {
+        "guestToolsNotInstalled": "it has no VMware Tools",
+        "guestToolsUnmanaged": "its VMware Tools do not run",
+    }.items():
+        inventory.make_so(FIRST["esx"], **{"guest.toolsVersionStatus2": status})
+        done, took = timed(shell.run, "stop", "web")
+        ok(done)
+        assert words in done.stderr
+        assert (took > 4) == (status == "guestToolsUnmanaged")
+        assert inventory.power(FIRST["esx"]) == "poweredOff"
+        inventory.do(FIRST["esx"], "PowerOnVM_Task")
 
 
 def test_a_host_that_does_not_know_the_guest_gets_to_know_it_by_its_start(shell, esx, inventory):

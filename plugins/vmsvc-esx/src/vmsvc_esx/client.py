@@ -32,6 +32,8 @@ _REFUSED_FOR_S = 60.0
 # How often a task is asked how it stands, in seconds; and how long before the deadline it is called off.
 _POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 _CANCEL_S = 1.0
+# What a server says of a guest that has never had any: GuestInfo, `toolsVersionStatus2`.
+_NOT_INSTALLED = "guestToolsNotInstalled"
 #: What a server calls itself that is one ESX host and no vCenter: AboutInfo, `apiType`.
 HOST_AGENT = "HostAgent"
 
@@ -206,6 +208,16 @@ class Client:
         """
         with self._changing(f"{machine.name} cannot be asked to shut down"):
             self._guest(machine).ShutdownGuest()
+
+    def has_tools(self, machine: Machine) -> bool:
+        """Whether a guest has tools, as its host remembers from earlier runs, too; they need not run.
+
+        Args:
+            machine: The guest.
+        """
+        with self._asking(f"the tools of {machine.name}"):
+            known = self._guest(machine).guest
+        return str(getattr(known, "toolsVersionStatus2", None)) != _NOT_INSTALLED
 
     def register(self, guest: EsxGuest, vmx: str) -> Machine:
         """Have a host know a guest that lies in one of its datastores.

@@ -142,10 +142,14 @@ class EsxDriver:
             except DriverError as refusal:
                 if refusal.code != _NO_TOOLS:
                     raise
+                if client.has_tools(machine):  # it boots, perhaps: it is asked again
+                    raise Undetermined(
+                        f"{where} cannot be asked to shut down: its VMware Tools do not run", code="undetermined.tools"
+                    ) from None
                 raise DriverError(
-                    f"{where} cannot be asked to shut down: no VMware Tools run in it",
+                    f"{where} cannot be asked to shut down: it has no VMware Tools",
                     code=_NO_TOOLS,
-                    hint="install open-vm-tools in it, or wait until it has booted",
+                    hint="install open-vm-tools in it",
                 ) from None
 
         self._ask(resource, "stop", stop, budget_s)
