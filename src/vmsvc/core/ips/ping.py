@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,8 @@ START_S = 0.4
 _SPARE_S = 1.5
 #: How long the kernel may take to tell a route or a neighbour, in seconds.
 _TELL_S = 1.5
+#: What Solaris and illumos say without ``-s``: usr/src/cmd/cmd-inet/usr.sbin/ping in illumos-gate.
+_ALIVE, _NO_ANSWER = re.compile(r"^\S+ is alive$", re.MULTILINE), re.compile(r"^no answer from \S+$", re.MULTILINE)
 #: iputils says "1 received", busybox "1 packets received".
 _RECEIVED = re.compile(r"\d+ packets transmitted, (\d+) (?:packets )?received")
 _TIME = re.compile(r"time[=<]([\d.]+) ms")
@@ -38,15 +41,25 @@ def ping(host: Host, address: str, *, wait_s: float) -> Half:
         Whether it answers; whatever keeps ping from asking leaves that unknown.
     """
     whole = max(int(wait_s), 1)
-    argv = ["ping", "-6" if ":" in address else "-4", "-n", "-c", "1", "-w", str(whole), address]
     try:
-        outcome = host.run(argv, budget_s=whole + _SPARE_S, environment=C_LOCALE)
+        outcome = host.run(_command(address, whole), budget_s=whole + _SPARE_S, environment=C_LOCALE)
     except VmsvcError as error:
         return Half(Answer.UNKNOWN, f"ping could not ask: {error.message}")
     return _heard(outcome)
 
 
+def _command(address: str, whole_s: int) -> list[str]:
+    """Both forms send a request a second, and end with the first answer."""
+    if os.uname().sysname == "SunOS":
+        return ["ping", "-A", "inet6" if ":" in address else "inet", "-n", address, str(whole_s)]
+    return ["ping", "-6" if ":" in address else "-4", "-n", "-c", "1", "-w", str(whole_s), address]
+
+
 def _heard(outcome: Outcome) -> Half:
+    if _ALIVE.search(outcome.out) and outcome.code == 0:
+        return Half(Answer.YES, "ping answers")
+    if _NO_ANSWER.search(outcome.out) and outcome.code == 1:
+        return Half(Answer.NO, "ping does not answer")
     received = _RECEIVED.search(outcome.out)
     if received and int(received[1]) and outcome.code == 0:
         time = _TIME.search(outcome.out)

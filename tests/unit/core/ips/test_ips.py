@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from types import SimpleNamespace
@@ -199,6 +200,31 @@ def test_an_answer_is_waited_for_as_long_as_the_file_says(options, seconds):
     stage.look(budget_s=stage.ip.observe_budget_s)
     argv = stage.node.asked[0]
     assert argv[argv.index("-w") + 1] == seconds
+
+
+@pytest.mark.parametrize(
+    ("address", "argv"),
+    [
+        (ADDRESS, ["ping", "-A", "inet", "-n", ADDRESS, "2"]),
+        ("2001:db8::7", ["ping", "-A", "inet6", "-n", "2001:db8::7", "2"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("out", "code", "answer"),
+    [
+        ("{} is alive\n", 0, Answer.YES),
+        ("no answer from {}\n", 1, Answer.NO),
+        ("ICMP Host Unreachable from gateway 192.0.2.254\n for icmp from n1 to {}\nno answer from {}\n", 1, Answer.NO),
+        ("", 1, Answer.UNKNOWN),
+        ("ping: unknown host {}\n", 1, Answer.UNKNOWN),
+        ("{} is alive\n", 1, Answer.UNKNOWN),
+    ],
+)
+def test_a_node_of_solaris_or_illumos_asks_with_its_own_ping(monkeypatch, address, argv, out, code, answer):
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="SunOS"))
+    node = FakeHost(ping=(out.replace("{}", address), code))
+    assert ping(node, address, wait_s=2.5).answer is answer
+    assert node.asked[0] == argv
 
 
 @pytest.mark.keyword("ip.check_timeout")
