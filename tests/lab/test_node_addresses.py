@@ -128,10 +128,20 @@ def test_an_address_that_another_machine_has_is_refused_with_its_mac(node, netwo
     node.add(address)
     refused = node.run("start", "web")
     assert refused.returncode == 3, refused.stderr
-    assert f"another machine has {address}: {mac} on eth0 has it" in refused.stderr
+    assert f"{address} is taken: {mac} on eth0 has it" in refused.stderr
     assert node.addresses() == OWN
     network.run(network.there, "ip", "addr", "flush", "dev", "eth0")
     ok(node.run("start", "web"))
+
+
+def test_the_mac_is_told_where_the_node_has_no_other_address_of_the_network(node, network):
+    mac = network.plug(network.there, "eth0", "2001:db8::7/64")
+    node.ip("addr", "del", "2001:db8::fe/64", "dev", "eth0")
+    node.add("2001:db8::7", "netmask = 64")
+    refused = node.run("start", "web")
+    assert refused.returncode == 3, refused.stderr
+    assert f"{mac} on eth0 has it" in refused.stderr
+    assert node.addresses() == {"192.0.2.254/24"}
 
 
 def test_neighbours_learn_at_once_that_an_address_has_moved(node, network):

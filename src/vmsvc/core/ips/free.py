@@ -102,7 +102,7 @@ def taken(address: str, who: str) -> Refused:
         who: Who has it, in words.
     """
     return Refused(
-        f"another machine has {address}: {who}",
+        f"{address} is taken: {who}",
         code="refused.address-taken",
-        hint="find it by its MAC, and take the address away from it first",
+        hint="take the address away from there first",
     )

@@ -14,7 +14,7 @@ from vmsvc.core.ips.free import check_in_network, taken
 from vmsvc.core.ips.halves import Answer, left_over, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import meant, only_one
-from vmsvc.core.ips.ping import ping, who_has
+from vmsvc.core.ips.ping import who_has_on
 from vmsvc.core.resource import Ip
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.transport import Host
@@ -160,10 +160,9 @@ class NodeAddresses:
                 time.sleep(_POLL_S)
                 continue
             links.take_away(self._node(), there[0], budget_s=_TELL_S)
-            if not is_taken:
-                raise Undetermined(f"{address} did not become usable on {resource.ipdev}: {there[0].unusable}")
-            ping(self._node(), address, wait_s=_TELL_S)  # so that this node learns the MAC
-            raise taken(address, who_has(self._node(), address))
+            if is_taken:
+                raise taken(address, who_has_on(self._node(), address, _adapter(resource)))
+            raise Undetermined(f"{address} did not become usable on {resource.ipdev}: {there[0].unusable}")
 
     def _tell_others(self, resource: Ip, address: str, *, has_neighbours: bool) -> None:
         """Have the neighbours learn where the address is now; those who miss it learn it a little later."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ START_S = 0.4
 _SPARE_S = 1.5
 #: How long the kernel may take to tell a route or a neighbour, in seconds.
 _TELL_S = 1.5
+#: How often the kernel is asked whether a neighbour has answered, in seconds.
+_POLL_S = 0.05
+_UNSEEN = "its MAC is not to be seen from here"
 #: What Solaris and illumos say without ``-s``: usr/src/cmd/cmd-inet/usr.sbin/ping in illumos-gate.
 _ALIVE, _NO_ANSWER = re.compile(r"^\S+ is alive$", re.MULTILINE), re.compile(r"^no answer from \S+$", re.MULTILINE)
 #: iputils says "1 received", busybox "1 packets received".
@@ -87,10 +91,33 @@ def who_has(host: Host, address: str) -> str:
     routers = [str(each["gateway"]) for each in route if each.get("gateway")]
     if routers:
         return f"it is behind the router {routers[0]}, so its MAC is not to be seen"
-    for each in _told(host, ["ip", "-j", "neigh", "show", "to", bare]):
+    return _neighbour(host, bare) or _UNSEEN
+
+
+def who_has_on(host: Host, address: str, adapter: str) -> str:
+    """Who in an adapter's network has an address, wherever this node's routes lead to; in words.
+
+    Args:
+        host: The node, of Linux.
+        address: The address; the node itself must not have it, or its kernel listens to nobody.
+        adapter: The adapter.
+
+    Returns:
+        The MAC and the adapter; or that it cannot be seen.
+    """
+    # This asks, without a packet that would need a route: ip-neighbour(8).
+    _told(host, ["ip", "neigh", "replace", address, "dev", adapter, "use"])
+    deadline = time.monotonic() + UNEXPECTED_S
+    while not (words := _neighbour(host, address)) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return words or _UNSEEN
+
+
+def _neighbour(host: Host, address: str) -> str:
+    for each in _told(host, ["ip", "-j", "neigh", "show", "to", address]):
         if each.get("lladdr"):
             return f"{each['lladdr']} on {each.get('dev', 'an adapter')} has it"
-    return "whose MAC is not to be seen from here"
+    return ""
 
 
 def _told(host: Host, argv: Sequence[str]) -> list[dict[str, Any]]:

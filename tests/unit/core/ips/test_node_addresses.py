@@ -140,7 +140,7 @@ def test_what_is_done_is_not_done_again(node):
 
 def test_an_address_that_another_machine_has_is_refused_and_its_mac_told(node):
     node.arping = (SOMEBODY, 1)
-    with pytest.raises(Refused, match=r"another machine has 192\.0\.2\.1: 3e:ef:81:7c:7a:51 on eth0 has it"):
+    with pytest.raises(Refused, match=r"192\.0\.2\.1 is taken: 3e:ef:81:7c:7a:51 on eth0 has it"):
         of(node, "start")
     assert len(node.did()) == 1
 
@@ -306,7 +306,7 @@ def test_an_ipv6_address_has_no_alias_and_is_not_added_by_one(node):
 def test_an_ipv6_address_that_another_machine_has_is_given_up(node, monkeypatch):
     monkeypatch.setattr(module, "_POLL_S", 0.001)
     node.added = [{}, {"tentative": True}, {"tentative": True, "dadfailed": True}]
-    with pytest.raises(Refused, match="another machine has 2001:db8::7"):
+    with pytest.raises(Refused, match="2001:db8::7 is taken"):
         of(node, "start", **IPV6)
     assert "ip addr del 2001:db8::7/64 dev eth0" in node.did()
 
