@@ -12,8 +12,11 @@ from collections.abc import Iterator
 import pytest
 import tomli
 
+from lab.fixtures import required
+from lab.vcsim import PrivateVcsim
 from tests.lab.kits import EngineBackend, KvmBackend
 from tests.lab.shell import NODE, Shell
+from tests.lab.test_esx_kit import VsphereBackend
 from tests.lab.test_lxc_kit import LxcBackend
 from vmsvc.driver import Phase
 from vmsvc.testing import Backend
@@ -23,7 +26,7 @@ from vmsvc.testing.standin import StandInBackend
 
 pytestmark = pytest.mark.timeout(120)
 
-REAL = ("docker", "podman", "lxc", "kvm")
+REAL = ("docker", "podman", "lxc", "kvm", "esx")
 OTHERS = {kit.serves: kit.cases for kit in kits() if kit.has_backend and kit.serves not in REAL}
 
 #: Commands, and for each its exit code and the lines that it prints to both streams. ACT is what one verb of a start
@@ -71,6 +74,9 @@ def _met(request, directory) -> Backend:
         return LxcBackend(directory, request.getfixturevalue("lxc"))
     if served == "kvm":
         return KvmBackend(directory, request.getfixturevalue("libvirtd"), request.getfixturevalue("make_guest"))
+    if served == "esx":
+        with required():
+            return VsphereBackend(directory, PrivateVcsim(guests=0).__enter__())
     return OTHERS[served].backend(directory)
 
 

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 from vmsvc_esx import EsxGuest, machines
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.states import judge
@@ -120,3 +122,28 @@ def autostart(*, enabled=True, action="powerOn"):
 def test_a_guest_that_its_host_starts_by_itself_is_known(config, begun):
     noted = machines.started_by_hosts([WEB, OTHER], [config])
     assert [each.autostart for each in noted] == [begun, False]
+
+
+WORDS = st.sampled_from(["", "web", "web1", "Unknown 1"])
+UUIDS = st.sampled_from(["", ONE, ONE.upper(), TWO])
+PATHS = st.sampled_from(["", WEB.vmx, OTHER.vmx])
+MACHINES = st.lists(
+    st.builds(
+        Machine, id=st.uuids().map(str), name=WORDS, uuid=UUIDS, instance_uuid=UUIDS, vmx=PATHS,
+        connection=st.sampled_from(["connected", "inaccessible"]),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(there=MACHINES, name=st.sampled_from(["web", "db"]), uuid=UUIDS.map(str.lower), vmx=PATHS)
+def test_what_many_services_look_at_is_all_that_each_would_have_looked_at(there, name, uuid, vmx):
+    guest = evolve(GUEST, name=name, uuid=uuid, vmx=vmx)
+
+    def picked(machines_):
+        try:
+            return machines.pick(guest, machines_)
+        except Undetermined as doubt:
+            return doubt.code
+
+    assert picked(machines.Index(there).around(guest)) == picked(there)

@@ -74,8 +74,16 @@ class Machine:
         Args:
             guest: The guest, as the service describes it.
         """
-        if guest.uuid:
-            return not (self.uuid or self.instance_uuid)
+        return self.lacks_uuids if guest.uuid else self.lacks_a_name
+
+    @property
+    def lacks_uuids(self) -> bool:
+        """Whether it may be a guest of any UUID."""
+        return not (self.uuid or self.instance_uuid)
+
+    @property
+    def lacks_a_name(self) -> bool:
+        """Whether it may be a guest of any name."""
         return not self.name or (self.connection != "connected" and self.name.startswith(_NAMELESS))
 
 
@@ -137,6 +145,33 @@ def _begun(autostarts: Sequence[Any]) -> Iterator[str]:
                     yield str(each.key._moId)  # noqa: SLF001 - pyvmomi has no other name for it
 
 
+class Index:
+    """The guests of a server, so that each of many services finds quickly the few that it may mean.
+
+    Args:
+        machines: All guests of the server.
+    """
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self._by_word: dict[str, list[Machine]] = {}
+        self._without_uuids = [each for each in machines if each.lacks_uuids]
+        self._without_names = [each for each in machines if each.lacks_a_name]
+        for each in machines:
+            for word in {each.name, each.vmx, each.uuid.lower(), each.instance_uuid.lower()}:
+                self._by_word.setdefault(word, []).append(each)
+
+    def around(self, guest: EsxGuest) -> list[Machine]:
+        """All guests that :func:`pick` has to look at for a service.
+
+        Args:
+            guest: The guest, as the service describes it.
+        """
+        words = {word for word in (guest.name, guest.vmx, guest.uuid) if word}
+        found = [each for word in words for each in self._by_word.get(word, [])]
+        found += self._without_uuids if guest.uuid else self._without_names
+        return list({each.id: each for each in found}.values())
+
+
 def pick(guest: EsxGuest, machines: Sequence[Machine]) -> Machine | None:
     """The guest that a service means.
 
@@ -144,7 +179,7 @@ def pick(guest: EsxGuest, machines: Sequence[Machine]) -> Machine | None:
 
     Args:
         guest: The guest, as the service describes it.
-        machines: All guests of its server.
+        machines: All guests of its server, or all of them that are around this one.
 
     Returns:
         The one; ``None`` where the server positively has none such.

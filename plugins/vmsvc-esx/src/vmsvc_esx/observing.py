@@ -18,7 +18,7 @@ from vmsvc.driver import (
 )
 from vmsvc_esx import hints
 from vmsvc_esx.lanes import Lanes
-from vmsvc_esx.machines import Machine, pick, wanted
+from vmsvc_esx.machines import Index, Machine, pick, wanted
 from vmsvc_esx.options import Access, EsxGuest
 from vmsvc_esx.states import judge
 
@@ -59,12 +59,18 @@ class Observer:
             nothing = unknown(probe, error, duration_s=time.monotonic() - began)
             return {(guest.service, guest.rid): nothing for guest in guests}
         took_s = time.monotonic() - began
-        return {(guest.service, guest.rid): _observation(guest, machines, probe, took_s) for guest in guests}
+        index = Index(machines)
+        return {
+            (guest.service, guest.rid): _observation(guest, index.around(guest), machines, probe, took_s)
+            for guest in guests
+        }
 
 
-def _observation(guest: EsxGuest, machines: Sequence[Machine], probe: str, took_s: float) -> Observation:
+def _observation(
+    guest: EsxGuest, around: Sequence[Machine], machines: Sequence[Machine], probe: str, took_s: float
+) -> Observation:
     try:
-        machine = pick(guest, machines)
+        machine = pick(guest, around)
     except Undetermined as doubt:
         return unknown(probe, doubt, duration_s=took_s)
     if machine is None:
