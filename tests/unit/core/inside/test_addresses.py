@@ -23,6 +23,8 @@ FORMS = {
     "iproute2-text": "ip-text",
     "busybox-ip": "ip-text",
     "hpux-netstat": "netstat",
+    "iproute2-6-text": "ip-text",
+    "iproute2-4-json": "ip-json",
 }
 
 
@@ -52,6 +54,7 @@ def told(name):
 
 NO_CARRIER, DOWN = "the adapter has no carrier", "the adapter is down"
 DUPLICATE = "another machine has it (dadfailed)"
+STANDS_BY = "it is shared, and not this machine's now (carp: BACKUP)"
 #: What the same adapters are for every tool of Linux; only some know about IPv6 addresses that are not in use.
 LOOPBACK = {("lo", "127.0.0.1", 8, ""), ("lo", "::1", 128, "")}
 ADAPTERS = LOOPBACK | {
@@ -145,6 +148,103 @@ def test_a_tentative_address_is_not_up_yet():
             },
         ),
         (
+            "netbsd",
+            {
+                ("wm0", "10.0.2.15", 24, ""),
+                ("wm0", "10.0.2.16", 32, "another machine has it (DUPLICATED)"),
+                ("wm0", "2001:db8::7", 64, "it is not yet known whether another machine has it (TENTATIVE)"),
+                ("wm0", "2001:db8::8", 64, "another machine has it (DUPLICATED)"),
+                ("wm0", "2001:db8::9", 64, "the adapter has no link (DETACHED)"),
+                ("wm0", "2001:db8::a", 64, ""),
+                ("lo0", "127.0.0.1", 8, ""),
+                ("lo0", "::1", 128, ""),
+                ("tun0", "10.8.0.1", 32, ""),
+            },
+        ),
+        (
+            "openbsd",
+            {
+                ("lo0", "127.0.0.1", 8, ""),
+                ("lo0", "::1", 128, ""),
+                ("vio0", "192.0.2.7", 24, ""),
+                ("vio0", "2001:db8::9", 64, "it is not yet known whether another machine has it (tentative)"),
+                ("vio0", "2001:db8::8", 64, "another machine has it (duplicated)"),
+                ("vio0", "2001:db8::a", 64, ""),
+                ("vlan100", "198.51.100.1", 24, ""),
+                ("carp0", "192.0.2.100", 24, STANDS_BY),
+                ("tun0", "10.8.0.1", 32, ""),
+            },
+        ),
+        (
+            "freebsd-carp",
+            {
+                ("lo0", "127.0.0.1", 8, ""),
+                ("lo0", "::1", 128, ""),
+                ("vtnet0", "192.0.2.7", 24, ""),
+                ("vtnet0", "192.0.2.100", 24, STANDS_BY),
+                ("vtnet0", "2001:db8::a", 64, ""),
+                ("wg0", "10.9.0.1", 24, ""),
+            },
+        ),
+        (
+            "solaris-11",
+            {
+                ("lo0", "127.0.0.1", 8, ""),
+                ("lo0", "::1", 128, ""),
+                ("net0", "10.0.2.15", 24, ""),
+                ("net0:1", "10.0.2.16", 24, DOWN),
+                ("net1", "0.0.0.0", 0, DOWN),
+                ("ipmp0", "10.0.3.15", 24, NO_CARRIER),
+                ("net0:1", "2001:db8::15", 64, ""),
+                ("ip.tun0", "10.5.0.1", 8, ""),
+            },
+        ),
+        (
+            "aix-7",
+            {
+                ("en0", "10.1.1.10", 24, ""),
+                ("en0", "10.1.1.11", 24, ""),
+                ("en0", "2001:db8::10", 64, ""),
+                ("en1", "10.2.1.10", 24, DOWN),
+                ("sit0", "::a01:10a", 96, ""),
+                ("lo0", "127.0.0.1", 8, ""),
+                ("lo0", "::1", 64, ""),
+            },
+        ),
+        (
+            "busybox-ppp",
+            {
+                ("ppp0", "10.0.0.1", 32, ""),
+                ("sit0", "::c000:207", 96, ""),
+                ("eth0", "192.0.2.7", 24, ""),
+                ("eth0", "2001:db8::7", 64, ""),
+            },
+        ),
+        (
+            "iproute2-6-text",
+            LOOPBACK
+            | {
+                ("enp1s0", "192.0.2.7", 24, ""),
+                ("enp1s0:1", "192.0.2.20", 24, ""),
+                ("enp1s0", "2001:db8::7", 64, DUPLICATE),
+                ("enp1s0", "2001:db8::8", 64, ""),
+                ("enp1s0", "fd00::2", 128, ""),
+                ("eth0", "172.17.0.2", 16, ""),
+                ("tun0", "10.8.0.1", 32, ""),
+                ("wlan0", "10.1.1.1", 24, NO_CARRIER),
+                ("vlan5", "10.5.5.5", 24, ""),
+            },
+        ),
+        (
+            "iproute2-4-json",
+            {
+                ("lo", "127.0.0.1", 8, ""),
+                ("tun0", "10.8.0.1", 32, ""),
+                ("tun0", "2001:db8::9", 64, DUPLICATE),
+                ("tun0", "2001:db8::1", 64, ""),
+            },
+        ),
+        (
             "darwin",
             {("lo0", "127.0.0.1", 8, ""), ("lo0", "::1", 128, ""), ("en0", "192.0.2.7", 24, NO_CARRIER)},
         ),
@@ -206,6 +306,13 @@ def test_a_netmask_is_a_prefix_unless_it_has_holes(netmask, prefix):
 def test_what_is_no_netmask_is_not_taken_for_one(netmask):
     with pytest.raises(Undetermined):
         prefix_of(netmask)
+
+
+def test_a_shared_address_is_up_where_it_is_in_use():
+    for name in ("openbsd", "freebsd-carp"):
+        printed = sample(name).replace("BACKUP", "MASTER").replace("status: backup", "status: master")
+        found = read_addresses(outcome(printed, form="ifconfig"))
+        assert [each.unusable for each in found if each.address == "192.0.2.100"] == [""]
 
 
 def test_hpux_tells_netmasks_after_its_table():
@@ -286,6 +393,17 @@ _JSON = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+@pytest.mark.parametrize(
+    "change", [{"flags": "UP"}, {"flags": {"UP": 1}}, {"flags": [["UP"]]}, {"ifname": None}], ids=str
+)
+def test_json_of_nearly_the_right_shape_does_not_tell_that_an_adapter_is_down(change):
+    address = {"family": "inet", "local": "192.0.2.7", "prefixlen": 24}
+    right = {"ifname": "eth0", "flags": ["UP"], "addr_info": [address]}
+    assert read_addresses(outcome(json.dumps([right]) + "\n", form="ip-json"))[0].unusable == ""
+    with pytest.raises(Undetermined, match="cannot be read"):
+        read_addresses(outcome(json.dumps([{**right, **change}]) + "\n", form="ip-json"))
 
 
 @given(_JSON)

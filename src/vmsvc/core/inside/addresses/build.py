@@ -93,16 +93,16 @@ def prefix_of(netmask: str) -> int | None:
     return None if "01" in bits else bits.count("1")
 
 
-#: Words by which systems say that an address is not in use: Linux ip-address(8), FreeBSD and Darwin ifconfig(8),
-#: Solaris ifconfig(8) and if_tcp(4P).
+#: Words by which systems say, in small letters or capitals, that an address is not in use: Linux ip-address(8),
+#: ifconfig(8) of the BSDs and Darwin, Solaris ifconfig(8) and if_tcp(4P).
 _UNUSABLE = {
-    "dadfailed": "another machine has it (dadfailed)",
-    "duplicated": "another machine has it (duplicated)",
-    "DUPLICATE": "another machine has it (DUPLICATE)",
-    "tentative": "it is not yet known whether another machine has it (tentative)",
-    "detached": "the adapter has no link (detached)",
-    "FAILED": "the adapter has failed (FAILED)",
-    "NOLOCAL": "it is not used for this machine (NOLOCAL)",
+    "dadfailed": "another machine has it",
+    "duplicated": "another machine has it",
+    "duplicate": "another machine has it",
+    "tentative": "it is not yet known whether another machine has it",
+    "detached": "the adapter has no link",
+    "failed": "the adapter has failed",
+    "nolocal": "it is not used for this machine",
 }
 
 
@@ -118,4 +118,5 @@ def unusable(flags: Collection[str], *, words: Collection[str] = (), running: st
         return "the adapter is down"
     if "NO-CARRIER" in flags or (running and running not in flags):
         return "the adapter has no carrier"
-    return next((meaning for word, meaning in _UNUSABLE.items() if word in words or word in flags), "")
+    told = {word.lower(): word for word in (*flags, *words)}
+    return next((f"{meaning} ({told[word]})" for word, meaning in _UNUSABLE.items() if word in told), "")

@@ -26,6 +26,12 @@ _NETMASK = re.compile(r"\bnetmask (\S+)|\bMask:(\S+)")
 _HARDWARE = re.compile(r"\s+(?:ether|lladdr|address:) (?P<hardware>[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5,})\b")
 #: How the BSDs tell that an adapter has no link; ifconfig(8) of FreeBSD.
 _NO_LINK = re.compile(r"\s+status: (?:no carrier|inactive|no network)")
+#: How they tell that another machine stands in for an address, or nobody does: carp(4). OpenBSD has an adapter for it,
+#: FreeBSD a number beside the address.
+_STANDS_BY = re.compile(r"\s+carp: (?P<state>BACKUP|INIT)\b(?P<adapter>.* carpdev )?.*?\bvhid (?P<group>\d+)")
+_GROUP = re.compile(r"\bvhid (\d+)")
+#: NetBSD tells what is true of an address as ``flags 0x2<TENTATIVE>``.
+_WORD = re.compile(r"[A-Za-z]+")
 
 
 @frozen
@@ -109,10 +115,20 @@ def _read(line: str, adapter: _Adapter) -> GuestAddress:
         prefix = int(told)
     elif netmask := _NETMASK.search(rest):
         prefix = prefix_of(netmask[1] or netmask[2])
+    why = unusable(adapter.flags, words=_WORD.findall(rest), running="RUNNING")
     return address_of(
         adapter.name,
         inet["address"],
         prefix=prefix,
         hardware=adapter.hardware,
-        unusable=unusable(adapter.flags, words=rest.split(), running="RUNNING"),
+        unusable=why or _stands_by(rest, adapter),
     )
+
+
+def _stands_by(rest: str, adapter: _Adapter) -> str:
+    """Why an address that several machines share is of no use on this one; empty where it is in use, or not shared."""
+    group = _GROUP.search(rest)
+    for found in filter(None, map(_STANDS_BY.match, adapter.lines)):
+        if found["adapter"] or (group and group[1] == found["group"]):
+            return f"it is shared, and not this machine's now (carp: {found['state']})"
+    return ""

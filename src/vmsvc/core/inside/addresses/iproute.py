@@ -37,7 +37,9 @@ def read_json(text: str) -> list[GuestAddress]:
 
 
 def _of_link(link: Mapping[str, Any]) -> Iterator[GuestAddress]:
-    name, flags = str(link["ifname"]), [str(flag) for flag in link["flags"]]
+    name, flags = link["ifname"], link["flags"]
+    if not (isinstance(name, str) and isinstance(flags, list) and all(isinstance(flag, str) for flag in flags)):
+        raise TypeError("the name of an adapter, or its flags")
     for each in link["addr_info"]:
         if each and each["family"] in _FAMILIES:
             words = [word for word in _JSON_WORDS if each.get(word)]
