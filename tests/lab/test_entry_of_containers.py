@@ -177,13 +177,15 @@ def test_an_engine_in_trouble(private_engine, driver, trouble):
             time.sleep(0.2)
 
 
-def test_the_addresses_of_a_container_are_told_through_its_own_entry(engine, tmp_path):
+@pytest.mark.parametrize(
+    ("adapter", "told"),
+    [("lo", ("up", "127.0.0.1/8 is on lo")), ("eth7", ("down", "127.0.0.1/8 is on lo and not on eth7"))],
+)
+def test_the_addresses_of_a_container_are_told_through_its_own_entry(engine, tmp_path, adapter, told):
     shell = Shell(tmp_path / "root")
     text = f"[DEFAULT]\nnodes = {NODE}\n[container#1]\ntype = docker\nname = web\ndocker_host = {engine.endpoint}\n"
-    for number, adapter in enumerate(("lo", "eth7"), 1):
-        text += f"[ip#{number}]\nipname = 127.0.0.1\nipdev = {adapter}\ncheck_ping = no\n"
-    shell.file("web", text)
+    shell.file("web", f"{text}[ip#1]\nipname = 127.0.0.1\nipdev = {adapter}\ncheck_ping = no\n")
     engine.run("web")
     (service,) = shell.json("status", "web")["services"]
-    told = [(each["status"], each["state"].partition("; ")[2]) for each in service["instances"][0]["resources"][1:]]
-    assert told == [("up", "127.0.0.1/8 is on lo"), ("down", "127.0.0.1/8 is on lo and not on eth7")]
+    ip = service["instances"][0]["resources"][1]
+    assert (ip["status"], ip["state"].partition("; ")[2]) == told
