@@ -87,6 +87,32 @@ def black_hole():
         yield listener.getsockname()[1]
 
 
+CUT = """
+import os, socket, subprocess, time
+from vmsvc.core.transport.ssh import wire
+wire._UNACKNOWLEDGED_MS = 1000
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+with socket.create_server(("127.0.0.1", 0)) as server:
+    link = wire.connected("127.0.0.1", server.getsockname()[1], 5.0)
+    other, _ = server.accept()
+    subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
+    link.sendall(b"is anybody there?")
+    link.settimeout(20)
+    try:
+        link.recv(1)
+    except OSError as error:
+        print(os.strerror(error.errno or 0))
+"""
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is missing")
+def test_a_peer_that_vanished_under_what_it_was_sent_is_noticed():
+    began = time.monotonic()
+    done = run_python(CUT, before=["unshare", "--net"])
+    assert done.stdout == "Connection timed out\n"
+    assert time.monotonic() - began < 15
+
+
 @pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is missing")
 def test_an_address_without_a_route(sshd, connect):
     # An address for documentation (RFC 5737), which this node is told to refuse.
@@ -389,6 +415,19 @@ def test_a_restricted_command_that_hangs_is_told(make_sshd, connect, own_key):
         ask(host, "hello", budget_s=1.0)
 
 
+def test_a_restricted_command_under_which_the_connection_fell_silent_is_ended_by_another(make_sshd, connect, own_key):
+    server = make_sshd()
+    server.authorize(own_key.with_suffix(".pub"), 'command="$SSH_ORIGINAL_COMMAND"')
+    host = connect(server, own_key=own_key)
+    threading.Timer(0.5, server.silence).start()
+    with pytest.raises(Undetermined, match="did not end within 1"):
+        host.run(["sleep", "1000"], budget_s=1.5)
+    began = time.monotonic()
+    assert host.run(["echo", "again"], budget_s=BUDGET_S).out == "again\n"
+    assert host.is_restricted
+    assert time.monotonic() - began < 5
+
+
 def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_a_restricted_key_too(
     make_sshd, connect, own_key, tmp_path
 ):
@@ -416,15 +455,14 @@ def test_a_server_that_does_not_know_our_own_key_takes_the_admins(sshd, connect,
 # The program around it
 
 
-def run_python(script_text, **more):
+def run_python(script_text, *, before=()):
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", script_text],
+        [*before, sys.executable, "-W", "error", "-c", script_text],
         env={**os.environ, "PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
-        **more,
     )
 
 

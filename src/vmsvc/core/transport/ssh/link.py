@@ -33,6 +33,8 @@ _TERM_TICKS, _KILL_TICKS = 8, 6
 #: How long a command that has spent its budget may take to be ended, in seconds; and how much longer than this and the
 #: rest of its output everything may take. Then the host does not even read, and the connection is closed.
 _END_S, _SPARE_S = 2.5, 1.0
+#: What every server answers, be it by a refusal (RFC 4254, section 4); and how long that may take, in seconds.
+_KNOCK, _KNOCK_S = "keepalive@openssh.com", 1.0
 
 
 @frozen(kw_only=True)
@@ -162,7 +164,11 @@ class Link:
 
     def _late(self, session: Session, command: Command) -> TimedOut:
         """A command has spent its budget: end it, and say so. By a restricted key that is for who knows its verbs."""
-        fate = "" if self.is_restricted else f", and {self._end(session)}"
+        if self.is_restricted:
+            self._knock()
+            fate = ""
+        else:
+            fate = f", and {self._end(session)}"
         session.read_rest()
         last = said_last(session.err.output, session.out.output)
         log.info("%s: did not end in time%s", command.place, fate)
@@ -173,6 +179,11 @@ class Link:
             stderr=session.err.output,
             truncated=session.out.truncated or session.err.truncated,
         )
+
+    def _knock(self) -> None:
+        """Hear whether the host is there still, so that whoever is to end a command goes by a way that leads there."""
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            self._transport.ask_host(_KNOCK, budget_s=_KNOCK_S)
 
     def _end(self, session: Session) -> str:
         """End all processes of a command's session, by another channel; tells what has become of them."""

@@ -56,6 +56,7 @@ class Transport(paramiko.Transport):
         self.set_log_channel(_LOG)
         self.exit_signals: dict[int, str] = {}
         self.is_silent = False
+        self._asking = threading.Lock()
         inner: Any = self
         # Whoever opens a connection keeps its deadline; paramiko's own timer would hold up the program's end.
         inner.packetizer.start_handshake = _no_timer
@@ -110,19 +111,20 @@ class Transport(paramiko.Transport):
             EOFError: The connection broke.
         """
         inner: Any = self
-        answered = inner.completion_event = threading.Event()
         request = paramiko.Message()
         request.add_byte(cMSG_GLOBAL_REQUEST)
         request.add_string(what)
         request.add_boolean(True)
-        inner._send_user_message(_with(request, fields))  # noqa: SLF001
-        if not answered.wait(budget_s):
-            self.is_silent = True
-            raise TimeoutError
-        if not self.is_active():
-            raise EOFError
-        answer: paramiko.Message | None = inner.global_response
-        return answer
+        with self._asking:  # answers say nothing of their questions: they come in the same order
+            answered = inner.completion_event = threading.Event()
+            inner._send_user_message(_with(request, fields))  # noqa: SLF001
+            if not answered.wait(budget_s):
+                self.is_silent = True
+                raise TimeoutError
+            if not self.is_active():
+                raise EOFError
+            answer: paramiko.Message | None = inner.global_response
+            return answer
 
     def is_granted(self, channel: paramiko.Channel, *, budget_s: float) -> bool | None:
         """Whether what was asked for last in a channel was granted; ``None`` where nobody has answered.
