@@ -135,7 +135,7 @@ class PrivateVcsim(Closing):
         """Stop it (SIGSTOP): from now on it accepts connections and never answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-        stat = Path(f"/proc/{self._process.pid}/stat")
+        stat = Path(f"/proc/{self.pid}/stat")
         while stat.read_text().rpartition(")")[2].split()[0] != "T":
             time.sleep(0.005)
 
@@ -143,6 +143,12 @@ class PrivateVcsim(Closing):
         """Let it go on (SIGCONT)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        """The simulator's process."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def address(self) -> str:

@@ -1,6 +1,7 @@
 """The lab's promises, which every other lab test rests on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import LabError, guardian
+from lab import LabError, guardian, vcsim
 from lab.accel import probe
+from lab.fixtures import required
 from lab.libvirtd import PrivateLibvirtd
 
 pytestmark = pytest.mark.timeout(120)
@@ -195,3 +197,22 @@ def test_the_acceleration_probe_is_bounded_and_gives_a_reason(guest_image):
     assert "kvm" in answer.reason
     left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"-accel\0kvm\0-m\x00128" in read(path)]
     assert left == []
+
+
+def test_a_simulator_of_vsphere_ends_with_its_owner():
+    with required():
+        vcsim.build()
+    code = """
+        import os, signal
+        from lab.vcsim import PrivateVcsim
+        with PrivateVcsim() as simulator:
+            print(simulator.pid, simulator.directory, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    pid, directory = done.stdout.split()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/exe").exists():
+        assert time.monotonic() < deadline, "it goes on without anybody"
+        time.sleep(0.05)
+    shutil.rmtree(directory)

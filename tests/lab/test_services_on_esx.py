@@ -223,7 +223,7 @@ AUTOSTART = (
 def test_a_guest_without_tools_is_powered_off_at_once_and_one_whose_tools_do_not_run_when_its_time_is_over(
     shell, esx, inventory
 ):
-    serve(shell, esx, "web", f"name = {FIRST['esx']}", "stop_timeout = 4")
+    serve(shell, esx, "web", f"name = {FIRST['esx']}", "stop_timeout = 8")
     esx.gateway.answers["ShutdownGuest"] = lambda _body: gateway.fault("ToolsUnavailable")
     for status, words in {
         "guestToolsNotInstalled": "it has no VMware Tools",
@@ -233,7 +233,7 @@ def test_a_guest_without_tools_is_powered_off_at_once_and_one_whose_tools_do_not
         done, took = timed(shell.run, "stop", "web")
         ok(done)
         assert words in done.stderr
-        assert (took > 4) == (status == "guestToolsUnmanaged")
+        assert (took > 8) == (status == "guestToolsUnmanaged")
         assert inventory.power(FIRST["esx"]) == "poweredOff"
         inventory.do(FIRST["esx"], "PowerOnVM_Task")
 

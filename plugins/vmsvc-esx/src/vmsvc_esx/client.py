@@ -60,6 +60,7 @@ class Client:
         self._turn = threading.Lock()
         self._stub: Any = None
         self._place: _Place | None = None
+        self._is_doubtful = False
         self._refusal: tuple[float, VmsvcError] | None = None
         self._moment = threading.local()
 
@@ -183,6 +184,8 @@ class Client:
             task = self._guest(machine).PowerOnVM_Task()
         try:
             self._finish(task, what, asks=machine)
+        except ConnectionLost:
+            raise
         except Undetermined:
             # It would go on whether or not anybody still waits.
             with contextlib.suppress(VmsvcError), self._asking(what):
@@ -309,11 +312,23 @@ class Client:
         try:
             if self._refusal and time.monotonic() < self._refusal[0]:
                 raise self._refusal[1]
+            if self._place is not None and self._is_doubtful and not self._is_known(self._place):
+                self._place = None
+            self._is_doubtful = False
             if self._place is None:
                 self._place = self._log_in(find(self.access, self._config_dir))
             return self._place
         finally:
             self._turn.release()
+
+    def _is_known(self, place: _Place) -> bool:
+        """Whether the server still knows a session, whose connection has broken: servers close those that are idle."""
+        try:
+            return place.content.sessionManager.currentSession is not None
+        except Exception as error:
+            if not faults.is_fault(error):
+                raise
+            return False
 
     def _log_in(self, credentials: Credentials) -> _Place:
         try:
@@ -347,12 +362,15 @@ class Client:
             )
             if not is_over:
                 return faults.meaning(error, f"{self.access.server}: {what}")
+            with self._turn:
+                if self._place is place:
+                    self._place = None
         elif not trouble.is_break(error):
             return trouble.meaning(error, self.access, self._left())
-        with self._turn:
-            if self._place is place:
-                self._place = None
-        return ConnectionLost(f"the session with {self.access.server} broke: {trouble.words(error)}")
+        else:
+            self._is_doubtful = True
+        said = faults.words(error) if faults.is_fault(error) else trouble.words(error)
+        return ConnectionLost(f"the session with {self.access.server} broke: {said}")
 
 
 def absent(guest: EsxGuest) -> DriverError:

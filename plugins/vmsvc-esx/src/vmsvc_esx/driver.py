@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
@@ -237,7 +238,8 @@ def _bring(client: Client, guest: EsxGuest, where: Container[Phase], act: Callab
     try:
         act()
     except (DriverError, Undetermined):
-        if _standing(client.find(guest))[0] not in where:
-            raise
-        return False
+        with contextlib.suppress(DriverError, Undetermined):  # what was refused is told, not that nobody can look now
+            if _standing(client.find(guest))[0] in where:
+                return False
+        raise
     return True
