@@ -256,9 +256,11 @@ class Parts:
         """How drivers are found. Disks are reserved with what one action's operator has agreed to."""
         disks = [each for service in services for each in service.resources if isinstance(each, Reserved)]
         reserving = self._reserving(services, consent, tell, cancelled) if disks else None
-        return self._drivers.finder(services, reserving=reserving, tell=tell)
+        return self._drivers.finder(services, reserving=reserving, tell=tell, cancelled=cancelled)
 
-    def _located(self, services: Sequence[Service], tell: Callable[[str], None]) -> dict[str, Driver[Any]]:
+    def _located(
+        self, services: Sequence[Service], tell: Callable[[str], None], cancelled: threading.Event | None
+    ) -> dict[str, Driver[Any]]:
         """The drivers of what may be inside guests, by kind; only who has such resources pays for them."""
         found: dict[str, Driver[Any]] = {}
         kinds = {each.kind for service in services for each in service.resources}
@@ -268,7 +270,7 @@ class Parts:
 
             found["ip"] = IpDriver(self._places(services), Ledger(self.node), self._elsewhere(services))
         if "app" in kinds:
-            found["app"] = self._apps(services, tell)
+            found["app"] = self._apps(services, tell, cancelled)
         return found
 
     def _elsewhere(self, services: Sequence[Service]) -> Callable[[Guest, float], tuple[str, str]] | None:
@@ -284,11 +286,16 @@ class Parts:
 
         return lambda guest, budget_s: elsewhere().of(guest, budget_s)
 
-    def _apps(self, services: Sequence[Service], tell: Callable[[str], None] = lambda _: None) -> AppDriver:
+    def _apps(
+        self,
+        services: Sequence[Service],
+        tell: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> AppDriver:
         from vmsvc.core.apps import AppDriver  # noqa: PLC0415
         from vmsvc.core.inside.outputs import keep_output  # noqa: PLC0415
 
-        return AppDriver(self._places(services), tell, partial(keep_output, self.node))
+        return AppDriver(self._places(services), tell, partial(keep_output, self.node), cancelled)
 
     def _places(self, services: Sequence[Service]) -> Places:
         """Where the addresses and applications of some services are."""

@@ -439,7 +439,8 @@ def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_a_restri
     server.authorize(own_key.with_suffix(".pub"), f'restrict,command="sh {installed} permit {tmp_path}"')
     host = connect(server, own_key=own_key)
     with pytest.raises(
-        Undetermined, match=r"launch \S+ S1 start: did not end within \d\.\d s; it said last: begun; it was killed"
+        Undetermined,
+        match=r"launch \S+ S1 start: did not end within \d\.\d s; it said last: begun; nothing of it is left",
     ):
         ask(host, "launch", str(tmp_path), "S1", "start", budget_s=1.5)
     assert subprocess.run(["pgrep", "-f", f"^sh {launcher}"], check=False, capture_output=True).stdout == b""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import shlex
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from vmsvc.core.contract import API, Capability, SelfStarting
 from vmsvc.core.errors import DriverError, NoWayIn, Undetermined
 from vmsvc.core.inside.launchers import Action, Launchers, environment_of
 from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
+from vmsvc.core.inside.marked import Marked
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
@@ -41,6 +43,8 @@ class AppDriver:
         tell: Told why nothing was done, where there is nothing to do.
         keep: Keeps what a launcher printed: called with its application, its name, its argument and what became of it,
             it tells where that can be read.
+        cancelled: Set where the operator interrupts: what starts is ended, what stops is left to itself. What begins
+            after that takes back what was started, and is not broken off.
     """
 
     type: ClassVar[str] = ""
@@ -54,10 +58,12 @@ class AppDriver:
         places: Places,
         tell: Callable[[str], None] = lambda _: None,
         keep: Callable[[App, str, str, Ran], str] = lambda *_: "",
+        cancelled: threading.Event | None = None,
     ) -> None:
         self._places = places
         self._tell = tell
         self._keep = keep
+        self._cancelled = cancelled or threading.Event()
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -244,7 +250,13 @@ class AppDriver:
             self._run(verb, app.start if verb is Verb.START else app.stop, app, budget_s)
 
     def _run(self, verb: Verb, command: tuple[str, ...], app: App, budget_s: float) -> None:
-        outcome = self._host(app, budget_s).run(command, budget_s=budget_s)
+        host = self._host(app, budget_s)
+        run = Marked(host=host)
+        outcome = run.run(
+            lambda: host.run(command, budget_s=budget_s, environment=dict(run.environment)),
+            cancelled=self._interrupt(),
+            is_ended=verb is not Verb.STOP,
+        )
         if outcome.code != 0:
             raise DriverError(
                 f"the {verb} command exited with {outcome.code}: {last_lines(outcome)}",
@@ -289,7 +301,11 @@ class AppDriver:
             budget_s=app.launcher_timeout,
             environment=environment_of(app, service, self._places.node().name),
             keep=partial(self._keep, app),
+            cancelled=self._interrupt(),
         )
+
+    def _interrupt(self) -> threading.Event:
+        return threading.Event() if self._cancelled.is_set() else self._cancelled
 
     def _host(self, app: App, budget_s: float) -> Host:
         """Where an application's own commands run."""

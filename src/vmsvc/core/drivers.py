@@ -23,8 +23,9 @@ _MAKE_S, _CLOSE_S = 5.0, 1.0
 
 DriverClass = type[Driver[Any]]
 
-#: Makes the core's own drivers of what may be inside some services' guests, by kind; they tell what they have left.
-Located = Callable[[Sequence[Service], Callable[[str], None]], Mapping[str, Driver[Any]]]
+#: Makes the core's own drivers of what may be inside some services' guests, by kind; they tell what they have left, and
+#: break off where the event is set.
+Located = Callable[[Sequence[Service], Callable[[str], None], "threading.Event | None"], Mapping[str, Driver[Any]]]
 
 
 class Drivers:
@@ -42,7 +43,7 @@ class Drivers:
         node: Node,
         host: Callable[[], Host],
         classes: Mapping[tuple[str, str], DriverClass],
-        located: Located = lambda _services, _tell: {},
+        located: Located = lambda _services, _tell, _cancelled: {},
     ) -> None:
         self._node = node
         self._host = host
@@ -57,6 +58,7 @@ class Drivers:
         *,
         reserving: Driver[Any] | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
     ) -> DriverFinder:
         """A way to find the drivers of some services' resources.
 
@@ -64,12 +66,13 @@ class Drivers:
             services: The services.
             reserving: The driver of disks that are reserved, made for one action.
             tell: Told of what drivers have left undone, and why.
+            cancelled: When set, what runs inside guests is broken off.
 
         Returns:
             A function that takes a resource of theirs. It raises :class:`~vmsvc.core.errors.Undetermined` for a
             driver that cannot be made.
         """
-        located = self._located(services, tell)
+        located = self._located(services, tell, cancelled)
 
         def driver_of(resource: Resource) -> Driver[Any] | str:
             if isinstance(resource, Reserved) and reserving is not None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import threading
+import time
+
 import pytest
 
 from tests.support import FakeDriver, guest, resource, seen, service
@@ -9,6 +15,7 @@ from vmsvc.core.apps import AppDriver
 from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.inside.place import Places
+from vmsvc.core.inside.verbs import script
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.observe import observe
 from vmsvc.core.status import Phase
@@ -173,7 +180,8 @@ class Launched:
         self.app = resource("app#1", container_id="container#1", launchers=str(self.directory), **options)
         self.told, self.kept = [], []
         places = places_of(service(guest(), self.app), Host(), inside)
-        self.driver = AppDriver(places, self.told.append, self.keep)
+        self.cancelled = threading.Event()
+        self.driver = AppDriver(places, self.told.append, self.keep, self.cancelled)
 
     def keep(self, app, name, action, ran):
         self.kept.append((name, action, ran))
@@ -235,6 +243,111 @@ def test_where_a_failure_is_to_fail_no_further_launcher_runs(launched):
     web.add("S2")
     with pytest.raises(DriverError, match="1 of 2 launchers failed: S1 exited with 3"):
         web.driver.start(web.app, budget_s=20.0)
+    assert web.ran == ["S1 start"]
+
+
+def test_an_interrupt_ends_the_launcher_that_runs_and_no_further_one_is_run(launched):
+    web = launched()
+    web.add("S1", "setsid sleep 987 &", "sleep 987")
+    web.add("S2")
+    with interrupted_when(web, lambda: web.ran), pytest.raises(ActionFailed) as error:
+        web.driver.start(web.app, budget_s=60.0)
+    assert (error.value.code, error.value.message) == (
+        "action.interrupted",
+        "S1: interrupted: nothing of it is left",
+    )
+    assert web.ran == ["S1 start"]
+    web.driver.stop(web.app, budget_s=5.0)  # what takes back is not broken off
+
+
+def test_an_interrupt_leaves_a_launcher_that_stops_something_to_itself(launched):
+    web = launched()
+    web.add("K1", "sleep 2", f"touch {web.directory}/stopped")
+    web.add("K2")
+    began = time.monotonic()
+    with (
+        interrupted_when(web, lambda: web.ran),
+        pytest.raises(ActionFailed, match="K1: interrupted: it is left to itself"),
+    ):
+        web.driver.stop(web.app, budget_s=60.0)
+    assert time.monotonic() - began < 1.5
+    while not (web.directory / "stopped").exists():
+        assert time.monotonic() - began < 10
+        time.sleep(0.05)
+    assert web.ran == ["K1 stop"]
+
+
+def test_an_interrupt_ends_a_command_of_its_own(tmp_path):
+    host, cancelled = LocalHost("n1"), threading.Event()
+    app = resource("app#1", start=("sh", "-c", f"touch {tmp_path}/begun; setsid sleep 987 & sleep 987"))
+    driver = AppDriver(places_of(service(app), host), cancelled=cancelled)
+    threading.Thread(target=set_when, args=(cancelled, (tmp_path / "begun").exists)).start()
+    try:
+        with pytest.raises(ActionFailed, match=r"^interrupted: nothing of it is left") as error:
+            driver.start(app, budget_s=60.0)
+    finally:
+        host.close()
+    assert error.value.code == "action.interrupted"
+
+
+def set_when(event, condition):
+    while not condition():
+        time.sleep(0.05)
+    event.set()
+
+
+@contextlib.contextmanager
+def interrupted_when(web, condition):
+    thread = threading.Thread(target=set_when, args=(web.cancelled, condition))
+    thread.start()
+    yield
+    thread.join(10)
+
+
+def test_a_launcher_that_was_lost_is_waited_for_by_the_next_one_and_ended_in_the_end(launched, inside):
+    """The way breaks while it runs: what it does is not known, and it goes on."""
+    web = launched(launcher_timeout=1.5)
+    web.add("S1", f"echo $$ >{web.directory}/pid", "sleep 987")
+    web.add("S2")
+    enter = inside.enter
+
+    def breaking(guest, argv, *, budget_s, environment=None):
+        if "S1" not in argv:
+            return enter(guest, argv, budget_s=budget_s, environment=environment)
+        running = subprocess.Popen(argv, env={**os.environ, **environment})
+        inside.left.append(running)
+        while not web.ran:
+            time.sleep(0.05)
+        raise Undetermined("the connection broke")
+
+    inside.enter, inside.left = breaking, []
+    with pytest.raises(Undetermined, match=r"1 of 2 launchers failed: S1: the connection broke"):
+        web.driver.start(web.app, budget_s=30.0)
+    assert web.ran == ["S1 start", "S2 start"]
+    assert inside.left[0].wait(5) < 0
+
+
+def test_a_launcher_of_an_earlier_action_is_waited_for(launched, inside):
+    web = launched()
+    web.add("S1", f"echo begin >>{web.log}", "sleep 1", f"echo end >>{web.log}")
+    argv = ["sh", "-c", script().text, "vmsvc-guest", "launch", str(web.directory), "S1", "start"]
+    with subprocess.Popen(argv):
+        while not web.ran:
+            time.sleep(0.05)
+        web.driver.start(web.app, budget_s=30.0)
+    assert web.ran == ["S1 start", "begin", "end"] * 2
+
+
+def test_a_launcher_of_an_earlier_action_that_does_not_end_is_told(launched):
+    web = launched(launcher_timeout=1.0)
+    web.add("S1", "exec sleep 987")
+    argv = ["sh", "-c", script().text, "vmsvc-guest", "launch", str(web.directory), "S1", "start"]
+    with subprocess.Popen(argv) as running:
+        while not web.ran:
+            time.sleep(0.05)
+        with pytest.raises(DriverError, match=f"still runs there, as process {running.pid}"):
+            web.driver.start(web.app, budget_s=30.0)
+        running.kill()
     assert web.ran == ["S1 start"]
 
 

@@ -109,6 +109,8 @@ class Executor:
                 result = self._try(step, service, seen, judgement, results)
                 if result.failure is not None and not self._may_go_on(result, plan):
                     raise result.failure
+            if started:
+                self._stop_if_cancelled()  # it may have come within the last step
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
             undoer = evolve(self, cancelled=threading.Event())

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, TimedOut, Undetermined, VmsvcError
 from vmsvc.core.inside.launchers import Action, Launchers, parsed
-from vmsvc.core.inside.verbs import ask
+from vmsvc.core.inside.marked import INTERRUPTED, Marked
+from vmsvc.core.inside.verbs import BUSY, ask
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import printable
 
 #: Exit codes by which a shell says that it ran nothing: POSIX.1-2017, XCU 2.8.2.
 _NOT_RUN = {126: "it cannot be executed", 127: "it was not found, or what it names to run it"}
+#: How often one that has to wait for its turn is tried again, in seconds.
+_AGAIN_S = 0.5
 _LAST_LINES, _LAST_CHARACTERS = 3, 300
 
 
@@ -81,6 +86,7 @@ class Launching:
         budget_s: How long each of them may take, in seconds.
         environment: What they are told.
         keep: Keeps what one of them printed, called with its name and its argument, and tells where.
+        cancelled: When set, no further one is run; one that starts something is ended, and another left to itself.
     """
 
     host: Host
@@ -88,6 +94,7 @@ class Launching:
     budget_s: float
     environment: Mapping[str, str]
     keep: Callable[[str, str, Ran], str] = lambda _name, _word, _ran: ""
+    cancelled: threading.Event = field(factory=threading.Event)
 
     def found(self, *, budget_s: float) -> Launchers:
         """Look what there is.
@@ -115,21 +122,49 @@ class Launching:
             names: Their names.
             deadline: When all must have ended, on the monotonic clock.
             word: What they are called with, if that is not the action's own word.
+
+        Raises:
+            ActionFailed: The operator has interrupted.
         """
         word = word or action.word
+        lost: Marked | None = None
         for name in names:
-            ran = self._run(name, word, min(self.budget_s, deadline - time.monotonic()))
+            launch = Marked(host=self.host)
+            ran = self._in_turn(name, word, launch, lost, deadline)
+            # Where the way broke, it may go on, and whoever comes next waits for it.
+            has_broken = isinstance(ran.failure, Undetermined) and not isinstance(ran.failure, (NoWayIn, TimedOut))
+            lost = launch if has_broken else lost
             yield evolve(ran, kept=self.keep(name, word, ran))
 
-    def _run(self, name: str, word: str, budget_s: float) -> Ran:
+    def _in_turn(self, name: str, word: str, launch: Marked, lost: Marked | None, deadline: float) -> Ran:
+        """Run a launcher once no other of the directory runs. A lost one has had its time by then: it is ended."""
+        patient_until = time.monotonic() + self.budget_s
+        while True:
+            ran = self._run(name, word, launch, deadline)
+            if ran.failure is None or ran.failure.code != BUSY:
+                return ran
+            if min(patient_until, deadline) <= time.monotonic():
+                if lost is None:
+                    return ran
+                lost.end()
+                lost = None
+            self.cancelled.wait(_AGAIN_S)
+
+    def _run(self, name: str, word: str, launch: Marked, deadline: float) -> Ran:
         shown = printable(name)
+        budget_s = min(self.budget_s, deadline - time.monotonic())
+        if self.cancelled.is_set():
+            raise ActionFailed(f"interrupted before {shown}", code=INTERRUPTED)
         if budget_s <= 0:
             late = Undetermined("not run: the others have left no time for it", code="undetermined.timeout")
             return Ran(name=shown, failure=late)
-        environment = {**self.environment, "VMSVC_ACTION": word}
+        environment = {**self.environment, **launch.environment, "VMSVC_ACTION": word}
+        work = partial(ask, self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment)
         try:
-            outcome = ask(self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment)
+            outcome = launch.run(work, cancelled=self.cancelled, is_ended=word != Action.STOP.word)
         except VmsvcError as error:
+            if error.code == INTERRUPTED:
+                raise error.reworded(f"{shown}: {error.message}") from None
             return Ran(name=shown, failure=error)
         return Ran(name=shown, outcome=outcome)
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from functools import cache
 
-from vmsvc.core.errors import ActionFailed, TimedOut, VmsvcError
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.asking import Script, is_restricted
+from vmsvc.core.transport.asking import Script
 
 #: What the script calls itself inside guests.
 NAME = "vmsvc-guest"
 
-#: A launch is known by this variable in the environment of its processes; ending it takes a few seconds.
-_MARK, _END_S = "VMSVC_LAUNCH", 6.0
+#: The code of an error: a launcher is not launched, since another one of its directory still runs.
+BUSY = "action.busy-inside"
 
 
 @cache
@@ -42,25 +39,4 @@ def ask(
     Raises:
         VmsvcError: As :meth:`~vmsvc.core.transport.asking.Script.ask` does.
     """
-    deadline = time.monotonic() + budget_s
-    if not is_restricted(host, budget_s=budget_s):
-        return script().ask(host, verb, *arguments, budget_s=deadline - time.monotonic(), environment=environment)
-    # A way that lets in verbs alone ends no commands, so that is one of the verbs.
-    mark = os.urandom(16).hex() if verb == "launch" else ""
-    variables = {**(environment or {}), **({_MARK: mark} if mark else {})}
-    try:
-        return script().ask(host, verb, *arguments, budget_s=deadline - time.monotonic(), environment=variables)
-    except TimedOut as error:
-        fate = _end(host, mark) if mark else "it goes on: this key ends launchers alone"
-        raise error.reworded(f"{error.message}; {fate}") from None
-
-
-def _end(host: Host, mark: str) -> str:
-    """End what is left of a launch; tells what has become of it."""
-    try:
-        outcome = script().ask(host, "end", mark, budget_s=_END_S)
-    except ActionFailed as error:
-        return f"it goes on: {error.message}"
-    except VmsvcError as error:
-        return f"it may go on: {error.message}"
-    return f"it goes on: {outcome.code}" if outcome.code else "it was killed"
+    return script().ask(host, verb, *arguments, budget_s=budget_s, environment=environment)

@@ -1,6 +1,7 @@
 # What vmsvc does inside guests: verbs, which stand between the head and the tail of vmsvc.core.transport.asking.
 
 addresses() {
+    echo "$name addresses" # a shell may have greeted before
     system=$(uname -s)
     if [ "$system" = HP-UX ]; then
         echo "SYSTEM $system"
@@ -60,19 +61,45 @@ launchers() {
     echo end
 }
 
-# Runs one launcher: by the system where it is executable, else by what its first line names, and without one by sh.
-launch() {
-    [ $# -ge 3 ] || refuse "launch without directory, name and action"
-    enter "$1" || fail "there is no directory $1"
-    cd / || exit # a daemon that stays there keeps nothing from being unmounted
-    launcher=$1/$2 action=$3
-    case $2 in
+# Who may call what: a launcher's name says what it is for, and what editors and packages leave behind is none.
+permit_launcher() {
+    case $1 in
         '' | . | .. | */*) refuse "a launcher that is not in the directory" ;;
     esac
-    case $action in
+    case $2 in
         start | stop | status | info) ;;
         *) refuse "an action that launchers do not have" ;;
     esac
+    case $1/$2 in
+        S*/start | S*/info | K*/stop | C*/status) ;;
+        *) refuse "an action that this launcher does not have" ;;
+    esac
+    case $(printf '%sx' "$1" | tr ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefghijklmnopqrstuvwxyz) in
+        *~x | *.bakx | *.backupx | *.origx | *.oldx | *.savex | *.swpx | *.rejx) refuse "what looks like a backup" ;;
+        *.rpmsavex | *.rpmnewx | *.rpmorigx | *.dpkg-*x | *.ucf-*x) refuse "what looks like a backup" ;;
+    esac
+}
+
+# One launcher of a directory at a time starts or stops something. The launcher's own process is the one whose number it
+# has in its environment; what it leaves behind inherits that, and has another. Not every system tells environments.
+check_turn() {
+    for process in $(grep -l VMSVC_LAUNCHER= /proc/[0-9]*/environ 2>/dev/null); do
+        process=${process#/proc/}
+        process=${process%/environ}
+        environment=$({ tr '\000' '\001' <"/proc/$process/environ"; } 2>/dev/null)
+        case $environment in
+            *"VMSVC_LAUNCHER=$process:$1:"*) busy "a launcher of $1 still runs there, as process $process" ;;
+        esac
+    done
+}
+
+# Runs one launcher: by the system where it is executable, else by what its first line names, and without one by sh.
+launch() {
+    [ $# -ge 3 ] || refuse "launch without directory, name and action"
+    directory=$1 launcher=$1/$2 action=$3
+    permit_launcher "$2" "$action"
+    enter "$directory" || fail "there is no directory $directory"
+    cd / || exit # a daemon that stays there keeps nothing from being unmounted
     [ -f "$launcher" ] || fail "there is no launcher $launcher"
     shift 3
     for variable; do
@@ -86,6 +113,13 @@ launch() {
             *) refuse "a variable without a value" ;;
         esac
     done
+    case $action in
+        start | stop)
+            check_turn "$directory"
+            VMSVC_LAUNCHER=$$:$directory:
+            export VMSVC_LAUNCHER
+            ;;
+    esac
     if [ "$old_locale" ]; then LC_ALL=$old_locale; else unset LC_ALL; fi
     if [ -x "$launcher" ]; then
         exec "$launcher" "$action" </dev/null
@@ -101,7 +135,7 @@ launch() {
     exec $interpreter "$launcher" "$action" </dev/null
 }
 
-# Ends what is left of a launch, wherever it went: its processes have the launch's mark in their environment.
+# Ends what is left of a launch or a command, wherever it went: its processes have its mark in their environment.
 end() {
     case $1 in
         *[!0-9a-f]*) refuse "a mark that is none" ;;

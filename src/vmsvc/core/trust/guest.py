@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from attrs import fields, frozen
 
 from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.inside.addresses.forms import BEGIN
 from vmsvc.core.inside.verbs import NAME, script
 from vmsvc.core.inside.ways import Way
 from vmsvc.core.resource import App, Guest
@@ -15,8 +16,8 @@ from vmsvc.core.transport.asking import encoded
 from vmsvc.core.trust.trials import EVALUATED, Expected, Works
 from vmsvc.core.trust.trusting import Trust, Trusting
 
-#: A launcher that is nowhere.
-_NO_LAUNCHER = "vmsvc-no-such-launcher"
+#: A check that is nowhere.
+_NO_LAUNCHER = "C-vmsvc-no-such-launcher"
 
 
 @frozen(kw_only=True)
@@ -62,7 +63,7 @@ def expected(directories: Sequence[str]) -> Expected:
         directories: The directories of launchers that it is for.
     """
     works = [
-        Works("the verb addresses", "addresses", proof="SYSTEM "),
+        Works("the verb addresses", "addresses", proof=BEGIN),
         Works("the verb end", f"end {'0' * 32}", proof=f"{NAME} ended"),
     ]
     refused = {"launchers of another directory": "launchers /etc"}
@@ -78,6 +79,8 @@ def expected(directories: Sequence[str]) -> Expected:
             ),
         ]
         refused[f"launchers of {directory}/.."] = f"launchers {encoded(directory + '/..')}"
+        refused[f"a file in {directory} that is no launcher"] = f"launch {there} vmsvc-no-such-launcher start"
+        refused[f"a launcher in {directory} for what it is not"] = f"launch {there} {_NO_LAUNCHER} start"
     launch = f"launch {encoded(directories[0])}"
     return Expected(
         script=script(),
@@ -86,7 +89,7 @@ def expected(directories: Sequence[str]) -> Expected:
         literal={
             "a launcher in ../": f"{launch} ../{_NO_LAUNCHER} status",
             **{
-                f"a launcher with {what} in its name": f"{launch} {encoded(word)} status"
+                f"a launcher with {what} in its name": f"{launch} {encoded('C' + word)} status"
                 for what, word in EVALUATED.items()
             },
         },

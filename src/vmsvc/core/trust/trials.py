@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 #: How long one of the trials may take, in seconds.
 _BUDGET_S = 10.0
 
+#: The exit code of the script where it refuses.
+_REFUSED = 126
+
 #: What a shell makes of :data:`_COMMAND`: seen in an answer, it proves that something was evaluated.
 _PROOF = b"vmsvc-2*21=42"
 _COMMAND = "echo vmsvc-2*21=$((2 * 21))"
@@ -69,8 +72,8 @@ class Works:
     Attributes:
         name: What is tried, for people.
         words: The verb, and what belongs to it.
-        proof: What only the script says: the beginning of what it prints, or, where it says why it did nothing, of the
-            last line of its standard error.
+        proof: What only the script says: the beginning of a line that it prints, behind what a start-up file may have
+            printed, or, where it says why it did nothing, of the last line of its standard error.
         code: Its exit code.
     """
 
@@ -133,9 +136,10 @@ def _works(trial: Trial, verb: Works, name: str) -> Tried:
     """A verb works if it ends as it should, and says what only vmsvc's script says."""
 
     def judge(answer: Answer) -> Verdict:
-        said = answer.stdout, answer.stderr.strip().rpartition(b"\n")[2]
-        is_right = answer.code == verb.code and any(each.startswith(verb.proof.encode()) for each in said)
-        return Verdict.WORKS if is_right else Verdict.DOES_NOT_WORK
+        proof = verb.proof.encode()
+        is_said = b"\n" + proof in b"\n" + answer.stdout
+        is_said |= answer.stderr.strip().rpartition(b"\n")[2].startswith(proof)
+        return Verdict.WORKS if answer.code == verb.code and is_said else Verdict.DOES_NOT_WORK
 
     return _run(trial, verb.name, judge, "exec", f"{name} {verb.words}")
 
@@ -172,14 +176,15 @@ def _refusals(trial: Trial, expected: Expected) -> Iterator[Tried]:
 
 def _judge_subsystem(answer: Answer) -> Verdict:
     """As a refusal; but sshd passes on nothing that a subsystem prints to its standard error."""
-    return Verdict.REFUSED if answer.code in (None, 126) and not answer.stdout else Verdict.NOT_REFUSED
+    is_refused = answer.code == _REFUSED or (answer.code is None and not answer.stdout)
+    return Verdict.REFUSED if is_refused else Verdict.NOT_REFUSED
 
 
 def _judge(name: str, *, literal: bool = False) -> Callable[[Answer], Verdict]:
     """How to tell a refusal by the script of that name; what is taken for a name that nothing has is as good as one."""
 
     def judge(answer: Answer) -> Verdict:
-        is_refused = _is_ours(answer, 126, f"{name}: refused: ")
+        is_refused = _is_ours(answer, _REFUSED, f"{name}: refused: ")
         if literal:
             is_refused |= _is_ours(answer, 125, f"{name}: there is no ")
         else:

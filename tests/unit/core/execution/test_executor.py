@@ -643,6 +643,33 @@ def test_cancelled_before_a_step(stage):
     assert messages[0] == "start of web failed at start container#2: interrupted"
 
 
+def test_cancelled_within_the_last_step_of_a_start(stage):
+    """A driver that does not hear of it brings its step to an end."""
+    it = stage({C1: DOWN})
+
+    def start():
+        it.cancelled.set()
+        it.driver.become(C1, UP)
+
+    it.driver.on["start", C1] = start
+    assert it.fails() == [
+        "start of web failed at start container#1: interrupted",
+        "rolled back: stop container#1: done",
+    ]
+    assert it.codes[0] == "action.interrupted"
+
+
+def test_cancelled_within_the_last_step_of_a_stop_there_is_nothing_to_break_off(stage):
+    it = stage({C1: UP})
+
+    def stop():
+        it.cancelled.set()
+        it.driver.become(C1, DOWN)
+
+    it.driver.on["stop", C1] = stop
+    assert [result.error for result in it.run("stop").results] == [""]
+
+
 def test_cancelled_while_a_start_waits(stage):
     it = stage({"container#1": DOWN}, guest(1, start_timeout=60.0))
     it.driver.on["start", "container#1"] = lambda: (it.driver.become("container#1", Phase.STARTING), it.cancelled.set())

@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.inside.addresses.build import prefix_of
-from vmsvc.core.inside.addresses.forms import READERS, read_addresses
+from vmsvc.core.inside.addresses.forms import BEGIN, READERS, read_addresses
 from vmsvc.core.transport import Outcome
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -35,8 +36,17 @@ def sample(name):
 
 
 def outcome(printed, *, form, code=0, truncated=False):
-    out = f"SYSTEM Some\nFORM {form}\n{printed}".encode()
+    out = f"{BEGIN}\nSYSTEM Some\nFORM {form}\n{printed}".encode()
     return Outcome(argv=("x",), code=code, stdout=out, stderr=b"", duration_s=0.1, truncated=truncated)
+
+
+def test_what_a_login_shell_prints_first_is_no_address():
+    told = outcome(sample("iproute2-json"), form="ip-json")
+    assert read_addresses(told)
+    greeted = evolve(told, stdout=b"Welcome!\nSYSTEM is up\n" + told.stdout)
+    assert read_addresses(greeted) == read_addresses(told)
+    with pytest.raises(Undetermined, match="in no form that is known"):
+        read_addresses(evolve(told, stdout=told.stdout.partition(b"\n")[2]))
 
 
 def read(name):
@@ -366,7 +376,7 @@ def test_an_output_that_was_cut_within_a_line_is_not_believed(name):
 
 @given(form=st.sampled_from(sorted(READERS)), printed=st.binary(max_size=200))
 def test_garbage_is_unreadable_and_no_exception_of_another_kind(form, printed):
-    out = b"SYSTEM Linux\nFORM " + form.encode() + b"\n" + printed + b"\n"
+    out = BEGIN.encode() + b"\nSYSTEM Linux\nFORM " + form.encode() + b"\n" + printed + b"\n"
     with contextlib.suppress(Undetermined):
         read_addresses(Outcome(argv=("x",), code=0, stdout=out, stderr=b"", duration_s=0.1))
 

@@ -13,7 +13,9 @@ import pytest
 
 from vmsvc.core.errors import ActionFailed, NoWayIn, Undetermined, UsageError
 from vmsvc.core.inside import verbs
-from vmsvc.core.inside.verbs import NAME, ask, script
+from vmsvc.core.inside.addresses.forms import BEGIN
+from vmsvc.core.inside.launchers import Entry, EntryKind
+from vmsvc.core.inside.verbs import BUSY, NAME, ask, script
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.asking import Script, encoded
 from vmsvc.core.transport.command import shown
@@ -107,7 +109,8 @@ def test_hello(host):
 
 
 def test_addresses_tell_the_system_and_the_form(host):
-    system, form, *told = ask(host, "addresses", budget_s=30.0).out.splitlines()
+    begin, system, form, *told = ask(host, "addresses", budget_s=30.0).out.splitlines()
+    assert begin == BEGIN
     assert (system, form in {"FORM ip-json", "FORM ip-text", "FORM ifconfig"}) == ("SYSTEM Linux", True)
     assert "127.0.0.1" in "".join(told)
 
@@ -144,13 +147,17 @@ def tools(tmp_path, monkeypatch, **scripts):
 def test_addresses_of_systems_without_a_modern_ip(tmp_path, monkeypatch, scripts, told):
     environment = tools(tmp_path, monkeypatch, **{"uname": "echo SunOS", **scripts})
     done = outcome([shutil.which("dash"), "-c", verbs.script().text, NAME, "addresses"], environment)
-    assert (done.out, done.code) == (told, 0)
+    assert (done.out, done.code) == (f"{BEGIN}\n{told}", 0)
 
 
 def test_a_system_that_cannot_tell_addresses(tmp_path, monkeypatch):
     environment = tools(tmp_path, monkeypatch, uname="echo SunOS")
     done = outcome([shutil.which("dash"), "-c", verbs.script().text, NAME, "addresses"], environment)
-    assert (done.out, done.err, done.code) == ("", f"{NAME}: neither ip nor ifconfig tells the addresses\n", 125)
+    assert (done.out, done.err, done.code) == (
+        f"{BEGIN}\n",
+        f"{NAME}: neither ip nor ifconfig tells the addresses\n",
+        125,
+    )
 
 
 def test_what_lies_in_a_directory_whatever_its_name(host, init_d):
@@ -179,7 +186,7 @@ def test_no_directory_is_not_the_same_as_nothing_in_it(host, init_d):
 
 
 def test_a_launcher_of_any_name_is_run_with_its_action_and_its_exit_code(host, init_d):
-    for odd in ODD_NAMES:
+    for odd in (b"S" + each for each in ODD_NAMES):
         launcher(init_d / os.fsdecode(odd), '#!/bin/sh\nprintf "%s by %s" "$1" "${0##*/}"\nexit 7\n')
         done = ask(host, "launch", str(init_d), os.fsdecode(odd), "start", budget_s=30.0)
         assert (done.code, done.stdout, done.stderr) == (7, b"start by " + odd, b"")
@@ -244,8 +251,55 @@ def test_an_action_that_is_none_of_launchers(host, init_d):
         ask(host, "launch", str(init_d), "S1", "-c", budget_s=30.0)
 
 
+@pytest.mark.parametrize(
+    ("name", "action"),
+    [
+        ("README", "start"),
+        (".hidden", "start"),
+        ("s10", "start"),
+        ("S10", "stop"),
+        ("S10", "status"),
+        ("K10", "start"),
+        ("K10", "info"),
+        ("C10", "stop"),
+        *((f"S10{end}", "start") for end in ("~", ".bak", ".BAK", ".rpmsave", ".dpkg-old", ".ucf-dist", ".old")),
+    ],
+)
+def test_no_file_is_run_that_is_no_launcher_and_no_launcher_for_what_it_is_not(host, init_d, name, action):
+    launcher(init_d / name, "echo ran")
+    is_launcher = not Entry(name, EntryKind.EXECUTABLE).fault
+    words = "an action that this launcher does not have" if is_launcher else "what looks like a backup"
+    with pytest.raises(ActionFailed, match=f"refused: {words}"):
+        ask(host, "launch", str(init_d), name, action, budget_s=30.0)
+
+
+def test_one_launcher_of_a_directory_starts_or_stops_at_a_time_and_what_it_leaves_keeps_nobody_waiting(host, init_d):
+    for name in ("S1", "K2", "C3"):
+        launcher(init_d / name, "echo ran")
+    launcher(init_d / "S0", f"#!/bin/sh\n(exec sleep 987 >&- 2>&- & echo $! >{init_d}/daemon)\nsleep 987\n")
+    argv = [*host.shell, "-c", script().text, NAME, "launch", str(init_d), "S0", "start"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as running:
+        while not (init_d / "daemon").exists() or not (init_d / "daemon").read_text():
+            time.sleep(0.01)
+        try:
+            for name, action in (("S1", "start"), ("K2", "stop"), ("S0", "start")):
+                words = f"a launcher of {init_d} still runs there, as process {running.pid}"
+                with pytest.raises(ActionFailed, match=words) as error:
+                    ask(host, "launch", str(init_d), name, action, budget_s=30.0)
+                assert error.value.code == BUSY
+            for name, action in (("C3", "status"), ("S1", "info")):
+                assert ask(host, "launch", str(init_d), name, action, budget_s=30.0).out == "ran\n"
+        finally:
+            running.kill()
+            running.wait()
+        try:
+            assert ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0).out == "ran\n"
+        finally:
+            os.kill(int((init_d / "daemon").read_text()), signal.SIGKILL)
+
+
 def test_a_launchers_own_exit_codes_are_no_refusals(host, init_d):
-    for code in (125, 126, 127):
+    for code in (124, 125, 126, 127):
         launcher(init_d / "S1", f"#!/bin/sh\necho oops >&2\nexit {code}\n")
         assert ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0).code == code
 

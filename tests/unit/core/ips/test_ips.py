@@ -15,6 +15,7 @@ from tests.support import FakeDriver, guest, resource, seen, service
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined
+from vmsvc.core.inside.addresses.forms import BEGIN
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips import names
@@ -75,7 +76,7 @@ class FakeHost:
 
 def inside(*links):
     """What the verb `addresses` prints for adapters, each with its addresses."""
-    lines = ["SYSTEM Linux", "FORM ip-text"]
+    lines = [BEGIN, "SYSTEM Linux", "FORM ip-text"]
     for number, (name, addresses) in enumerate(links, 1):
         lines.append(f"{number}: {name}: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc noqueue")
         lines += [f"    inet {address} scope global {name}" for address in addresses]
@@ -124,7 +125,7 @@ class Stage:
         (("", 0), ON_ETH0, Phase.UNKNOWN, "ping could not ask"),
         (("", 1), ON_ETH0, Phase.UNKNOWN, "ping could not ask"),
         ((SILENT.replace("packets", "paquets"), 1), ON_ETH0, Phase.UNKNOWN, "ping could not ask"),
-        (HEARD, ("SYSTEM Linux\nFORM ifconfig\nLien encap\n", 0), Phase.UNKNOWN, "cannot be read"),
+        (HEARD, (f"{BEGIN}\nSYSTEM Linux\nFORM ifconfig\nLien encap\n", 0), Phase.UNKNOWN, "cannot be read"),
         (UNHEARD, NoWayIn("nobody opens"), Phase.UNKNOWN, "did not tell its addresses: nobody opens"),
         (ActionFailed("there is no ping"), ON_ETH0, Phase.UNKNOWN, "ping could not ask: there is no ping"),
         (HEARD, ValueError("a defect"), Phase.UNKNOWN, "did not tell its addresses: ValueError: a defect"),

@@ -18,7 +18,8 @@ from vmsvc.core.transport.command import said_last
 READERS: Mapping[str, Callable[[str], list[GuestAddress]]] = MappingProxyType(
     {"ip-json": read_json, "ip-text": read_text, "ifconfig": read_ifconfig, "netstat": read_netstat}
 )
-#: The words that begin the two lines before what the command printed.
+#: The line that begins the answer: a login shell may greet before. The words that begin the two lines after it.
+BEGIN = "vmsvc-guest addresses"
 SYSTEM, FORM = "SYSTEM", "FORM"
 
 
@@ -39,11 +40,12 @@ def read_addresses(outcome: Outcome) -> tuple[GuestAddress, ...]:
         raise unreadable(words)
     if outcome.truncated:
         raise unreadable("more was printed than is kept")
-    system, _, rest = outcome.out.partition("\n")
+    _greeting, _, told = f"\n{outcome.out}".partition(f"\n{BEGIN}\n")
+    system, _, rest = told.partition("\n")
     form, _, printed = rest.partition("\n")
     reader = READERS.get(form.removeprefix(f"{FORM} "))
     if not system.startswith(f"{SYSTEM} ") or not form.startswith(f"{FORM} ") or reader is None:
-        raise unreadable("it is in no form that is known", system)
+        raise unreadable("it is in no form that is known", system or outcome.out)
     try:
         return tuple(reader(printed))
     except Undetermined:

@@ -22,7 +22,8 @@ from vmsvc.core.transport.command import printable, shown
 #: Brings the script along: as an argument it would be in the way in every message.
 _VARIABLE = "VMSVC_VERBS"
 _PLAIN = frozenset(string.ascii_letters + string.digits + "_./=-")
-_REFUSED, _FAILED = 126, 125
+#: What the script itself exits with where it does nothing, and what that is called: it refuses, it cannot, or not now.
+_NOTHING_DONE = {126: "action.refused-inside", 125: "action.failed-inside", 124: "action.busy-inside"}
 
 
 def encoded(word: str) -> str:
@@ -139,11 +140,8 @@ class Script:
             message = error.message.replace(shown(words), shown([verb, *arguments]))
             raise error.reworded(message) from None
         complaint = self._complaint(outcome)
-        if outcome.code in (_REFUSED, _FAILED) and complaint:
-            raise ActionFailed(
-                f"{host.name}: {verb}: {complaint}",
-                code="action.refused-inside" if outcome.code == _REFUSED else "action.failed-inside",
-            )
+        if outcome.code in _NOTHING_DONE and complaint:
+            raise ActionFailed(f"{host.name}: {verb}: {complaint}", code=_NOTHING_DONE[outcome.code])
         return outcome
 
     def _complaint(self, outcome: Outcome) -> str:

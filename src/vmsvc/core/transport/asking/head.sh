@@ -24,6 +24,11 @@ fail() {
     exit 125
 }
 
+busy() {
+    echo "$name: $1" >&2
+    exit 124
+}
+
 # Sets `decoded` to what a word stands for. The x keeps newlines at its end, which a substitution would drop.
 decode() {
     case $1 in
