@@ -57,6 +57,7 @@ from vmsvc.core.records.publishing import Publication, Publisher
 from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
 from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
+from vmsvc.core.transport.announced import Announced
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
 from vmsvc.core.transport.commands import Commands, whole
@@ -72,6 +73,7 @@ __all__ = [
     "ActionFailed",
     "AddressLister",
     "AddressPlumber",
+    "Announced",
     "App",
     "BulkObserver",
     "Capability",

@@ -287,8 +287,10 @@ class Session(Monitoring):
         """
         from vmsvc.core.trust.guest import trust_of  # noqa: PLC0415 - only who sets up trust pays for it
 
-        trusting = self._trusting()
-        found = [trust_of(trusting, service, guest, self._ways.way_into(guest)) for guest in service.guests]
+        trusting, all_of_them = self._trusting(), list(self._readable())
+        found = [
+            trust_of(trusting, service, guest, self._ways.way_into(guest), all_of_them) for guest in service.guests
+        ]
         return tuple(trusting.set_up(each, install=install, dry_run=dry_run, test=test) for each in found)
 
     def trust_of_peers(

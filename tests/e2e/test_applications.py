@@ -167,6 +167,23 @@ def test_what_has_ended_uncleanly_is_started_again(web, inside, code):
     assert web.ran_but_checks() == ["S1 start"]
 
 
+def test_the_key_for_a_guest_of_several_services_is_for_the_launchers_of_all(inside):
+    for name in ("web", "api"):
+        inside.add(
+            *GUEST[:2],
+            f"name = {name}",
+            "hostname = host",
+            "way_in = ssh",
+            "[app#1]",
+            f"launchers = /svc/{name}",
+            name=name,
+        )
+    inside.add(*GUEST[:2], "name = other", "way_in = ssh", name="other")
+    for name in ("web", "api"):
+        assert "permit /svc/api /svc/web" in inside.run(f"trust guest {name}")[1]
+    assert "permit /svc/etc/init.d" in inside.run("trust guest other")[1]
+
+
 def test_a_guest_that_cannot_be_entered_is_stopped_all_the_same(web, inside):
     inside.run("start web")
     inside.hypervisor.set("web", fail=["enter"])

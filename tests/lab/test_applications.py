@@ -110,8 +110,8 @@ def test_by_that_key_nothing_else_is_run(restricted, command):
 
 def test_launchers_by_the_agent_of_a_guest_without_a_network(tmp_path, make_guest):
     node, guest = Shell(tmp_path / "root"), make_guest("web")
-    node.service("web", guest, "way_in = agent", "[app#1]", "check_timeout = 8")
-    ok(node.run("start", "web", "--rid", "container#1"))  # there are no launchers yet
+    node.service("web", guest, "way_in = agent", "ready = way-in")
+    ok(node.run("start", "web"))  # there are no launchers yet
 
     def inside(script):
         node.service("web", guest, "way_in = agent", "[app#1]", f"start = {shlex.join(['sh', '-c', script])}")

@@ -12,7 +12,7 @@ from attrs import evolve
 from vmsvc_vz.driver import VzDriver
 from vmsvc_vz.kit import PrlctlBackend, VzctlBackend
 
-from vmsvc.driver import DriverError, GuestDisk, NoWayIn, Phase, Sizes, Undetermined
+from vmsvc.driver import DriverError, GuestDisk, NoWayIn, Phase, Sizes, TimedOut, Undetermined
 from vmsvc.testing.commands import CASES, hold, odd_cases
 from vmsvc.testing.standin import exchanges
 
@@ -173,6 +173,13 @@ class TestEntry:
         backend.standin.knob("dead", words=["exec2" if not isinstance(backend, PrlctlBackend) else "exec"])
         with pytest.raises(NoWayIn, match="exits with"):
             enter(["true"], budget_s=10)
+
+    def test_what_cannot_be_killed_is_not_called_killed(self, backend, enter):
+        with pytest.raises(TimedOut, match=r"sleep 60 in web did not end within 1\.0 s and was killed"):
+            enter(["sleep", "60"], budget_s=1.0)
+        backend.standin.knob("hang", words=["exec2" if not isinstance(backend, PrlctlBackend) else "exec"])
+        with pytest.raises(TimedOut, match=r"sleep 60 in web did not end within 1\.0 s and may go on"):
+            enter(["sleep", "60"], budget_s=1.0)
 
     def test_there_is_no_way_into_what_is_not_there(self, backend):
         guest = evolve(backend.guest("web"), name="other")

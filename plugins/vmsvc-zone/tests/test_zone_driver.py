@@ -198,6 +198,9 @@ class TestEntry:
         backend.standin.change("web", "running")
         words = ["printf", "%s|", "a b", "$(id)", "'", "\n"]
         assert driver.enter(guest, words, budget_s=10).out == "a b|$(id)|'|\n|"
+        for code, said in ((127, "mysqld: not found"), (126, ""), (1, "login allowed only to running zones")):
+            told = driver.enter(guest, ["sh", "-c", f"echo {said!r} >&2; exit {code}"], budget_s=10)
+            assert (told.code, told.err, told.out) == (code, f"{said}\n", "")
         told = driver.enter(guest, ["sh", "-c", 'printf %s "$A"; exit 3'], budget_s=10, environment={"A": "1 '2'"})
         assert (told.out, told.code) == ("1 '2'", 3)
 

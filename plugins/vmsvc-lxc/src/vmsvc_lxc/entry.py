@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +13,12 @@ from vmsvc.driver import (
     NoWayIn,
     Outcome,
     Phase,
+    TimedOut,
     Undetermined,
     VmsvcError,
     check_command,
     printable,
+    said_last,
     shown,
 )
 from vmsvc_lxc.observing import seen_alone
@@ -37,14 +37,16 @@ for again in 1 2 3; do
         kill -9 "${of%/environ}"
     done
 done 2>/dev/null
-true
+for again in 1 2 3 4 5; do
+    grep -qaF "$0" /proc/[0-9]*/environ 2>/dev/null || exit 0
+    sleep 0.1 2>/dev/null
+done
+exit 1
 """
 # With which codes lxc-attach ends, and what it says then, where the program is not there or may not be run, and where
 # it has not got in: src/lxc/attach.c.
 _NOT_STARTED = (126, 127)
 _NOT_IN = 1
-# What the host says of a command of ours, to which the command inside is but an argument.
-_NOT_IN_TIME = re.compile(r"^.*did not end within [\d.]+ s", re.DOTALL)
 
 
 def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping[str, str], budget_s: float) -> Outcome:
@@ -72,9 +74,12 @@ def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping
     try:
         done = host.run(command, budget_s=deadline.left_s, environment=PLAIN)
     except Undetermined as silence:
-        _kill(host, mark)
-        told = f"{shown(argv)} in {guest.name}: did not end within {budget_s:.1f} s"
-        raise silence.reworded(_NOT_IN_TIME.sub(lambda _: told, silence.message)) from None
+        fate = "was killed" if _was_killed(host, mark) else "may go on"
+        where = f"{shown(argv)} in {guest.name}"
+        if not isinstance(silence, TimedOut):
+            raise silence.reworded(f"{where}: {silence.message}; it {fate}") from None
+        said = said_last(silence.stderr, silence.stdout)
+        raise silence.reworded(f"{where}: did not end within {budget_s:.1f} s, and {fate}{said}") from None
     said = _said_by_attach(guest, done)
     if done.code in _NOT_STARTED and said.endswith(f'Failed to exec "{argv[0]}"'):
         raise ActionFailed(
@@ -103,7 +108,9 @@ def _said_by_attach(guest: LxcGuest, done: Outcome) -> str:
     return last if last.startswith(f"lxc-attach: {guest.name}: ") else ""
 
 
-def _kill(host: Host, mark: str) -> None:
-    """Kill a command with all that it has started."""
-    with contextlib.suppress(VmsvcError):  # the caller is told that the command did not end
-        host.run(("sh", "-c", _KILL, mark), budget_s=_KILL_S)
+def _was_killed(host: Host, mark: str) -> bool:
+    """Kill a command with all that it has started; tells whether nothing is left."""
+    try:
+        return host.run(("sh", "-c", _KILL, mark), budget_s=_KILL_S).code == 0
+    except VmsvcError:
+        return False

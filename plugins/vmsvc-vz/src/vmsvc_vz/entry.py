@@ -1,14 +1,10 @@
 """Commands inside of a container, by ``vzctl exec2`` or ``prlctl exec``.
 
-Both hand one line to a shell of the container, print notes of their own beside what the command prints, and end with
-codes of their own when nothing was run. So the command comes with a few lines that say, after a word that nobody else
-says, whether it is run; what stands before is the tools' own.
+Both hand one line to a shell of the container, and print notes of their own beside what the command prints.
 """
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +13,7 @@ from attrs import evolve
 
 from vmsvc.driver import (
     ActionFailed,
+    Announced,
     Host,
     NoWayIn,
     Outcome,
@@ -36,23 +33,20 @@ from vmsvc_vz.tools import Listed, Tools, listed_by, the_one
 KILL_S = 2.0
 
 _MARK = "VMSVC_ENTRY"
-_RUN = """\
-case $1 in
-*/*) [ -f "$1" ] && [ -x "$1" ] ;;
-*) command -v -- "$1" >/dev/null 2>&1 ;;
-esac || { printf '%s none\\n' "$0"; exit 0; }
-printf '%s runs\\n' "$0"
-exec "$@"
-"""
 # Every process that the command has started has the word among its variables; again, in case one was making another.
 _KILL = """\
+command -v grep >/dev/null || exit 1
 for again in 1 2 3; do
     for of in $(grep -l "$0" /proc/[0-9]*/environ); do
         of=${of%/environ}
         kill -9 "${of#/proc/}"
     done
 done 2>/dev/null
-true
+for again in 1 2 3 4 5; do
+    grep -q "$0" /proc/[0-9]*/environ 2>/dev/null || exit 0
+    sleep 0.1 2>/dev/null
+done
+exit 1
 """
 
 
@@ -76,38 +70,32 @@ def enter(
     """
     check_command(argv, environment)
     tools, container = _way(host, guest, budget_s)
-    mark = secrets.token_hex(16)
-    variables = [f"{_MARK}={mark}", *(f"{name}={value}" for name, value in environment.items())]
+    announced = Announced(argv)
     began = time.monotonic()
     try:
-        done = tools.enter(container, shlex.join(["exec", "env", *variables, "sh", "-c", _RUN, mark, *argv]))
+        done = tools.enter(container, announced.line({_MARK: announced.mark, **environment}))
     except Undetermined as error:
-        _kill(host, type(tools), container, mark)
-        late = error if isinstance(error, TimedOut) else TimedOut()
+        fate = "was killed" if _was_killed(host, type(tools), container, announced.mark) else "may go on"
+        where = f"{shown(argv)} in {guest.name}"
+        if not isinstance(error, TimedOut):
+            raise error.reworded(f"{where}: {error.message}; it {fate}") from None
         raise TimedOut(
-            f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s and was killed",
-            stdout=_after(mark, late.stdout)[2],
-            stderr=late.stderr,
-            truncated=late.truncated,
+            f"{where} did not end within {budget_s:.1f} s and {fate}",
+            stdout=announced.printed(error.stdout) or b"",
+            stderr=error.stderr,
+            truncated=error.truncated,
         ) from None
-    found, word, printed = _after(mark, done.stdout)
-    if not found:
+    if announced.is_missing(done.stdout):
+        raise ActionFailed(
+            f"there is no such command in {guest.name}, or it may not be run: {argv[0]}", code="action.no-such-command"
+        )
+    printed = announced.printed(done.stdout)
+    if printed is None:
         raise NoWayIn(
             f"no command can be run in {guest.name}: {done.argv[0]} exits with {done.code}"
             f"{said_last(done.stderr, done.stdout)}"
         )
-    if word == b"none":
-        raise ActionFailed(
-            f"there is no such command in {guest.name}, or it may not be run: {argv[0]}", code="action.no-such-command"
-        )
     return evolve(done, argv=tuple(argv), stdout=printed, duration_s=time.monotonic() - began)
-
-
-def _after(mark: str, stdout: bytes) -> tuple[bool, bytes, bytes]:
-    """Whether the script was run; what it says before it becomes the command; and what the command has printed."""
-    _, found, rest = stdout.partition(mark.encode())
-    word, _, printed = rest.partition(b"\n")
-    return bool(found), word.strip(), printed
 
 
 def _way(host: Host, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:
@@ -121,7 +109,9 @@ def _way(host: Host, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:
     return tools, container
 
 
-def _kill(host: Host, tools: type[Tools], container: Listed, mark: str) -> None:
-    """Kill a command with all that it has started, as far as the container has grep."""
-    with contextlib.suppress(VmsvcError):  # the caller is told that the command did not end
-        tools(host, KILL_S).enter(container, shlex.join(["sh", "-c", _KILL, mark]))
+def _was_killed(host: Host, tools: type[Tools], container: Listed, mark: str) -> bool:
+    """Kill a command with all that it has started, as far as the container has grep; tells whether nothing is left."""
+    try:
+        return tools(host, KILL_S).enter(container, shlex.join(["sh", "-c", _KILL, mark])).code == 0
+    except VmsvcError:
+        return False

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import builtins
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from attrs import evolve
+
 from vmsvc.driver import (
     ActionFailed,
+    Announced,
     Capability,
     Context,
     DriverError,
@@ -22,8 +24,10 @@ from vmsvc.driver import (
     Phase,
     Resource,
     Sizes,
+    TimedOut,
     Undetermined,
     said_last,
+    shown,
 )
 from vmsvc_zone.options import ZoneGuest
 from vmsvc_zone.states import AT_REST, DETACHED, phase_of
@@ -31,11 +35,6 @@ from vmsvc_zone.states import AT_REST, DETACHED, phase_of
 if TYPE_CHECKING:
     from vmsvc_zone.parse import Plumbed
     from vmsvc_zone.tool import Tool
-
-#: What zlogin says where it has run nothing, in the locale C; zlogin.c.
-_NOT_RUNNING = "login allowed only to running zones"
-#: Exit codes by which the zone's shell says that it ran nothing: POSIX.1, Shell, 2.8.2.
-_NOT_RUN = (126, 127)
 
 
 class ZoneDriver:
@@ -184,20 +183,28 @@ class ZoneDriver:
     def enter(
         self, guest: ZoneGuest, argv: Sequence[str], *, budget_s: float, environment: Mapping[str, str] | None = None
     ) -> Outcome:
-        """Run a command by zlogin, which hands it to the shell of the zone's root: so it is quoted for that."""
-        variables = [f"{key}={value}" for key, value in (environment or {}).items()]
-        words = ["env", *variables, *argv] if variables else list(argv)
-        done = self._context.host.run(["zlogin", guest.name, shlex.join(words)], budget_s=budget_s)
-        if done.code == 1 and _NOT_RUNNING in done.err:
-            raise NoWayIn(f"no command can be run in {guest.name}{_said(done)}")
-        if done.code == 1 and f"zlogin: zone '{guest.name}' unknown" in done.err:
-            raise NoWayIn(f"this node has no zone named {guest.name!r}")
-        if done.code in _NOT_RUN:
+        """Run a command by zlogin, which hands it to the shell of the zone's root."""
+        announced = Announced(argv)
+        host = self._context.host
+        try:
+            done = host.run(["zlogin", guest.name, announced.line(environment or {})], budget_s=budget_s)
+        except TimedOut as error:
+            raise TimedOut(
+                f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s, and may go on there",
+                hint=error.hint,
+                stdout=announced.printed(error.stdout) or b"",
+                stderr=error.stderr,
+                truncated=error.truncated,
+            ) from None
+        if announced.is_missing(done.stdout):
             raise ActionFailed(
-                f"there is no such command in {guest.name}, or it may not be run: {argv[0]}{_said(done)}",
+                f"there is no such command in {guest.name}, or it may not be run: {argv[0]}",
                 code="action.no-such-command",
             )
-        return done
+        printed = announced.printed(done.stdout)
+        if printed is None:
+            raise NoWayIn(f"no command can be run in {guest.name}: zlogin exits with {done.code}{_said(done)}")
+        return evolve(done, argv=tuple(argv), stdout=printed)
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ where a launcher did not come to its end. So it is never that of an earlier run.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 from vmsvc.core.errors import TimedOut
@@ -38,7 +39,7 @@ def keep_output(node: Node, app: App, name: str, action: str, ran: Ran) -> str:
     if action not in _KEPT:
         return ""
     directory = node.state_dir / "launchers" / app.service / app.rid
-    path = directory / f"{encoded(name)[:_NAME_CHARACTERS]}.{action}.log"
+    path = directory / f"{_shortened(encoded(name))}.{action}.log"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_bytes(_content(ran))
@@ -48,12 +49,19 @@ def keep_output(node: Node, app: App, name: str, action: str, ran: Ran) -> str:
     return str(path)
 
 
+def _shortened(name: str) -> str:
+    if len(name) <= _NAME_CHARACTERS:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]  # names that begin alike are not the same
+    return f"{name[: _NAME_CHARACTERS - len(digest) - 1]}-{digest}"
+
+
 def _content(ran: Ran) -> bytes:
     told = ran.failure if isinstance(ran.failure, TimedOut) else ran.outcome
     content = b""
     if told is not None:
         for stream in (told.stdout, told.stderr):
-            content += stream
+            content = _on_a_new_line(content, stream)
             if told.truncated and len(stream) >= OUTPUT_LIMIT:
                 content = _marked(content, f"it printed more: only the first {OUTPUT_LIMIT >> 20} MiB is kept")
     if ran.failure is not None:
@@ -62,5 +70,9 @@ def _content(ran: Ran) -> bytes:
 
 
 def _marked(content: bytes, words: str) -> bytes:
-    new_line = b"" if not content or content.endswith(b"\n") else b"\n"
-    return content + new_line + f"[vmsvc: {words}]\n".encode(errors="backslashreplace")
+    return _on_a_new_line(content, f"[vmsvc: {words}]\n".encode(errors="backslashreplace"))
+
+
+def _on_a_new_line(content: bytes, more: bytes) -> bytes:
+    is_within = content and more and not content.endswith(b"\n")
+    return content + (b"\n" if is_within else b"") + more

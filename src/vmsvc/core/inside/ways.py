@@ -143,7 +143,7 @@ class Ways:
         with self._guard:
             memory = self._memories.setdefault((guest.service, guest.rid), Memory())
             if way is Way.SSH:
-                host: Host = self._kept.setdefault(_called(guest), self._ssh(_called(guest)))
+                host: Host = self._kept.setdefault(called(guest), self._ssh(called(guest)))
             else:
                 host = DriverHost(guest, driver)
         return RememberingHost(host, memory)
@@ -169,7 +169,7 @@ class Ways:
         """
         self.forget(guest)
         with self._guard:
-            host = self._kept.get(_called(guest))
+            host = self._kept.get(called(guest))
         if host is not None:
             host.close()
 
@@ -190,5 +190,10 @@ def why_none(guest: Guest) -> str:
     return "`way_in = none`" if guest.way_in == "none" else f"its operating system is {guest.guestos}"
 
 
-def _called(guest: Guest) -> str:
+def called(guest: Guest) -> str:
+    """What ssh calls a guest.
+
+    Args:
+        guest: The guest.
+    """
     return guest.hostname or guest.name

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from attrs import fields, frozen
 
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.inside.addresses.forms import BEGIN
 from vmsvc.core.inside.verbs import NAME, script
-from vmsvc.core.inside.ways import Way
+from vmsvc.core.inside.ways import Way, called
 from vmsvc.core.resource import App, Guest
 from vmsvc.core.service import Service
 from vmsvc.core.transport.asking import encoded
@@ -33,22 +33,24 @@ class GuestTrust(Trust):
     way: Way
 
 
-def trust_of(trusting: Trusting, service: Service, guest: Guest, way: Way) -> GuestTrust:
-    """What a guest is to have. Connects to nothing.
+def trust_of(trusting: Trusting, service: Service, guest: Guest, way: Way, among: Iterable[Service]) -> GuestTrust:
+    """What a guest is to have, for all services that have it: the key has one line there. Connects to nothing.
 
     Args:
         trusting: Knows this node and its key.
         service: The guest's service.
         guest: The guest.
         way: The way into it.
+        among: All services of this node.
     """
     if way is not Way.SSH:
         return GuestTrust(guest=guest, way=way)
-    directories = _directories(service, guest)
+    target = called(guest)
+    directories = sorted({each for one in (service, *among) for each in _directories(one, target)})
     trust = GuestTrust(
         guest=guest,
         way=way,
-        target=guest.hostname or guest.name,
+        target=target,
         wanted=trusting.wanted(script(), *directories),
         expected=expected(directories),
         warnings=tuple(_of_commands(service, guest)),
@@ -110,8 +112,10 @@ def _of_commands(service: Service, guest: Guest) -> Iterator[Problem]:
             )
 
 
-def _directories(service: Service, guest: Guest) -> tuple[str, ...]:
-    """The directories of a guest's launchers; the usual one where none is in use yet."""
-    apps = (each for each in service.resources if isinstance(each, App) and each.is_inside_guest)
-    used = {app.launchers for app in apps if app.container_id == guest.rid and app.has_launchers}
-    return tuple(sorted(used)) or (str(fields(App).launchers.default),)
+def _directories(service: Service, target: str) -> Iterator[str]:
+    """The directories of launchers that a service has in a guest; the usual one where none is in use yet."""
+    for guest in service.guests:
+        if called(guest).casefold() == target.casefold():
+            apps = (each for each in service.resources if isinstance(each, App) and each.container_id == guest.rid)
+            used = [app.launchers for app in apps if app.has_launchers]
+            yield from used or [str(fields(App).launchers.default)]

@@ -105,11 +105,18 @@ def test_what_a_launcher_printed_is_kept_and_a_full_disk_keeps_nothing_from_runn
     outcome = printed(b"out\xff", b"err")
     node = Node(name="n1", root=tmp_path)
     path = keep_output(node, app, "S1 größe\n" + "x" * 255, "start", outcome)
-    assert Path(path).read_bytes() == b"out\xfferr"
+    assert Path(path).read_bytes() == b"out\xff\nerr"
     assert Path(path).parent == node.state_dir / "launchers/web/app#1"
     assert keep_output(node, app, "C1", "status", outcome) == ""
     (tmp_path / "taken").touch()
     assert keep_output(Node(name="n1", root=tmp_path / "taken"), app, "S1", "start", outcome) == ""
+
+
+def test_long_names_that_begin_alike_have_files_of_their_own(tmp_path):
+    node, app = Node(name="n1", root=tmp_path), resource("app#1", container_id="container#1")
+    names = [f"S10 запуск сервера приложений {which}" for which in ("основной", "запасной")]
+    paths = [keep_output(node, app, name, "start", printed(name.encode())) for name in names]
+    assert [Path(path).read_text() for path in paths] == names
 
 
 def kept(tmp_path, ran):
