@@ -144,17 +144,20 @@ def why_not(answer: Answer) -> str:
 
 
 #: For ``sh -c END sh SESSION TERM KILL``: ends the session's processes, and prints those that do not die. Where
-#: there is no /proc as Linux has it, the session's first process group stands for the session.
+#: there is no /proc as Linux has it, the session's first process group stands for the session. All processes are looked
+#: at as seldom as can be: a busy host has thousands, and for each the shell opens a file.
 END = r"""
 session=$1
-members() {
+all() {
+    cd /proc 2>/dev/null && echo [0-9]*
+}
+members() { # PID...: those of them that are of the session, and live
     if [ -r /proc/self/stat ]; then
-        for stat in /proc/[0-9]*/stat; do
-            { read -r line <"$stat"; } 2>/dev/null || continue
+        for each; do
+            { read -r line <"/proc/$each/stat"; } 2>/dev/null || continue
             set -- ${line##*) }
             if [ "$4" = "$session" ] && [ "$1" != Z ] && [ "$1" != X ]; then
-                stat=${stat%/stat}
-                echo "${stat#/proc/}"
+                echo "$each"
             fi
         done
     else
@@ -163,14 +166,18 @@ members() {
 }
 end() { # SIGNAL TIMES: within so many twentieths of a second
     left=$2
-    while them=$(members) && [ -n "$them" ]; do
+    while [ -n "$them" ]; do
+        for each in $them; do kill -"$1" "$each" 2>/dev/null; done
+        while them=$(members $them); [ -n "$them" ]; do
+            [ "$left" -gt 0 ] || return 1
+            sleep 0.05 2>/dev/null || { sleep 1; left=$((left - 19)); }
+            left=$((left - 1))
+        done
+        them=$(members $(all)) # those that were started meanwhile
         [ "$left" -gt 0 ] || return 1
-        if [ "$1" = KILL ] || [ "$left" = "$2" ]; then
-            for each in $them; do kill -"$1" "$each" 2>/dev/null; done
-        fi
-        sleep 0.05 2>/dev/null || { sleep 1; left=$((left - 19)); }
         left=$((left - 1))
     done
 }
-end TERM "$2" || end KILL "$3" || members
+them=$(members $(all))
+end TERM "$2" || end KILL "$3" || members $(all)
 """
