@@ -14,7 +14,7 @@ from vmsvc.core.errors import VmsvcError
 from vmsvc.core.inside.place import Places
 from vmsvc.core.ips.given import GivenAddresses
 from vmsvc.core.ips.guests import Adapters
-from vmsvc.core.ips.halves import Answer, Check, Half, best
+from vmsvc.core.ips.halves import Check, Found, Half, best
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
@@ -117,9 +117,9 @@ class IpDriver:
         asks = [partial(ping, self._places.node(), address, wait_s=UNEXPECTED_S) for address in addresses]
         halves = _together(asks, began + budget_s - _RESERVE_S)
         for address, half in zip(addresses, halves, strict=True):
-            if half.answer is Answer.YES and guest.phase is Phase.MOVED:
+            if half.found is Found.YES and guest.phase is Phase.MOVED:
                 return _observation(Phase.MOVED, f"{words}; {half.words}", began)
-            if half.answer is Answer.YES:
+            if half.found is Found.YES:
                 where, doubt = self._where(resource, began + budget_s - _RESERVE_S)
                 who = "" if where else who_has(self._places.node(), address)
                 claim = f"{address} answers although the guest is {guest.state} here: {who}{doubt}"
@@ -135,9 +135,9 @@ class IpDriver:
         except VmsvcError as error:
             return unknown(_PROBE, error, duration_s=time.monotonic() - began)
         half = self._given.check(resource, address, began + budget_s - _RESERVE_S)
-        if half.answer is Answer.UNKNOWN:
+        if half.found is Found.UNKNOWN:
             return unknown(_PROBE, half.words, duration_s=time.monotonic() - began)
-        left = half.words if half.answer is Answer.YES else half.left_over
+        left = half.words if half.found is Found.YES else half.left_over
         return _observation(Phase.DEGRADED, f"{words}; {left}", began) if left else None
 
     def _where(self, resource: Ip, deadline: float) -> tuple[str, str]:
@@ -165,9 +165,9 @@ class IpDriver:
 
     def _ping(self, resource: Ip, address: str, guest: Observation, deadline: float) -> Callable[[], Half]:
         if guest.phase is Phase.PREPARED:
-            return partial(Half, Answer.LEFT_OUT, "nobody is there yet to answer a ping")
+            return partial(Half, Found.LEFT_OUT, "nobody is there yet to answer a ping")
         if not resource.check_ping:
-            return partial(Half, Answer.LEFT_OUT, "ping is left out (`check_ping = false`)")
+            return partial(Half, Found.LEFT_OUT, "ping is left out (`check_ping = false`)")
         wait_s = min(resource.ping_timeout, left_until(deadline) - START_S)
         return partial(ping, self._places.node(), address, wait_s=wait_s)
 
@@ -175,16 +175,16 @@ class IpDriver:
         if resource.is_plumbed and (resource.check_adapter or guest.phase is Phase.PREPARED):
             return partial(self._given.check, resource, address, deadline)
         if not resource.check_adapter:
-            return partial(Half, Answer.LEFT_OUT, "the adapter is left out (`check_adapter = false`)")
+            return partial(Half, Found.LEFT_OUT, "the adapter is left out (`check_adapter = false`)")
         if guest.phase in CANNOT_HEAR:
-            return partial(Half, Answer.LEFT_OUT, "nobody was asked inside")
+            return partial(Half, Found.LEFT_OUT, "nobody was asked inside")
         if why := self._adapters.left_out(self.guest_of(resource)):
-            return partial(Half, Answer.LEFT_OUT, f"the adapter is left out ({why})")
+            return partial(Half, Found.LEFT_OUT, f"the adapter is left out ({why})")
         return partial(self._adapters.check, resource, address, guest, deadline)
 
     def _words(self, check: Check) -> str:
         """Both halves in words; of an address that answers and is not where it should be, who it is that answers."""
-        if check.ping.answer is Answer.YES and check.adapter.answer is Answer.NO:
+        if check.ping.found is Found.YES and check.adapter.found is Found.NO:
             who = who_has(self._places.node(), check.address)
             return f"{check.ping.words} ({who}); {check.adapter.words}"
         return check.words
@@ -254,11 +254,11 @@ class IpDriver:
 def _together(asks: Sequence[Callable[[], Half]], deadline: float) -> list[Half]:
     """Ask side by side; who has not answered by the deadline is unknown."""
     halves = call_each(lambda ask: ask(), asks, deadline=deadline, width=_WIDTH, name="vmsvc ip")
-    return [half or Half(Answer.UNKNOWN, "no answer in time") for half in halves]
+    return [half or Half(Found.UNKNOWN, "no answer in time") for half in halves]
 
 
 def _is_doubt(half: Half) -> bool:
-    return half.answer is Answer.UNKNOWN
+    return half.found is Found.UNKNOWN
 
 
 def _observation(phase: Phase, words: str, began: float, *warnings: str) -> Observation:

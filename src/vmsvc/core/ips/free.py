@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
-from vmsvc.core.ips.halves import Answer
+from vmsvc.core.ips.halves import Found
 from vmsvc.core.ips.links import C_LOCALE
 from vmsvc.core.ips.ping import UNEXPECTED_S, ping, who_has
 from vmsvc.core.transport import Host
@@ -30,9 +30,9 @@ def check_by_ping(node: Host, address: str) -> None:
         Undetermined: Nobody could be asked.
     """
     heard = ping(node, address, wait_s=UNEXPECTED_S)
-    if heard.answer is Answer.YES:
+    if heard.found is Found.YES:
         raise taken(address, who_has(node, address))
-    if heard.answer is Answer.UNKNOWN:
+    if heard.found is Found.UNKNOWN:
         raise _undetermined(address, heard.words)
 
 

@@ -14,7 +14,7 @@ from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.inside.place import Places
 from vmsvc.core.ips.free import check_by_ping
-from vmsvc.core.ips.halves import Answer, Half, on_adapter
+from vmsvc.core.ips.halves import Found, Half, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import meant, only_one
 from vmsvc.core.lane import call_within
@@ -47,9 +47,9 @@ class GivenAddresses:
             added = self.ledger.read(resource)
             return on_adapter(address, resource.ipdev, self._plumbed(resource, deadline), added)
         except VmsvcError as error:
-            return Half(Answer.UNKNOWN, f"what the guest was given is not known: {error.message}")
+            return Half(Found.UNKNOWN, f"what the guest was given is not known: {error.message}")
         except Exception as error:  # noqa: BLE001 - a driver's defect must not become a status
-            return Half(Answer.UNKNOWN, f"what the guest was given is not known: {told(error)}")
+            return Half(Found.UNKNOWN, f"what the guest was given is not known: {told(error)}")
 
     def start(self, resource: Ip, *, budget_s: float) -> bool:
         """Give a guest an address, unless it has it, and once nobody else answers to it.
@@ -69,7 +69,7 @@ class GivenAddresses:
         deadline = time.monotonic() + budget_s
         address = only_one(resource, budget_s)
         plumbed = self._plumbed(resource, deadline)
-        if on_adapter(address, resource.ipdev, plumbed).answer is Answer.YES:
+        if on_adapter(address, resource.ipdev, plumbed).found is Found.YES:
             return False
         if resource.check_ping and not any(each.address == address for each in plumbed):
             check_by_ping(self.places.node(), address)

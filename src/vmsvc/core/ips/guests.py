@@ -18,7 +18,7 @@ from vmsvc.core.inside.addresses.forms import read_addresses
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.remembering import MORE_S
 from vmsvc.core.inside.ways import Way, why_none
-from vmsvc.core.ips.halves import Answer, Half, on_adapter
+from vmsvc.core.ips.halves import Found, Half, on_adapter
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import Key, key_of
 from vmsvc.core.resource import Guest, Ip
@@ -95,7 +95,7 @@ class Adapters:
             if question is None or question.look is not look:
                 question = self._asked[key_of(guest)] = _Question(look)
         if not question.turn.acquire(timeout=left_until(deadline)):
-            return Half(Answer.UNKNOWN, f"{guest.name} did not tell its addresses in time")
+            return Half(Found.UNKNOWN, f"{guest.name} did not tell its addresses in time")
         try:
             left = left_until(deadline)
             if question.answer is None or question.had_less_than(left):
@@ -103,7 +103,7 @@ class Adapters:
         finally:
             question.turn.release()
         if isinstance(question.answer, VmsvcError):
-            return Half(Answer.UNKNOWN, f"{guest.name} did not tell its addresses: {question.answer.message}")
+            return Half(Found.UNKNOWN, f"{guest.name} did not tell its addresses: {question.answer.message}")
         return on_adapter(address, resource.ipdev, question.answer)
 
     def _is_told_by_agent(self, guest: Guest, way: Way) -> bool:

@@ -11,8 +11,8 @@ from vmsvc.core.answers import GuestAddress
 from vmsvc.core.status import Phase
 
 
-class Answer(enum.Enum):
-    """What one half of a check has said."""
+class Found(enum.Enum):
+    """Whether an address is there, as far as one half of a check can tell."""
 
     YES = "yes"
     NO = "no"
@@ -25,12 +25,12 @@ class Half:
     """One half of a check.
 
     Attributes:
-        answer: Whether the address is there, as far as this half can tell.
+        found: Whether the address is there, as far as this half can tell.
         words: That in words, as a part of a sentence.
         left_over: What is there beside it, having been added when a name or a file meant something else; in words.
     """
 
-    answer: Answer
+    found: Found
     words: str
     left_over: str = ""
 
@@ -57,14 +57,14 @@ class Check:
     @property
     def phase(self) -> Phase:
         """What both halves mean together: what nobody knows is unknown, and where they differ it is degraded."""
-        answers = {self.ping.answer, self.adapter.answer} - {Answer.LEFT_OUT}
-        if not answers:
+        found = {self.ping.found, self.adapter.found} - {Found.LEFT_OUT}
+        if not found:
             return Phase.INAPPLICABLE
-        if Answer.UNKNOWN in answers:
+        if Found.UNKNOWN in found:
             return Phase.UNKNOWN
-        if len(answers) > 1:
+        if len(found) > 1:
             return Phase.DEGRADED
-        if Answer.YES in answers:
+        if Found.YES in found:
             return Phase.RUNNING
         return Phase.DEGRADED if self.adapter.left_over else Phase.STOPPED
 
@@ -127,13 +127,13 @@ def _is_there(address: str, device: str, told: Sequence[GuestAddress]) -> Half:
     there = [each for each in having if each.is_on(device)]
     usable = [each for each in there if not each.unusable]
     if usable:
-        return Half(Answer.YES, f"{_with_prefix(usable[0])} is on {usable[0].device}")
+        return Half(Found.YES, f"{_with_prefix(usable[0])} is on {usable[0].device}")
     if there:
-        return Half(Answer.NO, f"{_with_prefix(there[0])} is on {there[0].device}, and of no use: {there[0].unusable}")
+        return Half(Found.NO, f"{_with_prefix(there[0])} is on {there[0].device}, and of no use: {there[0].unusable}")
     if having:
         places = ", ".join(dict.fromkeys(each.device for each in having))
-        return Half(Answer.NO, f"{_with_prefix(having[0])} is on {places} and not on {device}")
-    return Half(Answer.NO, f"{bare} is on no adapter")
+        return Half(Found.NO, f"{_with_prefix(having[0])} is on {places} and not on {device}")
+    return Half(Found.NO, f"{bare} is on no adapter")
 
 
 def _with_prefix(address: GuestAddress) -> str:

@@ -11,7 +11,7 @@ from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.ips import links
 from vmsvc.core.ips.free import check_in_network, taken
-from vmsvc.core.ips.halves import Answer, left_over, on_adapter
+from vmsvc.core.ips.halves import Found, left_over, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import meant, only_one
 from vmsvc.core.ips.ping import who_has_on
@@ -57,7 +57,7 @@ class NodeAddresses:
         address, doubt = meant(resource, added, budget_s)
         seen = links.look(self._node(), budget_s=left_until(began + budget_s))
         half = on_adapter(address, resource.ipdev, seen.addresses, added)
-        is_up, is_something = half.answer is Answer.YES, seen.of(address) or half.left_over
+        is_up, is_something = half.found is Found.YES, seen.of(address) or half.left_over
         phase = Phase.RUNNING if is_up else Phase.DEGRADED if is_something else Phase.STOPPED
         words = half.words if is_up else half.all_words
         missing = "" if _adapter(resource) in seen.flags else f"this node has no adapter {_adapter(resource)}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vmsvc.core.errors import VmsvcError
-from vmsvc.core.ips.halves import Answer, Half
+from vmsvc.core.ips.halves import Found, Half
 from vmsvc.core.ips.links import C_LOCALE
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import said_last
@@ -48,7 +48,7 @@ def ping(host: Host, address: str, *, wait_s: float) -> Half:
     try:
         outcome = host.run(_command(address, whole), budget_s=whole + _SPARE_S, environment=C_LOCALE)
     except VmsvcError as error:
-        return Half(Answer.UNKNOWN, f"ping could not ask: {error.message}")
+        return Half(Found.UNKNOWN, f"ping could not ask: {error.message}")
     return _heard(outcome)
 
 
@@ -61,17 +61,17 @@ def _command(address: str, whole_s: int) -> list[str]:
 
 def _heard(outcome: Outcome) -> Half:
     if _ALIVE.search(outcome.out) and outcome.code == 0:
-        return Half(Answer.YES, "ping answers")
+        return Half(Found.YES, "ping answers")
     if _NO_ANSWER.search(outcome.out) and outcome.code == 1:
-        return Half(Answer.NO, "ping does not answer")
+        return Half(Found.NO, "ping does not answer")
     received = _RECEIVED.search(outcome.out)
     if received and int(received[1]) and outcome.code == 0:
         time = _TIME.search(outcome.out)
-        return Half(Answer.YES, f"ping answers in {float(time[1]):.1f} ms" if time else "ping answers")
+        return Half(Found.YES, f"ping answers in {float(time[1]):.1f} ms" if time else "ping answers")
     if received and not int(received[1]) and outcome.code == 1:
-        return Half(Answer.NO, "ping does not answer")
+        return Half(Found.NO, "ping does not answer")
     words = f"ping could not ask: it exited with {outcome.code}{said_last(outcome.stderr, outcome.stdout)}"
-    return Half(Answer.UNKNOWN, words)
+    return Half(Found.UNKNOWN, words)
 
 
 def who_has(host: Host, address: str) -> str:

@@ -20,7 +20,7 @@ from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips import names
 from vmsvc.core.ips.driver import IpDriver
-from vmsvc.core.ips.halves import Answer, Check, Half, best, on_adapter
+from vmsvc.core.ips.halves import Check, Found, Half, best, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.ping import ping
 from vmsvc.core.node import Node
@@ -213,18 +213,18 @@ def test_an_answer_is_waited_for_as_long_as_the_file_says(options, seconds):
 @pytest.mark.parametrize(
     ("out", "code", "answer"),
     [
-        ("{} is alive\n", 0, Answer.YES),
-        ("no answer from {}\n", 1, Answer.NO),
-        ("ICMP Host Unreachable from gateway 192.0.2.254\n for icmp from n1 to {}\nno answer from {}\n", 1, Answer.NO),
-        ("", 1, Answer.UNKNOWN),
-        ("ping: unknown host {}\n", 1, Answer.UNKNOWN),
-        ("{} is alive\n", 1, Answer.UNKNOWN),
+        ("{} is alive\n", 0, Found.YES),
+        ("no answer from {}\n", 1, Found.NO),
+        ("ICMP Host Unreachable from gateway 192.0.2.254\n for icmp from n1 to {}\nno answer from {}\n", 1, Found.NO),
+        ("", 1, Found.UNKNOWN),
+        ("ping: unknown host {}\n", 1, Found.UNKNOWN),
+        ("{} is alive\n", 1, Found.UNKNOWN),
     ],
 )
 def test_a_node_of_solaris_or_illumos_asks_with_its_own_ping(monkeypatch, address, argv, out, code, answer):
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="SunOS"))
     node = FakeHost(ping=(out.replace("{}", address), code))
-    assert ping(node, address, wait_s=2.5).answer is answer
+    assert ping(node, address, wait_s=2.5).found is answer
     assert node.asked[0] == argv
 
 
@@ -326,7 +326,7 @@ def test_a_windows_guest_whose_agent_lists_nothing_is_looked_at_from_outside():
 @given(out=st.text(max_size=120), code=st.integers(-9, 255))
 def test_what_ping_never_says_is_neither_an_answer_nor_silence(out, code):
     half = ping(FakeHost(ping=lambda argv: (out, code)), ADDRESS, wait_s=1.0)
-    assert half.answer is Answer.UNKNOWN
+    assert half.found is Found.UNKNOWN
 
 
 # --- the guest's own status ------------------------------------------------------------------------------------------
@@ -531,8 +531,8 @@ _PHASES = {
 }
 
 
-@pytest.mark.parametrize("one", Answer)
-@pytest.mark.parametrize("two", Answer)
+@pytest.mark.parametrize("one", Found)
+@pytest.mark.parametrize("two", Found)
 def test_all_combinations_of_halves(one, two):
     phases = {
         Check(address="x", ping=Half(ping, ""), adapter=Half(adapter, "")).phase
@@ -543,16 +543,16 @@ def test_all_combinations_of_halves(one, two):
 
 
 def test_one_that_may_be_up_is_more_than_one_that_is_degraded():
-    halves = {answer: Half(answer, "") for answer in Answer}
-    degraded = Check(address="a", ping=halves[Answer.YES], adapter=halves[Answer.NO])
-    doubtful = Check(address="b", ping=halves[Answer.UNKNOWN], adapter=halves[Answer.NO])
+    halves = {answer: Half(answer, "") for answer in Found}
+    degraded = Check(address="a", ping=halves[Found.YES], adapter=halves[Found.NO])
+    doubtful = Check(address="b", ping=halves[Found.UNKNOWN], adapter=halves[Found.NO])
     assert best([degraded, doubtful]) == (doubtful, (degraded,))
 
 
 def test_an_address_that_is_there_and_of_no_use_is_not_up():
     told = [GuestAddress(device="eth0", address=ADDRESS, prefix=24, unusable="the adapter is down")]
     half = on_adapter(ADDRESS, "eth0", told)
-    assert half == Half(Answer.NO, "192.0.2.1/24 is on eth0, and of no use: the adapter is down")
+    assert half == Half(Found.NO, "192.0.2.1/24 is on eth0, and of no use: the adapter is down")
 
 
 def test_an_alias_and_a_scope_are_understood():
@@ -560,10 +560,10 @@ def test_an_alias_and_a_scope_are_understood():
         GuestAddress(device="eth0:1", address=ADDRESS, prefix=24),
         GuestAddress(device="eth0", address="fe80::1", prefix=64),
     ]
-    assert on_adapter(ADDRESS, "eth0", told).answer is Answer.YES
-    assert on_adapter(ADDRESS, "eth0:1", told).answer is Answer.YES
-    assert on_adapter(ADDRESS, "eth0:2", told).answer is Answer.NO
-    assert on_adapter("fe80::1%br0", "eth0", told).answer is Answer.YES
+    assert on_adapter(ADDRESS, "eth0", told).found is Found.YES
+    assert on_adapter(ADDRESS, "eth0:1", told).found is Found.YES
+    assert on_adapter(ADDRESS, "eth0:2", told).found is Found.NO
+    assert on_adapter("fe80::1%br0", "eth0", told).found is Found.YES
 
 
 def test_the_driver_is_told_the_place_of_its_guest():
