@@ -22,13 +22,11 @@ from vmsvc.core.resource import App, Guest, Located, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted
-from vmsvc.core.transport.command import printable
+from vmsvc.core.transport.command import NOT_RUN, printable
 from vmsvc.core.verb import Verb
 
 #: 3 is what init scripts and `systemctl is-active` say of what does not run: LSB 5.0 Core, 22.2; systemctl(1).
 _PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED, 3: Phase.STOPPED}
-#: Exit codes by which a shell, or what a check is wrapped in, says that it ran nothing: POSIX.1, Shell, 2.8.2.
-_NOT_RUN = {126: "it cannot be executed", 127: "it was not found"}
 _ACTIONS = {Verb.START: Action.START, Verb.STOP: Action.STOP}
 
 
@@ -117,8 +115,8 @@ class AppDriver:
         outcome = self._host(resource, budget_s).run(resource.check, budget_s=budget_s)
         if outcome.code < 0:
             raise Undetermined(f"the check was killed by signal {-outcome.code}: {last_lines(outcome)}")
-        if outcome.code in _NOT_RUN:
-            raise Undetermined(f"the check exited with {outcome.code}, {_NOT_RUN[outcome.code]}: {last_lines(outcome)}")
+        if outcome.code in NOT_RUN:
+            raise Undetermined(f"the check exited with {outcome.code}, {NOT_RUN[outcome.code]}: {last_lines(outcome)}")
         return Observation(
             phase=_PHASE_OF_CODE.get(outcome.code, Phase.DEGRADED),
             state=f"check exited with {outcome.code}",

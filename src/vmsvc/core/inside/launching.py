@@ -14,10 +14,8 @@ from vmsvc.core.inside.launchers import Action, Launchers, parsed
 from vmsvc.core.inside.marked import INTERRUPTED, Marked
 from vmsvc.core.inside.verbs import BUSY, ask
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.command import printable
+from vmsvc.core.transport.command import NOT_RUN, printable
 
-#: Exit codes by which a shell says that it ran nothing: POSIX.1-2017, XCU 2.8.2.
-_NOT_RUN = {126: "it cannot be executed", 127: "it was not found, or what it names to run it"}
 #: How often one that has to wait for its turn is tried again, in seconds.
 _AGAIN_S = 0.5
 _LAST_LINES, _LAST_CHARACTERS = 3, 300
@@ -47,7 +45,7 @@ class Ran:
     @property
     def was_run(self) -> bool:
         """Whether its exit code is its own word."""
-        return self.outcome is not None and self.outcome.code >= 0 and self.outcome.code not in _NOT_RUN
+        return self.outcome is not None and self.outcome.code >= 0 and self.outcome.code not in NOT_RUN
 
     def __str__(self) -> str:
         """Read as ``S10web exited with 3: the last lines that it printed``."""
@@ -55,7 +53,7 @@ class Ran:
             return f"{self.name}: {self.failure}"
         code = self.outcome.code
         ended = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
-        reason = f", {_NOT_RUN[code]}" if code in _NOT_RUN else ""
+        reason = f", {NOT_RUN[code]}" if code in NOT_RUN else ""
         return f"{self.name} {ended}{reason}: {last_lines(self.outcome)}"
 
 

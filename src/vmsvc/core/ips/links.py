@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from ipaddress import ip_interface
 from typing import Any
 
@@ -13,7 +13,7 @@ from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.inside.addresses.iproute import read_json
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.command import said_last
+from vmsvc.core.transport.command import said_last, shown
 
 #: What commands say is read: in a language that is known.
 C_LOCALE = {"LC_ALL": "C"}
@@ -181,10 +181,6 @@ def keep_secondaries(host: Host, adapter: str, *, budget_s: float) -> None:
 def _check(outcome: Outcome) -> None:
     if outcome.code:
         raise DriverError(
-            f"`{_shown(outcome.argv)}` exited with {outcome.code}{said_last(outcome.stderr, outcome.stdout)}",
+            f"`{shown(outcome.argv)}` exited with {outcome.code}{said_last(outcome.stderr, outcome.stdout)}",
             code="driver.command-failed",
         )
-
-
-def _shown(argv: Sequence[str]) -> str:
-    return " ".join(argv)

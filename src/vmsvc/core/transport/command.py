@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from vmsvc.core.errors import UsageError
 
+#: Exit codes by which a shell, or what a command is wrapped in, says that it ran nothing: POSIX.1-2017, XCU 2.8.2.
+NOT_RUN = {126: "it cannot be executed", 127: "it was not found, or what it names to run it"}
+
 _SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
 _SHOWN_CHARACTERS = 500
 _OUR_SECRET = re.compile(r"VMSVC_\w*PASSWORD\w*", re.ASCII)
