@@ -13,6 +13,7 @@ from lab.fixtures import required
 from lab.vcsim import USER, PrivateVcsim
 from tests.lab.shell import NODE, Shell, ok
 from tests.lab.vsphere import Inventory
+from tests.support import drivers_but
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -74,6 +75,7 @@ def inventory(request):
 @pytest.fixture
 def shell(tmp_path):
     shell = Shell(tmp_path / "root")
+    shell.environment["VMSVC_DISABLE_PLUGINS"] = drivers_but("esx")
     file = tmp_path / "root/etc/vmsvc/esx.toml"
     file.touch(mode=0o600)
     file.write_text(f'user = "{USER}"\npassword = "{CANARY}"\n')
@@ -223,17 +225,17 @@ AUTOSTART = (
 def test_a_guest_without_tools_is_powered_off_at_once_and_one_whose_tools_do_not_run_when_its_time_is_over(
     shell, esx, inventory
 ):
-    serve(shell, esx, "web", f"name = {FIRST['esx']}", "stop_timeout = 8")
     esx.gateway.answers["ShutdownGuest"] = lambda _body: gateway.fault("ToolsUnavailable")
-    for status, words in {
-        "guestToolsNotInstalled": "it has no VMware Tools",
-        "guestToolsUnmanaged": "its VMware Tools do not run",
-    }.items():
+    for status, words, timeout_s, between in (
+        ("guestToolsNotInstalled", "it has no VMware Tools", 90, (0, 60)),
+        ("guestToolsUnmanaged", "its VMware Tools do not run", 4, (4, 60)),
+    ):
+        serve(shell, esx, "web", f"name = {FIRST['esx']}", f"stop_timeout = {timeout_s}")
         inventory.make_so(FIRST["esx"], **{"guest.toolsVersionStatus2": status})
         done, took = timed(shell.run, "stop", "web")
         ok(done)
         assert words in done.stderr
-        assert (took > 8) == (status == "guestToolsUnmanaged")
+        assert between[0] < took < between[1]
         assert inventory.power(FIRST["esx"]) == "poweredOff"
         inventory.do(FIRST["esx"], "PowerOnVM_Task")
 
@@ -395,16 +397,16 @@ def test_a_password_is_found_nowhere_but_in_its_file(shell, esx, inventory, tmp_
     )
     with seen:
         for words in (("start", "web"), ("push", "web"), *looks, ("stop", "web")):
-            said += outputs(shell, *words)
+            said += outputs(shell, *words, "--verbose")
         assert f"VMSVC_ESX_USER={USER}" in started_with.read_text(), "what is started has the rest of the environment"
         assert CANARY not in started_with.read_text()
         esx.gateway.spoil = relay.garbage
         for words in (*looks, ("start", "web"), ("diskupdate", "web")):
-            said += outputs(shell, *words)
+            said += outputs(shell, *words, "--format", "json")
         esx.gateway.spoil = None
         shell.environment["VMSVC_ESX_PASSWORD"] = f"{CANARY}-wrong"
-        said += outputs(shell, "status")
-        assert "does not let the user" in said[-2]
+        said += outputs(shell, "status", "--verbose")
+        assert "does not let the user" in said[-1]
     assert CANARY not in "".join(said)
     kept = [file for file in shell.root.rglob("*") if file.is_file() and CANARY.encode() in file.read_bytes()]
     assert kept == []
@@ -412,10 +414,8 @@ def test_a_password_is_found_nowhere_but_in_its_file(shell, esx, inventory, tmp_
 
 
 def outputs(shell, *words):
-    """What a command prints, for people and for programs."""
-    for more in (("--verbose",), ("--format", "json")):
-        done = shell.run(*words, *more)
-        yield from (done.stdout, done.stderr)
+    done = shell.run(*words)
+    return done.stdout, done.stderr
 
 
 class Watched:
