@@ -19,7 +19,9 @@ from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import START_S, UNEXPECTED_S, ping, who_has
+from vmsvc.core.ips.sweep import Sweep
 from vmsvc.core.lane import call_each
+from vmsvc.core.networks import usual_form
 from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Ip, Located, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
@@ -58,6 +60,7 @@ class IpDriver:
         self._adapters = Adapters(places)
         self._own = NodeAddresses(places.node, ledger)
         self._given = GivenAddresses(places, ledger)
+        self._sweep = Sweep(self._unexpected)
 
     def guest_of(self, resource: Located) -> Guest:
         """The guest inside which an address is.
@@ -114,8 +117,8 @@ class IpDriver:
             addresses = resolved(resource.ipname, budget_s=budget_s)
         except VmsvcError as error:
             return _observation(Phase.STOPPED, words, began, f"whether somebody else has the address: {error}")
-        asks = [partial(ping, self._places.node(), address, wait_s=UNEXPECTED_S) for address in addresses]
-        halves = _together(asks, began + budget_s - _RESERVE_S)
+        deadline = began + budget_s - _RESERVE_S
+        halves = _together([partial(self._ask_unexpected, address, deadline) for address in addresses], deadline)
         for address, half in zip(addresses, halves, strict=True):
             if half.found is Found.YES and guest.phase is Phase.MOVED:
                 return _observation(Phase.MOVED, f"{words}; {half.words}", began)
@@ -127,6 +130,20 @@ class IpDriver:
                 return _observation(phase, told, began)
         doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
         return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
+
+    def _ask_unexpected(self, address: str, deadline: float) -> Half:
+        swept = self._sweep.check(address, deadline)
+        return ping(self._places.node(), address, wait_s=UNEXPECTED_S) if swept is None else swept
+
+    def _unexpected(self) -> list[str]:
+        """The addresses inside guests that are given as such; names are resolved, and asked, one by one."""
+        written = (
+            usual_form(each.ipname)
+            for service in self._places.services.values()
+            for each in service.resources
+            if isinstance(each, Ip) and each.is_inside_guest and each.check_ping and not each.disable
+        )
+        return [address for address in written if address]
 
     def _left_behind(self, resource: Ip, words: str, began: float, budget_s: float) -> Observation | None:
         """What the node has given to a guest that is down, and has still."""

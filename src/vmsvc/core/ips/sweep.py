@@ -1,0 +1,68 @@
+"""Addresses of guests that are down, which nobody is expected to have: all of them are asked at once, for all looks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from vmsvc.core.ips.halves import Answer, Half
+from vmsvc.core.transport.echo import Heard, answering
+
+#: Up to so many addresses are asked by ping(8), a process for each.
+_FEW = 16
+#: How long nobody's answer is waited for, and how long who asks next is told what was heard, in seconds.
+_WAIT_S, _FRESH_S = 0.5, 2.0
+
+
+class Sweep:
+    """Who wants to know first of one address asks all; the others wait for that.
+
+    Args:
+        addresses: Tells all addresses that somebody may want to know of.
+    """
+
+    def __init__(self, addresses: Callable[[], Sequence[str]]) -> None:
+        self._addresses = addresses
+        self._turn = threading.Lock()
+        self._heard: Heard | None = None
+        self._asked: frozenset[str] = frozenset()
+        self._at = 0.0
+        self._is_useless = False
+
+    def check(self, address: str, deadline: float) -> Half | None:
+        """Whether an address answers.
+
+        Args:
+            address: The address.
+            deadline: When the answer must be there, on the monotonic clock.
+
+        Returns:
+            Whether it answers; ``None`` where it is to be asked alone, by ping(8).
+        """
+        if self._is_useless or not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+            return None if self._is_useless else Half(Answer.UNKNOWN, "ping could not ask in time")
+        try:
+            if self._heard is None or time.monotonic() - self._at > _FRESH_S:
+                self._ask()
+            heard = self._heard
+        finally:
+            self._turn.release()
+        if heard is None or address not in self._asked:
+            return None
+        if address in heard.answers:
+            return Half(Answer.YES, f"ping answers in {heard.answers[address] * 1000:.1f} ms")
+        if address in heard.unasked:
+            return Half(Answer.UNKNOWN, f"ping could not ask: {heard.unasked[address]}")
+        return Half(Answer.NO, "ping does not answer")
+
+    def _ask(self) -> None:
+        addresses = tuple(dict.fromkeys(self._addresses()))
+        self._is_useless = len(addresses) <= _FEW
+        if self._is_useless:
+            return
+        try:
+            self._heard = answering(addresses, wait_s=_WAIT_S)
+        except OSError:  # not permitted, or too few files may be open: each is asked by ping(8), which is permitted
+            self._is_useless, self._heard = True, None
+        self._asked, self._at = frozenset(addresses), time.monotonic()

@@ -1,0 +1,115 @@
+"""Addresses of guests that are down: asked all at once, for all who want to know, and not again at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.support import FakeDriver, guest, resource, service
+from tests.unit.core.ips.test_ips import FakeHost
+from vmsvc.core.inside.place import Places
+from vmsvc.core.inside.ways import Ways
+from vmsvc.core.ips import sweep
+from vmsvc.core.ips.driver import IpDriver
+from vmsvc.core.ips.halves import Answer
+from vmsvc.core.ips.ledger import Ledger
+from vmsvc.core.ips.sweep import Sweep
+from vmsvc.core.node import Node
+from vmsvc.core.observe import observe
+from vmsvc.core.resource import Guest
+from vmsvc.core.status import Phase
+from vmsvc.core.transport.echo import Heard
+
+MANY = [f"192.0.2.{number}" for number in range(1, 41)]
+
+
+class Asked:
+    """Stands in for the sockets: of all, the first answers, and the last cannot be asked."""
+
+    def __init__(self, monkeypatch):
+        self.times = 0
+        self.error = None
+        monkeypatch.setattr(sweep, "answering", self)
+
+    def __call__(self, addresses, *, wait_s):
+        self.times += 1
+        time.sleep(0.05)
+        if self.error:
+            raise self.error
+        return Heard(answers={addresses[0]: 0.0004}, unasked={addresses[-1]: "Network is unreachable"})
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    return Asked(monkeypatch)
+
+
+def soon():
+    return time.monotonic() + 5.0
+
+
+def test_who_asks_first_asks_for_all_who_ask_meanwhile(asked):
+    told, made = {}, Sweep(lambda: MANY)
+    asking = [
+        threading.Thread(target=lambda address=address: told.update({address: made.check(address, soon())}))
+        for address in MANY
+    ]
+    for each in asking:
+        each.start()
+    for each in asking:
+        each.join(10)
+    assert asked.times == 1
+    answers = [told[address].answer for address in MANY]
+    assert answers == [Answer.YES, *[Answer.NO] * 38, Answer.UNKNOWN]
+    assert told[MANY[0]].words == "ping answers in 0.4 ms"
+    assert told[MANY[-1]].words == "ping could not ask: Network is unreachable"
+
+
+def test_what_was_heard_long_ago_is_not_believed(asked, monkeypatch):
+    monkeypatch.setattr(sweep, "_FRESH_S", 0.0)
+    made = Sweep(lambda: MANY)
+    for address in MANY[:3]:
+        made.check(address, soon())
+    assert asked.times == 3
+
+
+def test_few_are_asked_by_ping_and_so_is_who_is_not_among_them(asked):
+    assert Sweep(lambda: MANY[:16]).check(MANY[0], soon()) is None
+    assert asked.times == 0
+    assert Sweep(lambda: MANY).check("198.51.100.1", soon()) is None
+
+
+def test_who_is_not_permitted_to_ask_that_way_asks_by_ping_and_does_not_try_again(asked):
+    asked.error = PermissionError()
+    made = Sweep(lambda: MANY)
+    assert [made.check(address, soon()) for address in MANY[:3]] == [None] * 3
+    assert asked.times == 1
+
+
+def test_who_waits_in_vain_for_another_to_ask_knows_nothing(asked):
+    made = Sweep(lambda: MANY)
+    first = threading.Thread(target=lambda: made.check(MANY[0], soon()))
+    first.start()
+    while not asked.times:
+        time.sleep(0.001)
+    assert made.check(MANY[1], time.monotonic()).answer is Answer.UNKNOWN
+    first.join(10)
+
+
+def test_an_address_of_many_that_answers_while_its_guest_is_down_is_contested(asked, tmp_path):
+    services = [
+        service(guest(), resource("ip#1", container_id="container#1", ipname=address, ipdev="eth0")) for address in MANY
+    ]
+    host, guests = FakeHost(), FakeDriver()
+    by_name = {str(number): each for number, each in enumerate(services)}
+    places = Places(services=by_name, ways=Ways(lambda _: guests, None), node=lambda: host, driver_of=lambda _: guests)
+    driver = IpDriver(places, Ledger(Node(name="n1", root=tmp_path)))
+    phases = []
+    for each in services:
+        places.services["web"] = each
+        seen = observe(each.resources, lambda one: guests if isinstance(one, Guest) else driver)
+        phases.append(seen["web", "ip#1"].phase)
+    assert phases == [Phase.CONTESTED, *[Phase.STOPPED] * 39]
+    assert not [argv for argv in host.asked if argv[0] == "ping"]
