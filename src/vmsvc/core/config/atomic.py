@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def write_atomically(
     try:
         target = Path(os.path.realpath(path)) if replace else path
         # A hidden file in the same directory: a rename there is atomic, and nobody takes it for a service.
-        temporary = str(target.parent / f".vmsvc-{secrets.token_hex(8)}")
+        temporary = str(target.parent / f".vmsvc-{os.urandom(8).hex()}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with open(descriptor, "wb") as file:  # noqa: PTH123 - an open descriptor, not a path
             if replace:
