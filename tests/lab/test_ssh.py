@@ -252,6 +252,7 @@ def test_a_closed_host_opens_another_connection(make_sshd, connect):
 
 
 def test_a_deadline_ends_all_processes_of_the_command(host, tmp_path):
+    host.open(budget_s=BUDGET_S)
     script = (
         "set -m; sleep 1000 & echo $! >$0; sh -c 'sleep 1000 & echo $!; wait' >>$0 & echo $! $$ >>$0; echo said; wait"
     )
@@ -286,6 +287,7 @@ def test_a_command_that_is_hard_to_end_costs_no_other_its_connection(make_sshd, 
 
 def test_a_command_may_end_in_order_at_its_deadline(host, tmp_path):
     script = "trap 'echo clean >$0; exit' TERM; while :; do sleep 0.05; done"
+    host.open(budget_s=BUDGET_S)
     with pytest.raises(Undetermined, match="was killed"):
         host.run(["sh", "-c", script, str(tmp_path / "mark")], budget_s=1.0)
     assert (tmp_path / "mark").read_text() == "clean\n"
