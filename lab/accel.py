@@ -14,8 +14,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.building import default_cache
 from lab.guest import KERNEL_COMMAND_LINE
-from lab.image import GuestImage, default_cache
+from lab.image import GuestImage
 
 QEMU = "qemu-system-x86_64"
 KVM = Path("/dev/kvm")

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from lab.image import default_cache
+from lab.building import default_cache
 
 PINNED = ("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))))
 PLACE = "qemu/capabilities"

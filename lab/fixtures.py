@@ -23,6 +23,7 @@ from lab.libvirtd import PrivateLibvirtd
 from lab.lxc import PrivateLxc
 from lab.podman import PrivatePodman
 from lab.sshd import PrivateSshd, SshdOptions
+from lab.xen.machine import PrivateXen
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11 on
@@ -39,6 +40,7 @@ __all__ = [
     "private_engine",
     "private_libvirtd",
     "sshd",
+    "xen",
 ]
 
 
@@ -181,6 +183,23 @@ def lxc(_lxc: PrivateLxc) -> Iterator[PrivateLxc]:
     _lxc.clear()
     yield _lxc
     _lxc.clear()
+
+
+@pytest.fixture(scope="session")
+def _xen() -> Iterator[PrivateXen]:
+    with required():
+        machine = PrivateXen().__enter__()
+    try:
+        yield machine
+    finally:
+        machine.close()
+
+
+@pytest.fixture
+def xen(_xen: PrivateXen) -> Iterator[PrivateXen]:
+    """An emulated machine with Xen, without guests: those that a test makes are gone after it."""
+    yield _xen
+    _xen.clear()
 
 
 def _started(kind: type[PrivateEngine]) -> Iterator[PrivateEngine]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import LabError
-from lab.image import GuestImage, build_image, default_cache
+from lab.building import default_cache
+from lab.image import GuestImage, build_image
 
 __all__ = ["READY", "Disk", "GuestImage", "build_image", "default_cache", "domain_xml", "wait_for_console"]
 

@@ -1,26 +1,19 @@
 """Builds the lab's guest image, a kernel and an initramfs, from Debian packages alone, once.
 
-The kernel and the guest agent are downloaded and only unpacked; busybox and dropbear are those installed here. The
-result lies in a cache under a name derived from its inputs, and gets that name when it is complete.
+The kernel and the guest agent are downloaded and only unpacked; busybox and dropbear are those installed here.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import platform
-import re
 import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import LabError
+from lab.building import built, default_cache, run, stands_for, unpack
 from lab.initramfs import Initramfs
 
 BUSYBOX = Path("/bin/busybox")
@@ -68,12 +61,6 @@ class GuestImage:
         return manifest
 
 
-def default_cache() -> Path:
-    """Where images are kept: $VMSVC_LAB_CACHE, or a git-ignored place in the checkout."""
-    chosen = os.environ.get("VMSVC_LAB_CACHE")
-    return Path(chosen) if chosen else Path(__file__).resolve().parent.parent / ".quickstart" / "lab"
-
-
 def build_image(cache: Path | None = None, *, refresh: bool = False) -> GuestImage:
     """The guest image, from the cache if its inputs are unchanged, else built now (some 5 to 15 seconds).
 
@@ -83,42 +70,12 @@ def build_image(cache: Path | None = None, *, refresh: bool = False) -> GuestIma
     return GuestImage(built((cache or default_cache()) / f"guest-{_inputs()}", _build, refresh=refresh))
 
 
-def built(final: Path, build: Callable[[Path], object], *, refresh: bool = False) -> Path:
-    """What lies in a cache under a name that tells its inputs; where it does not yet, it is built now.
-
-    `build` is given an empty directory, and makes `result` in it. It gets its name when it is complete.
-    """
-    if final.exists() and not refresh:
-        return final
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with _only_builder(final.parent):
-        if refresh:
-            shutil.rmtree(final, ignore_errors=True)
-        if not final.exists():
-            work = Path(tempfile.mkdtemp(prefix=".building-", dir=final.parent))
-            try:
-                build(work)
-                (work / "result").rename(final)
-            finally:
-                shutil.rmtree(work, ignore_errors=True)
-    return final
-
-
-@contextlib.contextmanager
-def _only_builder(cache: Path) -> Iterator[None]:
-    """One builder at a time; what a killed one left is removed by the next."""
-    with (cache / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in cache.glob(".building-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
-
-
 def _inputs() -> str:
     if platform.machine() != "x86_64":
         raise LabError(f"the lab's guest exists for x86_64 only; this machine is {platform.machine()}")
     digest = hashlib.sha256()
-    recipe = [Path(__file__), Path(__file__).with_name("initramfs.py"), *sorted(ROOTFS.iterdir())]
+    beside = Path(__file__).with_name
+    recipe = [Path(__file__), beside("building.py"), beside("initramfs.py"), *sorted(ROOTFS.iterdir())]
     for path in (*recipe, BUSYBOX, DROPBEAR):
         try:
             data = path.read_bytes()
@@ -132,7 +89,7 @@ def _build(work: Path) -> None:
     """Make work/result."""
     result = work / "result"
     result.mkdir()
-    unpacked = _unpack(work, result / "packages.json")
+    unpacked = unpack(work, lambda: [*stands_for(KERNEL_META), AGENT], manifest=result / "packages.json")
     (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
     shutil.copyfile(kernel, result / "vmlinuz")
     (modules,) = (unpacked / "lib/modules").iterdir()
@@ -145,7 +102,7 @@ def _build(work: Path) -> None:
     root.directory("mnt/svc")  # for a guest without a disk
     root.link("svc", "mnt/svc")  # what a service has inside of its guest outlives a boot, where there is a disk
     root.program("bin/busybox", BUSYBOX)
-    for applet in _run([BUSYBOX, "--list"]).split():
+    for applet in run([BUSYBOX, "--list"]).split():
         if applet != "busybox":
             root.link(f"bin/{applet}", "busybox")
     root.linked_program("usr/sbin/dropbear", DROPBEAR)
@@ -161,49 +118,14 @@ def _build(work: Path) -> None:
     (result / "initrd.img").write_bytes(root.archive())
 
 
-def _unpack(work: Path, manifest: Path) -> Path:
-    """Download the kernel and the agent, note what they were, and unpack them without installing anything."""
-    kernel = _kernel_package()
-    command = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", kernel, AGENT]
-    try:
-        _run(command, cwd=work)
-    except LabError:
-        _run(["apt-get", "update", "-qq", "-o", "DPkg::Lock::Timeout=600"])
-        _run([*command[:-2], _kernel_package(), AGENT], cwd=work)
-    packages = sorted(work.glob("*.deb"))
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in packages}
-    manifest.write_text(json.dumps(digests, indent=2) + "\n")
-    for package in packages:
-        _run(["dpkg-deb", "-x", package, work / "unpacked"])
-    return work / "unpacked"
-
-
-def _kernel_package() -> str:
-    """The kernel package that Debian's meta package stands for; the meta package itself when apt knows nothing yet."""
-    found = re.search(r"Depends: (linux-image-\S+)", _run(["apt-cache", "depends", KERNEL_META], check=False))
-    return found[1] if found else KERNEL_META
-
-
 def _keys(work: Path, result: Path, root: Initramfs) -> None:
     """A host key for the guest, and a key pair for its root."""
     host, user = work / "host_key", work / "user_key"
     for key in (host, user):
-        _run([DROPBEARKEY, "-t", "ed25519", "-f", key])
-    public = next(line for line in _run([DROPBEARKEY, "-y", "-f", user]).splitlines() if line.startswith("ssh-"))
-    _run([DROPBEARCONVERT, "dropbear", "openssh", user, result / "id_ed25519"])
+        run([DROPBEARKEY, "-t", "ed25519", "-f", key])
+    public = next(line for line in run([DROPBEARKEY, "-y", "-f", user]).splitlines() if line.startswith("ssh-"))
+    run([DROPBEARCONVERT, "dropbear", "openssh", user, result / "id_ed25519"])
     (result / "id_ed25519").chmod(0o600)
     root.file("etc/dropbear/dropbear_ed25519_host_key", host.read_bytes(), 0o600)
     root.directory("root/.ssh", 0o700)
     root.file("root/.ssh/authorized_keys", public.encode() + b"\n", 0o600)
-
-
-def _run(argv: Sequence[str | Path], *, cwd: Path | None = None, check: bool = True) -> str:
-    try:
-        done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
-    except FileNotFoundError as error:
-        raise LabError(f"{error.filename} is missing: ./quickstart installs what the lab needs") from None
-    except subprocess.TimeoutExpired:
-        raise LabError(f"{' '.join(map(str, argv))}: not done after 300 s") from None
-    if check and done.returncode != 0:
-        raise LabError(f"{' '.join(map(str, argv))}: exit {done.returncode}: {done.stderr.strip()}")
-    return done.stdout

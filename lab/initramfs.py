@@ -7,6 +7,7 @@ and the same files always give the same bytes.
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import stat
 import subprocess
@@ -45,11 +46,15 @@ class Initramfs:
         self._parent_of(path)
         self._entries[path] = (stat.S_IFLNK | 0o777, target.encode())
 
-    def linked_program(self, path: str, source: Path) -> None:
-        """Add a dynamically linked program together with the shared libraries of this machine that it needs."""
+    def linked_program(self, path: str, source: Path, *, root: Path = Path("/")) -> None:
+        """Add a dynamically linked program together with the shared libraries that it needs.
+
+        They are those of another system's root where that has them, else this machine's.
+        """
         self.program(path, source)
-        for library in shared_libraries(source):
-            self.program(str(library).lstrip("/"), library)
+        for library in shared_libraries(source, root):
+            inside = library.relative_to(root) if library.is_relative_to(root) else library.relative_to("/")
+            self.program(str(inside), library)
 
     def kernel_modules(self, tree: Path, names: Iterable[str]) -> None:
         """Add kernel modules and what they depend on; the file names sort in loading order."""
@@ -74,9 +79,13 @@ class Initramfs:
             self.directory(parent)
 
 
-def shared_libraries(program: Path) -> list[Path]:
-    """The shared libraries that the loader of this machine would map for a program."""
-    answer = subprocess.run(["ldd", str(program)], capture_output=True, text=True, timeout=30, check=False)
+def shared_libraries(program: Path, root: Path = Path("/")) -> list[Path]:
+    """The shared libraries that the loader of this machine would map for a program of a system with that root."""
+    places = [str(root / place) for place in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu")]
+    environment = {**os.environ, "LD_LIBRARY_PATH": ":".join(places)}
+    answer = subprocess.run(
+        ["ldd", str(program)], capture_output=True, text=True, timeout=30, check=False, env=environment
+    )
     if answer.returncode != 0 or "not found" in answer.stdout:
         raise LabError(f"{program} cannot be loaded on this machine:\n{answer.stdout}{answer.stderr}")
     return sorted({Path(path) for path in _LIBRARY.findall(answer.stdout)})

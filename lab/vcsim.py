@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 from lab import Closing, LabError
+from lab.building import built, default_cache
 from lab.gateway import Gateway
-from lab.image import built, default_cache
 
 SOURCE = Path(__file__).with_name("vcsim.go")
 #: Where Debian's packages put the sources of Go libraries.

@@ -3,6 +3,7 @@ from lab.fixtures import (
     _engine,
     _lxc,
     _podman,
+    _xen,
     dockerd,
     engine,
     guest_image,
@@ -14,6 +15,7 @@ from lab.fixtures import (
     private_engine,
     private_libvirtd,
     sshd,
+    xen,
 )
 from tests.lab.ways import connect, known_hosts
 
@@ -22,6 +24,7 @@ __all__ = [
     "_engine",
     "_lxc",
     "_podman",
+    "_xen",
     "connect",
     "dockerd",
     "engine",
@@ -35,4 +38,5 @@ __all__ = [
     "private_engine",
     "private_libvirtd",
     "sshd",
+    "xen",
 ]

@@ -182,6 +182,26 @@ def test_nothing_is_left_when_the_owner_is_killed():
     assert gone(directory) is True
 
 
+def test_no_machine_with_xen_is_left_when_its_owner_is_killed():
+    script = """
+        import time
+        from lab.xen.machine import PrivateXen
+        PrivateXen._wait = lambda xen: print(xen.directory, flush=True) or time.sleep(60)
+        with PrivateXen():
+            pass
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as owner:
+        directory = Path(owner.stdout.readline().strip())
+        assert traces(directory) != [directory], "there is an emulated machine"
+        owner.kill()
+    deadline = time.monotonic() + 10
+    while traces(directory) != [directory] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert traces(directory) == [directory], "the machine has ended; a file system that is left does no harm"
+    shutil.rmtree(directory)
+
+
 def test_the_machine_own_directories_are_not_touched(libvirtd):
     before = {path: path.stat().st_mtime_ns for path in (Path("/etc/libvirt"), Path("/run"), Path("/etc/passwd"))}
     with PrivateLibvirtd() as other:

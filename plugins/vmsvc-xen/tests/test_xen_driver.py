@@ -160,6 +160,16 @@ class TestVerbs:
         assert not backend.standin.calls("shutdown")
         assert not backend.standin.calls("create")
 
+    def test_a_guest_that_does_not_answer_has_been_asked(self, backend, driver, guest):
+        backend.standin.change("web", "running")
+        backend.standin.knob("hang", words=["shutdown"])
+        driver.stop(guest, budget_s=1)
+        assert backend.standin.state("web") == "running"
+        backend.standin.knob("hang", words=["list"])
+        with pytest.raises(Undetermined):
+            driver.stop(guest, budget_s=1)
+        backend.standin.well()
+
     def test_what_has_shut_down_and_is_kept_is_destroyed_by_force_alone(self, backend, driver, guest):
         backend.standin.change("web", "shutdown")
         driver.stop(guest, budget_s=10)
