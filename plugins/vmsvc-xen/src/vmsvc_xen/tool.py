@@ -55,8 +55,8 @@ class Tool(Commands):
         Raises:
             Undetermined: Xen does not tell.
         """
-        until = time.monotonic() + min(_MOMENT_S, self.left_s / 2)
         found = parse.domains(self.told("xl", "list"))
+        until = time.monotonic() + min(_MOMENT_S, self.left_s / 2)
         while found.nameless and set(wanted) - set(found.named) and time.monotonic() < until:
             time.sleep(_PAUSE_S)
             found = parse.domains(self.told("xl", "list"))
