@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from vmsvc.core.ips.halves import Answer, Half
+from vmsvc.core.ips.halves import Found, Half
 from vmsvc.core.transport.echo import Heard, answering
 
 #: Up to so many addresses are asked by ping(8), a process for each.
@@ -41,7 +41,7 @@ class Sweep:
             Whether it answers; ``None`` where it is to be asked alone, by ping(8).
         """
         if self._is_useless or not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
-            return None if self._is_useless else Half(Answer.UNKNOWN, "ping could not ask in time")
+            return None if self._is_useless else Half(Found.UNKNOWN, "ping could not ask in time")
         try:
             if self._heard is None or time.monotonic() - self._at > _FRESH_S:
                 self._ask()
@@ -51,10 +51,10 @@ class Sweep:
         if heard is None or address not in self._asked:
             return None
         if address in heard.answers:
-            return Half(Answer.YES, f"ping answers in {heard.answers[address] * 1000:.1f} ms")
+            return Half(Found.YES, f"ping answers in {heard.answers[address] * 1000:.1f} ms")
         if address in heard.unasked:
-            return Half(Answer.UNKNOWN, f"ping could not ask: {heard.unasked[address]}")
-        return Half(Answer.NO, "ping does not answer")
+            return Half(Found.UNKNOWN, f"ping could not ask: {heard.unasked[address]}")
+        return Half(Found.NO, "ping does not answer")
 
     def _ask(self) -> None:
         addresses = tuple(dict.fromkeys(self._addresses()))

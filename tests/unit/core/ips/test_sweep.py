@@ -13,7 +13,7 @@ from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips import sweep
 from vmsvc.core.ips.driver import IpDriver
-from vmsvc.core.ips.halves import Answer
+from vmsvc.core.ips.halves import Found
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.sweep import Sweep
 from vmsvc.core.node import Node
@@ -61,8 +61,8 @@ def test_who_asks_first_asks_for_all_who_ask_meanwhile(asked):
     for each in asking:
         each.join(10)
     assert asked.times == 1
-    answers = [told[address].answer for address in MANY]
-    assert answers == [Answer.YES, *[Answer.NO] * 38, Answer.UNKNOWN]
+    answers = [told[address].found for address in MANY]
+    assert answers == [Found.YES, *[Found.NO] * 38, Found.UNKNOWN]
     assert told[MANY[0]].words == "ping answers in 0.4 ms"
     assert told[MANY[-1]].words == "ping could not ask: Network is unreachable"
 
@@ -94,7 +94,7 @@ def test_who_waits_in_vain_for_another_to_ask_knows_nothing(asked):
     first.start()
     while not asked.times:
         time.sleep(0.001)
-    assert made.check(MANY[1], time.monotonic()).answer is Answer.UNKNOWN
+    assert made.check(MANY[1], time.monotonic()).found is Found.UNKNOWN
     first.join(10)
 
 
