@@ -19,4 +19,4 @@ def linux(name: str, *lines: str, words: str = "") -> str:
 def _text(name: str, *lines: str) -> str:
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     disk = "disk = [ 'phy:/dev/loop0,xvda,w', 'vdev=xvdb, access=ro, target=/dev/loop1' ]"
-    return "\n".join([f'name = "{quoted}"', 'type = "pv"', disk, *lines, ""])
+    return "\n".join([f'name = "{quoted}"', 'type = "pv"', 'cpus = "1"', disk, *lines, ""])

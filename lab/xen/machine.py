@@ -21,8 +21,10 @@ from lab.xen.image import XenImage, build_image
 
 QEMU = "qemu-system-x86_64"
 # Of all that qemu can emulate: domain 0 dies of the first two; with the others, Xen and kernels switch programs in ways
-# after which, now and then, one has the thread-local memory of another one (the base of the segment FS).
+# after which, now and then, one has the thread-local memory of another one (the base of the segment FS). Domain 0 has a
+# processor of its own, and so do guests (see `guests`), so that there is less to switch.
 PROCESSOR = "max,smap=off,smep=off,svm=off,fsgsbase=off"
+PINNED = "dom0_max_vcpus=1 dom0_vcpus_pin"
 MEMORY_MIB, DOM0_MIB = 1100, 400
 STUB = """#!{python} -IS
 import sys
@@ -91,10 +93,10 @@ class PrivateXen(Closing):
         (self.directory / "port").write_text(str(port))
         argv = [
             "setpriv", "--pdeathsig", "KILL", "--", QEMU, "-name", "vmsvc-xen",
-            "-accel", "tcg,thread=multi,tb-size=256", "-M", "q35", "-cpu", PROCESSOR, "-smp", "1",
+            "-accel", "tcg,thread=multi,tb-size=256", "-M", "q35", "-cpu", PROCESSOR, "-smp", "2",
             "-m", str(MEMORY_MIB),
             "-kernel", str(image.hypervisor),
-            "-append", f"console=com1 com1=115200,8n1 loglvl=warning dom0_mem={DOM0_MIB}M sched=credit",
+            "-append", f"console=com1 com1=115200,8n1 loglvl=warning dom0_mem={DOM0_MIB}M {PINNED} sched=credit",
             "-initrd", f"{image.kernel} console=hvc0 quiet,{image.initrd}",
             "-nodefaults", "-display", "none", "-monitor", "none", "-no-reboot",
             "-serial", f"file:{self.directory / 'console'}",
