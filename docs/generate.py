@@ -26,8 +26,9 @@ from vmsvc import Session, driver
 from vmsvc.cli import grammar
 from vmsvc.core.config.schema import TYPE
 from vmsvc.core.contract import Capability
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.options import Option, Value, options_of
-from vmsvc.core.resource import KINDS, Guest, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 from vmsvc.testing.kit import CLAUSES, TROUBLES, CommandBackend

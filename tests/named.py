@@ -14,8 +14,9 @@ from pathlib import Path
 from vmsvc import Session
 from vmsvc.cli import grammar
 from vmsvc.cli.legacy import Legacy
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import KINDS, Resource
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 
 TREE = Path(__file__).parents[1]

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vmsvc.core.contract import Capability
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.node import Node
 from vmsvc.core.planning.plan import Step
-from vmsvc.core.resource import KINDS, Guest, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 

@@ -33,6 +33,7 @@ from vmsvc.core.errors import (
     UsageError,
     VmsvcError,
 )
+from vmsvc.core.kinds import App, Disk, Fs, Ip, Sync, Vmdg
 from vmsvc.core.lane import Lane
 from vmsvc.core.lanes import ClientLanes, ConnectionLost, ask, ask_once, survey_each
 from vmsvc.core.nearest import did_you_mean
@@ -54,7 +55,7 @@ from vmsvc.core.options import (
     words,
 )
 from vmsvc.core.records.publishing import Publication, Publisher
-from vmsvc.core.resource import App, Disk, Fs, Guest, Ip, Resource, Sync, Vmdg
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, inapplicable, unknown
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
 from vmsvc.core.transport.announced import Announced

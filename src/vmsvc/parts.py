@@ -18,10 +18,10 @@ from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import ConfigError, Problem
 from vmsvc.core.execution.journal import SUFFIX, Journal, with_journals
 from vmsvc.core.execution.lock import holder_of, with_holders
+from vmsvc.core.kinds import App, Reserved
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
-from vmsvc.core.resource import App, Reserved
 from vmsvc.core.service import Service
 
 # A look is what is asked for most often, and start-up is most of what it costs: what only others need is imported where

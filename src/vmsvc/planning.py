@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Severity, UsageError, VmsvcError
+from vmsvc.core.kinds import Reserved, Vmdg
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
-from vmsvc.core.resource import Reserved, Resource, Vmdg
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import STARTING, Verb

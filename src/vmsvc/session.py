@@ -13,8 +13,8 @@ from attrs import evolve
 
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Problem, UsageError, VmsvcError
+from vmsvc.core.kinds import App, Reserved
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
-from vmsvc.core.resource import App, Reserved
 from vmsvc.core.service import Service
 from vmsvc.monitoring import Monitoring
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from tests.support import NODE, resource, seen, service, split_guest
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.instance import instance_of
+from vmsvc.core.kinds import KINDS, App
 from vmsvc.core.planning.plan import ACTIONS
 from vmsvc.core.planning.planner import plan
 from vmsvc.core.planning.rules import DOWN, Consent, Ruling, judge
-from vmsvc.core.resource import KINDS, App, Guest
+from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.verb import STARTING, Verb
 

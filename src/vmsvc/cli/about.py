@@ -9,9 +9,9 @@ from vmsvc.cli.call import Call
 from vmsvc.core.config.schema import SERVICE_OPTIONS
 from vmsvc.core.documents import envelope, services
 from vmsvc.core.errors import ExitCode, UsageError
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.options import Option
-from vmsvc.core.resource import KINDS
 
 
 def drivers(call: Call) -> int:

@@ -13,9 +13,9 @@ import argcomplete
 from vmsvc.core.config.model import DEFAULT
 from vmsvc.core.disks.keyring import Keyring
 from vmsvc.core.errors import VmsvcError
+from vmsvc.core.kinds import KINDS, Disk
 from vmsvc.core.node import HOST_MODES
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import KINDS, Disk
 from vmsvc.core.service import Service
 from vmsvc.core.vmdg.keys import key_text
 from vmsvc.session import Session

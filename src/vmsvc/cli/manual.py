@@ -14,8 +14,9 @@ from vmsvc import Session, __version__
 from vmsvc.cli import grammar, render
 from vmsvc.cli.legacy import Legacy
 from vmsvc.core.config.schema import SERVICE_OPTIONS
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.options import Option, options_of
-from vmsvc.core.resource import KINDS, Resource
+from vmsvc.core.resource import Resource
 
 _FILES = {
     "/etc/vmsvc/services/NAME.conf, NAME.toml": "one service each: see vmsvc-service(5)",

@@ -10,11 +10,12 @@ from vmsvc.cli.columns import columns
 from vmsvc.cli.screen import Line, Span, plain
 from vmsvc.core.errors import ExitCode
 from vmsvc.core.guests.inventory import GuestFacts
+from vmsvc.core.kinds import Vmdg
 from vmsvc.core.options import Option, options_of
 from vmsvc.core.planning.plan import Plan
 from vmsvc.core.plugins import PluginReport, PluginState
 from vmsvc.core.records.changes import Change, Kind
-from vmsvc.core.resource import Resource, Vmdg
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 
 _PLUGIN_STYLES = {PluginState.OK: "green", PluginState.REFUSED: "bold red", PluginState.CLASH: "bold red"}

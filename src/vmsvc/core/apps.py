@@ -17,8 +17,9 @@ from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_
 from vmsvc.core.inside.marked import Marked
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Way, why_none
+from vmsvc.core.kinds import App, Located
 from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
-from vmsvc.core.resource import App, Guest, Located, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted

@@ -9,10 +9,11 @@ from typing import Any
 
 from vmsvc.core.contract import Context, Driver
 from vmsvc.core.errors import Undetermined, told
+from vmsvc.core.kinds import Reserved
 from vmsvc.core.lane import call_within
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
-from vmsvc.core.resource import Guest, Reserved, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.transport import Host
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import field, frozen
 
-from vmsvc.core.resource import AVAILABILITY_KINDS, Resource
+from vmsvc.core.kinds import AVAILABILITY_KINDS
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Status, inapplicable, merge, unknown
 

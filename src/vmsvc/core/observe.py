@@ -18,8 +18,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from vmsvc.core.contract import BulkObserver, Capability, Driver
 from vmsvc.core.errors import Undetermined, VmsvcError, told
+from vmsvc.core.kinds import Located
 from vmsvc.core.lane import call_within
-from vmsvc.core.resource import Guest, Located, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation, Phase, inapplicable, unknown
 
 _log = logging.getLogger(__name__)

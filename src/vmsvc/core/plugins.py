@@ -24,9 +24,9 @@ from attrs import evolve, frozen
 
 from vmsvc.core.contract import ROLES, SUPPORTED_APIS, Capability, Driver
 from vmsvc.core.errors import Undetermined, told
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.lane import call_within
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import KINDS
 
 #: The entry-point group of plugins, which is also pluggy's project name.
 GROUP = "vmsvc"

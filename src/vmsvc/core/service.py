@@ -7,9 +7,10 @@ from pathlib import Path
 from attrs import frozen
 
 from vmsvc.core.errors import Problem, UsageError
+from vmsvc.core.kinds import Located
 from vmsvc.core.node import Node
 from vmsvc.core.options import boolean, choice, line, node_names, option, seconds, text
-from vmsvc.core.resource import Guest, Located, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.triggers import Triggered
 
 

@@ -20,7 +20,7 @@ from lab.scsi.passthrough import REGISTER_AND_IGNORE_EXISTING_KEY, reserve_out, 
 from tests.lab.scsi.quick import QuickHost
 from vmsvc.core import observe
 from vmsvc.core.disks import surroundings
-from vmsvc.core.resource import Reserved
+from vmsvc.core.kinds import Reserved
 
 ROOT = Path(os.environ["VMSVC_ROOT"])
 # A kernel that is a process has one slow processor, and all commands at once take as many times longer.

@@ -8,8 +8,9 @@ from vmsvc.cli.render import value
 from vmsvc.cli.screen import plain
 from vmsvc.cli.tree import overview, trees
 from vmsvc.core.instance import Instance, ResourceStatus, ServiceStatus
+from vmsvc.core.kinds import App, Ip
 from vmsvc.core.node import Node
-from vmsvc.core.resource import App, Guest, Ip
+from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 

@@ -5,7 +5,7 @@ from attrs import evolve
 
 from tests.support import guest, resource, seen, service
 from vmsvc.core.instance import ServiceStatus, instance_of, over_nodes, projected
-from vmsvc.core.resource import KINDS
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.status import Phase, Status
 
 

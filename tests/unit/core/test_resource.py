@@ -4,9 +4,10 @@ import pytest
 
 from tests.support import NODE, guest, resource, service
 from vmsvc.core.errors import UsageError
+from vmsvc.core.kinds import AVAILABILITY_KINDS, KINDS, check_seconds
 from vmsvc.core.node import Node, node_from
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import AVAILABILITY_KINDS, KINDS, check_seconds, kind_of
+from vmsvc.core.resource import kind_of
 from vmsvc.core.verb import Verb
 
 LABELS = {

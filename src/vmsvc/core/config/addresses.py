@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from vmsvc.core.config.model import Findings, Section, shortened
 from vmsvc.core.errors import Severity
+from vmsvc.core.kinds import Ip
 from vmsvc.core.networks import is_of_its_network, usual_form
-from vmsvc.core.resource import Ip, Resource
+from vmsvc.core.resource import Resource
 
 _LONGEST_OF_IPV4 = 32
 

@@ -10,9 +10,10 @@ from attrs import evolve, frozen
 from vmsvc.core.config.model import DEFAULT, Findings, Section, shortened
 from vmsvc.core.config.schema import Catalog
 from vmsvc.core.config.values import Values
+from vmsvc.core.kinds import App, Disk, Ip, Located, Reserved, Vmdg
 from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.node import Node
-from vmsvc.core.resource import App, Disk, Guest, Ip, Located, Reserved, Resource, Vmdg, kind_of
+from vmsvc.core.resource import Guest, Resource, kind_of
 
 
 @frozen

@@ -9,8 +9,9 @@ from attrs import frozen
 from vmsvc.core.config.addresses import meant
 from vmsvc.core.config.model import shortened
 from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.kinds import Ip
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import Guest, Ip
+from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 
 

@@ -28,9 +28,10 @@ from vmsvc.core.config.policies import tell_of_idle_applications, tell_what_has_
 from vmsvc.core.config.schema import KNOWN_TYPES, SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.config.values import WRONG, Values
 from vmsvc.core.errors import ConfigError, Problem, Severity
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.nearest import did_you_mean, nearest
 from vmsvc.core.node import HOST_MODES, Node
-from vmsvc.core.resource import KINDS, Guest, Resource, kind_of
+from vmsvc.core.resource import Guest, Resource, kind_of
 from vmsvc.core.service import Service
 
 # A rid becomes a file's name and a word of references and command lines.

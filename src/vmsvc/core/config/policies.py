@@ -8,9 +8,10 @@ from vmsvc.core.config.model import DEFAULT, Findings, Section
 from vmsvc.core.config.schema import Catalog
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Severity
+from vmsvc.core.kinds import App, Ip
 from vmsvc.core.node import Node
 from vmsvc.core.options import options_of
-from vmsvc.core.resource import App, Guest, Ip, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.triggers import Triggered
 

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 
 from attrs import field, frozen
 
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.options import Option, name, options_of
-from vmsvc.core.resource import KINDS, Resource
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 
 #: The container types that have a name in the field, with or without a driver on this machine.

@@ -11,8 +11,9 @@ import tomli
 
 from vmsvc.core.config.model import DEFAULT, Entry, Findings, Section, section_name, split_key
 from vmsvc.core.errors import VmsvcError
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.options import Raw
-from vmsvc.core.resource import KINDS, kind_of
+from vmsvc.core.resource import kind_of
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument

@@ -13,10 +13,11 @@ from vmsvc.core.config.model import DEFAULT, NOTHING, Entry, Findings, Section, 
 from vmsvc.core.config.references import ReferenceFaults, References
 from vmsvc.core.config.schema import SERVICE_OPTIONS, TYPE, Catalog
 from vmsvc.core.errors import Severity
+from vmsvc.core.kinds import KINDS
 from vmsvc.core.nearest import did_you_mean, nearest
 from vmsvc.core.node import Node
 from vmsvc.core.options import Option, Raw, argv
-from vmsvc.core.resource import KINDS, kind_of
+from vmsvc.core.resource import kind_of
 
 #: What stands for a value that is wrong; the problem has been noted.
 WRONG = object()

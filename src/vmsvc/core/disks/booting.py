@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from attrs import define, evolve, field
 
 from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.kinds import Reserved
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of
 from vmsvc.core.planning.plan import Kept, Plan, Step
 from vmsvc.core.planning.planner import refusal_of_place
 from vmsvc.core.planning.rules import DOWN, Ruling, judge_need
-from vmsvc.core.resource import NO_ACTION, Reserved, Resource
+from vmsvc.core.resource import NO_ACTION, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.verb import Verb

@@ -12,9 +12,9 @@ from attrs import evolve
 from vmsvc.core.disks.sets import DiskReport, DiskSet, disk_set
 from vmsvc.core.disks.surroundings import ABSENT, Surroundings
 from vmsvc.core.errors import DriverError, Problem, Severity, Undetermined, UsageError, VmsvcError
+from vmsvc.core.kinds import Reserved
 from vmsvc.core.lane import call_each
 from vmsvc.core.planning.needs import nothing_to_reserve, warning_of
-from vmsvc.core.resource import Reserved
 from vmsvc.core.status import Evidence, Objection, Observation, inapplicable, unknown
 from vmsvc.core.vmdg import judge, words
 from vmsvc.core.vmdg.judge import Judged

@@ -18,9 +18,10 @@ from attrs import evolve, field, frozen
 from vmsvc.core.config import identity
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import Problem, Refused, Severity, Undetermined, VmsvcError, told
+from vmsvc.core.kinds import Disk, Reserved, Vmdg
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of
-from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg, kind_of
+from vmsvc.core.resource import Guest, kind_of
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.keys import key_text, parse_key

@@ -27,7 +27,8 @@ from vmsvc.core.errors import (
     Undetermined,
     VmsvcError,
 )
-from vmsvc.core.resource import Reserved, Resource
+from vmsvc.core.kinds import Reserved
+from vmsvc.core.resource import Resource
 from vmsvc.core.vmdg import attempt, words
 from vmsvc.core.vmdg.attempt import Attempt, Outcome, Result
 from vmsvc.core.vmdg.keys import key_text, parse_key

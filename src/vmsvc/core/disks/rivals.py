@@ -17,7 +17,7 @@ from vmsvc.core.config import identity as guest_identity
 from vmsvc.core.disks.ledger import Record
 from vmsvc.core.disks.usage import Usage, Use
 from vmsvc.core.estate import Estate, Unread
-from vmsvc.core.resource import Reserved, Vmdg
+from vmsvc.core.kinds import Reserved, Vmdg
 from vmsvc.core.service import Service
 from vmsvc.core.vmdg.seen import OtherDisk, ScsiDisk
 

@@ -10,7 +10,7 @@ from vmsvc.core.answers import GuestDisk
 from vmsvc.core.disks.ledger import Entry, Record
 from vmsvc.core.disks.surroundings import ABSENT, Surroundings
 from vmsvc.core.errors import VmsvcError
-from vmsvc.core.resource import Disk, Reserved, Vmdg
+from vmsvc.core.kinds import Disk, Reserved, Vmdg
 from vmsvc.core.vmdg import words
 from vmsvc.core.vmdg.judge import Judged
 from vmsvc.core.vmdg.keys import parse_key

@@ -20,12 +20,13 @@ from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import Undetermined, told
 from vmsvc.core.estate import Estate
 from vmsvc.core.guests.inventory import ask
+from vmsvc.core.kinds import Disk, Reserved, Vmdg
 from vmsvc.core.lane import call_within
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
 from vmsvc.core.planning.needs import needs_of
 from vmsvc.core.planning.rules import judge_need
-from vmsvc.core.resource import Disk, Guest, Reserved, Vmdg
+from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 from vmsvc.core.transport import Host
 from vmsvc.core.verb import Verb

@@ -19,8 +19,9 @@ from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.errors import Problem, Severity, Undetermined, VmsvcError
 from vmsvc.core.guests.discovery import BUDGET_S, discover
 from vmsvc.core.guests.inventory import ask
+from vmsvc.core.kinds import Disk, Fs
 from vmsvc.core.lane import call_each, call_within
-from vmsvc.core.resource import Disk, Fs, Guest
+from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 from vmsvc.core.vmdg.tools.devices import device_at
 

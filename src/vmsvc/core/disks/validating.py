@@ -16,7 +16,7 @@ from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.disks.sets import DiskSet, disk_set
 from vmsvc.core.disks.surroundings import Surroundings
 from vmsvc.core.errors import Refused, Undetermined, UsageError
-from vmsvc.core.resource import Reserved
+from vmsvc.core.kinds import Reserved
 from vmsvc.core.vmdg import laws, validation, words
 from vmsvc.core.vmdg.keys import key_text, new_key, parse_key
 from vmsvc.core.vmdg.seen import OtherDisk, Reading, ScsiDisk

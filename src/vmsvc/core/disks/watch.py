@@ -15,9 +15,9 @@ from attrs import frozen
 from vmsvc.core.disks.sets import DiskReport
 from vmsvc.core.errors import ActionFailed, VmsvcError
 from vmsvc.core.execution.report import Report
+from vmsvc.core.kinds import Reserved, Vmdg
 from vmsvc.core.planning.needs import needs_of
 from vmsvc.core.planning.rules import DOWN
-from vmsvc.core.resource import Reserved, Vmdg
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, Status
 from vmsvc.core.verb import Verb

@@ -15,11 +15,12 @@ from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.execution.journal import Journal
 from vmsvc.core.execution.report import Progress, Report, StepResult, failure_of, interrupted
 from vmsvc.core.execution.steps import StepTaker
+from vmsvc.core.kinds import App, Ip
 from vmsvc.core.observe import DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.planner import undo
 from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
-from vmsvc.core.resource import App, Guest, Ip, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.triggers import Trigger

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from vmsvc.core.errors import Undetermined
-from vmsvc.core.resource import App, Ip
+from vmsvc.core.kinds import App, Ip
 from vmsvc.core.service import Service
 from vmsvc.core.transport.command import printable
 

@@ -11,8 +11,8 @@ import logging
 
 from vmsvc.core.errors import TimedOut
 from vmsvc.core.inside.launching import Ran
+from vmsvc.core.kinds import App
 from vmsvc.core.node import Node
-from vmsvc.core.resource import App
 from vmsvc.core.transport import OUTPUT_LIMIT
 from vmsvc.core.transport.asking import encoded
 

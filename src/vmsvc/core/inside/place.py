@@ -9,7 +9,8 @@ from attrs import frozen
 
 from vmsvc.core.contract import Driver
 from vmsvc.core.inside.ways import Ways
-from vmsvc.core.resource import Guest, Located
+from vmsvc.core.kinds import Located
+from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 from vmsvc.core.transport import Host
 

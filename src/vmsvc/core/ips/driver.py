@@ -20,10 +20,11 @@ from vmsvc.core.ips.names import only_one, resolved
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import START_S, UNEXPECTED_S, ping, who_has
 from vmsvc.core.ips.sweep import Sweep
+from vmsvc.core.kinds import Ip, Located
 from vmsvc.core.lane import call_each
 from vmsvc.core.networks import usual_form
 from vmsvc.core.planning.rules import CANNOT_HEAR
-from vmsvc.core.resource import Guest, Ip, Located, Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
 
 _PROBE = "ping, adapters inside"

@@ -17,8 +17,9 @@ from vmsvc.core.ips.free import check_by_ping
 from vmsvc.core.ips.halves import Found, Half, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import meant, only_one
+from vmsvc.core.kinds import Ip
 from vmsvc.core.lane import call_within
-from vmsvc.core.resource import Guest, Ip
+from vmsvc.core.resource import Guest
 
 _GRACE_S = 1.0
 

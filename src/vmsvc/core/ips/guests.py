@@ -19,9 +19,10 @@ from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.remembering import MORE_S
 from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.ips.halves import Found, Half, on_adapter
+from vmsvc.core.kinds import Ip
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import Key, key_of
-from vmsvc.core.resource import Guest, Ip
+from vmsvc.core.resource import Guest
 from vmsvc.core.status import Observation
 
 _GRACE_S = 1.0

@@ -17,8 +17,8 @@ from vmsvc.core.answers import GuestAddress
 from vmsvc.core.booted import boot_id
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import Undetermined, VmsvcError, told
+from vmsvc.core.kinds import Ip
 from vmsvc.core.node import Node
-from vmsvc.core.resource import Ip
 
 
 @frozen

@@ -7,9 +7,9 @@ from typing import Any
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import Undetermined
+from vmsvc.core.kinds import Ip
 from vmsvc.core.lane import call_within
 from vmsvc.core.networks import usual_form
-from vmsvc.core.resource import Ip
 
 
 def resolved(name: str, *, budget_s: float) -> tuple[str, ...]:

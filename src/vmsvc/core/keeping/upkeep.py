@@ -13,9 +13,10 @@ from attrs import frozen
 
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.instance import Instance, ResourceStatus
+from vmsvc.core.kinds import Reserved
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of
-from vmsvc.core.resource import NO_ACTION, Guest, Reserved, Resource
+from vmsvc.core.resource import NO_ACTION, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.verb import Verb

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from vmsvc.core.errors import UsageError
-from vmsvc.core.resource import App, Reserved, Resource
+from vmsvc.core.kinds import App, Reserved
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 
 

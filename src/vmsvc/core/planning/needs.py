@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from vmsvc.core.errors import Problem, Severity
+from vmsvc.core.kinds import Ip, Reserved, Vmdg
 from vmsvc.core.planning.rules import Need
-from vmsvc.core.resource import Ip, Reserved, Resource, Vmdg
+from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
 from vmsvc.core.verb import STARTING, Verb
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from vmsvc.core.resource import KINDS, Guest, Ip, Resource
+from vmsvc.core.kinds import KINDS, Ip
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.verb import Verb
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Severity, UsageError
+from vmsvc.core.kinds import Ip, Reserved, Vmdg
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of, nothing_to_reserve, warning_of
 from vmsvc.core.planning.ordering import in_order_of_start, in_order_of_stop, ordered
 from vmsvc.core.planning.plan import ACTIONS, Kept, Plan, Step
 from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Need, Ruling, judge, judge_need
-from vmsvc.core.resource import NO_ACTION, Guest, Ip, Reserved, Resource, Vmdg
+from vmsvc.core.resource import NO_ACTION, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.triggers import Triggered

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
-from vmsvc.core.resource import Guest, Ip, Reserved, Resource
+from vmsvc.core.kinds import Ip, Reserved
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation, Phase
 from vmsvc.core.verb import STARTING, Verb
 

@@ -10,7 +10,8 @@ from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.inside.addresses.forms import BEGIN
 from vmsvc.core.inside.verbs import NAME, script
 from vmsvc.core.inside.ways import Way, called
-from vmsvc.core.resource import App, Guest
+from vmsvc.core.kinds import App
+from vmsvc.core.resource import Guest
 from vmsvc.core.service import Service
 from vmsvc.core.transport.asking import encoded
 from vmsvc.core.trust.trials import EVALUATED, Expected, Works

@@ -10,7 +10,8 @@ from tests.support import NODE
 from vmsvc.core.config import Claims, parse_service
 from vmsvc.core.config.schema import Catalog
 from vmsvc.core.errors import Severity
-from vmsvc.core.resource import KINDS, Guest
+from vmsvc.core.kinds import KINDS
+from vmsvc.core.resource import Guest
 
 CATALOG = Catalog({**{(kind, ""): owner for kind, owner in KINDS.items()}, ("container", "kvm"): Guest})
 TWO_GUESTS = "[container#1]\ntype = kvm\nname = a\n[container#2]\ntype = kvm\nname = b\n"

@@ -9,9 +9,10 @@ from attrs import evolve, frozen
 
 from vmsvc.core.config import Catalog, load_service, parse_service
 from vmsvc.core.errors import ConfigError, Severity
+from vmsvc.core.kinds import Vmdg
 from vmsvc.core.node import Node
 from vmsvc.core.options import line, option
-from vmsvc.core.resource import Guest, Vmdg
+from vmsvc.core.resource import Guest
 
 SAMPLE = (
     "\t[default]\n"

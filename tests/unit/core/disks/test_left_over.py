@@ -17,9 +17,9 @@ from vmsvc.core.disks.reservations import ReservationDriver
 from vmsvc.core.disks.sets import disk_set
 from vmsvc.core.disks.watch import users_of
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Severity, Undetermined, VmsvcError
+from vmsvc.core.kinds import Vmdg
 from vmsvc.core.planning.needs import needs_of
 from vmsvc.core.planning.planner import plan
-from vmsvc.core.resource import Vmdg
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.migration import Window

@@ -16,9 +16,10 @@ from vmsvc.core.errors import ConfigError, Undetermined, UsageError
 from vmsvc.core.estate import Estate
 from vmsvc.core.guests.adoption import Adoption, is_named, places, propose
 from vmsvc.core.guests.discovery import Discovery
+from vmsvc.core.kinds import Vmdg
 from vmsvc.core.node import Node
 from vmsvc.core.options import line, option
-from vmsvc.core.resource import Guest, Vmdg
+from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase
 
 

@@ -13,8 +13,8 @@ from vmsvc.core.ips import names
 from vmsvc.core.ips import node as module
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.node import NodeAddresses
+from vmsvc.core.kinds import Ip
 from vmsvc.core.node import Node
-from vmsvc.core.resource import Ip
 from vmsvc.core.status import Phase
 from vmsvc.core.transport import Outcome
 from vmsvc.core.verb import Verb
