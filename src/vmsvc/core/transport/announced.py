@@ -7,7 +7,7 @@ the tool's, and all that comes after, with the exit code, is the command's.
 
 from __future__ import annotations
 
-import secrets
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 
@@ -33,7 +33,7 @@ class Announced:
     """
 
     argv: Sequence[str]
-    mark: str = field(factory=lambda: secrets.token_hex(16))
+    mark: str = field(factory=lambda: os.urandom(16).hex())
 
     def line(self, environment: Mapping[str, str]) -> str:
         """The line for the shell.
