@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from vmsvc.core.config.model import Findings, Section, shortened
 from vmsvc.core.errors import Severity
 from vmsvc.core.kinds import Ip
 from vmsvc.core.networks import is_of_its_network, usual_form
-from vmsvc.core.resource import Resource
+from vmsvc.core.resource import Guest, Resource
 
 _LONGEST_OF_IPV4 = 32
+_ADAPTER = re.compile(r"[^\s/:]+(?::[^\s/:]+)?")
 
 
 def meant(address: Ip) -> str:
@@ -23,17 +25,21 @@ def meant(address: Ip) -> str:
 
 
 def tell_of_addresses(resources: Iterable[Resource], sections: Mapping[str, Section], findings: Findings) -> None:
-    """Tell of addresses that do not fit their netmask, and of those that a service means twice.
+    """Tell of addresses that do not fit their netmask or adapter, and of those that a service means twice.
 
     Args:
         resources: The resources of the service.
         sections: The sections of its file, by name.
         findings: Where the problems go.
     """
+    resources = list(resources)
+    on_windows = {each.rid for each in resources if isinstance(each, Guest) and each.guestos == "windows"}
     first: dict[str, Ip] = {}
     for address in resources:
         if not isinstance(address, Ip):
             continue
+        if address.container_id not in on_windows:
+            _tell_of_adapter(address, sections[address.rid], findings)
         _tell_of_netmask(address, sections[address.rid], findings)
         if address.disable:
             continue
@@ -49,6 +55,21 @@ def tell_of_addresses(resources: Iterable[Resource], sections: Mapping[str, Sect
                 hint="give each section its own address, and list it once",
                 severity=Severity.ERROR if is_same_place else Severity.WARNING,
             )
+
+
+def _tell_of_adapter(address: Ip, section: Section, findings: Findings) -> None:
+    """Unix has adapters without blanks, which an alias may follow: `eth0`, `eth0:1`. Windows has `Ethernet 2`."""
+    if _ADAPTER.fullmatch(address.ipdev):
+        return
+    entry = next(iter(section.variants("ipdev")), None)
+    findings.add(
+        entry.position if entry else section.position,
+        f"{shortened(address.ipdev, 60)!r} is no name of an adapter",
+        code="adapter",
+        section=address.rid,
+        key="ipdev",
+        hint="an adapter is called like `eth0`, an alias like `eth0:1`; a second address has a section of its own",
+    )
 
 
 def _tell_of_netmask(address: Ip, section: Section, findings: Findings) -> None:

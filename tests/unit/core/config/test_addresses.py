@@ -125,3 +125,20 @@ def test_an_address_of_two_services_is_told_with_the_other_one():
     )
     assert Claims.of([web]).against(web) == ()
     assert Claims.of([web, read(address("192.0.2.8"), name="db")[0]]).against(web) == ()
+
+
+@pytest.mark.keyword("ip.ipdev")
+@pytest.mark.parametrize("written", ["eth0 eth1", "eth0:", ":1", "eth0:1:2"])
+def test_what_no_adapter_is_called_is_an_error_with_its_place(written):
+    service, (problem,) = read(f"[ip#1]\nipname = 192.0.2.7\nipdev = {written}\n")
+    assert (service, problem.section, problem.key, problem.code) == (None, "ip#1", "ipdev", "config.adapter")
+
+
+@pytest.mark.parametrize("written", ["eth0", "eth0:1", "eth0.100", "br-lan", "net0:web", "lan900"])
+def test_adapters_of_unix_and_their_aliases_are_taken(written):
+    assert read(f"[ip#1]\nipname = 192.0.2.7\nipdev = {written}\n")[1] == ()
+
+
+def test_adapters_of_windows_have_blanks():
+    guest = "[container#1]\ntype = kvm\nname = a\nguestos = windows\n"
+    assert read(f"{guest}[ip#1]\nipname = 192.0.2.7\nipdev = Ethernet 2\n")[1] == ()
