@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
-import ssl
 import sys
 
 from vmsvc.driver import Undetermined
@@ -19,6 +17,8 @@ def is_break(error: Exception) -> bool:
     Args:
         error: What pyvmomi raised.
     """
+    import ssl  # noqa: PLC0415 - loaded by now
+
     return isinstance(error, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError))
 
 
@@ -39,7 +39,10 @@ def meaning(error: Exception, access: Access, left_s: float) -> Undetermined:
         access: How the server is reached.
         left_s: How long it may take to find out more, in seconds.
     """
-    from vmsvc_esx import soap  # noqa: PLC0415 - loaded by now
+    import http.client  # noqa: PLC0415 - loaded by now, as the others
+    import ssl  # noqa: PLC0415
+
+    from vmsvc_esx import soap  # noqa: PLC0415
 
     where = access.server
     if isinstance(error, soap.WrongCertificate):
@@ -78,6 +81,8 @@ def meaning(error: Exception, access: Access, left_s: float) -> Undetermined:
 
 
 def _is_network(error: Exception) -> bool:
+    import ssl  # noqa: PLC0415 - loaded by now
+
     return isinstance(error, OSError) and error.errno is not None and not isinstance(error, ssl.SSLError)
 
 
