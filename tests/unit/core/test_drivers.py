@@ -138,7 +138,8 @@ def test_what_may_be_inside_a_guest_has_a_driver_of_the_core_made_for_these_serv
     address, web = resource("ip#1", container_id="container#1"), service(guest())
     within, made_for = FakeDriver(), []
 
-    def located(services, tell):
+    def located(services, tell, cancelled):
+        assert cancelled is None
         tell("made")
         made_for.append(services)
         return {"ip": within}
