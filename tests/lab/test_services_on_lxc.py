@@ -190,18 +190,18 @@ def test_launchers_run_inside_by_lxc_attach_and_addresses_are_told(shell, lxc):
     (launchers / "launcher").write_text(LAUNCHER)
     (launchers / "launcher").chmod(0o755)
     lxc.create("web")
-    addresses = "".join(
-        f"[ip#{number}]\nipname = 127.0.0.1\nipdev = {adapter}\ncheck_ping = no\n"
-        for number, adapter in enumerate(("lo", "eth7"), 1)
-    )
     app = "[app#1]\nstart = /svc.d/launcher start\nstop = /svc.d/launcher stop\ncheck = test -e /tmp/launched\n"
     (lxc.rootfs / "tmp/launched").unlink(missing_ok=True)
     serve(shell, lxc, "web", sections=app)
     ok(shell.run("start", "web"))
     assert (lxc.rootfs / "tmp/launched").read_text() == "/svc.d/launcher start\n"
-    serve(shell, lxc, "web", sections=addresses)
-    (service,) = shell.json("status", "web")["services"]
-    told = [(each["status"], each["state"].partition("; ")[2]) for each in service["instances"][0]["resources"][1:]]
+    told = []
+    for adapter in ("lo", "eth7"):
+        address = f"[ip#1]\nipname = 127.0.0.1\nipdev = {adapter}\ncheck_ping = no\n"
+        serve(shell, lxc, "web", sections=address)
+        (service,) = shell.json("status", "web")["services"]
+        seen = service["instances"][0]["resources"][1]
+        told.append((seen["status"], seen["state"].partition("; ")[2]))
     assert told == [("up", "127.0.0.1/8 is on lo"), ("down", "127.0.0.1/8 is on lo and not on eth7")]
 
 
