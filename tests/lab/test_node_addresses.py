@@ -138,8 +138,11 @@ def test_the_mac_is_told_where_the_node_has_no_other_address_of_the_network(node
     mac = network.plug(network.there, "eth0", "2001:db8::7/64")
     node.ip("addr", "del", "2001:db8::fe/64", "dev", "eth0")
     node.add("2001:db8::7", "netmask = 64")
-    refused = node.run("start", "web")
-    assert refused.returncode == 3, refused.stderr
+    for _attempt in range(3):  # on a busy machine, the kernel may hear it only after it was looked for
+        refused = node.run("start", "web")
+        assert refused.returncode == 3, refused.stderr
+        if f"{mac} on eth0 has it" in refused.stderr:
+            break
     assert f"{mac} on eth0 has it" in refused.stderr
     assert node.addresses() == {"192.0.2.254/24"}
 
