@@ -19,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import Undetermined, told
 
 C = TypeVar("C")
@@ -147,7 +148,7 @@ class Lane(Generic[C]):
         try:
             worker = self._ready_worker()
             call = worker.submit(work)
-            if not call.done.wait(max(deadline - time.monotonic(), 0.0)):
+            if not call.done.wait(left_until(deadline)):
                 self._worker = None
                 worker.abandon()
                 raise Undetermined(f"{self._name} did not answer within {budget_s:.1f} s", code="undetermined.timeout")
@@ -260,7 +261,7 @@ def _next(done: queue.SimpleQueue[T], deadline: float, meanwhile: Callable[[], N
         with contextlib.suppress(queue.Empty):
             return done.get(timeout=_LOOK_AROUND_S)
         meanwhile()
-    return done.get(timeout=max(deadline - time.monotonic(), 0.0))
+    return done.get(timeout=left_until(deadline))
 
 
 def _outcome(work: Callable[[S], T], item: S) -> tuple[T | None, BaseException | None]:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from vmsvc.core.contract import BulkObserver, Capability, Driver
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.kinds import Located
 from vmsvc.core.lane import call_within
@@ -165,7 +166,7 @@ class _Looks:
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join(max(self._deadline - time.monotonic(), 0.0))
+            worker.join(left_until(self._deadline))
         with self._changed:
             return dict(self._seen)
 

@@ -26,6 +26,7 @@ from vmsvc.core.contract import ROLES, SUPPORTED_APIS, Capability, Driver
 from vmsvc.core.errors import Undetermined, told
 from vmsvc.core.kinds import KINDS
 from vmsvc.core.lane import call_within
+from vmsvc.core.nearest import nearest
 from vmsvc.core.options import options_of
 
 #: The entry-point group of plugins, which is also pluggy's project name.
@@ -289,10 +290,8 @@ def _register(plugin: ModuleType, manager: pluggy.PluginManager, name: str) -> N
     callers = manager.get_hookcallers(plugin) or []
     for caller in callers:
         if not caller.has_spec():
-            import difflib  # noqa: PLC0415 - only a plugin with a mistake needs it
-
-            nearest = difflib.get_close_matches(caller.name, known, n=1)
-            advice = f"; did you mean {nearest[0]}?" if nearest else f"; hooks are {', '.join(sorted(known))}"
+            near = nearest(caller.name, known)
+            advice = f"; did you mean {near}?" if near else f"; hooks are {', '.join(sorted(known))}"
             raise Quarantined(f"vmsvc has no hook {caller.name}{advice}")
     if not callers:
         raise Quarantined("it implements no hook: mark its functions with vmsvc.driver.hookimpl")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import ClassVar
 
 from vmsvc.core.contract import API, Capability
+from vmsvc.core.deadline import left_until
 from vmsvc.core.disks.examining import MEND, ONE_OWNER, SEE, TO_TAKE, DiskLooker, candidates, names_of, unclear
 from vmsvc.core.disks.keyring import check_distinct
 from vmsvc.core.disks.ledger import Record
@@ -256,7 +257,7 @@ class ReservationDriver(DiskLooker):
 
     def _given_back(self, resource: Reserved, disks: Sequence[ScsiDisk], key: int, deadline: float) -> Result:
         """Release disks that this start has taken and cannot use. An interrupt does not end it, as with any release."""
-        left = max(0.0, deadline - time.monotonic())
+        left = left_until(deadline)
         record = self._around.ledger.read(resource)
         taken = [disk for disk in disks if record.has(disk.wwid, key)]
         result = carry_out(attempt.release(taken, key), self._around.tool, budget_s=left)

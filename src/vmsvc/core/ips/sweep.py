@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from vmsvc.core.deadline import left_until
 from vmsvc.core.ips.halves import Found, Half
 from vmsvc.core.transport.echo import Heard, answering
 
@@ -40,7 +41,7 @@ class Sweep:
         Returns:
             Whether it answers; ``None`` where it is to be asked alone, by ping(8).
         """
-        if self._is_useless or not self._turn.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        if self._is_useless or not self._turn.acquire(timeout=left_until(deadline)):
             return None if self._is_useless else Half(Found.UNKNOWN, "ping could not ask in time")
         try:
             if self._heard is None or time.monotonic() - self._at > _FRESH_S:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import define, field, frozen
 
+from vmsvc.core.deadline import left_until
+
 #: How often each address is asked, as one request may be lost; and the longest time between two requests, in seconds.
 _ROUNDS, _PACE_S = 2, 0.001
 #: How long all requests together may take to be sent, in seconds: where there are many, they follow more closely.
@@ -101,7 +103,7 @@ class _Asking:
     def listen(self, *, until: float, wanted: int | None = None) -> None:
         """Take answers until a moment, or until so many have been asked in vain or have answered."""
         while wanted is None or len(self.answers) + len(self.unasked) < wanted:
-            ready, _, _ = select.select([*self.sockets.values()], [], [], max(until - time.monotonic(), 0.0))
+            ready, _, _ = select.select([*self.sockets.values()], [], [], left_until(until))
             if not ready:
                 return
             for family, opened in self.sockets.items():

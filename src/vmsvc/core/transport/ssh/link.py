@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import paramiko
 from attrs import frozen
 
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import ActionFailed, NoWayIn, TimedOut, Undetermined, UsageError, VmsvcError
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import said_last
@@ -219,7 +220,7 @@ class Link:
     @contextlib.contextmanager
     def _turn(self, turns: threading.Semaphore, deadline: float) -> Iterator[None]:
         """Wait for one of the channels that may be open at once."""
-        if not turns.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
+        if not turns.acquire(timeout=left_until(deadline)):
             raise NoWayIn("not started, since too many commands run there already", code="undetermined.timeout")
         try:
             yield

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.lane import call_within
 
@@ -35,7 +36,7 @@ def restore_capacity(paths: Iterable[str], *, sys: Path = Path("/sys"), budget_s
         if _is_empty(device):
             rescan = device / "device/rescan"
             with contextlib.suppress(Undetermined, OSError):
-                left_s = max(deadline - time.monotonic(), 0.0)
+                left_s = left_until(deadline)
                 call_within(f"the capacity of {path}", partial(rescan.write_text, "1"), budget_s=left_s)
     return tuple(path for path, device in devices.items() if _is_empty(device))
 
