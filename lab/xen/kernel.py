@@ -15,8 +15,9 @@ _PAGE = 4096
 _SCHED_OP = 29  # the hypercall, and two of the things that it can be asked for
 _SHUTDOWN, _POLL = 2, 3
 _ARGUMENT = 64  # where in the page of the program that is written down which of these it is
-# Long enough to be told as a tenth of a second of processor time: by that, a guest that has run is known from others.
-_SPIN = 10_000_000
+# Long enough to be told as a tenth of a second of processor time on a quick machine, too: by that, a guest that has
+# run is known from others.
+_SPIN = 100_000_000
 
 #: What a guest may end for, right away: SHUTDOWN_* of sched.h.
 REASONS = {"poweroff": 0, "reboot": 1, "suspend": 2, "crash": 3}

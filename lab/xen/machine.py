@@ -36,6 +36,7 @@ client.main({directory!r})
 _NAME = 40
 _TRIES = 5
 _BOOT_S = 180.0
+_RUN_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,16 @@ class PrivateXen(Closing):
             if row:
                 return Seen(number=int(row[0]), letters=row[3], seconds=float(row[4]))
         return None
+
+    def has_run(self, name: str) -> Seen:
+        """Wait until a guest has had processor time: that alone tells one that is paused from one that is made."""
+        deadline = time.monotonic() + _RUN_S
+        while time.monotonic() < deadline:
+            seen = self.seen(name)
+            if seen and seen.seconds:
+                return seen
+            time.sleep(0.1)
+        raise LabError(f"{name} has had no processor time within {_RUN_S:g} s: {self.xl('list')}")
 
     def is_listening(self, name: str) -> bool:
         """Whether a guest with a kernel of Linux hears requests by now: its kernel says so in xenstore."""

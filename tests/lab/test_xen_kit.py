@@ -65,9 +65,7 @@ class XenBackend(CommandBackend):
             self._xen.xl("create", "-p", guest.file)
         elif phase is Phase.PAUSED:
             self._xen.xl("create", guest.file)
-            while not (seen := self._xen.seen(guest.name)) or not seen.seconds:
-                time.sleep(0.1)
-            self._xen.xl("pause", str(seen.number))
+            self._xen.xl("pause", str(self._xen.has_run(guest.name).number))
         else:
             file.write_text(guests.config(guest.name, _ENDING[phase], *_KEPT))
             self._xen.xl("create", guest.file)
