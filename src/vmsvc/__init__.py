@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from vmsvc.core.answers import FoundGuest, GuestDisk, Sizes
     from vmsvc.core.config import Catalog
+    from vmsvc.core.declaration import DriverReport
     from vmsvc.core.errors import (
         ActionFailed,
         Busy,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from vmsvc.core.planning.limits import Limits
     from vmsvc.core.planning.plan import Kept, Plan, Step
     from vmsvc.core.planning.rules import Consent
-    from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+    from vmsvc.core.plugins import PluginReport, PluginState
     from vmsvc.core.records.changes import Change
     from vmsvc.core.records.record import Record, Snapshot
     from vmsvc.core.resource import Guest, Resource
@@ -77,7 +78,8 @@ _HOMES = {
     "vmsvc.core.planning.limits": ("Limits",),
     "vmsvc.core.node": ("Node",),
     "vmsvc.core.planning.plan": ("Kept", "Plan", "Step"),
-    "vmsvc.core.plugins": ("DriverReport", "PluginReport", "PluginState"),
+    "vmsvc.core.declaration": ("DriverReport",),
+    "vmsvc.core.plugins": ("PluginReport", "PluginState"),
     "vmsvc.core.records.record": ("Record", "Snapshot"),
     "vmsvc.core.execution.report": ("Progress", "Report", "StepResult"),
     "vmsvc.core.resource": ("Guest", "Resource"),

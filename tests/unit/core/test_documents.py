@@ -7,13 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 
 from tests.support import NODE, guest, resource, seen, service
+from vmsvc.core.declaration import DriverReport
 from vmsvc.core.documents import actions, envelope, inventories, services, statuses
 from vmsvc.core.errors import ExitCode, Problem, Severity
 from vmsvc.core.execution.report import Report, StepResult
 from vmsvc.core.instance import ServiceStatus, instance_of
 from vmsvc.core.planning.plan import Step
 from vmsvc.core.planning.planner import plan
-from vmsvc.core.plugins import DriverReport, PluginReport, PluginState
+from vmsvc.core.plugins import PluginReport, PluginState
 from vmsvc.core.records.record import Record, Snapshot
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import Verb

@@ -12,7 +12,7 @@ from attrs import asdict
 
 from tests.unit.testing.mutants import MUTANTS, importing
 from tests.unit.testing.reference import ToyBackend, ToyDriver, ToyKit
-from vmsvc.core.plugins import Quarantined
+from vmsvc.core.declaration import Quarantined
 from vmsvc.testing import DriverKit
 from vmsvc.testing.kit import CLAUSES, TROUBLES, State, results
 from vmsvc.testing.kit.judging import hold, waiver
