@@ -17,8 +17,9 @@ from vmsvc.core.ips.guests import Adapters
 from vmsvc.core.ips.halves import Check, Found, Half, best
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import only_one, resolved
+from vmsvc.core.ips.neighbours import asked, who_has
 from vmsvc.core.ips.node import NodeAddresses
-from vmsvc.core.ips.ping import START_S, UNEXPECTED_S, ping, who_has
+from vmsvc.core.ips.ping import START_S, ping
 from vmsvc.core.ips.sweep import Sweep
 from vmsvc.core.kinds import Ip, Located
 from vmsvc.core.lane import call_each
@@ -61,7 +62,7 @@ class IpDriver:
         self._adapters = Adapters(places)
         self._own = NodeAddresses(places.node, ledger)
         self._given = GivenAddresses(places, ledger)
-        self._sweep = Sweep(self._unexpected)
+        self._sweep = Sweep(self._unexpected, places.node)
 
     def guest_of(self, resource: Located) -> Guest:
         """The guest inside which an address is.
@@ -125,16 +126,20 @@ class IpDriver:
                 return _observation(Phase.MOVED, f"{words}; {half.words}", began)
             if half.found is Found.YES:
                 where, doubt = self._where(resource, began + budget_s - _RESERVE_S)
-                who = "" if where else who_has(self._places.node(), address)
-                claim = f"{address} answers although the guest is {guest.state} here: {who}{doubt}"
+                claim = f"{address} {self._claim(address, half, guest)}{doubt}"
                 phase, told = (Phase.STOPPED, f"{words} here, and {where}") if where else (Phase.CONTESTED, claim)
                 return _observation(phase, told, began)
         doubts = [f"whether somebody else has the address: {half.words}" for half in halves if _is_doubt(half)]
         return _observation(Phase.STOPPED, f"{words}; {halves[0].words}", began, *doubts)
 
+    def _claim(self, address: str, half: Half, guest: Observation) -> str:
+        if half.holder:
+            return f"is taken although the guest is {guest.state} here: {half.holder}, and does not answer to ping"
+        return f"answers although the guest is {guest.state} here: {self._who_has(address)}"
+
     def _ask_unexpected(self, address: str, deadline: float) -> Half:
         swept = self._sweep.check(address, deadline)
-        return ping(self._places.node(), address, wait_s=UNEXPECTED_S) if swept is None else swept
+        return asked(self._places.node(), address) if swept is None else swept
 
     def _unexpected(self) -> list[str]:
         """The addresses inside guests that are given as such; names are resolved, and asked, one by one."""
@@ -203,9 +208,11 @@ class IpDriver:
     def _words(self, check: Check) -> str:
         """Both halves in words; of an address that answers and is not where it should be, who it is that answers."""
         if check.ping.found is Found.YES and check.adapter.found is Found.NO:
-            who = who_has(self._places.node(), check.address)
-            return f"{check.ping.words} ({who}); {check.adapter.words}"
+            return f"{check.ping.words} ({self._who_has(check.address)}); {check.adapter.words}"
         return check.words
+
+    def _who_has(self, address: str) -> str:
+        return who_has(self._places.node(), address)
 
     # --- what the node itself has, or gives to a guest ----------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import re
 from vmsvc.core.errors import ActionFailed, DriverError, Refused, Undetermined
 from vmsvc.core.ips.halves import Found
 from vmsvc.core.ips.links import C_LOCALE
-from vmsvc.core.ips.ping import UNEXPECTED_S, ping, who_has
+from vmsvc.core.ips.neighbours import asked, who_has
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.command import said_last
 
@@ -19,7 +19,7 @@ _MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
 
 
 def check_by_ping(node: Host, address: str) -> None:
-    """Check that nobody answers to an address, wherever it may be routed to.
+    """Check that nobody answers to an address, wherever it may be routed to, nor has it in this node's own networks.
 
     Args:
         node: Where to ask from.
@@ -29,9 +29,9 @@ def check_by_ping(node: Host, address: str) -> None:
         Refused: Somebody does.
         Undetermined: Nobody could be asked.
     """
-    heard = ping(node, address, wait_s=UNEXPECTED_S)
+    heard = asked(node, address)
     if heard.found is Found.YES:
-        raise taken(address, who_has(node, address))
+        raise taken(address, heard.holder or who_has(node, address))
     if heard.found is Found.UNKNOWN:
         raise _undetermined(address, heard.words)
 

@@ -28,11 +28,13 @@ class Half:
         found: Whether the address is there, as far as this half can tell.
         words: That in words, as a part of a sentence.
         left_over: What is there beside it, having been added when a name or a file meant something else; in words.
+        holder: Who has the address without answering to ping, in words.
     """
 
     found: Found
     words: str
     left_over: str = ""
+    holder: str = ""
 
     @property
     def all_words(self) -> str:

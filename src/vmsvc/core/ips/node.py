@@ -14,7 +14,7 @@ from vmsvc.core.ips.free import check_in_network, taken
 from vmsvc.core.ips.halves import Found, left_over, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.names import meant, only_one
-from vmsvc.core.ips.ping import who_has_on
+from vmsvc.core.ips.neighbours import who_has_on
 from vmsvc.core.kinds import Ip
 from vmsvc.core.status import Evidence, Observation, Phase
 from vmsvc.core.transport import Host

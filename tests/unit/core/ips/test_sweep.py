@@ -46,12 +46,16 @@ def asked(monkeypatch):
     return Asked(monkeypatch)
 
 
+def sweep_of(addresses, host=None):
+    return Sweep(lambda: addresses, lambda: host or FakeHost())
+
+
 def soon():
     return time.monotonic() + 5.0
 
 
 def test_who_asks_first_asks_for_all_who_ask_meanwhile(asked):
-    told, made = {}, Sweep(lambda: MANY)
+    told, made = {}, sweep_of(MANY)
     asking = [
         threading.Thread(target=lambda address=address: told.update({address: made.check(address, soon())}))
         for address in MANY
@@ -67,29 +71,40 @@ def test_who_asks_first_asks_for_all_who_ask_meanwhile(asked):
     assert told[MANY[-1]].words == "ping could not ask: Network is unreachable"
 
 
+def test_of_many_one_that_only_its_network_has_heard_of_is_there(asked):
+    table = '[{"dst":"192.0.2.3","dev":"br0","lladdr":"52:54:00:12:34:56","state":["REACHABLE"]}]'
+    before = []
+    host = FakeHost(neigh=lambda argv: before.append(1) or ("[]" if not asked.times else table, 0))
+    made = sweep_of(MANY, host)
+    assert made.check(MANY[1], soon()).found is Found.NO
+    held = made.check(MANY[2], soon())
+    assert (held.found, held.holder) == (Found.YES, "52:54:00:12:34:56 on br0 has it")
+    assert len(before) == 2  # once for all of them, before and after
+
+
 def test_what_was_heard_long_ago_is_not_believed(asked, monkeypatch):
     monkeypatch.setattr(sweep, "_FRESH_S", 0.0)
-    made = Sweep(lambda: MANY)
+    made = sweep_of(MANY)
     for address in MANY[:3]:
         made.check(address, soon())
     assert asked.times == 3
 
 
 def test_few_are_asked_by_ping_and_so_is_who_is_not_among_them(asked):
-    assert Sweep(lambda: MANY[:16]).check(MANY[0], soon()) is None
+    assert sweep_of(MANY[:16]).check(MANY[0], soon()) is None
     assert asked.times == 0
-    assert Sweep(lambda: MANY).check("198.51.100.1", soon()) is None
+    assert sweep_of(MANY).check("198.51.100.1", soon()) is None
 
 
 def test_who_is_not_permitted_to_ask_that_way_asks_by_ping_and_does_not_try_again(asked):
     asked.error = PermissionError()
-    made = Sweep(lambda: MANY)
+    made = sweep_of(MANY)
     assert [made.check(address, soon()) for address in MANY[:3]] == [None] * 3
     assert asked.times == 1
 
 
 def test_who_waits_in_vain_for_another_to_ask_knows_nothing(asked):
-    made = Sweep(lambda: MANY)
+    made = sweep_of(MANY)
     first = threading.Thread(target=lambda: made.check(MANY[0], soon()))
     first.start()
     while not asked.times:
