@@ -199,6 +199,35 @@ def test_a_connection_that_fell_silent_is_given_up_for_the_next_command(make_ssh
     assert logins(server) == 2
 
 
+def test_a_connection_that_fell_silent_while_nobody_used_it_costs_no_command(make_sshd, connect):
+    server = make_sshd()
+    host = connect(server)
+    host.run(["true"], budget_s=BUDGET_S)
+    time.sleep(2.5)
+    assert host.run(["echo", "still here"], budget_s=BUDGET_S).out == "still here\n"
+    assert logins(server) == 1
+    server.silence()
+    time.sleep(2.5)
+    began = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = [pool.submit(host.run, ["echo", "well"], budget_s=BUDGET_S) for _ in range(4)]
+        assert [each.result().out for each in outcomes] == ["well\n"] * 4
+    assert time.monotonic() - began < 3.5  # the sign is waited for once, by all of them together
+    assert logins(server) == 2
+
+
+def test_a_host_that_vanished_while_nobody_used_it_is_told_in_time(make_sshd, connect):
+    server = make_sshd()
+    host = connect(server)
+    host.run(["true"], budget_s=BUDGET_S)
+    server.freeze()
+    time.sleep(2.5)
+    error, took_s = no_way_in(host, budget_s=2.0)
+    assert "waiting for the ssh server" in str(error)
+    assert took_s < 3
+    server.thaw()
+
+
 def test_a_connection_that_fell_silent_under_a_command_is_given_up_for_the_next(make_sshd, connect):
     server = make_sshd()
     host = connect(server)

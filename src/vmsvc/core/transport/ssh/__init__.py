@@ -11,6 +11,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import NoWayIn, told
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import check, shown
@@ -30,8 +31,8 @@ class SshHost:
 
     The connection is opened when it is first needed, as ``ssh TARGET`` would, with the admin's configuration, keys and
     agent, and nobody is asked anything. Threads that need it at once share one attempt, and its failure. A connection
-    that has broken, or on which the host has let somebody wait in vain, is opened anew for the next command, and never
-    within one.
+    that has broken, or on which the host has let somebody wait in vain, is opened anew before the next command, and
+    never within one. A host that was not heard of for a while is asked for a sign of life first.
 
     A command gets a session of its own, without input and terminal, with the environment of a login. A daemon that it
     leaves behind lives on, unless it writes to an output that nobody reads any more.
@@ -149,13 +150,20 @@ class SshHost:
     def _link(self, budget_s: float) -> Link:
         if budget_s <= 0:
             raise NoWayIn("not started, since no time was left for it", code="undetermined.timeout")
+        deadline = time.monotonic() + budget_s
+        link = self._newest().link(budget_s)
+        if link.answers(budget_s=left_until(deadline)):
+            return link
+        return self._newest().link(left_until(deadline))
+
+    def _newest(self) -> _Attempt:
         with self._guard:
             attempt = self._attempt
             if attempt is None or attempt.is_over:
                 if attempt is not None:
                     attempt.leave()
                 attempt = self._attempt = _Attempt(self._new_way)
-        return attempt.link(budget_s)
+            return attempt
 
     def _new_way(self) -> Way:
         from vmsvc.core.transport.ssh.known_hosts import KnownHosts  # noqa: PLC0415

@@ -34,8 +34,11 @@ _TERM_TICKS, _KILL_TICKS = 8, 6
 #: How long a command that has spent its budget may take to be ended, in seconds; and how much longer than this and the
 #: rest of its output everything may take. Then the host does not even read, and the connection is closed.
 _END_S, _SPARE_S = 2.5, 1.0
-#: What every server answers, be it by a refusal (RFC 4254, section 4); and how long that may take, in seconds.
-_KNOCK, _KNOCK_S = "keepalive@openssh.com", 1.0
+#: What every server answers, be it by a refusal (RFC 4254, section 4); how long that may take, in seconds, and at most
+#: which part of a command's time.
+_KNOCK, _KNOCK_S, _KNOCK_SHARE = "keepalive@openssh.com", 1.0, 0.3
+#: How long a host that was heard of is taken to be there still, in seconds.
+_FRESH_S = 2.0
 
 
 @frozen(kw_only=True)
@@ -81,6 +84,8 @@ class Link:
         self._commands = threading.BoundedSemaphore(at_once)
         self._endings = threading.BoundedSemaphore(_ENDING_AT_ONCE)
         self._guard = threading.Lock()
+        self._knocking = threading.Lock()
+        self._heard_at = time.monotonic()
         self._running = 0
         self._is_left = False
 
@@ -88,6 +93,21 @@ class Link:
     def is_alive(self) -> bool:
         """Whether it is good for another command: it is open still, and has let nobody wait in vain."""
         return self._transport.is_active() and not self._transport.is_silent
+
+    def answers(self, *, budget_s: float) -> bool:
+        """Whether it is good for another command; the host is asked for a sign where it gave none for a while.
+
+        A host that has vanished without a word, as a guest that was destroyed, would cost the command all of its time.
+
+        Args:
+            budget_s: How much time there is for the command, in seconds; a part of it is spent here.
+        """
+        with self._knocking:  # who comes meanwhile is told what has come of it
+            if self.is_alive and time.monotonic() - self._heard_at > _FRESH_S:
+                wait_s = min(_KNOCK_S, _KNOCK_SHARE * budget_s)
+                with watched(self.close, time.monotonic() + wait_s + _SPARE_S):
+                    self._knock(wait_s)
+            return self.is_alive
 
     def leave(self) -> None:
         """Close it as soon as no command runs on it, without waiting for that: there is another connection now."""
@@ -126,6 +146,7 @@ class Link:
             self._tell(session, command)
             if not session.read_until_end():
                 raise self._late(session, command)
+            self._heard_at = time.monotonic()
             code = _code_of(session, command)
         word = script.why_not(session.out)
         if code == script.NOT_RUN and word:
@@ -166,7 +187,7 @@ class Link:
     def _late(self, session: Session, command: Command) -> TimedOut:
         """A command has spent its budget: end it, and say so. By a restricted key that is for who knows its verbs."""
         if self.is_restricted:
-            self._knock()
+            self._knock(_KNOCK_S)
             fate = ""
         else:
             fate = f", and {self._end(session)}"
@@ -181,10 +202,11 @@ class Link:
             truncated=session.out.truncated or session.err.truncated,
         )
 
-    def _knock(self) -> None:
-        """Hear whether the host is there still, so that whoever is to end a command goes by a way that leads there."""
+    def _knock(self, wait_s: float) -> None:
+        """Hear whether the host is there still, so that whoever comes next goes by a way that leads there."""
         with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
-            self._transport.ask_host(_KNOCK, budget_s=_KNOCK_S)
+            self._transport.ask_host(_KNOCK, budget_s=wait_s)
+            self._heard_at = time.monotonic()
 
     def _end(self, session: Session) -> str:
         """End all processes of a command's session, by another channel; tells what has become of them."""
