@@ -8,6 +8,8 @@ Example::
         web = session.load("web")
         if session.status(web).overall is vmsvc.Status.DOWN:
             session.start(web)
+
+PYTEST_DONT_REWRITE: a program may import vmsvc, and then start pytest.
 """
 
 from __future__ import annotations

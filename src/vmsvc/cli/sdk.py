@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from vmsvc.cli.call import Call
-from vmsvc.cli.screen import Line, plain
+from vmsvc.cli.screen import plain
 from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ExitCode, UsageError
-from vmsvc.core.nearest import did_you_mean
-
-if TYPE_CHECKING:
-    from vmsvc.testing.kit import Clause, Result
-    from vmsvc.testing.sdk import Kit
-
-_STYLES = {"kept": "green", "broken": "bold red", "waived": "yellow", "not concerned": "dim"}
 
 
 def new(call: Call) -> int:
@@ -50,13 +40,12 @@ def test(call: Call) -> int:
     Returns:
         The exit code.
     """
-    from vmsvc.testing.kit import State, results  # noqa: PLC0415 - see above
+    from vmsvc.testing.kit import State, clauses_named, results  # noqa: PLC0415 - see above
+    from vmsvc.testing.reporting import Report, document, lines  # noqa: PLC0415 - see above
     from vmsvc.testing.sdk import kits  # noqa: PLC0415 - see above
 
-    wanted = _wanted(call.arguments.clauses)
-    rows: list[dict[str, Any]] = []
-    lines: list[Line] = []
-    broken = False
+    wanted = clauses_named(call.arguments.clauses)
+    reports: list[Report] = []
     for kit in kits(call.arguments.packages):
         if not kit.has_backend:
             left = f"{kit.distribution} brings no backend for its kit"
@@ -70,10 +59,11 @@ def test(call: Call) -> int:
             found.append(result)
             if result.state is State.BROKEN:
                 call.screen.say(f"{kit.distribution}: {result.clause.name}: broken")
-        broken |= any(result.state is State.BROKEN for result in found)
-        rows.append(_row(kit, found))
-        lines += _lines(kit, found)
-    call.screen.answer(envelope.document("vmsvc.kit/1", {"kits": rows}), lines)
+        reports.append(
+            Report(serves=kit.serves, distribution=kit.distribution, version=kit.version, results=tuple(found))
+        )
+    call.screen.answer(document(reports), [line for report in reports for line in lines(report)])
+    broken = any(result.state is State.BROKEN for report in reports for result in report.results)
     return ExitCode.FAILED if broken else ExitCode.DONE
 
 
@@ -108,41 +98,3 @@ def record(call: Call) -> int:
     lines = [plain(told), plain(notes[made.is_faithful]), plain("read it before you send it: free text is not masked")]
     call.screen.answer(envelope.document("vmsvc.recording/1", content), lines)
     return ExitCode.DONE
-
-
-def _wanted(names: list[str]) -> list[Clause]:
-    from vmsvc.testing.kit import CLAUSES  # noqa: PLC0415 - see above
-
-    for name in names:
-        if name not in CLAUSES:
-            hint = did_you_mean(name, CLAUSES, otherwise=f"clauses are: {', '.join(CLAUSES)}")
-            raise UsageError(f"there is no clause {name!r}", hint=hint)
-    return [CLAUSES[name] for name in names or CLAUSES]
-
-
-def _row(kit: Kit, found: list[Result]) -> dict[str, Any]:
-    return {
-        "type": kit.serves,
-        "distribution": kit.distribution,
-        "version": kit.version,
-        "clauses": [
-            {
-                "name": result.clause.name,
-                "why": result.clause.why,
-                "state": str(result.state),
-                "reason": result.reason,
-                "duration_s": round(result.duration_s, 3),
-            }
-            for result in found
-        ],
-    }
-
-
-def _lines(kit: Kit, found: list[Result]) -> Iterator[Line]:
-    counts = Counter(str(result.state) for result in found)
-    told = ", ".join(f"{counts[state]} {state}" for state in _STYLES if counts[state])
-    yield ((kit.serves, "bold"), (f"  {kit.distribution} {kit.version}  {told}", ""))
-    for result in found:
-        state = str(result.state)
-        if result.reason and state != "not concerned":
-            yield ((f"  {result.clause.name}  ", ""), (state, _STYLES[state]), (f"  {result.reason}", ""))

@@ -9,6 +9,8 @@ A way is anything that runs a command as :meth:`vmsvc.driver.Host.run` does. A t
         hold(way, case)
 
 The commands need a Linux at the other end, with a POSIX shell, ``env``, ``dd``, ``tr`` and ``grep``.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
 """
 
 from __future__ import annotations

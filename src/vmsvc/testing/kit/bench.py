@@ -1,4 +1,7 @@
-"""The bench on which a clause is tried: a driver, its backend, and calls that are timed and never outlast a clause."""
+"""The bench on which a clause is tried: a driver, its backend, and calls that are timed and never outlast a clause.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 

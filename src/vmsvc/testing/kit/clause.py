@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from vmsvc.core.contract import Capability
+from vmsvc.core.errors import UsageError
+from vmsvc.core.nearest import did_you_mean
 from vmsvc.core.status import Phase
 
 if TYPE_CHECKING:
@@ -65,3 +67,20 @@ def clause(
         return check
 
     return register
+
+
+def clauses_named(names: Iterable[str]) -> list[Clause]:
+    """The clauses that somebody has asked for; all of them where no name is given.
+
+    Args:
+        names: Their names.
+
+    Raises:
+        UsageError: There is no such clause.
+    """
+    wanted = list(names)
+    for name in wanted:
+        if name not in CLAUSES:
+            hint = did_you_mean(name, CLAUSES, otherwise=f"clauses are: {', '.join(CLAUSES)}")
+            raise UsageError(f"there is no clause {name!r}", hint=hint)
+    return [CLAUSES[name] for name in wanted or CLAUSES]

@@ -1,4 +1,7 @@
-"""Clauses about what a driver declares; no guest is touched."""
+"""Clauses about what a driver declares; no guest is touched.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 

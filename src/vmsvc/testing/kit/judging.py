@@ -1,4 +1,7 @@
-"""A driver's kit, and what came of each clause."""
+"""A driver's kit, and what came of each clause.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,9 @@ from vmsvc.testing.kit.backend import Backend
 from vmsvc.testing.kit.backend import trouble as trouble_of
 from vmsvc.testing.kit.bench import Bench
 from vmsvc.testing.kit.clause import CLAUSES, Clause
+
+#: Where a test of a clause that is broken leaves what was seen: among the properties that pytest's reports carry.
+SEEN = "vmsvc_seen"
 
 
 class DriverKit:
@@ -64,6 +70,7 @@ class DriverKit:
         try:
             hold(kit, clause, backend)
         except AssertionError as error:
+            request.node.user_properties.append((SEEN, str(error)))
             told = _for_authors(clause, error)
         if told:  # outside of the handler: pytest would show what it handles, too
             pytest.fail(told, pytrace=False)
@@ -83,6 +90,7 @@ class State(str, enum.Enum):
     KEPT = "kept"
     BROKEN = "broken"
     WAIVED = "waived"
+    NOT_TRIED = "not tried"
     NOT_CONCERNED = "not concerned"
 
     def __str__(self) -> str:
@@ -97,7 +105,7 @@ class Result:
     Attributes:
         clause: The clause.
         state: What came of it.
-        reason: Why it is broken, waived, or does not concern the driver.
+        reason: Why it is broken, waived, was not tried, or does not concern the driver.
         duration_s: How long it took, in seconds.
     """
 
@@ -118,6 +126,16 @@ def concerned(kit: type[DriverKit]) -> list[Clause]:
         for clause in CLAUSES.values()
         if not clause.capabilities or clause.capabilities & kit.driver.capabilities
     ]
+
+
+def not_concerned(clause: Clause) -> Result:
+    """What comes of a clause that does not concern a driver.
+
+    Args:
+        clause: The clause.
+    """
+    words = " or ".join(sorted(capability.value for capability in clause.capabilities))
+    return Result(clause=clause, state=State.NOT_CONCERNED, reason=f"the driver does not declare {words}")
 
 
 def waiver(kit: type[DriverKit], clause: Clause) -> str:
@@ -175,8 +193,7 @@ def results(kit: type[DriverKit], clauses: Iterable[Clause] = CLAUSES.values()) 
     concerning = concerned(kit)
     for clause in clauses:
         if clause not in concerning:
-            words = " or ".join(sorted(capability.value for capability in clause.capabilities))
-            yield Result(clause=clause, state=State.NOT_CONCERNED, reason=f"the driver does not declare {words}")
+            yield not_concerned(clause)
             continue
         begin = time.monotonic()
         state, reason = _judged(kit, clause)

@@ -1,4 +1,7 @@
-"""Clauses about looking: it changes nothing, tells guests apart by their whole names, and says the same of many."""
+"""Clauses about looking: it changes nothing, tells guests apart by their whole names, and says the same of many.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Clauses about what a driver offers beyond the required part; each holds for drivers that declare it."""
+"""Clauses about what a driver offers beyond the required part; each holds for drivers that declare it.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 

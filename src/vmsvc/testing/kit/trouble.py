@@ -1,4 +1,7 @@
-"""Clauses about trouble: down needs evidence, and whatever does not answer costs its budget and no more."""
+"""Clauses about trouble: down needs evidence, and whatever does not answer costs its budget and no more.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Clauses about the life of a guest: start, stop, kill, and the phases between."""
+"""Clauses about the life of a guest: start, stop, kill, and the phases between.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@
 
     def test_the_driver_still_reads_what_was_sent_in():
         replay(AcmeDriver, Path(__file__).parent / "samples/issue-12")
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
 """
 
 from __future__ import annotations
