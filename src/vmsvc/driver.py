@@ -57,7 +57,7 @@ from vmsvc.core.options import (
 from vmsvc.core.records.publishing import Publication, Publisher
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, inapplicable, unknown
-from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, Outcome
+from vmsvc.core.transport import ANSWER_LIMIT, OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, NodeHost, Outcome
 from vmsvc.core.transport.announced import Announced
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
@@ -67,6 +67,7 @@ from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
 
 __all__ = [
+    "ANSWER_LIMIT",
     "API",
     "NO_COMMANDS",
     "OUTPUT_GRACE_S",
@@ -105,6 +106,7 @@ __all__ = [
     "Lane",
     "NoWayIn",
     "Node",
+    "NodeHost",
     "Objection",
     "Observation",
     "Outcome",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vmsvc_hpvm import HpvmDriver, HpvmGuest
 
-from vmsvc.driver import Context, Node, Outcome, Phase
+from vmsvc.driver import OUTPUT_LIMIT, Context, Node, Outcome, Phase
 from vmsvc.testing.kit import identity
 
 #: The header of a version, from public sessions, and for 6.1 from memory of its manual; and how a line follows from it.
@@ -70,7 +70,7 @@ class Telling:
     def __init__(self, out):
         self._out = out.encode()
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         return Outcome(argv=tuple(argv), code=0, stdout=self._out, stderr=b"", duration_s=0.0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import uuid
 
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vmsvc_vbox import VboxDriver, VboxGuest
 
-from vmsvc.driver import Context, Node, Outcome, Phase
+from vmsvc.core.transport.local import LocalHost
+from vmsvc.driver import OUTPUT_LIMIT, Context, Node, Outcome, Phase
 from vmsvc.testing.kit import identity
 
 #: The width of the labels' column: VirtualBox 4 to 6, and 7.
@@ -56,7 +59,7 @@ class Telling:
     def __init__(self, short, long):
         self._told = {("vms",): short, ("--long", "vms"): long, ("hostinfo",): "Host Information:\n"}
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         out = self._told[tuple(argv[2:])].encode()
         return Outcome(argv=tuple(argv), code=0, stdout=out, stderr=b"", duration_s=0.0)
 
@@ -109,3 +112,19 @@ def test_labels_in_another_language_say_nothing_of_a_guest(tmp_path_factory, gue
     found = seen(tmp_path_factory.getbasetemp(), host, *guests)
     for name, each in found.items():
         assert each.phase in (Phase.UNKNOWN, STATES[guests[name]]), name
+
+
+def test_a_thousand_guests_are_told_of_on_a_real_host(tmp_path, monkeypatch):
+    """``list --long`` prints some 3 KiB of each in VirtualBox 7.2: more than is kept of what other commands print."""
+    known = {f"web{number}": "running" if number % 2 else "powered off" for number in range(1000)}
+    telling = printed(known, WIDTHS["7.2"], description="x" * 2500 + "\n")
+    for words, text in telling._told.items():
+        (tmp_path / "-".join(words)).write_text(text)
+    assert (tmp_path / "--long-vms").stat().st_size > 2 * OUTPUT_LIMIT
+    tool = tmp_path / "VBoxManage"
+    tool.write_text(f'#!/bin/sh\nshift\nexec cat "{tmp_path}/$(echo "$*" | tr " " -)"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with contextlib.closing(LocalHost("n1")) as host:
+        found = seen(tmp_path, host, *known)
+    assert {name: each.phase for name, each in found.items()} == {name: STATES[state] for name, state in known.items()}

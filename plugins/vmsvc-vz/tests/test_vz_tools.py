@@ -9,7 +9,7 @@ from vmsvc_vz import conf
 from vmsvc_vz.states import phase_of
 from vmsvc_vz.tools import Listed, Prlctl, Vzctl, the_one
 
-from vmsvc.driver import Outcome, Phase, Undetermined
+from vmsvc.driver import OUTPUT_LIMIT, Outcome, Phase, Undetermined
 from vmsvc.testing.standin import exchanges
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -24,7 +24,7 @@ class Told:
     def __init__(self, out="", err="", code=0):
         self.done = Outcome(argv=("x",), code=code, stdout=out.encode(), stderr=err.encode(), duration_s=0.0)
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         return self.done
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vmsvc_vz import VzDriver, VzGuest
 
-from vmsvc.driver import Context, Node, Outcome, Phase
+from vmsvc.driver import OUTPUT_LIMIT, Context, Node, Outcome, Phase
 from vmsvc.testing.kit import identity
 
 STATES = {
@@ -50,7 +50,7 @@ class Telling:
     def __init__(self, out):
         self._out = out.encode()
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         return Outcome(argv=tuple(argv), code=0, stdout=self._out, stderr=b"", duration_s=0.0)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vmsvc_zone.driver import ZoneDriver
 from vmsvc_zone.options import ZoneGuest
 
-from vmsvc.driver import Context, Node, Outcome, Phase
+from vmsvc.driver import OUTPUT_LIMIT, Context, Node, Outcome, Phase
 from vmsvc.testing.kit import identity
 
 #: How the systems end a line after its seventh field.
@@ -50,7 +50,7 @@ class Telling:
     def __init__(self, out):
         self._out = out.encode()
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         return Outcome(argv=tuple(argv), code=0, stdout=self._out, stderr=b"", duration_s=0.0)
 
 

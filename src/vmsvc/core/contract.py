@@ -18,7 +18,7 @@ from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestA
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import NodeHost, Outcome
 
 #: The newest version of this contract, and all that the core can speak.
 API = 1
@@ -62,7 +62,7 @@ class Context:
     """
 
     node: Node
-    host: Host
+    host: NodeHost
     state_dir: Path
 
     def definition_file(self, guest: Guest) -> Path:

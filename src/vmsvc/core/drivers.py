@@ -15,7 +15,7 @@ from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.transport import Host
+from vmsvc.core.transport import NodeHost
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Drivers:
     def __init__(
         self,
         node: Node,
-        host: Callable[[], Host],
+        host: Callable[[], NodeHost],
         classes: Mapping[tuple[str, str], DriverClass],
         located: Located = lambda _services, _tell, _cancelled: {},
     ) -> None:

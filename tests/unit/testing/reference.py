@@ -9,6 +9,7 @@ import time
 from attrs import define, field, frozen
 
 from vmsvc.driver import (
+    OUTPUT_LIMIT,
     Capability,
     DefinitionFields,
     Definitions,
@@ -54,7 +55,7 @@ class Tool:
     name: str = "memory"
     machines: dict[str, Machine] = field(factory=dict)
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         if budget_s <= 0:
             raise Undetermined("no time was left")
         code, out, err = self._answer(*argv[1:])

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve
 
 from vmsvc.driver import (
+    OUTPUT_LIMIT,
     ActionFailed,
     Announced,
-    Host,
+    NodeHost,
     NoWayIn,
     Outcome,
     Phase,
@@ -51,7 +52,7 @@ exit 1
 
 
 def enter(
-    host: Host, guest: VzGuest, argv: Sequence[str], environment: Mapping[str, str], *, budget_s: float
+    host: NodeHost, guest: VzGuest, argv: Sequence[str], environment: Mapping[str, str], *, budget_s: float
 ) -> Outcome:
     """Run one command inside of a container, as root.
 
@@ -98,7 +99,7 @@ def enter(
     return evolve(done, argv=tuple(argv), stdout=printed, duration_s=time.monotonic() - began)
 
 
-def _way(host: Host, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:
+def _way(host: NodeHost, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:
     try:
         tools, containers = listed_by(host, guest.tool, budget_s)
         container = the_one(containers, guest.name)
@@ -106,10 +107,10 @@ def _way(host: Host, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:
         raise NoWayIn(f"no command can be run in {guest.name}: {error}") from None
     if container is None or phase_of(container.state) is not Phase.RUNNING:
         raise NoWayIn(f"no command can be run in {guest.name}: it is {container.state if container else 'absent'}")
-    return tools, container
+    return type(tools)(host, tools.left_s, keep=OUTPUT_LIMIT), container
 
 
-def _was_killed(host: Host, tools: type[Tools], container: Listed, mark: str) -> bool:
+def _was_killed(host: NodeHost, tools: type[Tools], container: Listed, mark: str) -> bool:
     """Kill a command with all that it has started, as far as the container has grep; tells whether nothing is left."""
     try:
         return tools(host, KILL_S).enter(container, shlex.join(["sh", "-c", _KILL, mark])).code == 0

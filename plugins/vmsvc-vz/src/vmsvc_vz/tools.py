@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
-from vmsvc.driver import ActionFailed, Commands, Host, Outcome, Undetermined, shown, whole
+from vmsvc.driver import ActionFailed, Commands, NodeHost, Outcome, Undetermined, shown, whole
 
 _NO_SUCH_COMMAND = "action.no-such-command"
 # What vzlist says, with exit code 1, where there is no container to list.
@@ -151,7 +151,7 @@ class Prlctl(Tools):
         return Listed(id=str(facts["uuid"]).strip("{}"), name=name, state=str(facts["status"]))
 
 
-def listed_by(host: Host, tool: str, budget_s: float) -> tuple[Tools, list[Listed]]:
+def listed_by(host: NodeHost, tool: str, budget_s: float) -> tuple[Tools, list[Listed]]:
     """The tools of a node, and every container.
 
     Args:

@@ -7,8 +7,13 @@ from typing import Protocol
 
 from attrs import frozen
 
-#: How much of each output stream of a command is kept, in bytes; the rest is read and dropped.
+#: How much of each output stream of a command is kept, in bytes, where nobody says otherwise; the rest is read and
+#: dropped.
 OUTPUT_LIMIT = 1 << 20
+
+#: The same of a command whose answer is read, and is worth nothing unless it is whole: ten thousand guests in the words
+#: of the tool that has most of them, some 3 KiB for each.
+ANSWER_LIMIT = 32 << 20
 
 #: How long after a command's end its output is still read, where a daemon that it left holds it open, in seconds.
 OUTPUT_GRACE_S = 0.2
@@ -100,4 +105,25 @@ class Host(Protocol):
             TimedOut: The budget was spent; what the command did is not known, and what it printed until then is.
             Undetermined: The way to the host broke; what the command did is not known.
             ActionFailed: The command could not be started at all: no such program, or no permission.
+        """
+
+
+class NodeHost(Host, Protocol):
+    """This node as drivers know it: it keeps as much of what their commands print as they ask for."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        budget_s: float,
+        environment: dict[str, str] | None = None,
+        keep: int = OUTPUT_LIMIT,
+    ) -> Outcome:
+        """Run one command, as any host does.
+
+        Args:
+            argv: The program and its arguments; no shell is involved.
+            budget_s: How long it may take, in seconds; then all processes of its session are killed.
+            environment: Variables to set in addition to the node's own.
+            keep: How much of each output stream is kept, in bytes.
         """

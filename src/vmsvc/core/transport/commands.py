@@ -6,7 +6,7 @@ import time
 from typing import ClassVar
 
 from vmsvc.core.errors import Undetermined
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import ANSWER_LIMIT, NodeHost, Outcome
 from vmsvc.core.transport.command import said_last, shown
 
 
@@ -18,6 +18,8 @@ class Commands:
     Args:
         host: Where they run.
         budget_s: How long all of them may take together, in seconds.
+        keep: How much is kept of each stream of what each prints, in bytes. What a guest's own command prints is no
+            answer that has to be whole, and nobody knows how much it is: ``OUTPUT_LIMIT`` is for that.
 
     Attributes:
         environment: Variables to set for each; by default, messages are English and bytes are bytes.
@@ -25,8 +27,9 @@ class Commands:
 
     environment: ClassVar[dict[str, str]] = {"LC_ALL": "C"}
 
-    def __init__(self, host: Host, budget_s: float) -> None:
+    def __init__(self, host: NodeHost, budget_s: float, *, keep: int = ANSWER_LIMIT) -> None:
         self._host = host
+        self._keep = keep
         self._deadline = time.monotonic() + budget_s
 
     @property
@@ -44,7 +47,7 @@ class Commands:
             Undetermined: It did not end in time, or no time was left for it.
             ActionFailed: It could not be run.
         """
-        return self._host.run(argv, budget_s=self.left_s, environment=self.environment)
+        return self._host.run(argv, budget_s=self.left_s, environment=self.environment, keep=self._keep)
 
     def told(self, *argv: str) -> str:
         """What a command prints that has to succeed.

@@ -86,7 +86,7 @@ class _Runner:
 
 
 class LocalHost:
-    """This node, as a :class:`~vmsvc.core.transport.Host`. Threads may share it; their commands run in parallel.
+    """This node, as a :class:`~vmsvc.core.transport.NodeHost`. Threads may share it; their commands run in parallel.
 
     A command runs in a session of its own, without input, with the environment of the calling process (without
     vmsvc's own passwords), and in the directory that was current when the host ran its first command. A daemon that a
@@ -109,13 +109,21 @@ class LocalHost:
         self._runner: _Runner | None = None
         self._close_runner: Callable[[], object] = lambda: None
 
-    def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        budget_s: float,
+        environment: dict[str, str] | None = None,
+        keep: int = OUTPUT_LIMIT,
+    ) -> Outcome:
         """Run one command to its end, or to the end of its budget.
 
         Args:
             argv: The program and its arguments; no shell is involved.
             budget_s: How long it may take, in seconds; then all processes of its session are ended.
             environment: Variables to set in addition to this process's own.
+            keep: How much of each output stream is kept, in bytes.
 
         Returns:
             What the command left behind, whatever its exit code.
@@ -131,7 +139,7 @@ class LocalHost:
             "argv": [*argv],
             "budget_s": budget_s,
             "environment": {**inherited(os.environ), **(environment or {})},
-            "limit": OUTPUT_LIMIT,
+            "limit": keep,
             "grace_s": OUTPUT_GRACE_S,
         }
         place = f"{self.name}: {shown(argv)}"

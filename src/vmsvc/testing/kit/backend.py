@@ -12,7 +12,7 @@ from vmsvc.core.contract import Context
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase
-from vmsvc.core.transport import Host
+from vmsvc.core.transport import NodeHost
 from vmsvc.core.transport.local import LocalHost
 
 #: How a clause makes a trouble last: from the beginning of a ``with`` block to its end.
@@ -64,7 +64,7 @@ class Backend(ABC):
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.host: Host = LocalHost("kit")
+        self.host: NodeHost = LocalHost("kit")
 
     @property
     def context(self) -> Context:

@@ -15,7 +15,7 @@ from typing import ClassVar, Protocol
 from attrs import evolve
 
 from vmsvc.core.errors import ActionFailed, TimedOut
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import OUTPUT_LIMIT, NodeHost, Outcome
 from vmsvc.testing.kit.backend import Backend, Lasting
 
 
@@ -51,19 +51,27 @@ class TroubledHost:
         ran: Every command that was asked for, oldest first.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: NodeHost) -> None:
         self._host = host
         self.name = host.name
         self.trouble: Trouble | None = None
         self.ran: list[tuple[str, ...]] = []
 
-    def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        budget_s: float,
+        environment: dict[str, str] | None = None,
+        keep: int = OUTPUT_LIMIT,
+    ) -> Outcome:
         """Run a command, or what the trouble makes of it.
 
         Args:
             argv: The program and its arguments.
             budget_s: How long it may take, in seconds.
             environment: Variables to set in addition.
+            keep: How much of each output stream is kept, in bytes.
 
         Returns:
             What it left behind.
@@ -71,7 +79,7 @@ class TroubledHost:
         self.ran.append(tuple(argv))
 
         def command(*, budget_s: float) -> Outcome:
-            return self._host.run(argv, budget_s=budget_s, environment=environment)
+            return self._host.run(argv, budget_s=budget_s, environment=environment, keep=keep)
 
         if self.trouble is None:
             return command(budget_s=budget_s)
@@ -102,7 +110,7 @@ class CommandBackend(Backend):
         self.commands = TroubledHost(self.real_host())
         self.host = self.commands
 
-    def real_host(self) -> Host:
+    def real_host(self) -> NodeHost:
         """Where commands run when there is no trouble: on this machine, unless a subclass has its own."""
         return self.host
 

@@ -19,7 +19,7 @@ import attrs
 from attrs import evolve, field, frozen
 
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, UsageError, VmsvcError
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import OUTPUT_LIMIT, NodeHost, Outcome
 
 #: The version of the form.
 FORMAT = 1
@@ -157,21 +157,29 @@ class RecordingHost:
         commands: What was run so far.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: NodeHost) -> None:
         self._host = host
         self.name = host.name
         self.commands: list[Command] = []
 
-    def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        budget_s: float,
+        environment: dict[str, str] | None = None,
+        keep: int = OUTPUT_LIMIT,
+    ) -> Outcome:
         """Run a command, and keep what it did.
 
         Args:
             argv: The program and its arguments.
             budget_s: How long it may take, in seconds.
             environment: Variables to set in addition.
+            keep: How much of each output stream is kept, in bytes.
         """
         try:
-            outcome = self._host.run(argv, budget_s=budget_s, environment=environment)
+            outcome = self._host.run(argv, budget_s=budget_s, environment=environment, keep=keep)
         except VmsvcError as error:
             self.commands.append(Command(argv=tuple(argv), error=(type(error).__name__, str(error))))
             raise
@@ -195,18 +203,26 @@ class ReplayingHost:
         for command in commands:
             self._answers[command.argv].append(command)
 
-    def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        budget_s: float,
+        environment: dict[str, str] | None = None,
+        keep: int = OUTPUT_LIMIT,
+    ) -> Outcome:
         """Answer as recorded.
 
         Args:
             argv: The program and its arguments.
             budget_s: How long it may take; nothing takes any time.
             environment: Variables to set in addition; they were the driver's then, too.
+            keep: How much of each output stream is kept; it was the driver's then, too.
 
         Raises:
             AssertionError: Nobody has recorded such a command.
         """
-        del budget_s, environment
+        del budget_s, environment, keep
         answers = self._answers.get(tuple(argv))
         if answers is None:
             known = "; ".join(" ".join(words) for words in self._answers) or "none"

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase
-from vmsvc.core.transport import Host
+from vmsvc.core.transport import NodeHost
 from vmsvc.testing.kit.backend import Lasting
 from vmsvc.testing.kit.commands import CommandBackend
 from vmsvc.testing.standin.engine import ABSENT
@@ -42,7 +42,7 @@ class StandInBackend(CommandBackend):
         """The tools, and the guests that they know."""
         return StandIn(read_table(self.table), self.directory / "standin")
 
-    def real_host(self) -> Host:
+    def real_host(self) -> NodeHost:
         """On this machine, with the tools found first."""
         return self.standin.on(self.host)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from vmsvc.core.transport import Host, Outcome
+from vmsvc.core.transport import OUTPUT_LIMIT, NodeHost, Outcome
 from vmsvc.testing.standin import engine
 from vmsvc.testing.standin.table import Table
 
@@ -256,7 +256,7 @@ class StandIn:
             places = [self._without_real_ones(place) for place in places]
         return os.pathsep.join([str(self.tools), *places])
 
-    def on(self, host: Host) -> Host:
+    def on(self, host: NodeHost) -> NodeHost:
         """A host on which the tools are these.
 
         Args:
@@ -283,15 +283,22 @@ class StandIn:
 class _HostWithTools:
     """A host whose search path begins with the tools of a stand-in."""
 
-    def __init__(self, host: Host, standin: StandIn) -> None:
+    def __init__(self, host: NodeHost, standin: StandIn) -> None:
         self._host = host
         self._standin = standin
         self.name = host.name
 
-    def run(self, argv: Sequence[str], *, budget_s: float, environment: dict[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        budget_s: float,
+        environment: dict[str, str] | None = None,
+        keep: int = OUTPUT_LIMIT,
+    ) -> Outcome:
         """Run a command, one of the tools or another."""
         with_tools = {"PATH": self._standin.path, **(environment or {})}
-        return self._host.run(argv, budget_s=budget_s, environment=with_tools)
+        return self._host.run(argv, budget_s=budget_s, environment=with_tools, keep=keep)
 
     def close(self) -> None:
         """Close the host where commands really run."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from vmsvc.core.transport import Outcome
-from vmsvc.driver import Commands, Undetermined
+from vmsvc.driver import ANSWER_LIMIT, OUTPUT_LIMIT, Commands, Undetermined
 
 
 class FakeHost:
@@ -17,8 +17,9 @@ class FakeHost:
         self.outcome = {"code": 0, "stdout": b"told\n", "stderr": b"", **outcome}
         self.ran = []
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=0):
         self.ran.append((argv, budget_s, environment))
+        self.kept = keep
         return Outcome(argv=tuple(argv), duration_s=0.0, **self.outcome)
 
 
@@ -55,3 +56,11 @@ def test_what_is_not_whole_tells_nothing(outcome, words):
     with pytest.raises(Undetermined, match=words):
         commands.told("acmectl", "list")
     assert commands.run("acmectl", "list").code == outcome.get("code", 0)
+
+
+def test_an_answer_may_be_longer_than_what_a_guest_s_own_command_may_print():
+    host = FakeHost()
+    Commands(host, 10.0).told("acmectl", "list")
+    assert host.kept == ANSWER_LIMIT > OUTPUT_LIMIT
+    Commands(host, 10.0, keep=OUTPUT_LIMIT).run("acmectl", "exec", "web", "true")
+    assert host.kept == OUTPUT_LIMIT

@@ -212,6 +212,14 @@ def test_the_limit_is_exact(shared: LocalHost, size: int, truncated: bool) -> No
     assert (len(outcome.out), outcome.truncated) == (min(size, 1 << 20), truncated)
 
 
+@pytest.mark.parametrize("keep", [10, 4 << 20])
+def test_a_driver_says_how_much_of_an_answer_is_kept(shared: LocalHost, keep: int) -> None:
+    whole = shared.run(["head", "-c", str(keep), "/dev/zero"], budget_s=10.0, keep=keep)
+    assert (len(whole.stdout), whole.truncated) == (keep, False)
+    cut = shared.run(["head", "-c", str(keep + 1), "/dev/zero"], budget_s=10.0, keep=keep)
+    assert (len(cut.stdout), cut.truncated) == (keep, True)
+
+
 # Commands that cannot be started
 
 
