@@ -45,7 +45,6 @@ def test_push_says_field_by_field_what_has_changed(node):
         f"{stored}; changed since NOW",
         "  service nodes: n1 → n1 n2",
         "  service container#1 vcpus: 1 → 2",
-        "  status nodes: n1 → n1 n2",
         "  status avail: down → up",
         "  status overall: down → up",
         "  status n1 avail: down → up",

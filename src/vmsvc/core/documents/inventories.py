@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 from vmsvc.core.documents.envelope import Data, document, problem
 from vmsvc.core.documents.services import service
-from vmsvc.core.documents.statuses import service_status
+from vmsvc.core.documents.statuses import standing
 
 
 def shown(item: Service, facts: Iterable[GuestFacts]) -> Data:
@@ -124,7 +124,7 @@ def inventory(item: Service, seen: ServiceStatus, facts: Iterable[GuestFacts]) -
     """
     return {
         "service": service(item),
-        "status": service_status(seen),
+        "status": standing(seen),
         "guests": [guest_facts(fact) for fact in facts],
     }
 

@@ -29,6 +29,18 @@ def service_status(item: ServiceStatus) -> Data:
         "name": item.name,
         "nodes": list(item.service.nodes),
         "drpnodes": list(item.service.drpnodes),
+        **standing(item),
+    }
+
+
+def standing(item: ServiceStatus) -> Data:
+    """How one service stands, without what is known of it anyway.
+
+    Args:
+        item: The status.
+    """
+    return {
+        "name": item.name,
         "avail": item.avail.value,
         "overall": item.overall.value,
         "instances": [_instance(instance) for instance in item.instances],
