@@ -13,17 +13,24 @@ from vmsvc.core.errors import Problem, Refused, VmsvcError
 from vmsvc.core.execution.lock import service_lock
 from vmsvc.core.plugins import PluginHost
 from vmsvc.core.service import Service
-from vmsvc.core.verb import BRINGING_UP
+from vmsvc.core.verb import BRINGING_UP, Verb
 from vmsvc.planning import STARTING_ACTIONS, Planning
 
 # Every session can act, and most only look: what that takes is imported when it begins.
 if TYPE_CHECKING:
     from vmsvc.core.disks.ledger import Ledger
+    from vmsvc.core.execution.moving import Journey
     from vmsvc.core.execution.report import Progress, Report
+    from vmsvc.core.peers.arrivals import Arrivals
     from vmsvc.core.planning.plan import Plan, Step
     from vmsvc.core.planning.rules import Consent
+    from vmsvc.core.resource import Guest
 
 _log = logging.getLogger(__name__)
+
+
+#: Actions of which other nodes rely on hearing: they bring guests up, here or there.
+_HEARD_OF = (*STARTING_ACTIONS, Verb.MIGRATE.value)
 
 
 class Acting(Planning):
@@ -62,7 +69,14 @@ class Acting(Planning):
                 )
 
         return self._act(
-            plan.action, plan.service, plan.consent, plan.only, check=check, progress=progress, cancelled=cancelled
+            plan.action,
+            plan.service,
+            plan.consent,
+            plan.only,
+            to=plan.to,
+            check=check,
+            progress=progress,
+            cancelled=cancelled,
         )
 
     def act(
@@ -72,6 +86,7 @@ class Acting(Planning):
         *,
         consent: Consent | None = None,
         only: Collection[str] = (),
+        to: str = "",
         planned: Callable[[Plan], None] = lambda _: None,
         progress: Callable[[Progress], None] = lambda _: None,
         waiting: Callable[[str], None] = lambda _: None,
@@ -80,10 +95,11 @@ class Acting(Planning):
         """Plan an action and run it, under the service's lock.
 
         Args:
-            action: ``start``, ``stop``, ``restart`` or ``boot``.
+            action: ``start``, ``stop``, ``restart``, ``boot`` or ``migrate``.
             service: The service.
             consent: What the operator has agreed to; no boot asks for that.
             only: The rids of the resources to limit the action to; empty for all.
+            to: The node to which a migration goes; of no other action.
             planned: Called with the plan before it runs, unless it is refused.
             progress: Called as each step begins and ends, in the calling thread.
             waiting: Called with what is waited for, such as ``an answer of n2``, where that takes long.
@@ -93,14 +109,22 @@ class Acting(Planning):
             What was done; nothing, where the service was in the wanted state already.
 
         Raises:
-            UsageError: There is no such action, or no such resource.
+            UsageError: There is no such action, no such resource, or no such other node.
             Busy: Another action holds the service's lock.
             Refused: A safety rule forbids it.
             Undetermined: A status is unknown, or a step's outcome could not be established.
             ActionFailed: A step failed, and what was started has been stopped again.
         """
         return self._act(
-            action, service, consent, only, check=planned, progress=progress, waiting=waiting, cancelled=cancelled
+            action,
+            service,
+            consent,
+            only,
+            to=to,
+            check=planned,
+            progress=progress,
+            waiting=waiting,
+            cancelled=cancelled,
         )
 
     def start(self, service: Service) -> Report:
@@ -144,6 +168,25 @@ class Acting(Planning):
             VmsvcError: As :meth:`act` does.
         """
         return self.act("restart", service)
+
+    def migrate(self, service: Service, to: str) -> Report:
+        """Move the guests of a service to another node while they run; see :meth:`act`.
+
+        What is up there afterwards, and no longer here, was seen by both nodes.
+
+        Args:
+            service: The service.
+            to: The name of the other node, one of the service's ``nodes``.
+
+        Returns:
+            What was done; nothing, where they run there already.
+
+        Raises:
+            VmsvcError: As :meth:`act` does. After an :class:`~vmsvc.core.errors.ActionFailed` the guest runs here as
+                before, unless its words tell otherwise; after an :class:`~vmsvc.core.errors.Undetermined` nobody knows
+                where it runs, and its words tell what each node has seen.
+        """
+        return self.act("migrate", service, to=to)
 
     def boot(self, service: Service) -> Report:
         """Do what a node does once after it has booted: give up disks that a crash has left registered for it.
@@ -227,6 +270,7 @@ class Acting(Planning):
         consent: Consent | None,
         only: Collection[str],
         *,
+        to: str = "",
         check: Callable[[Plan], None],
         progress: Callable[[Progress], None],
         waiting: Callable[[str], None] = lambda _: None,
@@ -245,10 +289,16 @@ class Acting(Planning):
             action,
             timeout_s=service.lock_timeout,
             cancelled=cancelled,
-            must_tell=action in STARTING_ACTIONS and bool(service.peers_of(self.node)),
+            must_tell=action in _HEARD_OF and bool(service.peers_of(self.node)),
         ):
-            interlock = self._interlock(action, service, consent, waiting=waiting, cancelled=cancelled)
-            made = self._made(action, service, consent, only, interlock)
+            arrivals = interlock = None
+            if action == Verb.MIGRATE.value:
+                arrivals = self._arrivals(service, to, consent, waiting=waiting, cancelled=cancelled)
+                made = self._migration_plan(service, arrivals, consent)
+            else:
+                interlock = self._interlock(action, service, consent, waiting=waiting, cancelled=cancelled)
+                made = self._made(action, service, consent, only, interlock)
+            others = arrivals or interlock
             made.raise_if_refused()
             check(made)
             told: list[str] = []
@@ -265,17 +315,32 @@ class Acting(Planning):
                 cancelled=cancelled,
                 reach=self._reach,
                 forget=self._forget,
-                confirm=interlock.confirm if interlock else lambda _: None,
+                confirm=others.confirm if others else lambda _: None,
                 renew=self._renew,
+                journey=self._journey(service, arrivals) if arrivals else None,
             )
             losses: list[str] = []
             if action in ("stop", "restart"):
                 losses += _losses_of(lambda: give_up_charge(self.node, service.name, only))
             # Where there is nothing to do there is nothing to record, unless it closes what a crash has cut short.
             report = executor.run(made) if made.steps or journal.unfinished() else Report(plan=made)
+            if action == Verb.MIGRATE.value:  # it is there, and nothing is to start it again here
+                losses += _losses_of(lambda: give_up_charge(self.node, service.name, ()))
             if action in STARTING_ACTIONS and not is_upkeep:
                 losses += _losses_of(lambda: take_charge(self.node, service.name, _brought_up(report)))
             return evolve(report, losses=(*report.losses, *losses))
+
+    def _journey(self, service: Service, arrivals: Arrivals) -> Journey:
+        """The way of a service's guests to another node."""
+        from vmsvc.core.contract import Destination  # noqa: PLC0415
+        from vmsvc.core.execution.moving import Journey  # noqa: PLC0415
+
+        def destination_of(guest: Guest) -> Destination[Guest]:
+            theirs = self._guest_on(arrivals.to, service, guest)
+            assert theirs is not None  # the plan would have refused it
+            return Destination(node=arrivals.to, guest=theirs)
+
+        return Journey(destination_of=destination_of, look=arrivals.look)
 
 
 def _disks_of(ledger: Ledger, service: str) -> str:

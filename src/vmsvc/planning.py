@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from vmsvc.core.config import as_seen_by
+from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Problem, Severity, UsageError, VmsvcError
 from vmsvc.core.kinds import Reserved, Vmdg
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
-from vmsvc.core.resource import Resource
+from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase
 from vmsvc.core.verb import STARTING, Verb
@@ -19,11 +21,12 @@ from vmsvc.looking import Looking
 
 # Every session can plan, and most only look: what that takes is imported when it begins.
 if TYPE_CHECKING:
+    from vmsvc.core.peers.arrivals import Arrivals
     from vmsvc.core.peers.interlock import Interlock
     from vmsvc.core.planning.plan import Plan
     from vmsvc.core.planning.rules import Consent
 
-#: Actions that may start guests.
+#: Actions that may start guests here.
 STARTING_ACTIONS = ("start", "restart")
 
 
@@ -31,22 +34,31 @@ class Planning(Looking):
     """What a session would do to services."""
 
     def plan(
-        self, action: str, service: Service, *, consent: Consent | None = None, only: Collection[str] = ()
+        self,
+        action: str,
+        service: Service,
+        *,
+        consent: Consent | None = None,
+        only: Collection[str] = (),
+        to: str = "",
     ) -> Plan:
         """Look at a service and decide what an action would do. Changes nothing.
 
         Args:
-            action: ``start``, ``stop``, ``restart`` or ``boot``.
+            action: ``start``, ``stop``, ``restart``, ``boot`` or ``migrate``.
             service: The service.
             consent: What the operator has agreed to; no boot asks for that.
             only: The rids of the resources to limit the action to; empty for all.
+            to: The node to which a migration goes; of no other action.
 
         Returns:
             The plan; its ``refusals`` say why it may not run, if so.
 
         Raises:
-            UsageError: There is no such action, or no such resource.
+            UsageError: There is no such action, no such resource, or no such other node.
         """
+        if action == Verb.MIGRATE.value:
+            return self._migration_plan(service, self._arrivals(service, to, consent), consent)
         return self._made(action, service, consent, only, self._interlock(action, service, consent))
 
     def _check_consent(self, service: Service, consent: Consent | None) -> None:
@@ -89,7 +101,11 @@ class Planning(Looking):
             made = self._boot_plan(service, only)
         else:
             made = self._plan(action, service, consent, only, interlock)
-        going = self._goings_on([service])[service.name]
+        return self._with_goings_on(made)
+
+    def _with_goings_on(self, made: Plan) -> Plan:
+        """A plan, with what other processes do, or did, to its service."""
+        going = self._goings_on([made.service])[made.service.name]
         told = f"going on: {going.action}" if going.action else going.cut_short
         notes = (Problem(message=told, code="note.goings-on", severity=Severity.NOTE),) if told else ()
         return evolve(made, notes=(*made.notes, *notes))
@@ -154,6 +170,68 @@ class Planning(Looking):
         return all(
             not isinstance(report, VmsvcError) and report.found.disks and not report.found.others for report in reports
         )
+
+    def _arrivals(
+        self,
+        service: Service,
+        to: str,
+        consent: Consent | None,
+        *,
+        waiting: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> Arrivals:
+        """What asks the destination of a migration."""
+        from vmsvc.core.peers.arrivals import Arrivals  # noqa: PLC0415 - only who moves something pays for it
+
+        peers = service.peers_of(self.node)
+        found = next((each for each in peers if each.casefold() == to.casefold()), None)
+        if found is None:
+            raise UsageError(
+                f"--to: {to} is no other node of {service.name}" if to else f"where is {service.name} to go?",
+                code="usage.no-such-peer",
+                hint=f"its other nodes: {', '.join(peers) or 'none'}",
+            )
+        return Arrivals(
+            service,
+            self.node,
+            found,
+            lambda: self._peers,
+            despite_frozen=consent is not None and consent.despite_frozen,
+            waiting=waiting,
+            cancelled=cancelled,
+        )
+
+    def _migration_plan(self, service: Service, arrivals: Arrivals, consent: Consent | None) -> Plan:
+        from vmsvc.core.planning.migrating import plan_migration  # noqa: PLC0415
+
+        seen = observe([each for each in service.resources if not each.disable], self._finder([service], consent))
+        cannot = {
+            guest.rid: why for guest in service.guests if (why := self._why_unmovable(service, guest, arrivals.to))
+        }
+        made = plan_migration(
+            service,
+            self.node,
+            arrivals.to,
+            {rid: observation for (_, rid), observation in seen.items()},
+            arrivals.expected,
+            cannot=cannot,
+            consent=consent,
+        )
+        return self._with_goings_on(made)
+
+    def _why_unmovable(self, service: Service, guest: Guest, to: str) -> str:
+        """Why a guest cannot be moved to another node while it runs, whatever is seen of it; empty where it can."""
+        if Capability.MIGRATE not in self._drivers.of_guest(guest).capabilities:
+            return f"a guest of type {guest.type} cannot be moved while it runs"
+        there = self._guest_on(to, service, guest)
+        if there is None or (there.type, there.name) != (guest.type, guest.name):
+            return f"the service's file does not mean the same guest on {to}"
+        return ""
+
+    def _guest_on(self, peer: str, service: Service, guest: Guest) -> Guest | None:
+        """A guest as another node reads the service's file; ``None`` where that has no such guest for it."""
+        theirs = as_seen_by(peer, service, self.node, self.catalog)
+        return next((each for each in theirs.guests if each.rid == guest.rid), None) if theirs else None
 
     def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
         from vmsvc.core.disks.booting import looked_at, plan_boot  # noqa: PLC0415

@@ -29,6 +29,8 @@ CALLS = (
     ("vmsvc.plan/1", "plan start web blind"),
     ("vmsvc.plan/1", "start web --dry-run"),
     ("vmsvc.action/1", "start web blind sick"),
+    ("vmsvc.plan/1", "plan migrate sick --to n2"),
+    ("vmsvc.action/1", "migrate sick --to n2"),
     ("vmsvc.service/1", "show web"),
     ("vmsvc.service/1", "show blind"),
     ("vmsvc.file/1", "show web --config"),

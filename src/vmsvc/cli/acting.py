@@ -1,4 +1,4 @@
-"""Commands that act: start, stop, restart, boot, and plan, which only says what they would do."""
+"""Commands that act: start, stop, restart, boot, migrate, and plan, which only says what they would do."""
 
 from __future__ import annotations
 
@@ -16,13 +16,23 @@ from vmsvc.cli.progress import Silence, shown
 from vmsvc.cli.screen import Line, plain
 from vmsvc.core.disks.booting import BOOT
 from vmsvc.core.documents import actions, envelope
-from vmsvc.core.errors import ActionFailed, ExitCode, Problem, Refused, Severity, Undetermined, VmsvcError
+from vmsvc.core.errors import (
+    ActionFailed,
+    ExitCode,
+    Problem,
+    Refused,
+    Severity,
+    Undetermined,
+    UsageError,
+    VmsvcError,
+)
 from vmsvc.core.execution.lock import holder_of
 from vmsvc.core.execution.report import Report, StepResult
 from vmsvc.core.instance import ServiceStatus
 from vmsvc.core.planning.plan import Plan
 from vmsvc.core.planning.rules import Consent
 from vmsvc.core.service import Service
+from vmsvc.core.verb import Verb
 
 #: Problems that tell what became of things once something has failed; a rollback that failed is an error itself.
 _NEWS = {
@@ -39,6 +49,7 @@ _BROKEN_OFF = {
     "restart": "what is running is broken off; what was stopped stays down, and what was started is stopped again",
     "stop": "nothing more is stopped; what was stopped stays down, and what was asked to stop may still do so",
     "boot": "nothing more is given up but what has been begun",
+    "migrate": "a move that is under way goes on to its end, and no other one is begun",
 }
 
 
@@ -95,7 +106,7 @@ class Ending:
 
 
 def act(call: Call) -> int:
-    """Start, stop or restart services, or do what a node does after it has booted.
+    """Start, stop, restart or move services, or do what a node does after it has booted.
 
     Args:
         call: The call.
@@ -152,7 +163,7 @@ def plan(call: Call) -> int:
     def work(service: Service) -> Plan:
         only = selection.limits(call.arguments).rids_of(service)
         consent = _consent(call, service, services)
-        return call.session.plan(call.arguments.action, service, consent=consent, only=only)
+        return call.session.plan(call.arguments.action, service, consent=consent, only=only, to=_to(call))
 
     plans: list[Plan] = []
     for service, result in zip(services, each(work, services), strict=True):
@@ -166,6 +177,15 @@ def plan(call: Call) -> int:
             call.screen.tell(problem, of=item.service.name)
     call.screen.answer(actions.plans(plans, problems_of(failures)), render.plans(plans))
     return selection.worst([item.exit_code for item in plans] + [item.error.exit_code for item in failures])
+
+
+def _to(call: Call) -> str:
+    """The node to which a migration goes; of other actions there is none."""
+    action, to = call.arguments.action, str(getattr(call.arguments, "to", None) or "")
+    if bool(to) != (action == Verb.MIGRATE.value):
+        verdict = "takes no --to" if to else "needs --to NODE"
+        raise UsageError(f"{action} {verdict}", code="usage.to", hint="`vmsvc plan migrate NAME --to NODE` has both")
+    return to
 
 
 class _Announcement:
@@ -252,6 +272,7 @@ def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, c
             service,
             consent=consent,
             only=selection.limits(call.arguments).rids_of(service),
+            to=_to(call),
             planned=planned,
             progress=progress,
             waiting=lambda whom: progress.waiting(name, whom),

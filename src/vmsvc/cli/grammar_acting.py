@@ -48,6 +48,7 @@ def _acting(commands: Commands) -> None:
         limits(command)
         _consents(command, action)
         _running(command)
+    _migrating(commands)
     boot = commands.add(
         "boot",
         "acting:act",
@@ -65,11 +66,17 @@ def _acting(commands: Commands) -> None:
         "acting:plan",
         "show what an action would do, and do nothing",
         about="Exits with what the action would be refused with; 0 if it may run.",
-        examples=("vmsvc plan start web", "vmsvc plan stop 'web*' --kill"),
+        examples=("vmsvc plan start web", "vmsvc plan stop 'web*' --kill", "vmsvc plan migrate web --to n2"),
     )
-    plan.add_argument("action", choices=("start", "stop", "restart"), metavar="ACTION", help="start, stop or restart")
+    plan.add_argument(
+        "action",
+        choices=("start", "stop", "restart", "migrate"),
+        metavar="ACTION",
+        help="start, stop, restart or migrate",
+    )
     names(plan, required=True)
     limits(plan)
+    _to(plan, required=False)
     _consents(plan, "restart")
     for verb, text, about in (
         ("freeze", "let nothing start services", "What runs goes on and may be stopped. Reboots change nothing."),
@@ -107,6 +114,32 @@ def _acting(commands: Commands) -> None:
         command = commands.add(topic, "storing:store", text, examples=examples, topic=topic)
         names(command, required=True)
         command.add_argument("--dry-run", action="store_true", help="show what has changed, and store nothing")
+
+
+def _migrating(commands: Commands) -> None:
+    migrate = commands.add(
+        "migrate",
+        "acting:act",
+        "move the guests of services to another node while they run",
+        about="Both nodes must see their storage: nothing of it is copied. The other node is asked first whether they "
+        "are down there, and afterwards whether they are up. Exits with 1 where a guest stays here, and with 4 where "
+        "nobody can tell where it runs.",
+        examples=("vmsvc migrate web --to n2", "vmsvc migrate web --to n2 --dry-run"),
+        action="migrate",
+    )
+    names(migrate, required=True)
+    _to(migrate, required=True)
+    migrate.set_defaults(**_NO_CONSENT, rid=(), tags=(), subset=())
+    migrate.add_argument(
+        "--despite-frozen", action="store_true", help="move services although they are frozen on the other node"
+    )
+    _running(migrate)
+
+
+def _to(command: Parser, *, required: bool) -> None:
+    """Where guests are to be moved."""
+    text = "the node to move to" if required else "the node to move to, of a migration"
+    completed(command.add_argument("--to", required=required, metavar="NODE", help=text), "other_nodes")
 
 
 def _applying(commands: Commands) -> None:

@@ -18,6 +18,7 @@ _ACTIONS = {
     "start": "start",
     "stop": "stop",
     "restart": "restart",
+    "migrate": "migrate",
     "boot": "boot",
     "startapp": "startapp",
     "stopapp": "stopapp",
@@ -52,11 +53,12 @@ _OPTIONS = {
     "force": ("start", "restart", "prstart"),
     "kill": ("stop", "restart"),
     "despite-unknown": _ACTING,
-    "despite-frozen": ("start", "restart", "startapp"),
+    "to": ("migrate",),
+    "despite-frozen": ("start", "restart", "startapp", "migrate"),
     "despite-peer": ("start", "restart"),
     "despite-lost-keys": ("start", "restart", "prstart"),
-    "dry-run": (*_ACTING, "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
-    "parallel": _ACTING,
+    "dry-run": (*_ACTING, "migrate", "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
+    "parallel": (*_ACTING, "migrate"),
     **dict.fromkeys(("rid", "tags", "subsets"), (*_ACTING, "status", "print status", "info")),
 }
 
@@ -82,6 +84,8 @@ class Legacy(Parser):
         self.add_argument("--value", metavar="VALUE", help="the value to set")
         self.add_argument("--format", choices=("text", "json"), help="print text (default) or JSON")
         self.add_argument("--color", choices=("auto", "always", "never"), help="colours")
+        to = self.add_argument("--to", metavar="NODE", help="the node to move to")
+        phrases.completed(to, "other_nodes")
         self.add_argument("--drp", action="store_true", help="this is the disaster, or its rehearsal")
         self.add_argument("--despite-frozen", action="store_true", help="start services although they are frozen")
         self.add_argument(
@@ -155,6 +159,7 @@ class Legacy(Parser):
             if getattr(asked, flag.replace("-", "_"))
         ]
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []
+        words += [f"--to={asked.to}"] if asked.to else []
         words += [f"--despite-unknown={rid}" for rid in asked.despite_unknown or ()]
         words += [f"--despite-peer={node}" for node in asked.despite_peer or ()]
         words += [f"--force={holder}" for holder in asked.force or ()]

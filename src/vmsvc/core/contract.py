@@ -10,7 +10,7 @@ import builtins
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
@@ -26,6 +26,7 @@ SUPPORTED_APIS = frozenset({1})
 
 R = TypeVar("R", bound=Resource)
 R_contra = TypeVar("R_contra", bound=Resource, contravariant=True)
+G_co = TypeVar("G_co", bound=Guest, covariant=True)
 G_contra = TypeVar("G_contra", bound=Guest, contravariant=True)
 
 
@@ -49,6 +50,7 @@ class Capability(str, enum.Enum):
     SELF_STARTING = "self-starting"
     SPLIT_START = "split-start"
     PLUMB = "plumb"
+    MIGRATE = "migrate"
 
 
 @frozen(kw_only=True)
@@ -470,6 +472,47 @@ class AddressPlumber(Protocol[G_contra]):
         """
 
 
+@frozen(kw_only=True)
+class Destination(Generic[G_co]):
+    """Where a live migration goes.
+
+    Attributes:
+        node: The name of the other node, as the service's file spells it.
+        guest: The guest as that node reads the file: keys with a scope (``key@n2``) have the other node's values. So an
+            option of the driver can say how a node's hypervisor is reached by others.
+    """
+
+    node: str
+    guest: G_co
+
+
+@runtime_checkable
+class Migrator(Protocol[G_contra]):
+    """Capability ``migrate``: a guest that runs can be moved to another node's hypervisor, and goes on there.
+
+    Its storage is shared: both nodes see it by the same names, and nothing of it is copied. The core asks the other
+    node first whether the guest is positively down there, and afterwards looks at both ends for itself; what speaks
+    against a move otherwise, such as another processor, is the technology's to say.
+    """
+
+    def migrate(self, guest: G_contra, destination: Destination[G_contra], *, budget_s: float) -> None:
+        """Move a guest that runs here, and return when it runs at the destination, and no longer here.
+
+        The other node needs no definition of the guest before; this node may keep its own, which starts nothing.
+
+        Args:
+            guest: The guest, as this node knows it.
+            destination: Where it is to go.
+            budget_s: How long it may take, in seconds. A move that has not ended by then is called off.
+
+        Raises:
+            DriverError: It has not moved, and stays as it is here: the technology said clearly that it cannot move it,
+                or has called the move off; or the guest does not run here.
+            Undetermined: The budget was spent, or the way broke, and the technology does not say that the move is
+                called off: where the guest runs, or will, is not known.
+        """
+
+
 #: Which protocol proves which capability.
 ROLES: Mapping[Capability, type] = {
     Capability.BULK: BulkObserver,
@@ -486,4 +529,5 @@ ROLES: Mapping[Capability, type] = {
     Capability.SELF_STARTING: SelfStarting,
     Capability.SPLIT_START: SplitStart,
     Capability.PLUMB: AddressPlumber,
+    Capability.MIGRATE: Migrator,
 }

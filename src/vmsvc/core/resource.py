@@ -148,6 +148,12 @@ class Guest(Resource):
     kill_timeout: float = option(
         some_seconds, default=30.0, inherited=True, help="How long a forced stop may take, once asking has not helped."
     )
+    migrate_timeout: float = option(
+        some_seconds,
+        default=600.0,
+        inherited=True,
+        help="How long `vmsvc migrate` may take to move the guest to another node; then the move is called off.",
+    )
     scsireserv: bool = option(
         boolean, default=False, inherited=True, help="Reserve the guest's disks for this hypervisor (SCSI-3)."
     )
@@ -196,8 +202,13 @@ class Guest(Resource):
 
     @property
     def budgets_s(self) -> Mapping[Verb, float]:
-        """A guest can be started, asked to stop, and stopped by force; in seconds."""
-        return {Verb.START: self.start_timeout, Verb.STOP: self.stop_timeout, Verb.KILL: self.kill_timeout}
+        """A guest can be started, asked to stop, stopped by force, and moved; in seconds."""
+        return {
+            Verb.START: self.start_timeout,
+            Verb.STOP: self.stop_timeout,
+            Verb.KILL: self.kill_timeout,
+            Verb.MIGRATE: self.migrate_timeout,
+        }
 
     @property
     def startable(self) -> frozenset[Phase]:

@@ -12,6 +12,7 @@ class Verb(str, enum.Enum):
     there, since something else brings it up; and ``RUN`` runs a command of the operator's around one of the others.
 
     Where a start is split, ``PREPARE`` and ``BOOT`` are its two halves, and other resources have their turn in between.
+    ``MIGRATE`` moves what runs to another node, and leaves it down here.
     """
 
     START = "start"
@@ -21,6 +22,7 @@ class Verb(str, enum.Enum):
     KILL = "kill"
     WAIT = "wait"
     RUN = "run"
+    MIGRATE = "migrate"
 
     def __str__(self) -> str:
         """The word itself, on every Python."""

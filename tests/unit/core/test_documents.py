@@ -81,6 +81,7 @@ def test_plan():
             "needs": [],
             "only_if_needed": False,
             "takes_back": False,
+            "to": "",
         }
     ]
     assert {kept["rid"] for kept in data["kept"]} == {"container#2", "sync#1"}
@@ -129,7 +130,9 @@ def result_of(exit_code=ExitCode.DONE, results=(), problems=(), *, ran=True):
 def test_action():
     found = result_of(results=[StepResult(step=STEP, duration_s=0.5, acted=True)], problems=[NOTE])
     assert (found["service"], found["outcome"], found["exit_code"], found["status"]) == ("web", "done", 0, None)
-    assert found["steps"] == [{"rid": "container#1", "verb": "start", "trigger": "", "duration_s": 0.5, "error": ""}]
+    assert found["steps"] == [
+        {"rid": "container#1", "verb": "start", "to": "", "trigger": "", "duration_s": 0.5, "error": ""}
+    ]
     assert {kept["rid"] for kept in found["kept"]} == {"container#1", "container#2", "sync#1"}
     assert ([each["message"] for each in found["notes"]], found["errors"]) == (["by the way"], [])
     whole = plain(actions.action("start", [found], [Problem(message="no such service")]))

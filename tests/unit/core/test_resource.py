@@ -74,8 +74,8 @@ def test_applications_are_inside_the_guest_where_there_is_one():
 
 
 def test_verbs_are_those_that_have_a_budget():
-    each = guest(start_timeout=7.0, stop_timeout=8.0, kill_timeout=9.0)
-    assert each.budgets_s == {Verb.START: 7.0, Verb.STOP: 8.0, Verb.KILL: 9.0}
+    each = guest(start_timeout=7.0, stop_timeout=8.0, kill_timeout=9.0, migrate_timeout=10.0)
+    assert each.budgets_s == {Verb.START: 7.0, Verb.STOP: 8.0, Verb.KILL: 9.0, Verb.MIGRATE: 10.0}
     app = {"start_timeout": 3.0, "stop_timeout": 4.0}
     assert resource("app#1", start=("a",), stop=("b",), **app).budgets_s == {Verb.START: 3.0, Verb.STOP: 4.0}
     assert resource("app#1", start=("a",), **app).budgets_s == {Verb.START: 3.0}

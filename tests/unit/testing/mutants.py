@@ -565,6 +565,68 @@ class TakesAddressesFromEverybody(ToyDriver):
             self._run("unplumb", name, budget_s=budget_s)
 
 
+@mutant("migrate")
+class MovesNothing(ToyDriver):
+    def _send(self, guest, destination, budget_s):
+        pass
+
+
+@mutant("migrate")
+class StopsWhatItIsToMove(ToyDriver):
+    def _send(self, guest, destination, budget_s):
+        self.kill(guest, budget_s=budget_s)
+
+
+@mutant("migrate")
+class MovesWhatDoesNotRun(ToyDriver):
+    def migrate(self, guest, destination, *, budget_s):
+        self._send(guest, destination, budget_s)
+
+
+@mutant("migrate-refused")
+class HearsNoRefusal(ToyDriver):
+    def _send(self, guest, destination, budget_s):
+        self._run("migrate", guest.name, destination.node, budget_s=budget_s)
+
+
+@mutant("migrate-refused")
+class IsNotSureOfARefusal(ToyDriver):
+    def _send(self, guest, destination, budget_s):
+        try:
+            super()._send(guest, destination, budget_s)
+        except DriverError as error:
+            raise Undetermined(str(error)) from None
+
+
+@mutant("migrate-refused")
+class StopsWhatIsTurnedAway(ToyDriver):
+    def _send(self, guest, destination, budget_s):
+        try:
+            super()._send(guest, destination, budget_s)
+        except DriverError:
+            self.kill(guest, budget_s=budget_s)
+            raise
+
+
+@mutant("migrate-hung")
+class CallsSilenceARefusal(ToyDriver):
+    def migrate(self, guest, destination, *, budget_s):
+        try:
+            super().migrate(guest, destination, budget_s=budget_s)
+        except Undetermined as error:
+            raise DriverError(str(error)) from None
+
+
+@mutant("migrate-hung")
+class WaitsForADestinationThatHangs(ToyDriver):
+    def migrate(self, guest, destination, *, budget_s):
+        try:
+            super().migrate(guest, destination, budget_s=budget_s)
+        except Undetermined:
+            time.sleep(2)
+            raise
+
+
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,7 @@ class Machine:
     starts: int = 0
     deaf: bool = False
     dying: bool = False
+    has_arrived: bool = False
     addresses: list[str] = field(factory=list)
 
 
@@ -61,13 +62,13 @@ class Tool:
         code, out, err = self._answer(*argv[1:])
         return Outcome(argv=tuple(argv), code=code, stdout=out.encode(), stderr=err.encode(), duration_s=0.0)
 
-    def _answer(self, command, name=""):
+    def _answer(self, command, name="", *more):
         if command == "list":
             rows = [f"{json.dumps(name)}\t{machine.state}\tend" for name, machine in self.machines.items()]
             return 0, "".join(f"{row}\n" for row in ("name\tstate\tend", *rows)), ""
         if name not in self.machines:
             return NOT_FOUND, "", f"no such machine: {name}"
-        return getattr(self, f"_{command}")(self.machines[name])
+        return getattr(self, f"_{command}")(self.machines[name], *more)
 
     def _start(self, machine):
         if machine.state in ("off", "crashed", "ready"):
@@ -89,6 +90,12 @@ class Tool:
             machine.state = "ready"
             return 0, "prepared\n", ""
         return 0, "is prepared\n", ""
+
+    def _migrate(self, machine, to):
+        if to == "nowhere":
+            return 0, "turned away\n", ""
+        machine.state, machine.has_arrived = "off", machine.state == "on"
+        return 0, "moved\n", ""
 
     def _plumbed(self, machine):
         return 0, json.dumps(machine.addresses), ""
@@ -121,7 +128,7 @@ class ToyDriver:
     capabilities = frozenset(
         {Capability.BULK, Capability.WAIT, Capability.DISKS, Capability.DEFINITION, Capability.CONFIG_FILES,
          Capability.SIZES, Capability.DISCOVER, Capability.COMPARE, Capability.ENTRY, Capability.ADDRESSES,
-         Capability.SELF_STARTING, Capability.SPLIT_START, Capability.PLUMB}
+         Capability.SELF_STARTING, Capability.SPLIT_START, Capability.PLUMB, Capability.MIGRATE}
     )  # fmt: skip
 
     def __init__(self, context):
@@ -250,6 +257,15 @@ class ToyDriver:
     def unplumb(self, guest, address, *, budget_s):
         self._run("unplumb", guest.name, budget_s=budget_s)
 
+    def migrate(self, guest, destination, *, budget_s):
+        if self._states(budget_s).get(guest.name) != "on":
+            raise DriverError("it does not run here")
+        self._send(guest, destination, budget_s)
+
+    def _send(self, guest, destination, budget_s):
+        if self._run("migrate", guest.name, destination.node, budget_s=budget_s).out != "moved\n":
+            raise DriverError(f"{destination.node} has turned it away")
+
     def why_no_launchers(self, guest):
         return "its image starts what is to run"
 
@@ -282,6 +298,9 @@ class ToyBackend(CommandBackend):
     def generation(self, guest):
         machine = self.tool.machines.get(guest.name)
         return machine and machine.starts
+
+    def has_arrived(self, guest):
+        return self.tool.machines[guest.name].has_arrived
 
     @contextlib.contextmanager
     def when_deaf(self, guest):

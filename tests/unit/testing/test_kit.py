@@ -187,7 +187,7 @@ def test_a_backend_may_be_made_by_a_fixture(tmp_path):
         "    def kit_backend(self, tmp_path):\n"
         "        return ToyBackend(tmp_path)\n"
     )
-    assert "2 passed" in pytested(tmp_path, "-k", "life or hung")
+    assert "2 passed" in pytested(tmp_path, "-k", "life or deaf")
 
 
 def test_the_kit_needs_no_pytest():

@@ -17,6 +17,7 @@ from vmsvc.driver import (
     Context,
     DefinitionFields,
     Definitions,
+    Destination,
     DriverError,
     Evidence,
     FoundGuest,
@@ -36,6 +37,7 @@ from vmsvc.driver import (
     choice,
     count,
     option,
+    path,
     seconds,
     unknown,
     words,
@@ -89,6 +91,13 @@ class NullGuest(Guest):
     stop_delay: float = option(seconds, default=0.0, help="How long it takes to shut down.")
     dies_after: float = option(seconds, default=0.0, help="How long after a start it stops by itself; 0 for never.")
     ignore_stop: bool = option(boolean, default=False, help="Ignore requests to shut down.")
+    move_delay: float = option(seconds, default=0.0, help="How long it takes to move to another node.")
+    migrate_root: str = option(
+        path,
+        default="",
+        help="The root of this node's files, as other nodes see it: `vmsvc migrate` moves guests there. With the "
+        "node's own scope: `migrate_root@n2`.",
+    )
     split_start: bool = option(
         boolean,
         default=False,
@@ -116,6 +125,7 @@ class NullGuest(Guest):
             start_delay=self.start_delay,
             stop_delay=self.stop_delay,
             dies_after=self.dies_after,
+            move_delay=self.move_delay,
             ignore_stop=self.ignore_stop,
             fail=self.fail,
             hang=self.hang,
@@ -143,6 +153,7 @@ class NullDriver:
             Capability.ENTRY,
             Capability.SPLIT_START,
             Capability.PLUMB,
+            Capability.MIGRATE,
         }
     )
 
@@ -275,6 +286,17 @@ class NullDriver:
         """Have the hypervisor take it away again."""
         self._ask(lambda hypervisor: hypervisor.unplumb(guest.script, address.device, address.address), budget_s)
 
+    def migrate(self, guest: NullGuest, destination: Destination[NullGuest], *, budget_s: float) -> None:
+        """Move the guest to the hypervisor of the other node, whose files must be on this machine."""
+        root = destination.guest.migrate_root
+        if not root:
+            hint = f"`vmsvc set {guest.service} {guest.rid}.migrate_root@{destination.node}=DIRECTORY` on both nodes"
+            raise DriverError(f"where {destination.node} has its files is not known", hint=hint)
+        other = Hypervisor.of_node(Path(root))
+        # On a connection of its own: it may take long, and holds up no look at another guest.
+        with contextlib.closing(self._new_lane(f"migration of {guest.name}")) as lane:
+            self._ask(lambda hypervisor: hypervisor.migrate(guest.script, other), budget_s, lane)
+
     def discover(self, where: NullGuest, *, budget_s: float) -> Sequence[FoundGuest]:  # noqa: ARG002 - a node has one
         """Every machine of the hypervisor, by one query."""
         return [
@@ -329,10 +351,10 @@ class NullDriver:
             raise DriverError(f"the null hypervisor has no guest {machine.name}", code="driver.no-guest")
         return machine
 
-    def _ask(self, work: Callable[[Hypervisor], T], budget_s: float) -> T:
+    def _ask(self, work: Callable[[Hypervisor], T], budget_s: float, lane: Lane[Hypervisor] | None = None) -> T:
         """Call the hypervisor in time. Its error codes decide, never its texts: a clear no, or no answer at all."""
         try:
-            return self._lane.call(work, budget_s=budget_s)
+            return (lane or self._lane).call(work, budget_s=budget_s)
         except HypervisorError as error:
             if error.code is ErrorCode.NO_MACHINE:
                 hint = "set initial, or keep a definition for it"

@@ -24,9 +24,11 @@ import attrs
 from attrs import evolve, field, frozen
 
 #: What the hypervisor can be asked to do, and can be scripted to fail at.
-VERBS = ("observe", "start", "prepare", "boot", "plumb", "unplumb", "stop", "kill", "enter")
+VERBS = ("observe", "start", "prepare", "boot", "plumb", "unplumb", "stop", "kill", "enter", "migrate", "receive")
 #: States in which a machine has nothing around it, and so no addresses either.
 _AT_REST = ("stopped", "saved", "absent", "moved")
+#: States from which a machine can be started.
+_WAYS_UP = ("stopped", "saved", "moved", "crashed")
 _POLL_S = 0.02
 
 
@@ -65,6 +67,7 @@ class Machine:
         start_delay: How long its next start takes, in seconds; it is ``starting`` meanwhile.
         stop_delay: How long its next shutdown takes, in seconds; it is ``stopping`` meanwhile.
         dies_after: How long after its next start it stops by itself, in seconds; 0 for never.
+        move_delay: How long its next move to another hypervisor takes, in seconds; it is ``migrating`` meanwhile.
         ignore_stop: Whether it ignores a request to shut down.
         fail: Verbs that fail.
         hang: Verbs that do not return.
@@ -77,6 +80,7 @@ class Machine:
     start_delay: float = 0.0
     stop_delay: float = 0.0
     dies_after: float = 0.0
+    move_delay: float = 0.0
     ignore_stop: bool = False
     fail: tuple[str, ...] = field(default=(), converter=_tuple)
     hang: tuple[str, ...] = field(default=(), converter=_tuple)
@@ -92,7 +96,8 @@ class LogEntry:
         at: When, in seconds since the epoch.
         pid: The process that asked.
         machine: The machine's name.
-        verb: ``define``, ``start``, ``prepare``, ``boot``, ``plumb``, ``unplumb``, ``stop`` or ``kill``.
+        verb: ``define``, ``start``, ``prepare``, ``boot``, ``plumb``, ``unplumb``, ``stop``, ``kill``,
+            ``migrate``, or, at the other end, ``receive``.
         effect: Whether it changed anything; a start without effect found the machine up already.
     """
 
@@ -194,7 +199,7 @@ class Hypervisor:
             machine = self._machine(state, script)
             if machine.phase == "absent":
                 raise HypervisorError(ErrorCode.NO_MACHINE, f"there is no machine {machine.name}")
-            if machine.phase not in ("stopped", "saved", "crashed", "prepared", "starting", "running"):
+            if machine.phase not in (*_WAYS_UP, "prepared", "starting", "running"):
                 raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase} and cannot be started")
             rests = machine.phase not in ("starting", "running")
             self._settle(state, machine, "start", _boot(machine) if rests else [])
@@ -315,6 +320,40 @@ class Hypervisor:
             machine = self._machine(state, script)
             down = machine.phase in ("stopped", "saved", "absent")
             self._settle(state, machine, "kill", [] if down else [(0.0, "stopped")])
+
+    def migrate(self, script: Machine, to: Hypervisor) -> None:
+        """Move a machine that runs to another hypervisor, and return when it is there.
+
+        Args:
+            script: The machine, as for :meth:`look`.
+            to: The other hypervisor.
+
+        Raises:
+            HypervisorError: It was scripted to fail, here or there; it does not run here, or there is something there.
+        """
+        self._obey_script("migrate", script)
+        to._check_room_for(script)
+        with self._change() as state:
+            machine = self._machine(state, script)
+            if machine.phase != "running":
+                raise HypervisorError(ErrorCode.REFUSED, f"{machine.name} is {machine.phase}: it cannot be moved")
+            self._settle(state, machine, "migrate", [(0.0, "migrating"), (machine.move_delay, "moved")])
+        # A crash right here loses the machine; the other way round it would run twice.
+        with to._change() as theirs:
+            to._settle(theirs, machine, "receive", [(0.0, "migrating"), (machine.move_delay, "running")])
+        self.watch(script, "migrating", machine.move_delay + _POLL_S)
+
+    def _check_room_for(self, script: Machine) -> None:
+        if not self._directory.parent.is_dir():
+            raise HypervisorError(ErrorCode.REFUSED, f"there is no hypervisor at {self._directory}")
+        try:
+            self._obey_script("receive", script)
+        except HypervisorError as error:  # the machine has not left then
+            raise HypervisorError(ErrorCode.REFUSED, str(error)) from None
+        there = self._read()["machines"].get(script.name)
+        phase = self._machine({"machines": {script.name: there}}, script).phase if there else "absent"
+        if phase not in _AT_REST:
+            raise HypervisorError(ErrorCode.REFUSED, f"{script.name} is {phase} there")
 
     def inside(self, script: Machine) -> Path:
         """The directory that is the inside of a machine which runs; it is made when somebody first goes there.

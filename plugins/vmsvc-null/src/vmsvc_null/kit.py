@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from vmsvc.driver import Guest, Phase
+from vmsvc.driver import Destination, Guest, Phase
 from vmsvc.testing import Backend, DriverKit, identity
 from vmsvc_null.driver import PHASES, NullDriver, NullGuest
 from vmsvc_null.hypervisor import VERBS, Hypervisor
@@ -22,11 +22,22 @@ class NullBackend(Backend):
         super().__init__(directory)
         self._hypervisor = Hypervisor.of_node(self.context.node.root)
         self._file = self.context.node.root / "var/lib/vmsvc-null/hypervisor.json"
+        self._elsewhere = self.directory / "elsewhere"
+        self._elsewhere.joinpath("var/lib").mkdir(parents=True)
 
     def guest(self, name: str) -> NullGuest:
         """A machine with a disk."""
         self._hypervisor.set(name, phase="stopped")
         return NullGuest(**identity("null", name), disks=("/dev/null/disk",))
+
+    def destination(self, guest: Guest, *, is_open: bool) -> Destination[NullGuest]:
+        """The hypervisor of another root; one that is closed does not exist."""
+        root = self._elsewhere if is_open else self.directory / "nowhere"
+        return Destination(node="elsewhere", guest=NullGuest(**identity("null", guest.name), migrate_root=str(root)))
+
+    def has_arrived(self, guest: Guest) -> bool:
+        """What the other hypervisor has written down."""
+        return Hypervisor.of_node(self._elsewhere).machine(guest.name).phase == "running"
 
     def truth(self, guest: Guest) -> Phase:
         """What the hypervisor has written down."""

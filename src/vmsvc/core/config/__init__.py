@@ -2,7 +2,7 @@
 
 from vmsvc.core.config.files import read_text, service_file, service_names
 from vmsvc.core.config.guests import Claims, identity
-from vmsvc.core.config.load import load_service, parse_service
+from vmsvc.core.config.load import as_seen_by, load_service, parse_service
 from vmsvc.core.config.node_file import read_node
 from vmsvc.core.config.references import literally
 from vmsvc.core.config.schema import Catalog
@@ -10,6 +10,7 @@ from vmsvc.core.config.schema import Catalog
 __all__ = [
     "Catalog",
     "Claims",
+    "as_seen_by",
     "identity",
     "literally",
     "load_service",

@@ -96,6 +96,21 @@ def load_service(path: Path, node: Node, catalog: Catalog) -> Service:
     return service
 
 
+def as_seen_by(peer: str, service: Service, node: Node, catalog: Catalog) -> Service | None:
+    """A service as another node reads the same file: keys with that node's scope have their values there.
+
+    Args:
+        peer: The other node's name.
+        service: The service, as this node reads it.
+        node: This node.
+        catalog: What the drivers declare.
+
+    Returns:
+        The service; ``None`` where the file is wrong for that node.
+    """
+    return parse_service(service.file, evolve(node, name=peer), catalog, name=service.name)[0]
+
+
 def read_sections(path: Path, text: str, findings: Findings) -> tuple[Section, ...]:
     """Read a file's sections in the format that its ending says.
 

@@ -105,6 +105,14 @@ def _idle_of_application(app: App, service: Service, catalog: Catalog) -> dict[s
 
 def _idle_of_guest(guest: Guest, catalog: Catalog) -> dict[str, str]:
     offered = _offered(guest, catalog)
+    is_served = (guest.kind, guest.type) in catalog.classes
+    if is_served and Capability.MIGRATE not in offered:
+        why = f"a guest of type {guest.type} cannot be moved while it runs"
+        return {"migrate_timeout": why, **_idle_ways_into(guest, offered)}
+    return _idle_ways_into(guest, offered)
+
+
+def _idle_ways_into(guest: Guest, offered: Collection[str]) -> dict[str, str]:
     has_other_way = Capability.ENTRY in offered or guest.guestos == "windows"
     if guest.way_in == "ssh" or (guest.way_in == "auto" and not has_other_way):
         return {}

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from attrs import evolve
-
 from vmsvc.core.answers import GuestDisk
-from vmsvc.core.config import Catalog, parse_service
+from vmsvc.core.config import Catalog, as_seen_by
 from vmsvc.core.contract import Capability
 from vmsvc.core.disks.keyring import Keyring
 from vmsvc.core.disks.ledger import Ledger
@@ -175,8 +173,7 @@ class Surroundings:
     def _as_seen_by(self, peer: str, service: Service) -> Service | None:
         """A service as another node reads its file; read once, since each of its disks and each key asks for it."""
         if (service.name, peer) not in self._seen_by:
-            node = evolve(self._node, name=peer)
-            self._seen_by[service.name, peer], _ = parse_service(service.file, node, self._catalog, name=service.name)
+            self._seen_by[service.name, peer] = as_seen_by(peer, service, self._node, self._catalog)
         return self._seen_by[service.name, peer]
 
     def keys_of_peers(self, disks: Reserved) -> Mapping[str, int | None]:

@@ -42,6 +42,7 @@ def plan(item: Plan) -> Data:
         "service": item.service.name,
         "node": item.node,
         "only": sorted(item.only),
+        "to": item.to,
         "steps": [_step(step) for step in item.steps],
         "kept": [asdict(kept) for kept in item.kept],
         "refusals": [problem(refusal) for refusal in item.refusals],
@@ -60,7 +61,7 @@ def action(name: str, results: Iterable[Data], problems: Iterable[Problem] = ())
     """``vmsvc.action/1``: what an action did to services.
 
     Args:
-        name: ``start``, ``stop``, ``restart`` or ``boot``.
+        name: ``start``, ``stop``, ``restart``, ``boot`` or ``migrate``.
         results: An :func:`action_result` for each service.
         problems: What kept the action from services whose files cannot be read.
     """
@@ -95,6 +96,7 @@ def action_result(
             {
                 "rid": result.step.rid,
                 "verb": result.step.verb,
+                "to": result.step.to,
                 "trigger": result.step.trigger.key if result.step.trigger is not None else "",
                 "duration_s": result.duration_s,
                 "error": result.error,

@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.execution.journal import Journal
+from vmsvc.core.execution.moving import Journey
 from vmsvc.core.execution.report import Progress, Report, StepResult, failure_of, interrupted
 from vmsvc.core.execution.steps import StepTaker
 from vmsvc.core.kinds import App, Ip
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 #: Steps that are not taken, and not missed: there is nothing to do, or the next one does it.
 _LEFT_OUT = (Ruling.NEEDLESS, Ruling.UNHEARD)
+#: What is not done without a trace, nor to a guest that may run elsewhere.
+_VITAL = STARTING | {Verb.MIGRATE}
 #: Phases of what may run, or not.
 _TELLS_NOTHING = (Phase.INAPPLICABLE, Phase.UNKNOWN)
 _NOT_LOOKED_AT = unknown("vmsvc", "nobody looked")
@@ -59,9 +62,10 @@ class Executor:
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
         forget: Has the next look inside a guest not trust in an earlier one.
-        confirm: Called with the rid of a guest at the last moment before it is started: raises where that must not be
-            any more.
+        confirm: Called with the rid of a guest at the last moment before it is started, or moved: raises where that
+            must not be any more.
         renew: Has the next look inside a guest that was started go by none of the connections to what ran before.
+        journey: The way to another node, of a migration.
     """
 
     driver_of: DriverFinder
@@ -75,6 +79,7 @@ class Executor:
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
     confirm: Callable[[str], None] = field(default=lambda _rid: None)
     renew: Callable[[Guest], None] = field(default=lambda _guest: None)
+    journey: Journey | None = None
     _left_s: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
 
@@ -98,7 +103,7 @@ class Executor:
         found_up: list[Step] = []
         step: Step | None = None
         try:
-            with self._recording(vital=any(planned.verb in STARTING for planned in plan.steps)):
+            with self._recording(vital=any(planned.verb in _VITAL for planned in plan.steps)):
                 self.journal.begin(plan.action, tuple(str(planned) for planned in plan.steps))
             for step in plan.steps:
                 seen, judgement = self._turn(step, plan.steps, service, plan.consent, results)
@@ -253,12 +258,12 @@ class Executor:
         try:
             self._stop_if_cancelled()
             _check(judgement)
-            with self._recording(vital=_starts(step)):
+            with self._recording(vital=_starts(step) or step.verb in _VITAL):
                 self.journal.intend(str(step))
             announced = True
             self._tell(Progress(service=service.name, step=step))
             self._announce(step, service)
-            if step.verb in STARTING and isinstance(service.resource(step.rid), Guest):
+            if step.verb in _VITAL and isinstance(service.resource(step.rid), Guest):
                 self.confirm(step.rid)
             self._stop_if_cancelled()
             acted = True
@@ -288,7 +293,12 @@ class Executor:
 
     def _taker(self) -> StepTaker:
         return StepTaker(
-            driver_of=self.driver_of, cancelled=self.cancelled, reach=self.reach, forget=self.forget, renew=self.renew
+            driver_of=self.driver_of,
+            cancelled=self.cancelled,
+            reach=self.reach,
+            forget=self.forget,
+            renew=self.renew,
+            journey=self.journey,
         )
 
     def _take(self, taker: StepTaker, step: Step, service: Service) -> None:

@@ -13,6 +13,7 @@ from attrs import define, field
 from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError, told
+from vmsvc.core.execution.moving import Ends, Journey
 from vmsvc.core.execution.report import WENT_DOWN
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S, DriverFinder, key_of, observe
@@ -34,6 +35,8 @@ _SETTLE_S = 2.0
 _POLL_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 #: How long one attempt to get inside a guest may take, in seconds, and how long each has at the least.
 _KNOCK_S, _LEAST_S = 5.0, 0.5
+#: How long both ends of a move may take, in seconds, to show where the guest is; and how often they are looked at.
+_ENDS_S, _ENDS_AGAIN_S = 30.0, 0.5
 #: What no waiting mends of a way into a guest: somebody has to look at it.
 _BARRED = ("undetermined.ssh-host-key", "undetermined.ssh-configuration")
 _LASTING = ("undetermined.no-such-way", *_BARRED)
@@ -52,6 +55,7 @@ class StepTaker:
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
         forget: Has the next look inside a guest not trust in an earlier one: what comes up is not dead any more.
         renew: Has the next look inside a guest that was started go by none of the connections to what ran before.
+        journey: The way to another node, of a migration.
 
     Attributes:
         has_set_going: What the driver said of a start: whether this very request set the resource going; ``None`` as
@@ -63,6 +67,7 @@ class StepTaker:
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
     renew: Callable[[Guest], None] = field(default=lambda _guest: None)
+    journey: Journey | None = None
     has_set_going: bool | None = field(default=None, init=False)
     _guest: Guest | None = field(default=None, init=False)
 
@@ -93,6 +98,8 @@ class StepTaker:
             raise ActionFailed(driver, code="action.no-driver")
         if step.verb in STARTING:
             self._start(driver, step.verb, resource, deadline)
+        elif isinstance(resource, Guest) and step.verb is Verb.MIGRATE and self.journey is not None:
+            self._migrate(driver, resource, self.journey, deadline)
         else:
             {Verb.STOP: self._stop, Verb.KILL: self._kill}[step.verb](driver, resource, deadline)
 
@@ -254,6 +261,23 @@ class StepTaker:
         if not is_down(seen):
             self._too_late(seen, "is still not down after being forced to stop")
 
+    def _migrate(self, driver: Driver[Any], guest: Guest, journey: Journey, deadline: float) -> None:
+        """Have a guest moved; both ends tell whether it was, and not the request: that may fail when it is there."""
+        destination = journey.destination_of(guest)
+        failure: VmsvcError | None = None
+        try:
+            self._request(driver, Verb.MIGRATE, guest, destination, budget_s=left_until(deadline))
+        except (DriverError, Undetermined) as error:
+            failure = error
+        patience = time.monotonic() + _ENDS_S
+        while True:
+            ends = Ends(here=self.observe(guest), there=journey.look(guest), failure=failure)
+            if ends.has_moved:
+                return
+            if ends.has_stayed or time.monotonic() > patience:
+                raise ends.error(destination.node) from failure
+            time.sleep(_ENDS_AGAIN_S)
+
     def _too_late(self, seen: Observation, words: str) -> NoReturn:
         if self.cancelled.is_set():
             raise ActionFailed("interrupted", code="action.interrupted")
@@ -261,20 +285,20 @@ class StepTaker:
             raise Undetermined(f"its status is unknown: {seen.evidence.detail}", code="undetermined.status")
         raise ActionFailed(f"it {words}: {seen.state}", code="action.timeout")
 
-    def _request(self, driver: Driver[Any], verb: Verb, resource: Resource, *, budget_s: float) -> object:
+    def _request(self, driver: Driver[Any], verb: Verb, resource: Resource, *more: object, budget_s: float) -> object:
         """Have a driver do something, and hold it to its budget and to the errors that it may raise."""
         request: Callable[..., object] | None = getattr(driver, verb.value, None)
         if request is None:
             raise ActionFailed(
                 f"the {driver.type} driver cannot {verb} a guest, though its options say so",
                 code="action.no-such-role",
-                hint="report it to the driver's authors: the capability `split-start` is missing",
+                hint="report it to the driver's authors: a capability is missing",
             )
         # Threads that are lost to one guest must not keep another from being stopped: so the lane bears its name.
         name = f"{driver.type or driver.kind} driver, {verb} {resource.rid} of {resource.service}"
         began = time.monotonic()
         try:
-            answer = call_within(name, lambda: request(resource, budget_s=budget_s), budget_s=budget_s + GRACE_S)
+            answer = call_within(name, lambda: request(resource, *more, budget_s=budget_s), budget_s=budget_s + GRACE_S)
         except VmsvcError as error:
             _log.info("%s: %s (%.3f s)", name, error, time.monotonic() - began)
             raise

@@ -35,6 +35,7 @@ class PeerAnswer:
         seen: What it sees of the resources that it was asked for, by rid.
         guests: The type and the name of each of these, by rid: its file may call another guest by the same rid.
         going_on: Which action is going on there, such as ``start by pid 4711 since 21:03:12``; empty for none.
+        is_frozen: Whether the service is frozen there.
         notes: What else it tells.
         lists: The nodes that its file of the service names; ``None`` where it does not tell.
         error: Why nobody knows; empty where it has answered.
@@ -45,6 +46,7 @@ class PeerAnswer:
     seen: Mapping[str, Observation] = field(factory=dict)
     guests: Mapping[str, tuple[str, str]] = field(factory=dict)
     going_on: str = ""
+    is_frozen: bool = False
     notes: tuple[str, ...] = ()
     lists: tuple[str, ...] | None = None
     error: str = ""
@@ -85,6 +87,15 @@ class PeerAnswer:
             hint=f"copy {service.file} to {self.node}",
             severity=Severity.WARNING,
         )
+
+
+def is_room(seen: Observation) -> bool:
+    """Whether a guest is positively down somewhere, with nothing kept that would go on there.
+
+    Args:
+        seen: What is seen of it there.
+    """
+    return seen.phase in _DOWN
 
 
 def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[str, PeerAnswer]:
@@ -133,7 +144,15 @@ def _answer(node: str, service: str, told: Any, errors: Sequence[str]) -> PeerAn
         going_on = str(instance["going_on"])
         notes = tuple(str(each) for each in instance["notes"] if each != f"going on: {going_on}")
         lists = (*told["nodes"], *told["drpnodes"]) if "nodes" in told else None
-        return PeerAnswer(node=node, seen=seen, guests=guests, going_on=going_on, notes=notes, lists=lists)
+        return PeerAnswer(
+            node=node,
+            seen=seen,
+            guests=guests,
+            going_on=going_on,
+            is_frozen=bool(instance.get("frozen")),
+            notes=notes,
+            lists=lists,
+        )
     except (ValueError, TypeError, KeyError) as error:
         return PeerAnswer(node=node, error=f"its answer makes no sense: {type(error).__name__}: {error}")
 

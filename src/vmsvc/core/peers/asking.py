@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from vmsvc.core.errors import VmsvcError, told
+from vmsvc.core.errors import ActionFailed, VmsvcError, told
 from vmsvc.core.lane import call_each
 from vmsvc.core.peers.answers import PeerAnswer, read_answers
 from vmsvc.core.peers.verbs import script
@@ -18,6 +18,8 @@ ASK_S = 12.0
 _WIDTH = 16
 #: What is left for telling that one has not answered in time, in seconds.
 _RESERVE_S = 0.5
+#: How long peers may take until it is told that they are waited for, in seconds.
+_UNTOLD_S = 1.0
 
 
 class ClosingHost(Host, Protocol):
@@ -25,6 +27,44 @@ class ClosingHost(Host, Protocol):
 
     def close(self) -> None:
         """Give up the connection; a later command opens another."""
+
+
+class Attention:
+    """What to do while peers are asked: hear of an interrupt, and tell, once, who is waited for.
+
+    Args:
+        waiting: Told of what is waited for, once it takes longer than one would expect.
+        cancelled: Set it from elsewhere to wait no longer.
+        names: Who is asked, for people.
+    """
+
+    def __init__(self, waiting: Callable[[str], None], cancelled: threading.Event, names: str) -> None:
+        self._waiting = waiting
+        self._cancelled = cancelled
+        self._names = names
+        self._told_at = time.monotonic() + _UNTOLD_S
+        self._is_told = False
+
+    def __call__(self, silent: Collection[str]) -> None:
+        """Look around.
+
+        Args:
+            silent: The peers that have not answered yet.
+
+        Raises:
+            ActionFailed: The action was interrupted.
+        """
+        if self._cancelled.is_set():
+            self.give_up()
+        if not self._is_told and silent and time.monotonic() > self._told_at:
+            self._is_told = True
+            self._waiting(f"an answer of {', '.join(silent)}")
+
+    def give_up(self) -> NoReturn:
+        """End an action that was interrupted while it asked."""
+        raise ActionFailed(
+            f"interrupted while it waited for an answer of {self._names}; nothing was done", code="action.interrupted"
+        )
 
 
 class Peers:

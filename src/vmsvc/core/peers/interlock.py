@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from vmsvc.core.errors import ActionFailed, Problem, Refused, Severity
+from vmsvc.core.errors import Problem, Refused, Severity
 from vmsvc.core.node import Node
 from vmsvc.core.peers.answers import PeerAnswer, objections
-from vmsvc.core.peers.asking import Peers
+from vmsvc.core.peers.asking import Attention, Peers
 from vmsvc.core.service import Service
 
 _log = logging.getLogger(__name__)
@@ -20,8 +20,6 @@ _log = logging.getLogger(__name__)
 BELIEVED_S = 30.0
 #: How long an action that is going on at a peer is waited for, and how often it is asked again, in seconds.
 _PATIENCE_S, _AGAIN_S = 20.0, 0.5
-#: How long peers may take until it is told that they are waited for, in seconds.
-_UNTOLD_S = 1.0
 
 
 def _now() -> float:
@@ -123,9 +121,8 @@ class Interlock:
         begun = time.monotonic()
         while True:
             asked = self._now()  # what is answered may have been seen as early as this
-            given = self._peers().ask(
-                "guests", {name: [service.name] for name in self._names}, meanwhile=self._attentive()
-            )
+            attention = Attention(self._waiting, self._cancelled, ", ".join(self._names))
+            given = self._peers().ask("guests", {name: [service.name] for name in self._names}, meanwhile=attention)
             answers = list(given.values())
             self._asked.update(dict.fromkeys(guests, asked))
             acting = [answer for answer in answers if answer.may_be_starting]
@@ -134,25 +131,4 @@ class Interlock:
                 return answers
             self._waiting(", ".join(f"{answer.going_on} on {answer.node}" for answer in acting))
             if self._cancelled.wait(_AGAIN_S):
-                self._give_up()
-
-    def _attentive(self) -> Callable[[Collection[str]], None]:
-        """What to do while peers are asked: hear of an interrupt, and tell, once, who is waited for."""
-        told_at = time.monotonic() + _UNTOLD_S
-        is_told = False
-
-        def look_around(silent: Collection[str]) -> None:
-            nonlocal is_told
-            if self._cancelled.is_set():
-                self._give_up()
-            if not is_told and silent and time.monotonic() > told_at:
-                is_told = True
-                self._waiting(f"an answer of {', '.join(silent)}")
-
-        return look_around
-
-    def _give_up(self) -> None:
-        names = ", ".join(self._names)
-        raise ActionFailed(
-            f"interrupted while it waited for an answer of {names}; nothing was done", code="action.interrupted"
-        )
+                attention.give_up()

@@ -11,7 +11,7 @@ from vmsvc.core.service import Service
 from vmsvc.core.triggers import Trigger
 from vmsvc.core.verb import Verb
 
-#: What can be done to a service; the plan of a boot is made elsewhere, since it has other rules.
+#: What can be done to a service; the plans of a boot and of a migration are made elsewhere: they have other rules.
 ACTIONS = ("start", "stop", "restart")
 
 
@@ -30,6 +30,7 @@ class Step:
         needs: Where other resources have to be when its turn comes.
         only_if_needed: Whether the step is there for the case that the one before does not do the job.
         takes_back: Whether it takes back what an action that failed had started.
+        to: The node to which a migration goes; empty for every other verb.
     """
 
     rid: str
@@ -41,10 +42,11 @@ class Step:
     needs: tuple[Need, ...] = ()
     only_if_needed: bool = False
     takes_back: bool = False
+    to: str = ""
 
     def __str__(self) -> str:
-        """Read as ``stop container#1``, or ``run pre_stop of container#1``."""
-        return f"{self.verb} {self.trigger or self.rid}"
+        """Read as ``stop container#1``, ``run pre_stop of container#1``, or ``migrate container#1 to n2``."""
+        return f"{self.verb} {self.trigger or self.rid}" + (f" to {self.to}" if self.to else "")
 
 
 @frozen(kw_only=True)
@@ -76,6 +78,7 @@ class Plan:
         notes: What the operator should know before it runs.
         consent: What the operator has agreed to.
         only: The rids of the resources that the action is limited to; empty for all.
+        to: The node to which a migration goes; empty for every other action.
     """
 
     action: str
@@ -87,6 +90,7 @@ class Plan:
     notes: tuple[Problem, ...] = ()
     consent: Consent = field(factory=Consent)
     only: frozenset[str] = frozenset()
+    to: str = ""
 
     @property
     def exit_code(self) -> ExitCode:

@@ -33,6 +33,11 @@ _NOT_STARTABLE_HINTS = {
     Phase.PREPARED: "look at what has prepared it, or stop the service first",
     Phase.MIGRATING: _WAIT_FOR_MIGRATION,
 }
+_NOT_MOVABLE_HINTS = {
+    Phase.STARTING: "try again when it is up",
+    Phase.STOPPING: "it goes down: start it where it is to run",
+    Phase.MIGRATING: _WAIT_FOR_MIGRATION,
+}
 
 
 def _words(words: Iterable[str]) -> frozenset[str]:
@@ -122,6 +127,8 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
     Returns:
         The ruling and its reason.
     """
+    if verb is Verb.MIGRATE:
+        return _judge_migrate(seen)
     if verb is Verb.STOP and resource.proves_itself and (seen is None or seen.phase is Phase.UNKNOWN):
         return Judgement(ruling=Ruling.DO, why="it looks for itself what there is to give up")
     if seen is None or seen.phase is Phase.UNKNOWN:
@@ -131,6 +138,20 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
     if seen.phase is Phase.INAPPLICABLE:
         return _judge_inapplicable(verb, resource, seen)
     return (_judge_start if verb in STARTING else _judge_stop)(verb, resource, seen)
+
+
+def _judge_migrate(seen: Observation | None) -> Judgement:
+    """Only what is up by evidence is moved: no word of an operator stands for that."""
+    if seen is None or seen.phase is Phase.UNKNOWN:
+        reason = "nobody looked" if seen is None else seen.evidence.detail
+        hint = "repair what keeps it from being seen"
+        return Judgement(ruling=Ruling.UNKNOWN, why=f"its status is unknown: {reason}", hint=hint)
+    if seen.phase is Phase.RUNNING:
+        return Judgement(ruling=Ruling.DO, why=seen.state)
+    if seen.phase in DOWN:
+        return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state} here: there is nothing to move")
+    hint = _NOT_MOVABLE_HINTS.get(seen.phase, "see that it is up first")
+    return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}, and not up", hint=hint)
 
 
 def _judge_inapplicable(verb: Verb, resource: Resource, seen: Observation) -> Judgement:

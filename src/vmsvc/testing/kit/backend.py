@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vmsvc.core.contract import Context
+from vmsvc.core.contract import Context, Destination
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase
@@ -117,6 +117,24 @@ class Backend(ABC):
         """
         del guest
         return None
+
+    def destination(self, guest: Guest, *, is_open: bool) -> Destination[Any]:
+        """Where a guest is to be moved: the node ``elsewhere``, or ``nowhere``, unless a subclass says otherwise.
+
+        Args:
+            guest: A guest that may run.
+            is_open: Whether the destination takes it in; else it turns it away, or cannot be reached.
+        """
+        return Destination(node="elsewhere" if is_open else "nowhere", guest=guest)
+
+    def has_arrived(self, guest: Guest) -> bool:
+        """Whether a guest that was moved runs at the open destination; believed where nobody can tell.
+
+        Args:
+            guest: The guest.
+        """
+        del guest
+        return True
 
     def can_be_named(self, name: str) -> bool:
         """Whether the technology lets a guest have a name.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from vmsvc.core.contract import ROLES, Capability, Driver
+from vmsvc.core.contract import ROLES, Capability, Destination, Driver
 from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest
@@ -113,6 +113,15 @@ class Bench:
             self.backend.put(guest, phase)
         self.true(guest, phase)
         return guest
+
+    def destination(self, guest: Guest, *, is_open: bool = True) -> Destination[Any]:
+        """Where a guest is to be moved.
+
+        Args:
+            guest: The guest.
+            is_open: Whether the destination takes it in; else it turns it away, or cannot be reached.
+        """
+        return self.backend.destination(guest, is_open=is_open)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,15 @@ from typing import Any, ClassVar
 from attrs import frozen
 
 from vmsvc.core.errors import told
-from vmsvc.testing.kit import declared, ending, looks, roles, trouble, verbs  # noqa: F401 - they register their clauses
+from vmsvc.testing.kit import (  # noqa: F401 - they register their clauses
+    declared,
+    ending,
+    looks,
+    moves,
+    roles,
+    trouble,
+    verbs,
+)
 from vmsvc.testing.kit.backend import Backend
 from vmsvc.testing.kit.backend import trouble as trouble_of
 from vmsvc.testing.kit.bench import Bench

@@ -132,6 +132,7 @@ def test_there_are_no_other_verbs():
             "kill",
             "wait",
             "run",
+            "migrate",
         ]
     )
     with pytest.raises(ValueError, match="'provision' is not a valid Verb"):

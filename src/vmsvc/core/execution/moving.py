@@ -1,0 +1,84 @@
+"""What has become of a guest that was to be moved: both ends are looked at, whatever the request says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from vmsvc.core.contract import Destination
+from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
+from vmsvc.core.planning.rules import DOWN
+from vmsvc.core.resource import Guest
+from vmsvc.core.status import Observation, Phase
+
+
+@frozen(kw_only=True)
+class Journey:
+    """The way of a service's guests to another node.
+
+    Attributes:
+        destination_of: Where a guest goes.
+        look: What the destination sees of a guest, now; unknown where it cannot be asked.
+    """
+
+    destination_of: Callable[[Guest], Destination[Guest]]
+    look: Callable[[Guest], Observation]
+
+
+@frozen(kw_only=True)
+class Ends:
+    """Both ends of a move, after it.
+
+    Attributes:
+        here: What is seen of the guest at the source.
+        there: What the destination sees of it.
+        failure: What the request to move it has ended with; ``None`` where it says that it is done.
+    """
+
+    here: Observation
+    there: Observation
+    failure: VmsvcError | None = None
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the guest is positively up there and down here; it may be, although the request has failed."""
+        return self.here.phase in DOWN and self.there.phase is Phase.RUNNING
+
+    @property
+    def has_stayed(self) -> bool:
+        """Whether it runs here and not there, and the technology does not go on moving it."""
+        is_over = self.failure is not None and not isinstance(self.failure, Undetermined)
+        return is_over and self.here.phase is Phase.RUNNING and self.there.phase in (*DOWN, Phase.UNKNOWN)
+
+    def error(self, to: str) -> VmsvcError:
+        """Say of a move that was not seen to succeed what is known, and what is not.
+
+        Args:
+            to: The destination's name.
+        """
+        known = f"here it is {_told(self.here)}, and on {to} {_told(self.there)}"
+        told = f": {self.failure.message}" if self.failure is not None else ""
+        if self.has_stayed:
+            hint = self.failure.hint if self.failure is not None else ""
+            return ActionFailed(f"it has not moved{told}; {known}", code="action.not-moved", hint=hint)
+        if self.here.phase is Phase.RUNNING and self.there.phase is Phase.RUNNING:
+            return ActionFailed(
+                f"it runs twice{told}; {known}", code="action.runs-twice", hint="stop it on one of the two, at once"
+            )
+        if self.here.phase in DOWN and self.there.phase in DOWN:
+            return ActionFailed(
+                f"it went down on the way{told}; {known}",
+                code="action.went-down",
+                hint="start it where it is to run, and look at the hypervisors' logs",
+            )
+        return Undetermined(
+            f"whether it has moved is not known{told}; {known}",
+            code="undetermined.migration",
+            hint="`vmsvc status --peers` shows both ends; nothing starts it twice meanwhile. When they are clear, the "
+            "same command finishes what is left",
+        )
+
+
+def _told(seen: Observation) -> str:
+    return f"unknown ({seen.evidence.detail})" if seen.phase is Phase.UNKNOWN else seen.state

@@ -1,0 +1,116 @@
+"""What the destination of a live migration says of guests: before they come, and after."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+
+from vmsvc.core.errors import Problem, Refused, Severity
+from vmsvc.core.node import Node
+from vmsvc.core.peers.answers import PeerAnswer, is_room
+from vmsvc.core.peers.asking import Attention, Peers
+from vmsvc.core.resource import Guest
+from vmsvc.core.service import Service
+from vmsvc.core.status import Observation
+
+
+class Arrivals:
+    """Asks one node about the guests that are to be moved there.
+
+    Args:
+        service: Their service.
+        node: This node.
+        to: The node that is asked.
+        peers: Makes what asks it; called when something is to be asked first.
+        despite_frozen: Whether it does not matter that the service is frozen there.
+        waiting: Told of what is waited for, once it takes longer than one would expect.
+        cancelled: Set it from elsewhere to wait no longer.
+
+    Attributes:
+        to: The node that is asked.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        node: Node,
+        to: str,
+        peers: Callable[[], Peers],
+        *,
+        despite_frozen: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        self._service = service
+        self._node = node
+        self.to = to
+        self._peers = peers
+        self._despite_frozen = despite_frozen
+        self._waiting = waiting
+        self._cancelled = cancelled or threading.Event()
+
+    def expected(self) -> tuple[dict[str, Observation], Sequence[Problem]]:
+        """Ask what the node sees of the service's guests, and what speaks against any of them coming.
+
+        Returns:
+            What it sees of each guest, by rid, unknown where it cannot say; errors, and what is to be told besides.
+
+        Raises:
+            ActionFailed: The action was interrupted meanwhile.
+        """
+        answer = self._ask(meanwhile=Attention(self._waiting, self._cancelled, self.to))
+        return {guest.rid: answer.told_of(guest) for guest in self._service.guests}, self._problems(answer)
+
+    def confirm(self, rid: str) -> None:
+        """Make sure, just before a guest is moved, that there still is room for it.
+
+        Args:
+            rid: The guest.
+
+        Raises:
+            Refused: By now, something speaks against it.
+            ActionFailed: The action was interrupted meanwhile.
+        """
+        seen, problems = self.expected()
+        errors = [each for each in problems if each.severity is Severity.ERROR]
+        if not is_room(seen[rid]):
+            message = f"by now it is {seen[rid].state} on {self.to}: {seen[rid].evidence.detail}"
+            errors.append(Problem(message=message, code="refused.runs-on-peer", section=rid))
+        if errors:
+            raise Refused(problems=errors)
+
+    def look(self, guest: Guest) -> Observation:
+        """What the node sees of a guest, now; unknown where it cannot be asked.
+
+        Args:
+            guest: The guest.
+        """
+        return self._ask().told_of(guest)
+
+    def _ask(self, *, meanwhile: Callable[[Collection[str]], None] = lambda _: None) -> PeerAnswer:
+        [answer] = self._peers().ask("guests", {self.to: [self._service.name]}, meanwhile=meanwhile).values()
+        return answer
+
+    def _problems(self, answer: PeerAnswer) -> list[Problem]:
+        found = []
+        if answer.may_be_starting:
+            found.append(
+                Problem(
+                    code="refused.peer-acts",
+                    message=f"an action is going on at {self.to}: {answer.going_on}",
+                    hint="wait for it to end",
+                    file=str(self._service.file),
+                )
+            )
+        if answer.is_frozen and not self._despite_frozen:
+            name = self._service.name
+            found.append(
+                Problem(
+                    code="refused.frozen",
+                    message=f"{name} is frozen on {self.to}",
+                    hint=f"`vmsvc thaw {name}` there; for this once, say so: --despite-frozen",
+                    file=str(self._service.file),
+                )
+            )
+        overlooking = answer.overlooking(self._service, self._node)
+        return [*found, *([overlooking] if overlooking else [])]

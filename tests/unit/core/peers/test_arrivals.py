@@ -1,0 +1,75 @@
+"""What the destination of a migration says, and what follows from it."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.support import NODE, guest, seen, service
+from vmsvc.core.errors import ActionFailed, Refused
+from vmsvc.core.peers.answers import PeerAnswer
+from vmsvc.core.peers.arrivals import Arrivals
+from vmsvc.core.status import Phase
+
+WEB = service(guest(name="web"), nodes=("n1", "n2"))
+ME = {"container#1": ("fake", "web")}
+
+
+def arrivals(answer, **settings):
+    class Peers:
+        def ask(self, verb, questions, *, meanwhile):
+            assert (verb, questions) == ("guests", {"n2": ["web"]})
+            meanwhile(("n2",))
+            return {("n2", "web"): answer}
+
+    return Arrivals(WEB, NODE, "n2", Peers, **settings)
+
+
+def answer(phase=Phase.STOPPED, **more):
+    return PeerAnswer(node="n2", seen={"container#1": seen(phase)}, guests=ME, **more)
+
+
+def codes(found):
+    return [each.code for each in found.expected()[1]]
+
+
+def test_what_is_seen_there_is_told_and_silence_is_unknown():
+    assert arrivals(answer(Phase.RUNNING)).expected()[0]["container#1"].phase is Phase.RUNNING
+    assert arrivals(answer(Phase.MOVED)).look(WEB.guests[0]).phase is Phase.MOVED
+    silent = arrivals(PeerAnswer(node="n2", error="no route")).look(WEB.guests[0])
+    assert (silent.phase, silent.evidence.detail) == (Phase.UNKNOWN, "no route")
+    other = arrivals(
+        PeerAnswer(node="n2", seen={"container#1": seen(Phase.STOPPED)}, guests={"container#1": ("fake", "db")})
+    )
+    assert other.look(WEB.guests[0]).phase is Phase.UNKNOWN
+
+
+def test_what_acts_there_or_is_frozen_there_speaks_against_it():
+    assert codes(arrivals(answer(lists=("n1", "n2")))) == []
+    assert codes(arrivals(answer(going_on="start by pid 1"))) == ["refused.peer-acts"]
+    assert codes(arrivals(answer(going_on="stop by pid 1"))) == []
+    assert codes(arrivals(answer(is_frozen=True))) == ["refused.frozen"]
+    assert codes(arrivals(answer(is_frozen=True), despite_frozen=True)) == []
+    assert codes(arrivals(answer(lists=("n2",)))) == ["warning.not-named"]
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_just_before_a_guest_comes_there_must_be_room_for_it(phase):
+    asked = arrivals(answer(phase, lists=("n2",)))
+    if phase in (Phase.STOPPED, Phase.ABSENT, Phase.MOVED):
+        asked.confirm("container#1")
+    else:
+        with pytest.raises(Refused, match=f"by now it is {phase.value} on n2"):
+            asked.confirm("container#1")
+    with pytest.raises(Refused, match="an action is going on at n2"):
+        arrivals(answer(going_on="restart by pid 1")).confirm("container#1")
+
+
+def test_an_interrupt_is_heard_before_it_comes_and_not_when_it_has():
+    cancelled = threading.Event()
+    cancelled.set()
+    asked = arrivals(answer(), cancelled=cancelled)
+    with pytest.raises(ActionFailed, match="interrupted while it waited for an answer of n2"):
+        asked.confirm("container#1")
+    assert asked.look(WEB.guests[0]).phase is Phase.STOPPED
