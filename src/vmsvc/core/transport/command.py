@@ -14,6 +14,8 @@ NOT_RUN = {126: "it cannot be executed", 127: "it was not found, or what it name
 _SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
 _SHOWN_CHARACTERS = 500
 _OUR_SECRET = re.compile(r"VMSVC_\w*PASSWORD\w*", re.ASCII)
+#: NUL ends an argument; and surrogates are halves of characters, which no encoding of text has.
+_NO_ARGUMENT = re.compile(r"[\0\ud800-\udfff]")
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -79,7 +81,7 @@ def check(argv: Sequence[str], environment: Mapping[str, str]) -> None:
         raise UsageError(f"a command is a list of a program and its arguments, not {argv!r}", code="usage.command")
     for what, texts in (("an argument", argv), ("a variable", [*environment, *environment.values()])):
         for text in texts:
-            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            if _NO_ARGUMENT.search(text):
                 raise UsageError(
                     f"{shown(argv)}: {what} has a NUL character in it or is no valid text: {text[:80]!r}",
                     code="usage.command",
