@@ -9,13 +9,15 @@ from __future__ import annotations
 import glob
 import re
 import shlex
+import threading
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from fabric import Config, Connection
 from paramiko import SSHConfig
+from paramiko.config import SSHConfigDict
 
 from vmsvc.core.errors import NoWayIn, told
 from vmsvc.core.transport.ssh.keys import Keys
@@ -24,10 +26,13 @@ from vmsvc.core.transport.ssh.keys import Keys
 #: that boots, or is emulated, takes seconds for its arithmetic.
 LOGIN_S = 15.0
 
+#: Of threads that open connections at once, one parses.
+_PARSING = threading.Lock()
+
 #: How deep files may include files; the limit of OpenSSH.
 _DEPTH = 16
-_INCLUDE = re.compile(r"\s*include(?:\s*=\s*|\s+)(.+)", re.IGNORECASE)
-_BLOCK = re.compile(r"\s*(?:host|match)[\s=]", re.IGNORECASE)
+#: A line that includes files, or that begins a block.
+_STRUCTURE = re.compile(r"\s*(?:include(?:\s*=\s*|\s+)(?P<files>.+)|(?:host|match)[\s=])", re.IGNORECASE)
 #: ``[USER@]HOST[:PORT]``, or ``[USER@][ADDRESS]:PORT``, perhaps as a URI.
 _TARGET = re.compile(
     r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<bare>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?/?"
@@ -48,17 +53,18 @@ def load(file: Path | None = None) -> SSHConfig:
     Raises:
         NoWayIn: It cannot be read.
     """
-    configuration = SSHConfig()
     ours, all_of_us = Path("~/.ssh").expanduser(), Path("/etc/ssh")
+    said: list[tuple[Path, tuple[str, ...]]] = []
     for path, place in [(file, ours)] if file else [(ours / "config", ours), (all_of_us / "ssh_config", all_of_us)]:
         try:
-            configuration.parse(_lines(path, place, "Host *\n", 0))
+            said.append((path, tuple(_lines(path, place, "Host *\n", 0))))
         except FileNotFoundError:
             if file:
                 raise _unreadable(path, "there is no such file") from None
-        except Exception as error:  # noqa: BLE001 - paramiko raises many kinds
+        except Exception as error:  # noqa: BLE001 - what it includes may be anything
             raise _unreadable(path, told(error)) from None
-    return configuration
+    with _PARSING:
+        return _parsed(tuple(said))
 
 
 def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | None = None) -> list[Connection]:
@@ -73,6 +79,7 @@ def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | N
     Raises:
         NoWayIn: The configuration makes no sense for this target, or its name is not one to put into a shell's line.
     """
+    configuration = _EachHostOnce(configuration)
     try:
         *jumps, last = _hops(target, configuration, frozenset())
         return [
@@ -89,14 +96,48 @@ def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | N
         ) from None
 
 
+@lru_cache(maxsize=1)
+def _parsed(said: tuple[tuple[Path, tuple[str, ...]], ...]) -> SSHConfig:
+    """The configuration that says this. Many connections that open at once share it: nothing changes it any more."""
+    configuration = _Configuration()
+    for path, lines in said:
+        try:
+            configuration.parse(lines)
+        except Exception as error:  # noqa: BLE001 - paramiko raises many kinds
+            raise _unreadable(path, told(error)) from None
+    return configuration
+
+
+class _Configuration(SSHConfig):
+    """Paramiko's, which asks the system who we are for each block, even for those that have no ``Match``."""
+
+    def _does_match(self, match_list: list[Any], *rest: Any) -> Any:
+        return match_list and super()._does_match(match_list, *rest)  # type: ignore[misc]
+
+
+class _EachHostOnce(SSHConfig):
+    """A configuration on one way: with many blocks a look-up takes long, and fabric makes another of each host."""
+
+    def __init__(self, configuration: SSHConfig) -> None:
+        super().__init__()
+        self._configuration = configuration
+        self._found = dict[str, SSHConfigDict]()
+
+    def lookup(self, hostname: str) -> SSHConfigDict:
+        if hostname not in self._found:
+            self._found[hostname] = self._configuration.lookup(hostname)
+        return self._found[hostname]
+
+
 def _hops(target: str, configuration: SSHConfig, behind: frozenset[str]) -> list[str]:
     """The names of the hosts on the way, the target last."""
-    names = _parts(target)["host"], configuration.lookup(_parts(target)["host"]).get("hostname")
-    jumps = configuration.lookup(names[0]).get("proxyjump", "none")
+    name = _parts(target)["host"]
+    found = configuration.lookup(name)
+    jumps = found.get("proxyjump", "none")
     if jumps.lower() == "none":
         return [target]
     first, *others = (jump.strip() for jump in jumps.split(","))
-    behind |= {name for name in names if name}
+    behind |= {name, found["hostname"]}
     if _parts(first)["host"] in behind:  # ``Host *`` with a ProxyJump means the jump host, too; ssh ignores it there
         return [target]
     return [*_hops(first, configuration, behind), *others, target]
@@ -135,12 +176,12 @@ def _lines(path: Path, place: Path, block: str, depth: int) -> Iterator[str]:
         raise RecursionError(f"{path} is included more than {_DEPTH} files deep")
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
-            included = _INCLUDE.fullmatch(line.rstrip())
-            if included is None:
-                block = line if _BLOCK.match(line) else block
+            match = _STRUCTURE.match(line)
+            if match is None or match["files"] is None:
+                block = line if match else block
                 yield line
                 continue
-            for pattern in included[1].replace('"', "").split():
+            for pattern in match["files"].replace('"', "").split():
                 for name in sorted(glob.glob(str(place / Path(pattern).expanduser()))):  # noqa: PTH207 - absolute
                     yield from _lines(Path(name), place, block, depth + 1)
                     yield block  # what follows belongs to the block around the Include again

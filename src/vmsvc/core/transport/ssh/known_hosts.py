@@ -12,6 +12,8 @@ import hashlib
 import hmac
 import os
 import shlex
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from attrs import frozen
@@ -46,13 +48,26 @@ class HostKey:
 
 @frozen
 class _Pin:
-    names: str
+    names: frozenset[str]
+    hashed: tuple[_HashedName, ...]
     key: HostKey
     line: int
 
     def is_of(self, name: str) -> bool:
-        """Whether it was pinned for a server; ``ssh-keygen -H`` replaces names by ``|1|SALT|HMAC-SHA1``."""
-        return any(_matches(pattern, name) for pattern in self.names.split(","))
+        """Whether it was pinned for a server, in capitals or not; ssh looks for names in small letters."""
+        return name.lower() in self.names or any(one.is_of(name) for one in self.hashed)
+
+
+@frozen
+class _HashedName:
+    """What ``ssh-keygen -H`` replaces a name by: ``|1|SALT|HMAC-SHA1``."""
+
+    salt: bytes
+    digest: bytes
+
+    def is_of(self, name: str) -> bool:
+        digests = (hmac.digest(self.salt, each.encode(), "sha1") for each in (name.lower(), name))
+        return any(hmac.compare_digest(digest, self.digest) for digest in digests)
 
 
 class KnownHosts:
@@ -128,31 +143,14 @@ class KnownHosts:
     def _forget(self, name: str) -> str:
         return f"ssh-keygen -f {shlex.quote(str(self._path))} -R {shlex.quote(name.lower())}"
 
-    def _pins(self) -> list[_Pin]:
+    def _pins(self) -> Sequence[_Pin]:
         try:
-            lines = self._path.read_bytes().decode().splitlines()
+            text = self._path.read_bytes().decode()
         except FileNotFoundError:
-            return []
+            return ()
         except (OSError, UnicodeDecodeError) as error:
             raise _broken(f"the pinned host keys cannot be read: {self._path}: {error}") from None
-        return [
-            self._pin(number, line)
-            for number, line in enumerate(lines, start=1)
-            if line.strip() and not line.lstrip().startswith("#")
-        ]
-
-    def _pin(self, number: int, line: str) -> _Pin:
-        try:
-            names, kind, encoded = line.split()[:3]
-            pin = _Pin(names, HostKey(kind, base64.b64decode(encoded, validate=True)), number)
-            pin.is_of("")
-        except (ValueError, binascii.Error) as error:
-            raise _broken(
-                f"the pinned host keys cannot be read: {self._path}, line {number}: {error}",
-                hint="a line is NAME TYPE KEY, without patterns or markers; mend it, or delete it to "
-                "have that host's key pinned anew",
-            ) from None
-        return pin
+        return _parsed(self._path, text)
 
     def _append(self, line: bytes) -> None:
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -184,17 +182,42 @@ def server_name(host: str, port: int) -> str:
     return host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 - ssh's own, see RFC 4253, section 4.1
 
 
-def _matches(pattern: str, name: str) -> bool:
-    """Whether a name in the file is that of a server, in capitals or not; ssh looks for names in small letters."""
-    if pattern.startswith("|"):
-        _, kind, salt, digest = pattern.split("|")
-        if kind != "1":
-            raise ValueError(f"names hashed by method {kind!r}")
-        key, there = base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True)
-        return any(hmac.compare_digest(hmac.digest(key, each.encode(), "sha1"), there) for each in (name.lower(), name))
-    if not pattern or set(pattern) & set("*?!@"):
-        raise ValueError(f"{pattern!r} is no name of a host")
-    return pattern.lower() == name.lower()
+@lru_cache(maxsize=1)  # it is looked at for each connection of many that open at once; what it says is read each time
+def _parsed(path: Path, text: str) -> Sequence[_Pin]:
+    """The pins of a file that says this."""
+    return [
+        _pin(path, number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+
+
+def _pin(path: Path, number: int, line: str) -> _Pin:
+    try:
+        names, kind, encoded = line.split()[:3]
+        plain, hashed = set[str](), list[_HashedName]()
+        for name in names.split(","):
+            if name.startswith("|"):
+                hashed.append(_hashed(name))
+            elif not name or set(name) & set("*?!@"):
+                raise ValueError(f"{name!r} is no name of a host")
+            else:
+                plain.add(name.lower())
+        key = HostKey(kind, base64.b64decode(encoded, validate=True))
+    except (ValueError, binascii.Error) as error:
+        raise _broken(
+            f"the pinned host keys cannot be read: {path}, line {number}: {error}",
+            hint="a line is NAME TYPE KEY, without patterns or markers; mend it, or delete it to "
+            "have that host's key pinned anew",
+        ) from None
+    return _Pin(frozenset(plain), tuple(hashed), key, number)
+
+
+def _hashed(name: str) -> _HashedName:
+    _, kind, salt, digest = name.split("|")
+    if kind != "1":
+        raise ValueError(f"names hashed by method {kind!r}")
+    return _HashedName(base64.b64decode(salt, validate=True), base64.b64decode(digest, validate=True))
 
 
 def _broken(message: str, hint: str = "") -> NoWayIn:

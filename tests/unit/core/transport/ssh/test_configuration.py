@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
+from collections import Counter
 
 import pytest
+from paramiko import SSHConfig
 
 from vmsvc.core.errors import NoWayIn
 from vmsvc.core.transport.ssh.configuration import load, route
@@ -154,3 +156,29 @@ def test_files_that_include_each_other(tmp_path):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(NoWayIn, match="there is no such file"):
         way("web", tmp_path / "none")
+
+
+def test_many_connections_at_once_parse_the_configuration_once(config, monkeypatch):
+    parsed = []
+    parse = SSHConfig.parse
+    monkeypatch.setattr(SSHConfig, "parse", lambda self, lines: (parsed.append(self), parse(self, lines)))
+    config.write_text(f"{config.read_text()}\n# as no test before has it")
+    for target in ("web", "early", "a.inside", "web"):
+        way(target, config)
+    assert len(parsed) == 1
+
+
+def test_on_a_way_each_host_is_looked_up_once(config, monkeypatch):
+    looked_up = Counter()
+    lookup = SSHConfig.lookup
+    monkeypatch.setattr(SSHConfig, "lookup", lambda self, name: (looked_up.update([name]), lookup(self, name))[1])
+    way("web", config)
+    assert looked_up == {"web": 1, "first": 1, "zeroth": 1, "second": 1}
+
+
+def test_a_configuration_that_changes_is_read_anew_and_so_is_what_it_includes(config):
+    assert way("a.inside", config) == [("deep", "a.inside", 23)]
+    (config.parent / "inside.conf").write_text("User deeper\n")
+    assert way("a.inside", config) == [("deeper", "a.inside", 23)]
+    config.write_text(config.read_text().replace("Port 23", "Port 24"))
+    assert way("a.inside", config) == [("deeper", "a.inside", 24)]

@@ -141,3 +141,13 @@ def test_two_who_meet_a_host_at_once_pin_one_key(path):
 def test_names_of_servers():
     assert server_name("web", 22) == "web"
     assert server_name("::1", 2222) == "[::1]:2222"
+
+
+def test_a_key_that_is_pinned_by_hand_or_taken_away_meanwhile_counts_at_once(pins, path):
+    pins.check("web", ONE)
+    path.write_text(line("web", OTHER))
+    with pytest.raises(NoWayIn, match="has changed"):
+        pins.check("web", ONE)
+    path.write_text("")
+    pins.check("web", ONE)
+    assert pins.keys("web") == [ONE]
