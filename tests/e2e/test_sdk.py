@@ -233,6 +233,18 @@ def test_names_that_are_words_of_the_tool_are_told(page):
     assert "what is masked changes what the driver reads" in succeeds(page, "vmsvc sdk record acme")
 
 
+def test_the_name_of_the_tool_tells_nothing_even_where_a_service_has_it_too(page):
+    served_by_acme(page)
+    for name in ("tool", "acme"):
+        succeeds(page, f"vmsvc create {name} --type acme container#1.name='secret-db 2' container#1.tool=$PWD/tool")
+    answer = json.loads(succeeds(page, "vmsvc sdk record acme --directory samples --format json"))
+    told = json.loads((page.directory / "samples/recording.json").read_text())
+    assert answer["is_faithful"]
+    assert {Path(command["argv"][0]).name for command in told["commands"]} == {"tool"}
+    assert told["type"] == "acme"
+    assert "secret" not in json.dumps(told)
+
+
 @pytest.mark.option("sdk record --set")
 def test_guests_without_a_service_are_recorded_where_they_are_to_be_looked_for(node):
     node.hypervisor.set("lonely", phase="paused")

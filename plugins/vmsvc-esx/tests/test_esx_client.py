@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 from pyVmomi import vim, vmodl
 from vmsvc_esx import client as room
-from vmsvc_esx import faults
+from vmsvc_esx import faults, soap
 from vmsvc_esx.client import Client
+from vmsvc_esx.credentials import Credentials
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.options import Access
 
@@ -195,3 +196,40 @@ def test_a_fault_is_told_in_the_server_s_words_and_by_its_class():
     )
     assert "role" in told.hint
     assert faults.words(vim.fault.InvalidPowerState(msg="*types.InvalidPowerState")) == "InvalidPowerState"
+
+
+class Doorman:
+    """A server that lets in who has the password."""
+
+    def __init__(self):
+        self.asked = []
+        self.sessionManager = self
+        self.viewManager = SimpleNamespace(CreateContainerView=lambda *_: vim.view.ContainerView("view-1"))
+        self.rootFolder = None
+        self.propertyCollector = Server(1)
+
+    def RetrieveContent(self):
+        return self
+
+    def Login(self, user, password):
+        self.asked.append(password)
+        if password != "right":
+            raise vim.fault.InvalidLogin
+
+
+def test_a_password_that_was_refused_is_not_tried_again_and_one_that_is_corrected_is_at_once(tmp_path, monkeypatch):
+    doorman, written = Doorman(), ["wrong"]
+    monkeypatch.setattr(soap.vim, "ServiceInstance", lambda *_: doorman)
+    monkeypatch.setattr(room, "find", lambda *_: Credentials(user="me", password=written[-1], origin="a file"))
+    client = Client(Access(server="esx1"), tmp_path)
+
+    def survey():
+        return client.guarded(Client.survey, time.monotonic() + 5)
+
+    for _ in range(3):
+        with pytest.raises(Undetermined, match="does not let the user 'me' in"):
+            survey()
+    assert doorman.asked == ["wrong"]
+    written.append("right")
+    assert len(survey()) == 1
+    assert doorman.asked == ["wrong", "right"]

@@ -46,6 +46,19 @@ class _Place:
     view: Any = field(repr=False)
 
 
+@frozen(kw_only=True)
+class _Refusal:
+    """A login that was refused."""
+
+    credentials: Credentials = field(repr=False)
+    until: float
+    error: VmsvcError
+
+    def holds_for(self, credentials: Credentials) -> bool:
+        """Whether these would be refused again; not those that somebody has corrected meanwhile."""
+        return credentials == self.credentials and time.monotonic() < self.until
+
+
 class Client:
     """A client of one server.
 
@@ -61,7 +74,7 @@ class Client:
         self._stub: Any = None
         self._place: _Place | None = None
         self._is_doubtful = False
-        self._refusal: tuple[float, VmsvcError] | None = None
+        self._refusal: _Refusal | None = None
         self._moment = threading.local()
 
     def guarded(self, work: Callable[[Client], T], deadline: float) -> T:
@@ -310,13 +323,14 @@ class Client:
         if not self._turn.acquire(timeout=self._left()):
             raise Undetermined(f"{self.access.server} did not let anybody in in time", code="undetermined.timeout")
         try:
-            if self._refusal and time.monotonic() < self._refusal[0]:
-                raise self._refusal[1]
             if self._place is not None and self._is_doubtful and not self._is_known(self._place):
                 self._place = None
             self._is_doubtful = False
             if self._place is None:
-                self._place = self._log_in(find(self.access, self._config_dir))
+                credentials = find(self.access, self._config_dir)
+                if self._refusal and self._refusal.holds_for(credentials):
+                    raise self._refusal.error
+                self._place = self._log_in(credentials)
             return self._place
         finally:
             self._turn.release()
@@ -345,7 +359,7 @@ class Client:
             if not faults.classes(error) & faults.FORBIDDEN:
                 raise
             refusal = trouble.refused(self.access, credentials, error)
-            self._refusal = (time.monotonic() + _REFUSED_FOR_S, refusal)
+            self._refusal = _Refusal(credentials=credentials, until=time.monotonic() + _REFUSED_FOR_S, error=refusal)
             raise refusal from None
         kinds = [soap.vim.VirtualMachine, soap.vim.HostSystem]
         view = content.viewManager.CreateContainerView(content.rootFolder, kinds, True)

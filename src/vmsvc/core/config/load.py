@@ -267,6 +267,10 @@ class _Reading:
                 f"choose among {', '.join(known)}" if known else "no driver for such a type is installed: remove it"
             )
             hint = did_you_mean(type_, known, otherwise=otherwise)
+            if refused := [*dict.fromkeys(self.catalog.refused.values())]:
+                # One that could not be asked may serve any type: the file may well be right.
+                more = f", and {len(refused) - 1} more" if refused[1:] else ""
+                hint = f"{hint}; or see `vmsvc drivers`, if a plugin in trouble serves it: {refused[0]}{more}"
             self._note(section, entry, "unknown-type", f"there is no {kind} type `{shortened(type_, 60)}`", hint)
 
     def _check_nodes(self, default: Section, own: dict[str, Any], place: str) -> None:

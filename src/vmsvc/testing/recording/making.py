@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -91,7 +92,9 @@ def record(session: Session, served: str, directory: Path, *, settings: Mapping[
         commands=host.commands,
         answers=answers,
     )
-    masked = recording.masked(Masking(names, secret=secrets.token_bytes(32)).text)
+    # A service that is called as the technology: the name tells nothing, and is a word of the tool's.
+    tell_nothing = {served, *(word for command in recording.commands for word in _words_of(command.argv[0]))}
+    masked = recording.masked(Masking(names - tell_nothing, secret=secrets.token_bytes(32)).text)
     is_faithful = _is_faithful(driver_class, masked) if masked.commands else None
     try:
         files = masked.write(directory)
@@ -150,6 +153,10 @@ def _names_of_node(session: Session) -> Iterable[str]:
     yield from (session.node.name, whole, whole.partition(".")[0], whole.partition(".")[2])
     home = Path.home()
     yield from (os.environ.get("USER", ""), home.name if home.parent.name == "home" else "")
+
+
+def _words_of(program: str) -> list[str]:
+    return re.split(r"\W+", Path(program).name)
 
 
 def _version_of(driver_class: type) -> str:

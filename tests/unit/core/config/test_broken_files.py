@@ -124,6 +124,13 @@ INI = [
     ("[container#1]\ntype = xen\n", "refused-driver", "container#1", "type", "no module named xenapi"),
     ("[container#1]\ntype = kmv\n", "unknown-type", "container#1", "type", "did you mean `kvm`"),
     ("[container#1]\ntype = qqqq\n", "unknown-type", "container#1", "type", "choose among buggy, kvm"),
+    (
+        "[container#1]\ntype = qqqq\n",
+        "unknown-type",
+        "container#1",
+        "type",
+        "if a plugin in trouble serves it: its plugin",
+    ),
     ("[DEFAULT]\nnodes = n1 n2\n" + KVM + "type@n2 = kmv\n", "unknown-type", "container#1", "type@n2", "kvm"),
     # disk groups and guests
     ("[vmdg]\n", "container", "vmdg", "container_id", "no container"),
