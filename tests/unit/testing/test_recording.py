@@ -193,7 +193,7 @@ def test_what_a_host_raised_is_recorded_and_raised_again():
     class Hanging:
         name = "n1"
 
-        def run(self, argv, *, budget_s, environment=None):
+        def run(self, argv, *, budget_s, environment=None, keep=0):
             raise Undetermined("it hangs")
 
     host = RecordingHost(Hanging())
