@@ -63,7 +63,7 @@ from vmsvc.core.transport import ANSWER_LIMIT, OUTPUT_GRACE_S, OUTPUT_LIMIT, Hos
 from vmsvc.core.transport.announced import Announced
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
-from vmsvc.core.transport.commands import Commands, whole
+from vmsvc.core.transport.commands import Commands, whole, whole_lines
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
@@ -157,5 +157,6 @@ __all__ = [
     "text",
     "unknown",
     "whole",
+    "whole_lines",
     "words",
 ]

@@ -61,6 +61,18 @@ class Commands:
         """
         return whole(self.run(*argv))
 
+    def lines(self, *argv: str) -> list[str]:
+        """The lines that a command prints that has to succeed.
+
+        Args:
+            argv: The command.
+
+        Raises:
+            Undetermined: As for :meth:`told`; or its last line has no end.
+            ActionFailed: It could not be run.
+        """
+        return whole_lines(self.run(*argv))
+
 
 def whole(done: Outcome) -> str:
     """What a command printed, where it succeeded and all of it was kept.
@@ -75,3 +87,22 @@ def whole(done: Outcome) -> str:
         why = f"exit code {done.code}" if done.code else "it printed more than is kept"
         raise Undetermined(f"{shown(done.argv)}: {why}{said_last(done.stderr, b'')}")
     return done.out
+
+
+def whole_lines(done: Outcome) -> list[str]:
+    """The lines that a command printed, where it succeeded and ended the last of them; none where it printed nothing.
+
+    A tool that dies half-way, or whose daemon does, may exit with 0 all the same: whoever is missing from what it has
+    printed may be there. A cut at the end of a line is not to be seen here: look for the end mark of the list, or for
+    a line that is in every list, where the tool has one.
+
+    Args:
+        done: What it left behind.
+
+    Raises:
+        Undetermined: As for :func:`whole`; or its last line has no end.
+    """
+    *lines, rest = whole(done).split("\n")
+    if rest:
+        raise Undetermined(f"{shown(done.argv)}: its answer ends within a line: {rest[-80:]!r}")
+    return lines

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from vmsvc.core.transport import Outcome
-from vmsvc.driver import ANSWER_LIMIT, OUTPUT_LIMIT, Commands, Undetermined
+from vmsvc.driver import ANSWER_LIMIT, OUTPUT_LIMIT, Commands, Undetermined, whole_lines
 
 
 class FakeHost:
@@ -64,3 +64,21 @@ def test_an_answer_may_be_longer_than_what_a_guest_s_own_command_may_print():
     assert host.kept == ANSWER_LIMIT > OUTPUT_LIMIT
     Commands(host, 10.0, keep=OUTPUT_LIMIT).run("acmectl", "exec", "web", "true")
     assert host.kept == OUTPUT_LIMIT
+
+
+@pytest.mark.parametrize(("printed", "lines"), [(b"", []), (b"a\n\nb\x0bc\r\n", ["a", "", "b\x0bc\r"])])
+def test_lines_end_where_the_tool_ends_them_and_nowhere_else(printed, lines):
+    assert Commands(FakeHost(stdout=printed), 10.0).lines("acmectl", "list") == lines
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ({"stdout": b"on web1\noff we"}, "acmectl list: its answer ends within a line: 'off we'"),
+        ({"truncated": True}, "it printed more than is kept"),
+        ({"code": 1}, "exit code 1"),
+    ],
+)
+def test_lines_of_an_answer_that_is_cut_off_tell_nothing(outcome, words):
+    with pytest.raises(Undetermined, match=words):
+        whole_lines(FakeHost(**outcome).run(["acmectl", "list"], budget_s=1.0))
