@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 
@@ -130,6 +131,36 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for_and_lives_on(laun
     while not (inside.root / "lived").exists():
         assert time.monotonic() - began < 20
         time.sleep(0.1)
+
+
+def test_a_launcher_that_hangs_is_told_by_its_name_and_not_by_the_line_that_called_it(launchers, inside):
+    launchers.add("S1", "echo said; sleep 987")
+    launchers.service("launcher_timeout = 1")
+    _, _, err = inside.run("start web")
+    assert (
+        "1 of 1 launchers failed: S1: did not end within 1.0 s, and was killed; it said last: said; nothing of" in err
+    )
+
+
+@pytest.mark.parametrize("sort", ["launcher", "command"])
+def test_an_interrupt_does_not_leave_an_application_half_stopped(launchers, inside, sort):
+    """It prints beyond what vmsvc would still read if it had gone, and it is one of two."""
+    launchers.add("K1", "sleep 3", "echo stopped", f"touch {inside.root}/stopped")
+    launchers.add("K2")
+    if sort == "launcher":
+        launchers.service()
+    else:
+        inside.add(*GUEST, "[app#1]", f"stop = {launchers.directory}/K1 stop")
+    inside.run("start web --rid container")
+    stop = inside.node.begin("stop", "web")
+    while "K1 stop" not in launchers.ran:
+        assert stop.poll() is None
+        time.sleep(0.05)
+    stop.send_signal(signal.SIGINT)
+    _, err = stop.communicate(timeout=60)
+    assert (stop.returncode, inside.phase()) == (1, "running"), err
+    assert (inside.root / "stopped").exists()
+    assert launchers.ran == ["K1 stop"]
 
 
 def test_where_failures_are_to_fail_the_action_what_it_started_is_stopped_again(launchers, inside):

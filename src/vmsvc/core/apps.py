@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import shlex
 import threading
 import time
@@ -11,24 +12,29 @@ from functools import partial
 from typing import Any, ClassVar
 
 from vmsvc.core.contract import API, Capability, SelfStarting
-from vmsvc.core.errors import DriverError, NoWayIn, Undetermined
+from vmsvc.core.deadline import left_until
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.inside.launchers import Action, Launchers, environment_of
 from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
-from vmsvc.core.inside.marked import Marked
+from vmsvc.core.inside.marked import INTERRUPTED, Marked
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Way, why_none
-from vmsvc.core.kinds import App, Located
+from vmsvc.core.kinds import App, Ip, Located
 from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted
 from vmsvc.core.transport.command import NOT_RUN, printable
+from vmsvc.core.transport.names import resolved
 from vmsvc.core.verb import Verb
 
 #: 3 is what init scripts and `systemctl is-active` say of what does not run: LSB 5.0 Core, 22.2; systemctl(1).
 _PHASE_OF_CODE = {0: Phase.RUNNING, 1: Phase.STOPPED, 3: Phase.STOPPED}
 _ACTIONS = {Verb.START: Action.START, Verb.STOP: Action.STOP}
+#: How long all names of addresses may take to be resolved, which launchers are only told, in seconds.
+_RESOLVE_S = 2.0
 
 
 class AppDriver:
@@ -42,8 +48,8 @@ class AppDriver:
         tell: Told why nothing was done, where there is nothing to do.
         keep: Keeps what a launcher printed: called with its application, its name, its argument and what became of it,
             it tells where that can be read.
-        cancelled: Set where the operator interrupts: what starts is ended, what stops is left to itself. What begins
-            after that takes back what was started, and is not broken off.
+        cancelled: Set where the operator interrupts: what starts is ended, what stops comes to its end, and no other
+            is begun. What stops something after that takes back what was started, and is not broken off.
     """
 
     type: ClassVar[str] = ""
@@ -244,17 +250,20 @@ class AppDriver:
         if useless := self.why_useless(app):
             self._tell(f"{app.rid}: {useless}")
         elif app.has_launchers:
-            self._launch(_ACTIONS[verb], app, time.monotonic() + budget_s)
+            self._launch(verb, app, time.monotonic() + budget_s)
         else:
             self._run(verb, app.start if verb is Verb.START else app.stop, app, budget_s)
 
     def _run(self, verb: Verb, command: tuple[str, ...], app: App, budget_s: float) -> None:
+        deadline = time.monotonic() + budget_s
+        cancelled = self._interrupt(verb)
         host = self._host(app, budget_s)
+        if cancelled.is_set():
+            raise ActionFailed("interrupted before it was begun", code=INTERRUPTED)
         run = Marked(host=host)
         outcome = run.run(
-            lambda: host.run(command, budget_s=budget_s, environment=dict(run.environment)),
-            cancelled=self._interrupt(),
-            is_ended=verb is not Verb.STOP,
+            lambda: host.run(command, budget_s=left_until(deadline), environment=dict(run.environment)),
+            cancelled=threading.Event() if verb is Verb.STOP else cancelled,
         )
         if outcome.code != 0:
             raise DriverError(
@@ -263,8 +272,9 @@ class AppDriver:
                 hint=f"run it by hand: {shlex.join(command)}",
             )
 
-    def _launch(self, action: Action, app: App, deadline: float) -> None:
-        launching = self._launching(app)
+    def _launch(self, verb: Verb, app: App, deadline: float) -> None:
+        action = _ACTIONS[verb]
+        launching = self._launching(app, verb)
         found = self._found(launching, app, budget_s=min(app.launcher_timeout, deadline - time.monotonic()))
         names = found.of_action(action)
         for odd in found.odd:
@@ -272,13 +282,13 @@ class AppDriver:
         if not names:
             what = f"launcher that has to {action.word} (`{action.value}…`)" if found else "launcher"
             self._tell(f"{app.rid}: there is no {what} in {app.launchers}")
-        failures: list[Ran] = []
-        for ran in launching.run(action, names, deadline=deadline):
-            if ran.has_failed:
-                failures.append(ran)
-                if app.on_launcher_failure == "fail":
-                    break
-        raise_of(failures, len(names))
+        ran: list[Ran] = []
+        for each in launching.run(action, names, deadline=deadline):
+            ran.append(each)
+            # Of those that stop, all are run: one may fail because what it is to stop was never started.
+            if each.has_failed and app.on_launcher_failure == "fail" and verb is Verb.START:
+                break
+        raise_of(ran, names)
 
     @staticmethod
     def _found(launching: Launching, app: App, *, budget_s: float) -> Launchers:
@@ -292,19 +302,22 @@ class AppDriver:
             )
         return found
 
-    def _launching(self, app: App) -> Launching:
+    def _launching(self, app: App, verb: Verb | None = None) -> Launching:
+        cancelled = self._interrupt(verb)
         service = self._places.services[app.service]
         return Launching(
             host=self._places.host_of(app),
             directory=app.launchers,
             budget_s=app.launcher_timeout,
-            environment=environment_of(app, service, self._places.node().name),
+            environment=environment_of(app, service, self._places.node().name, _addresses(service)),
             keep=partial(self._keep, app),
-            cancelled=self._interrupt(),
+            cancelled=cancelled,
         )
 
-    def _interrupt(self) -> threading.Event:
-        return threading.Event() if self._cancelled.is_set() else self._cancelled
+    def _interrupt(self, verb: Verb | None) -> threading.Event:
+        """What breaks off what begins now: nothing does that to looks, and to what takes back what was started."""
+        is_deaf = verb is not Verb.START and self._cancelled.is_set()
+        return threading.Event() if is_deaf else self._cancelled
 
     def _host(self, app: App, budget_s: float) -> Host:
         """Where an application's own commands run."""
@@ -315,3 +328,13 @@ class AppDriver:
                 hint="use launchers, or a key of the administrator's",
             )
         return host
+
+
+def _addresses(service: Service) -> dict[str, str]:
+    """The first address of each name of a service's addresses, as this node resolves them in time."""
+    deadline, found = time.monotonic() + _RESOLVE_S, dict[str, str]()
+    for each in service.resources:
+        if isinstance(each, Ip):
+            with contextlib.suppress(Undetermined):
+                found[each.ipname] = resolved(each.ipname, budget_s=left_until(deadline))[0]
+    return found

@@ -102,9 +102,9 @@ class App(Located):
         choice("warn", "fail"),
         default="warn",
         inherited=True,
-        help="What a launcher that fails means: a warning, and the others run; or the action fails at once, and the "
-        "`K…` launchers take back what a start has begun. With `warn`, an application that cannot be stopped does not "
-        "keep its guest from being stopped, either.",
+        help="What a launcher that fails means: a warning, and the others run; or the action fails, a start at once, "
+        "and the `K…` launchers take back what it has begun (of those all are run). With `warn`, an application that "
+        "cannot be stopped does not keep its guest from being stopped, either.",
     )
 
     @property

@@ -39,6 +39,7 @@ from vmsvc.driver import (
     option,
     path,
     seconds,
+    shown,
     unknown,
     words,
 )
@@ -322,11 +323,11 @@ class NullDriver:
         except VmsvcError as error:
             raise NoWayIn(error.message) from error
         told = {**(environment or {}), "VMSVC_NULL_GUEST": guest.name}
-        return self._context.host.run(
-            ["sh", "-c", 'cd "$0" && exec "$@"', str(inside), *argv],
-            budget_s=deadline - time.monotonic(),
-            environment=told,
-        )
+        within = ["sh", "-c", 'cd "$0" && exec "$@"', str(inside), *argv]
+        try:
+            return self._context.host.run(within, budget_s=deadline - time.monotonic(), environment=told)
+        except VmsvcError as error:  # it calls the command by the line that goes there
+            raise error.reworded(error.message.replace(shown(within), shown(argv))) from None
 
     # --- within -------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import enum
 import ipaddress
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
@@ -149,41 +149,36 @@ def parsed(output: bytes) -> Launchers:
         raise Undetermined(f"what it says of its launchers cannot be read: {error}") from None
 
 
-def environment_of(app: App, service: Service, node: str) -> dict[str, str]:
+def environment_of(app: App, service: Service, node: str, addresses: Mapping[str, str]) -> dict[str, str]:
     """What launchers are told of their service.
 
     Args:
         app: The application.
         service: Its service.
         node: The node that acts.
+        addresses: The address of each name that has one.
 
     Returns:
         Variables; those named ``OPENSVC_…`` are what launchers that were written for it know.
     """
     told = {"VMSVC_SERVICE": service.name, "VMSVC_RID": app.rid, "VMSVC_NODE": node, "OPENSVC_SVCNAME": service.name}
-    for address in service.resources:
-        if isinstance(address, Ip) and address.container_id == app.container_id:
-            number = address.rid.partition("#")[2]
-            literal = _literal(address.ipname)
-            words = [address.ipname, address.ipdev, literal, _mask(address.netmask, literal)]
+    for each in service.resources:
+        if isinstance(each, Ip) and each.container_id == app.container_id:
+            number = each.rid.partition("#")[2]
+            address = addresses.get(each.ipname, "")
+            # The words are told by their places: without an address, the mask would be taken for it.
+            words = [each.ipname, each.ipdev, address, _mask(each.netmask, address) if address else ""]
             told |= dict(zip(_VARIABLES, words, strict=True))
-            if re.fullmatch("[A-Za-z0-9_]+", number):
-                told[f"OPENSVC_IP{number.upper()}"] = " ".join(filter(None, words))
+            if re.fullmatch("[0-9]+", number):
+                told[f"OPENSVC_IP{number}"] = " ".join(filter(None, words))
     return {name: value for name, value in told.items() if value and "\0" not in value}
 
 
 _VARIABLES = ("OPENSVC_IPNAME", "OPENSVC_IPDEV", "OPENSVC_IPADDR", "OPENSVC_MASK")
 
 
-def _mask(length: int, literal: str) -> str:
+def _mask(length: int, address: str) -> str:
     """A netmask as launchers expect it: four numbers, but of an IPv6 address the length of its prefix."""
     if not length:
         return ""
-    return str(length) if ":" in literal else str(ipaddress.IPv4Network(f"0.0.0.0/{min(length, 32)}").netmask)
-
-
-def _literal(name: str) -> str:
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        return ""
+    return str(length) if ":" in address else str(ipaddress.IPv4Network(f"0.0.0.0/{min(length, 32)}").netmask)

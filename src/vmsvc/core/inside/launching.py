@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from attrs import evolve, field, frozen
@@ -14,7 +14,7 @@ from vmsvc.core.inside.launchers import Action, Launchers, parsed
 from vmsvc.core.inside.marked import INTERRUPTED, Marked
 from vmsvc.core.inside.verbs import BUSY, ask
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.command import NOT_RUN, printable
+from vmsvc.core.transport.command import NOT_RUN, printable, shown
 
 #: How often one that has to wait for its turn is tried again, in seconds.
 _AGAIN_S = 0.5
@@ -84,7 +84,8 @@ class Launching:
         budget_s: How long each of them may take, in seconds.
         environment: What they are told.
         keep: Keeps what one of them printed, called with its name and its argument, and tells where.
-        cancelled: When set, no further one is run; one that starts something is ended, and another left to itself.
+        cancelled: When set, no further one is run. One that runs is ended, unless it stops something: half of a stop
+            would be worse than all of it.
     """
 
     host: Host
@@ -149,38 +150,44 @@ class Launching:
             self.cancelled.wait(_AGAIN_S)
 
     def _run(self, name: str, word: str, launch: Marked, deadline: float) -> Ran:
-        shown = printable(name)
+        whose = printable(name)
         budget_s = min(self.budget_s, deadline - time.monotonic())
         if self.cancelled.is_set():
-            raise ActionFailed(f"interrupted before {shown}", code=INTERRUPTED)
+            raise ActionFailed(f"interrupted before {whose}", code=INTERRUPTED)
         if budget_s <= 0:
             late = Undetermined("not run: the others have left no time for it", code="undetermined.timeout")
-            return Ran(name=shown, failure=late)
+            return Ran(name=whose, failure=late)
         environment = {**self.environment, **launch.environment, "VMSVC_ACTION": word}
         work = partial(ask, self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment)
         try:
-            outcome = launch.run(work, cancelled=self.cancelled, is_ended=word != Action.STOP.word)
+            is_heard = word != Action.STOP.word
+            outcome = launch.run(work, cancelled=self.cancelled if is_heard else threading.Event())
         except VmsvcError as error:
             if error.code == INTERRUPTED:
-                raise error.reworded(f"{shown}: {error.message}") from None
-            return Ran(name=shown, failure=error)
-        return Ran(name=shown, outcome=outcome)
+                raise error.reworded(f"{whose}: {error.message}") from None
+            # Who reads it knows which launcher was called: the line that called it says nothing more.
+            line, told = error.message.partition(shown(["launch", self.directory, name, word]))[1:]
+            return Ran(name=whose, failure=error.reworded(told.lstrip(": ")) if line else error)
+        return Ran(name=whose, outcome=outcome)
 
 
-def raise_of(failures: list[Ran], count: int) -> None:
+def raise_of(ran: Sequence[Ran], names: Sequence[str]) -> None:
     """Tell in one error which launchers have failed; nothing where none has.
 
     Args:
-        failures: Those that have.
-        count: How many there were.
+        ran: What became of those that were run.
+        names: All that there were, in their order.
 
     Raises:
         DriverError: They have failed.
         Undetermined: What became of one of them is not known.
     """
+    failures = [each for each in ran if each.has_failed]
     if not failures:
         return
-    message = f"{len(failures)} of {count} launchers failed: " + "; ".join(map(str, failures))
+    message = f"{len(failures)} of {len(names)} launchers failed: " + "; ".join(map(str, failures))
+    if left := names[len(ran) :]:
+        message = f"{message}; not run: {', '.join(map(printable, left))}"
     kept = ", ".join(each.kept for each in failures if each.kept)
     hint = f"what they printed: {kept}" if kept else ""
     if any(isinstance(each.failure, Undetermined) for each in failures):

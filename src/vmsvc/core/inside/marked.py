@@ -42,13 +42,12 @@ class Marked:
         """The variable that has the mark; :file:`verbs.sh` looks for it."""
         return {"VMSVC_LAUNCH": self.mark}
 
-    def run(self, work: Callable[[], Outcome], *, cancelled: threading.Event, is_ended: bool = True) -> Outcome:
+    def run(self, work: Callable[[], Outcome], *, cancelled: threading.Event) -> Outcome:
         """Run it to its end, to that of its time, or until the operator interrupts.
 
         Args:
             work: Runs it, with the mark in its environment.
-            cancelled: Set where the operator interrupts.
-            is_ended: Whether it is ended then; else it is left to itself.
+            cancelled: Set where the operator interrupts: it is ended then.
 
         Returns:
             What it left behind.
@@ -69,9 +68,8 @@ class Marked:
                     raise
         if done.done():
             return done.result()
-        fate = self.end() if is_ended else "it is left to itself"
-        if is_ended:
-            wait([done], _ENDED_S)
+        fate = self.end()
+        wait([done], _ENDED_S)
         raise ActionFailed(f"interrupted: {fate}", code=INTERRUPTED)
 
     def end(self) -> str:

@@ -16,7 +16,7 @@ from vmsvc.core.ips.given import GivenAddresses
 from vmsvc.core.ips.guests import Adapters
 from vmsvc.core.ips.halves import Check, Found, Half, best
 from vmsvc.core.ips.ledger import Ledger
-from vmsvc.core.ips.names import only_one, resolved
+from vmsvc.core.ips.names import only_one
 from vmsvc.core.ips.neighbours import asked, who_has
 from vmsvc.core.ips.node import NodeAddresses
 from vmsvc.core.ips.ping import START_S, ping
@@ -27,6 +27,7 @@ from vmsvc.core.networks import usual_form
 from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
+from vmsvc.core.transport.names import resolved
 
 _PROBE = "ping, adapters inside"
 #: How many addresses of one name are looked at side by side.

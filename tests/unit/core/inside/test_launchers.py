@@ -77,18 +77,21 @@ def test_an_answer_that_is_cut_or_strange_is_unknown_and_not_no_launchers(answer
 def test_launchers_are_told_of_the_addresses_beside_them():
     web = service(
         guest(),
-        resource("ip#1", container_id="container#1", ipname="web", ipdev="eth0"),
+        resource("ip#1", container_id="container#1", ipname="web", ipdev="eth0", netmask=24),
         resource("ip#2", container_id="container#1", ipname="192.0.2.7", ipdev="eth1", netmask=24),
         resource("ip#3", ipname="node"),
+        resource("ip#4", container_id="container#1", ipname="unknown", ipdev="eth0", netmask=24),
+        resource("ip#dev", container_id="container#1", ipname="192.0.2.7", ipdev="eth1", netmask=24),
         resource("app#1", container_id="container#1"),
     )
-    assert environment_of(web.resource("app#1"), web, "n1") == {
+    assert environment_of(web.resource("app#1"), web, "n1", {"web": "192.0.2.6", "192.0.2.7": "192.0.2.7"}) == {
         "VMSVC_SERVICE": "web",
         "VMSVC_RID": "app#1",
         "VMSVC_NODE": "n1",
         "OPENSVC_SVCNAME": "web",
-        "OPENSVC_IP1": "web eth0",
+        "OPENSVC_IP1": "web eth0 192.0.2.6 255.255.255.0",
         "OPENSVC_IP2": "192.0.2.7 eth1 192.0.2.7 255.255.255.0",
+        "OPENSVC_IP4": "unknown eth0",
         "OPENSVC_IPNAME": "192.0.2.7",
         "OPENSVC_IPDEV": "eth1",
         "OPENSVC_IPADDR": "192.0.2.7",

@@ -18,7 +18,6 @@ from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined
 from vmsvc.core.inside.addresses.forms import BEGIN
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
-from vmsvc.core.ips import names
 from vmsvc.core.ips.driver import IpDriver
 from vmsvc.core.ips.halves import Check, Found, Half, best, on_adapter
 from vmsvc.core.ips.ledger import Ledger
@@ -27,6 +26,7 @@ from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
 from vmsvc.core.status import Phase, Status
 from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.names import resolved
 
 ADDRESS = "192.0.2.1"
 ANSWERS = (
@@ -516,7 +516,7 @@ def test_a_resolver_that_hangs_costs_its_own_deadline(monkeypatch):
 def test_a_name_without_an_address_is_no_address(monkeypatch):
     resolver(monkeypatch, [])
     with pytest.raises(Undetermined, match="has no address"):
-        names.resolved("web", budget_s=1.0)
+        resolved("web", budget_s=1.0)
 
 
 # --- pure ------------------------------------------------------------------------------------------------------------
