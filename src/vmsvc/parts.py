@@ -323,10 +323,10 @@ class Parts:
             return
         self._ways.forget(guest)
         inside = self._ways.into(guest)
-        if guest.guestos == "windows":
-            inside.run(("hostname",), budget_s=budget_s)  # there is no shell that would know vmsvc's verbs
-        else:
+        if guest.has_shell:
             verbs.ask(inside, "hello", budget_s=budget_s)
+        else:
+            inside.run(("hostname",), budget_s=budget_s)
 
     def _forget(self, guest: Guest) -> None:
         """Have the next look inside a guest not trust in an earlier one that was in vain."""

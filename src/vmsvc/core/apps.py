@@ -244,6 +244,11 @@ class AppDriver:
             return self_starting.why_no_launchers(guest)
         if self._places.ways.way_into(guest) is Way.NONE:
             return f"there is no way into {guest.name}: {why_none(guest)}"
+        if resource.has_launchers and not guest.has_shell:
+            return (
+                f"launchers are run by a shell, which {guest.name} has not (its operating system is {guest.guestos}): "
+                "an [app#N] can have commands of its own there"
+            )
         return ""
 
     def _do(self, verb: Verb, app: App, budget_s: float) -> None:
@@ -260,7 +265,7 @@ class AppDriver:
         host = self._host(app, budget_s)
         if cancelled.is_set():
             raise ActionFailed("interrupted before it was begun", code=INTERRUPTED)
-        run = Marked(host=host)
+        run = Marked(host=host, has_shell=not app.is_inside_guest or self.guest_of(app).has_shell)
         outcome = run.run(
             lambda: host.run(command, budget_s=left_until(deadline), environment=dict(run.environment)),
             cancelled=threading.Event() if verb is Verb.STOP else cancelled,

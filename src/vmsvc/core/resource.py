@@ -191,6 +191,11 @@ class Guest(Resource):
         return True
 
     @property
+    def has_shell(self) -> bool:
+        """Whether its operating system has a shell, ``/bin/sh``: without one, a command there is a program's alone."""
+        return self.guestos != "windows"
+
+    @property
     def is_split(self) -> bool:
         """Whether its start is split: it is prepared, then booted. Its driver has the capability ``split-start``."""
         return False

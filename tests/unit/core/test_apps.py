@@ -14,7 +14,7 @@ from attrs import evolve
 from tests.support import FakeDriver, guest, resource, seen, service
 from vmsvc.core.apps import AppDriver
 from vmsvc.core.contract import Capability, Driver
-from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, TimedOut, Undetermined
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.verbs import script
 from vmsvc.core.inside.ways import Ways
@@ -548,6 +548,60 @@ def test_a_guest_without_a_way_in_by_its_configuration_has_no_status_inside(insi
         Phase.INAPPLICABLE,
         "there is no way into container#1: `way_in = none`",
     )
+
+
+class Windows(FakeDriver):
+    """The driver of a Windows guest with an agent: it runs programs, and lets no variables in."""
+
+    capabilities = frozenset({Capability.AGENT})
+
+    def __init__(self, fail=None):
+        super().__init__()
+        self.host = Host(fail=fail)
+
+    def enter(self, _guest, argv, *, budget_s, environment):
+        assert not environment, "no variables can be set for a command in a Windows guest"
+        return self.host.run(argv, budget_s=budget_s)
+
+
+def on_windows(app, agent):
+    told = []
+    return AppDriver(places_of(service(guest(guestos="windows"), app), Host(), agent), told.append), told
+
+
+def test_commands_start_and_stop_an_application_in_a_windows_guest():
+    app = resource("app#1", container_id="container#1", start=("net", "start", "web"), stop=("net", "stop", "web"))
+    agent = Windows()
+    driver, _ = on_windows(app, agent)
+    driver.start(app, budget_s=5.0)
+    driver.stop(app, budget_s=5.0)
+    assert [argv for argv, _ in agent.host.ran] == [("net", "start", "web"), ("net", "stop", "web")]
+
+
+def test_a_command_in_a_windows_guest_that_takes_too_long_is_told_to_go_on():
+    app = resource("app#1", container_id="container#1", start=("net", "start", "web"))
+    agent = Windows(fail=TimedOut("did not end within 5.0 s, and could not be killed"))
+    driver, _ = on_windows(app, agent)
+    with pytest.raises(TimedOut, match="could not be killed; it may go on"):
+        driver.start(app, budget_s=5.0)
+    assert len(agent.host.ran) == 1
+
+
+@pytest.mark.parametrize("is_implied", [True, False])
+def test_launchers_in_a_windows_guest_are_explained_and_not_asked_for(is_implied):
+    app = resource("app#1", container_id="container#1", is_implied=is_implied)
+    agent = Windows()
+    driver, told = on_windows(app, agent)
+    found = driver.observe_inside(app, seen(Phase.RUNNING), budget_s=5.0)
+    words = (
+        "launchers are run by a shell, which container#1 has not (its operating system is windows): "
+        "an [app#N] can have commands of its own there"
+    )
+    assert (found.phase, found.evidence.detail) == (Phase.INAPPLICABLE, words)
+    driver.start(app, budget_s=5.0)
+    driver.stop(app, budget_s=5.0)
+    assert driver.info(app, budget_s=5.0).useless == words
+    assert (told, agent.host.ran) == ([f"app#1: {words}"] * 2, [])
 
 
 def test_by_a_key_for_the_verbs_alone_no_commands_of_a_service_run(monkeypatch):

@@ -150,7 +150,7 @@ class Agent:
     # --- a command's life --------------------------------------------------------------------------------------------
 
     def _command(self, argv: Sequence[str], environment: Mapping[str, str]) -> UnixCommand | PlainCommand:
-        if self._guest.guestos != "windows":
+        if self._guest.has_shell:
             return UnixCommand(argv=argv, environment=environment)
         if environment:
             # The agent's own way to set variables takes away all others, SystemRoot among them.

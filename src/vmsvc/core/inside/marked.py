@@ -31,16 +31,18 @@ class Marked:
 
     Attributes:
         host: Where it runs.
+        has_shell: Whether there is a shell there. Without one there are no verbs to end anything, and no mark is set.
         mark: The mark.
     """
 
     host: Host
+    has_shell: bool = True
     mark: str = field(factory=lambda: secrets.token_hex(16))
 
     @property
     def environment(self) -> Mapping[str, str]:
         """The variable that has the mark; :file:`verbs.sh` looks for it."""
-        return {"VMSVC_LAUNCH": self.mark}
+        return {"VMSVC_LAUNCH": self.mark} if self.has_shell else {}
 
     def run(self, work: Callable[[], Outcome], *, cancelled: threading.Event) -> Outcome:
         """Run it to its end, to that of its time, or until the operator interrupts.
@@ -78,6 +80,8 @@ class Marked:
         Returns:
             What has become of it, in words.
         """
+        if not self.has_shell:
+            return "it may go on: there is no shell that could look for it"
         try:
             outcome = ask(self.host, "end", self.mark, budget_s=_END_S)
         except VmsvcError as error:
