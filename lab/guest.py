@@ -33,6 +33,7 @@ class Disk:
     format: str = "raw"
     block: bool = False
     shareable: bool = False
+    readonly: bool = False
 
 
 def domain_xml(
@@ -132,6 +133,8 @@ def _disk(devices: ET.Element, disk: Disk, target: str) -> None:
     ET.SubElement(element, "target", dev=target, bus="virtio")
     if disk.shareable:
         ET.SubElement(element, "shareable")
+    if disk.readonly:
+        ET.SubElement(element, "readonly")
 
 
 def _card(number: int, backend: str) -> list[str]:

@@ -42,6 +42,13 @@ cgroup_controllers = []
 namespaces = []
 stdio_handler = "file"
 """
+# Where guests come in that are moved here: nobody resolves the names of such hosts, and libvirt takes no 127.0.0.1.
+MIGRATION_CONF = """\
+migration_address = "127.0.0.2"
+migration_host = "127.0.0.2"
+keepalive_interval = 1
+keepalive_count = 3
+"""
 LIBVIRTD_CONF = """\
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -61,9 +68,12 @@ class PrivateLibvirtd(Closing):
 
     `directory` is where its own, new directory is made (default: the system's place for temporary files). Keep it
     short: the path of a Unix socket has at most 107 bytes.
+
+    With a `hostname` it is on a host of its own, as far as libvirt can tell: by its name, in a UTS namespace, and its
+    UUID. Guests can be moved to such a one, and to no other.
     """
 
-    def __init__(self, directory: Path | str | None = None) -> None:
+    def __init__(self, directory: Path | str | None = None, *, hostname: str = "") -> None:
         for program in (LIBVIRTD, "unshare", "taskset", "mount", "virsh", "qemu-system-x86_64"):
             if shutil.which(program) is None:
                 raise LabError(f"{program} is missing: ./quickstart installs what the lab needs")
@@ -71,6 +81,7 @@ class PrivateLibvirtd(Closing):
             raise LabError("a private libvirtd needs root")
         parent = Path("/tmp") if directory is None else Path(directory)
         parent.mkdir(parents=True, exist_ok=True)
+        self.hostname = hostname
         self.directory = Path(tempfile.mkdtemp(prefix="lv-", dir=parent.resolve()))
         self._guardian: subprocess.Popen[str] | None = None
         self._pid = 0
@@ -87,7 +98,7 @@ class PrivateLibvirtd(Closing):
                 raise LabError(f"{self.socket} is too long for a Unix socket ({UNIX_SOCKET_LIMIT} bytes at most)")
             for private in guardian.COVERS:
                 (self.directory / private).mkdir()
-            (self.directory / "etc/qemu.conf").write_text(QEMU_CONF)
+            (self.directory / "etc/qemu.conf").write_text(QEMU_CONF + (MIGRATION_CONF if self.hostname else ""))
             (self.directory / "etc/libvirtd.conf").write_text(LIBVIRTD_CONF.format(host_uuid=uuid.uuid4()))
             for table, entry in USER_TABLES.items():
                 (self.directory / table).write_text(_with_entry(Path("/etc", table), entry))
@@ -241,6 +252,9 @@ class PrivateLibvirtd(Closing):
     def _guard(self) -> None:
         """Start the guardian in a new mount namespace, and hold on to that namespace."""
         command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", guardian.__file__]
+        if self.hostname:
+            renamed = ["sh", "-c", 'hostname "$0" && exec "$@"', self.hostname]
+            command = ["unshare", "--uts", *renamed, *command]
         with (self.directory / "guardian.log").open("w") as log:
             self._guardian = subprocess.Popen(
                 [*command, str(self.directory)],

@@ -19,9 +19,10 @@ from vmsvc_kvm import KvmGuest
 from lab import relay
 from lab.domain import Guest as Domain
 from lab.engine import PrivateEngine
+from lab.guest import Disk
 from lab.libvirtd import PrivateLibvirtd
 from lab.relay import Relay
-from vmsvc.driver import Guest, Phase
+from vmsvc.driver import Destination, Guest, Phase
 from vmsvc.testing import Backend, identity
 
 #: For how long a daemon goes on between two pauses, so that it answers, and slowly.
@@ -143,6 +144,7 @@ class KvmBackend(DaemonBackend):
         super().__init__(directory, daemon)
         self._make = make
         self._domains: dict[str, Domain] = {}
+        self._elsewhere: PrivateLibvirtd | None = None
 
     def can_be_named(self, name: str) -> bool:
         # One of each kind: an emulated guest takes a second to start.
@@ -151,7 +153,9 @@ class KvmBackend(DaemonBackend):
     def guest(self, name: str) -> KvmGuest:
         disk = self.directory / f"{len(self._domains)}.img"
         disk.write_bytes(bytes(1 << 20))
-        self._domains[name] = self._make(name, on=self.daemon, hang=name == "deaf", disks=[disk])
+        # What nobody writes to may be a file of this machine also where a guest is moved.
+        only_read = Disk(disk, readonly=True)
+        self._domains[name] = self._make(name, on=self.daemon, hang=name == "deaf", disks=[only_read])
         uri = f"qemu:///system?socket={self.relay.path}"
         return KvmGuest(**identity("kvm", name), uri=uri, shutdown="acpi", tags=("kit",))
 
@@ -181,6 +185,23 @@ class KvmBackend(DaemonBackend):
 
     def ready(self, guest: Guest) -> None:
         self._domains[guest.name].wait_ready()
+
+    def destination(self, guest: Guest, *, is_open: bool) -> Destination[KvmGuest]:
+        """Another libvirtd, which takes itself for another host's; or nobody."""
+        if self._elsewhere is None:
+            self._elsewhere = PrivateLibvirtd(hostname="elsewhere").__enter__()
+        path = self._elsewhere.socket if is_open else self.directory / "nobody"
+        uri = f"qemu+unix:///system?socket={path}"
+        return Destination(node="elsewhere", guest=KvmGuest(**identity("kvm", guest.name), migrate_uri=uri))
+
+    def has_arrived(self, guest: Guest) -> bool:
+        assert self._elsewhere is not None
+        return self._elsewhere.virsh("domstate", guest.name, check=False) == "running"
+
+    def close(self) -> None:
+        if self._elsewhere is not None:
+            self._elsewhere.close()
+        super().close()
 
     @contextlib.contextmanager
     def when_deaf(self, guest: Guest) -> Iterator[None]:

@@ -330,6 +330,53 @@ class Connection:
         self._check_time()
         domain.destroy()
 
+    def migrate(self, name: str, uri: str) -> None:
+        """Have this libvirt move a guest that runs to another one. Blocks until it is there, or called off.
+
+        Its memory is sent while it runs, and the other libvirt learns its definition. An error of its disks ends the
+        move. Storage that libvirt does not take for shared is refused.
+
+        Args:
+            name: Its name.
+            uri: How this libvirt reaches the other one.
+        """
+        virt = self._virt
+        domain = self._domain(name)
+        flags = virt.VIR_MIGRATE_LIVE | virt.VIR_MIGRATE_PEER2PEER | virt.VIR_MIGRATE_ABORT_ON_ERROR
+        if domain.isPersistent():
+            flags |= virt.VIR_MIGRATE_PERSIST_DEST
+        self._check_time()
+        domain.migrateToURI3(unattended(uri), {}, flags)
+
+    def call_off(self, name: str) -> None:
+        """End the move of a guest, which then stays; do nothing where none goes on.
+
+        Args:
+            name: Its name.
+        """
+        if self.is_moving(name):
+            try:
+                self._domain(name).abortJob()
+            except self._virt.libvirtError as error:
+                if error.get_error_code() != self._virt.VIR_ERR_OPERATION_INVALID:  # it has just ended
+                    raise
+
+    def is_moving(self, name: str) -> bool:
+        """Whether a guest is being moved from here to another libvirt.
+
+        Args:
+            name: Its name.
+        """
+        virt = self._virt
+        try:
+            told = self._conn.lookupByName(name).jobStats()
+        except virt.libvirtError as error:
+            if error.get_error_code() in (virt.VIR_ERR_NO_DOMAIN, virt.VIR_ERR_OPERATION_INVALID):
+                return False  # it has gone, or does not run
+            raise
+        is_idle = told.get("type", virt.VIR_DOMAIN_JOB_NONE) == virt.VIR_DOMAIN_JOB_NONE
+        return not is_idle and told.get("operation") == virt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT
+
     def ask_agent(self, name: str, command: str, timeout_s: int) -> str:
         """Have a guest's agent do something. Blocks for the timeout; where it was silent before, for five seconds.
 

@@ -27,6 +27,13 @@ def _uri(raw: Any) -> str:
 uri = Value("a libvirt URI such as qemu:///system", _uri)
 
 
+def _uri_or_none(raw: Any) -> str:
+    return _uri(raw) if line.parse(raw).strip() else ""
+
+
+uri_or_none = Value("a libvirt URI such as qemu+ssh://n2/system", _uri_or_none)
+
+
 @frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
 class KvmGuest(Guest):
     """A guest that libvirt runs."""
@@ -37,6 +44,13 @@ class KvmGuest(Guest):
         inherited=True,
         identifies=True,
         help="Which libvirt runs the guest; any hypervisor of libvirt's.",
+    )
+    migrate_uri: str = option(
+        uri_or_none,
+        default="",
+        inherited=True,
+        help="How the libvirts of other nodes reach this node's, so that a guest can be moved here; with the node's "
+        "own scope: `migrate_uri@n2`. When not given, `qemu+ssh://NODE/system`, or `uri` where that is elsewhere.",
     )
     shutdown: str = option(
         choice("acpi", "agent", "both"),
@@ -72,6 +86,18 @@ def is_local(uri: str) -> bool:
     """
     parts = urlsplit(uri)
     return not parts.netloc and parts.scheme.partition("+")[2] in ("", "unix")
+
+
+def reached_by(node: str, guest: KvmGuest) -> str:
+    """How the libvirt that a node uses for a guest is reached by that of another node.
+
+    Args:
+        node: The node's name.
+        guest: The guest, as that node reads the service's file.
+    """
+    if guest.migrate_uri or not is_local(guest.uri):
+        return guest.migrate_uri or guest.uri
+    return f"{driver_of(guest.uri)}+ssh://{node}{urlsplit(guest.uri).path}"
 
 
 def is_session(uri: str) -> bool:

@@ -1,0 +1,136 @@
+"""Moves, without a libvirt: what is told of a request that fails depends on where the guest is by then."""
+
+import time
+
+import pytest
+from vmsvc_kvm import moving
+from vmsvc_kvm.options import KvmGuest, reached_by
+from vmsvc_kvm.seen import Seen
+
+from vmsvc.driver import ConnectionLost, Destination, DriverError, Lane, Undetermined
+
+IDENTITY = {"service": "web", "rid": "container#1", "kind": "container", "type": "kvm", "name": "web"}
+GUEST = KvmGuest(**IDENTITY)
+RUNNING, MOVED, PAUSED, ODD = (1, 1), (5, 4), (3, 1), (99, 0)
+REFUSED = DriverError("no room", code="driver.libvirt-1")
+
+
+class Libvirt:
+    """In the place of a `Connection`: a guest that is somewhere, and a move that ends as it is told."""
+
+    def __init__(self, state=RUNNING, ends=None, afterwards=None, goes_on=0):
+        self.state = state
+        self.ends = ends
+        self.afterwards = afterwards
+        self.goes_on = goes_on
+        self.asked = []
+
+    def guarded(self, work, _deadline):
+        return work(self)
+
+    def close(self):
+        pass
+
+    def find(self, _name):
+        return None if self.state is None else Seen(state=self.state[0], reason=self.state[1], uuid="u")
+
+    def migrate(self, name, uri):
+        self.asked.append((name, uri))
+        if self.afterwards is not None:
+            self.state = self.afterwards
+        if self.ends == "never":
+            time.sleep(5)
+        if isinstance(self.ends, Exception):
+            raise self.ends
+
+    def is_moving(self, _name):
+        self.goes_on -= 1
+        return self.goes_on >= 0
+
+    def call_off(self, name):
+        self.asked.append(("call off", name))
+
+    def to(self, _uri, purpose, **_more):
+        return Lane(purpose, connect=lambda: self, disconnect=Libvirt.close)
+
+
+def move(libvirt, budget_s=1.0, **options):
+    there = Destination(node="n2", guest=KvmGuest(**IDENTITY, **options))
+    moving.migrate(libvirt, GUEST, there, budget_s)
+
+
+@pytest.mark.parametrize(
+    ("options", "uri"),
+    [
+        ({}, "qemu+ssh://n2/system"),
+        ({"uri": "qemu:///session"}, "qemu+ssh://n2/session"),
+        ({"uri": "qemu:///system?socket=/run/x"}, "qemu+ssh://n2/system"),
+        ({"uri": "xen:///system"}, "xen+ssh://n2/system"),
+        ({"uri": "qemu+tls://h2/system"}, "qemu+tls://h2/system"),
+        ({"uri": "qemu+tls://h2/system", "migrate_uri": "qemu+tls://inner/system"}, "qemu+tls://inner/system"),
+    ],
+)
+def test_the_other_libvirt_is_reached_as_its_node_says_or_by_ssh(options, uri):
+    assert reached_by("n2", KvmGuest(**IDENTITY, **options)) == uri
+
+
+def test_a_guest_that_runs_is_moved():
+    libvirt = Libvirt(afterwards=MOVED)
+    move(libvirt)
+    assert libvirt.asked == [("web", "qemu+ssh://n2/system")]
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"), [(None, DriverError), (MOVED, DriverError), (PAUSED, DriverError), (ODD, Undetermined)]
+)
+def test_nothing_else_is(state, kind):
+    libvirt = Libvirt(state)
+    with pytest.raises(kind):
+        move(libvirt)
+    assert libvirt.asked == []
+
+
+def test_a_libvirt_is_not_another_one():
+    with pytest.raises(DriverError, match="by the same libvirt") as error:
+        move(Libvirt(), migrate_uri=GUEST.uri)
+    assert "migrate_uri@n2" in error.value.hint
+
+
+@pytest.mark.parametrize("failure", [REFUSED, Undetermined("no answer"), ConnectionLost("it broke")])
+def test_what_has_failed_and_runs_here_has_stayed(failure):
+    libvirt = Libvirt(ends=failure)
+    with pytest.raises(DriverError, match=r"qemu\+ssh://n2/system has not got it: ") as error:
+        move(libvirt)
+    assert "virsh -c qemu+ssh://n2/system list" in error.value.hint
+    assert ("call off", "web") not in libvirt.asked
+
+
+def test_disks_that_are_not_shared_have_a_hint_of_their_own():
+    with pytest.raises(DriverError) as error:
+        move(Libvirt(ends=DriverError("unsafe", code=moving.UNSAFE)))
+    assert "must share its disks" in error.value.hint
+
+
+@pytest.mark.parametrize("state", [MOVED, (5, 1)])
+def test_what_has_failed_and_is_gone_is_left_to_who_looks_at_both_ends(state):
+    move(Libvirt(ends=Undetermined("it broke"), afterwards=state))
+
+
+@pytest.mark.parametrize("state", [PAUSED, ODD])
+def test_what_has_failed_and_is_neither_here_nor_gone_is_unknown(state):
+    with pytest.raises(Undetermined):
+        move(Libvirt(ends=REFUSED, afterwards=state))
+
+
+def test_a_move_that_takes_too_long_is_called_off():
+    libvirt = Libvirt(ends="never", goes_on=1)
+    with pytest.raises(DriverError, match="the move was called off"):
+        move(libvirt)
+    assert libvirt.asked[-1] == ("call off", "web")
+
+
+def test_one_that_cannot_be_called_off_is_unknown_within_the_budget():
+    began = time.monotonic()
+    with pytest.raises(Undetermined, match="goes on being moved"):
+        move(Libvirt(ends="never", goes_on=1000))
+    assert time.monotonic() - began < 2
