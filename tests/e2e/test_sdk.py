@@ -263,6 +263,35 @@ def test_guests_without_a_service_are_recorded_where_they_are_to_be_looked_for(n
     assert [entry.verb for entry in node.hypervisor.log()] == []
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("null", "--set", "x=1"), "there is no key `x`"),
+        (("null", "--set", "container#1.nosuch=1"), "there is no key `nosuch`"),
+        (("null", "--set", "container#1.vcpus=many"), "vcpus"),
+    ],
+)
+def test_a_place_that_is_none_is_no_empty_recording(node, words, why):
+    code, answer = node.json("sdk", "record", *words, "--directory", str(node.root / "samples"))
+    assert code == 2
+    assert why in json.dumps(answer["errors"], ensure_ascii=False)
+    assert not (node.root / "samples").exists()
+
+
+def test_a_driver_that_has_to_know_where_its_guests_are_is_told(node):
+    pytest.importorskip("vmsvc_esx")
+    done = node.run("sdk", "record", "esx", "--directory", str(node.root / "samples"), VMSVC_DISABLE_PLUGINS="")
+    assert (done.returncode, "`server` is missing" in done.stderr) == (2, True), done.stderr
+    assert not (node.root / "samples").exists()
+
+
+def test_where_there_is_no_guest_it_is_recorded_what_is_told_of_one(node):
+    code, answer = node.json("sdk", "record", "null", "--directory", str(node.root / "samples"))
+    assert (code, answer["guests"]) == (0, 1)
+    told = json.loads((node.root / "samples/recording.json").read_text())
+    assert [key for key in told["answers"] if key.startswith("observe ")] == ["observe adopted"]
+
+
 def test_the_command_for_authors_costs_others_nothing(node):
     code = "import sys; from vmsvc.cli import main; main(['status']); print(*sys.modules)"
     done = subprocess.run(

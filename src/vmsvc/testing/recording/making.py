@@ -65,6 +65,7 @@ def record(session: Session, served: str, directory: Path, *, settings: Mapping[
 
     Raises:
         UsageError: No driver serves the type, or the directory is there already.
+        ConfigError: A setting is wrong, or one is missing that tells where guests are.
         VmsvcError: The directory cannot be written.
     """
     if directory.exists():
@@ -123,13 +124,13 @@ def _guests(
         names |= {*service.nodes, *service.drpnodes}
         names |= {word for guest in service.guests for word in (guest.name, guest.hostname)}
     where = own[:1]
-    with contextlib.suppress(VmsvcError):
-        where = places(session.node, session.catalog, [served], settings) if settings or not own else own[:1]
+    where = places(session.node, session.catalog, [served], settings) if settings or not own else own[:1]
     found = list(_found(driver, where))
     names |= {each.name for each in found}
     known = {guest.name for guest in own}
     others = [_described_as(where[0], each, served) for each in found if each.name not in known]
-    return [*own, *others][:MOST_GUESTS], names
+    # Where there is none, one of no name tells at least why.
+    return ([*own, *others] or list(where))[:MOST_GUESTS], names
 
 
 def _found(driver: Any, where: Sequence[Guest]) -> Iterator[FoundGuest]:

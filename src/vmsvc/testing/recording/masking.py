@@ -21,6 +21,8 @@ import string
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from vmsvc.testing.recording.secret import without_secrets
+
 #: Networks that are for documentation (RFC 5737, RFC 3849), in which masks of addresses are.
 _IPV4 = (IPv4Address("192.0.2.0"), IPv4Address("198.51.100.0"), IPv4Address("203.0.113.0"))
 _IPV6 = IPv6Address("2001:db8::")
@@ -37,9 +39,6 @@ _ADDRESS = re.compile(
 )
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _QUOTES = r"[\"'\s]*"
-_SECRET = re.compile(
-    rf"((?:passw(?:or)?d|passphrase|secret|token|api_?key)\w*{_QUOTES}[=:]{_QUOTES})([^\s\"',;<>]+)", re.IGNORECASE
-)
 _SERIAL = re.compile(
     rf"((?:serial|serial[ _-]?(?:number|no\.?)|wwn|wwid)\b{_QUOTES}[=:>]{_QUOTES})([^\s\"',;<>]+)", re.IGNORECASE
 )
@@ -68,7 +67,7 @@ class Masking:
         Args:
             text: The text.
         """
-        text = _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), text)
+        text = without_secrets(text)
         if self._names is not None:
             text = self._names.sub(lambda found: self.name(found[0]), text)
         for pattern, mask in self._patterns():
