@@ -95,6 +95,8 @@ def offered(node, request):
         ("vmsvc create new --type ", {"null"}),
         ("vmsvc pr ", {"start", "status", "stop", "watch"}),
         ("vmsvc completion ", {"bash", "fish", "zsh"}),
+        ("vmsvc sdk test vmsvc-n", {"vmsvc-null"}),
+        ("vmsvc sdk test --clause li", {"life"}),
         ("vmsvc boot ", {"web", "db"}),
         ("vmsvc start db --force ", {"n2", "n3", "0x00000000000000b2"}),
         ("vmsvc validate-disks db --scratch ", {"/dev/spare"}),

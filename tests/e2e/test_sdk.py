@@ -93,6 +93,17 @@ def test_a_package_is_made_where_it_is_wanted_and_never_over_another(node, tmp_p
     assert (code, answer["errors"][0]["code"]) == (1, "file")
 
 
+def test_no_package_is_made_that_would_take_the_place_of_one_that_is_installed(node, tmp_path):
+    code, answer = node.json("sdk", "new", "null", f"--directory={tmp_path}")
+    assert (code, "vmsvc-null 0.1.0 is installed" in answer["errors"][0]["message"]) == (2, True)
+    assert not list(tmp_path.glob("vmsvc-*"))
+
+
+def test_an_installed_package_without_a_kit_is_told_as_such(node):
+    code, answer = node.json("sdk", "test", "pytest")
+    assert (code, answer["errors"][0]["message"]) == (2, "pytest brings no kit (entry point vmsvc.kit)")
+
+
 @pytest.mark.parametrize("name", ["Acme", "", "a b", "../x", "a_b", "-x", "9x", "a--b", "ä"])
 def test_a_name_that_no_driver_can_have(node, tmp_path, name):
     code, answer = node.json("sdk", "new", f"--directory={tmp_path}", "--", name)
@@ -103,6 +114,8 @@ def test_a_name_that_no_driver_can_have(node, tmp_path, name):
 
 @pytest.mark.option("sdk test --clause")
 def test_one_clause_alone(node):
+    done = node.run("sdk", "test", "null", "--clause", "life")
+    assert "vmsvc-null: 1 clause …" in done.stderr
     code, answer = node.json("sdk", "test", "null", "--clause", "life", "--clause", "addresses", "--clause", "slow")
     assert code == 0
     [kit] = answer["kits"]
@@ -225,6 +238,13 @@ def test_what_is_recorded_tells_nothing_of_the_host_and_is_read_as_the_host_was(
     assert (code, "samples is there already" in said) == (2, True)
     said, code = page.run("vmsvc sdk record amce")
     assert (code, "no driver serves the container type 'amce' (did you mean `acme`?)" in said) == (2, True)
+
+
+def test_it_is_told_whether_the_driver_has_named_all_guests(node, page):
+    assert node.json("sdk", "record", "null", "--directory", str(node.root / "samples"))[1]["knows_names"]
+    served_by_acme(page)  # whose driver cannot name guests
+    told = succeeds(page, "vmsvc sdk record acme")
+    assert "names of guests that have no service are not masked: the driver could not tell them" in told
 
 
 def test_names_that_are_words_of_the_tool_are_told(page):

@@ -66,6 +66,25 @@ def types(**_: Any) -> list[str]:
     return []
 
 
+def kits(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
+    """The installed packages that bring a kit, and are not named yet.
+
+    Args:
+        parsed_args: What has been written so far.
+    """
+    from vmsvc.testing.sdk import bringing  # noqa: PLC0415 - only authors of drivers need it
+
+    named = parsed_args.packages or []
+    return sorted(name for name in bringing() if name not in named)
+
+
+def clauses(**_: Any) -> list[str]:
+    """The clauses of the conformance kit."""
+    from vmsvc.testing.kit import CLAUSES  # noqa: PLC0415 - as above
+
+    return list(CLAUSES)
+
+
 def files(*, parsed_args: argparse.Namespace, prefix: str, **_: Any) -> list[str]:
     """Services, and files under what looks like a path.
 

@@ -226,10 +226,11 @@ def _sdk(commands: Commands) -> None:
         "clause is broken; one that is waived is told with the reason.",
         examples=("vmsvc sdk test", "vmsvc sdk test vmsvc-acme", "vmsvc sdk test acme --clause hung --clause dead"),
     )
-    test.add_argument(
+    packages = test.add_argument(
         "packages", nargs="*", metavar="PACKAGE", help="an installed package, or the type of its driver; all with a kit"
     )
-    test.add_argument(
+    completed(packages, "kits")
+    clause = test.add_argument(
         "--clause",
         dest="clauses",
         action="append",
@@ -237,6 +238,7 @@ def _sdk(commands: Commands) -> None:
         metavar="CLAUSE",
         help="one clause instead of all (repeatable)",
     )
+    completed(clause, "clauses")
     record = commands.add(
         "record",
         "sdk:record",

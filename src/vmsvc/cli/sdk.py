@@ -54,7 +54,7 @@ def test(call: Call) -> int:
             call.screen.say(f"{left}: left to the tests of its source")
             continue
         found = []
-        call.screen.say(f"{kit.distribution}: {len(wanted)} clauses …")
+        call.screen.say(f"{kit.distribution}: {len(wanted)} clause{'' if len(wanted) == 1 else 's'} …")
         for result in results(kit.cases, wanted):
             found.append(result)
             if result.state is State.BROKEN:
@@ -88,13 +88,18 @@ def record(call: Call) -> int:
         "commands": made.commands,
         "guests": made.guests,
         "is_faithful": made.is_faithful,
+        "knows_names": made.knows_names,
     }
-    told = f"{made.directory}: {made.commands} commands, {made.guests} guests, masked"
+    commands = f"{made.commands} command{'' if made.commands == 1 else 's'}"
+    guests = f"{made.guests} guest{'' if made.guests == 1 else 's'}"
+    told = f"{made.directory}: {commands}, {guests}, masked"
     notes = {
         True: "the driver reads it as it read the real answers",
         False: "what is masked changes what the driver reads (is a name a word of the tool's?): say so in the report",
         None: "the driver runs no commands: what it told is recorded, and cannot be replayed",
     }
-    lines = [plain(told), plain(notes[made.is_faithful]), plain("read it before you send it: free text is not masked")]
+    unknown = "names of guests that have no service are not masked: the driver could not tell them"
+    lines = [plain(told), plain(notes[made.is_faithful]), *([] if made.knows_names else [plain(unknown)])]
+    lines.append(plain("read it before you send it: free text is not masked"))
     call.screen.answer(envelope.document("vmsvc.recording/1", content), lines)
     return ExitCode.DONE

@@ -61,8 +61,8 @@ def declaration_of(driver: object) -> DriverReport:
         raise Quarantined(f"vmsvc_drivers returned {driver!r}, which is no driver class")
     label = driver.__name__
     type_name = getattr(driver, "type", None)
-    if not isinstance(type_name, str) or not type_name.strip():
-        raise Quarantined(f"{label}.type must be the word that service files use, not {type_name!r}")
+    if not isinstance(type_name, str) or type_name.lower().split() != [type_name]:
+        raise Quarantined(f"{label}.type must be the word that service files use, in small letters, not {type_name!r}")
     with _blaming(type_name):
         api = _common_api(driver, label)  # first: another version may look different
         _check_shape(driver, label)

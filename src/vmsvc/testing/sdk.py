@@ -32,7 +32,7 @@ def new_package(name: str, where: Path) -> tuple[Path, ...]:
         The files that were written.
 
     Raises:
-        UsageError: The name cannot be one, or the package is there already.
+        UsageError: The name cannot be one, or the package is there already, or one of its name is installed.
         VmsvcError: It cannot be written.
     """
     if not _NAME.fullmatch(name):
@@ -41,6 +41,11 @@ def new_package(name: str, where: Path) -> tuple[Path, ...]:
             hint="lower-case letters and digits, words joined by '-': the word that service files give as type",
         )
     package = where / f"vmsvc-{name}"
+    if version := _installed(package.name):
+        raise UsageError(
+            f"{package.name} {version} is installed: a package of that name would take its place",
+            hint="choose another name, or uninstall it first",
+        )
     if package.exists():
         raise UsageError(f"{package} is there already", hint="choose another name, or another --directory")
     written = []
@@ -53,6 +58,14 @@ def new_package(name: str, where: Path) -> tuple[Path, ...]:
     except OSError as error:
         raise VmsvcError(f"{package} cannot be written: {error.strerror}", code="file") from error
     return tuple(written)
+
+
+def _installed(distribution: str) -> str:
+    """The version of a distribution that is installed; empty where it is not."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _named(text: str, name: str) -> str:
@@ -87,6 +100,11 @@ class Kit:
         return hasattr(self.cases, "backend")
 
 
+def bringing() -> dict[str, importlib.metadata.EntryPoint]:
+    """The installed packages that bring a kit, by their names; nothing of them is imported."""
+    return {point.dist.name: point for point in importlib.metadata.entry_points(group=GROUP) if point.dist}
+
+
 def kits(packages: Sequence[str] = ()) -> Iterator[Kit]:
     """The kits of installed packages.
 
@@ -100,13 +118,14 @@ def kits(packages: Sequence[str] = ()) -> Iterator[Kit]:
         UsageError: A package is not installed, or brings no kit.
         VmsvcError: A kit cannot be imported.
     """
-    found = {point.dist.name: point for point in importlib.metadata.entry_points(group=GROUP) if point.dist}
+    found = bringing()
     by_word = {**{point.name: point for point in found.values()}, **found}
     for package in packages or sorted(found):
         if package not in by_word:
-            hint = did_you_mean(
-                package, by_word, otherwise=f"packages with a kit: {', '.join(sorted(found)) or 'none'}"
-            )
+            every = f"packages with a kit: {', '.join(sorted(found)) or 'none'}"
+            if _installed(package):
+                raise UsageError(f"{package} brings no kit (entry point {GROUP})", hint=every)
+            hint = did_you_mean(package, by_word, otherwise=every)
             raise UsageError(f"no installed package {package!r} brings a kit (entry point {GROUP})", hint=hint)
         point = by_word[package]
         assert point.dist is not None

@@ -237,7 +237,7 @@ def test_a_driver_that_cannot_be_examined_is_refused(site):
     assert found.startswith("its drivers cannot be examined: ZeroDivisionError")
 
 
-@pytest.mark.parametrize("value", ["''", "'  '", "None", "7", "b'kvm'"])
+@pytest.mark.parametrize("value", ["''", "'  '", "'Bad'", "'bad type'", "None", "7", "b'kvm'"])
 def test_a_type_must_be_a_word(site, value):
     found, _ = refusal_of(driver_source("bad", f"Driver.type = {value}"), site)
     assert "Driver.type must be the word that service files use" in found

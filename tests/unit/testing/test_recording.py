@@ -65,6 +65,8 @@ def masked(text, *names):
         ('"serial": "QM00001"', "QM00001"),
         ("<serial>WD-12345</serial>", "WD-12345"),
         ("mail to root@db.example.org", "example.org"),
+        ('"hostname": "payroll.acme.corp"', "acme"),
+        ("Hostname: web01.acme.corp", "acme"),
         ("DB_PASSWORD=hunter2 other", "hunter2"),
         ('"password": "hunter2"', "hunter2"),
         ("api_key: abc123", "abc123"),
@@ -112,6 +114,7 @@ def test_what_tells_of_a_host_is_masked(text, hidden):
         "total 1234567890",
         "webserver",
         "PWD=/root OLDPWD=/",
+        '"hostname": "localhost", "hostname": ""',
         "bypass=on, passthrough: yes",
         "credentials = /etc/vmsvc/esx.toml",
         '"token": null, "secret": {"file": "x"}',
@@ -130,6 +133,12 @@ def test_a_value_is_masked_alike_wherever_it_stands():
     assert one.split()[0] == other.split()[1].lower()
     assert one.split()[1] == other.split()[3] == "192.0.2.1"
     assert one.split()[2] == other.split(":")[0]
+
+
+def test_a_host_s_name_has_the_mask_that_the_name_has_elsewhere():
+    mask = Masking(["web01"], secret=SECRET)
+    told, alone = mask.text("hostname=web01.corp"), mask.text("web01")
+    assert told.partition("=")[2].startswith(alone)
 
 
 def test_more_addresses_than_a_network_has():

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ class Made:
         guests: How many guests.
         is_faithful: Whether the driver tells the same of the masked answers as it did of the real ones; ``None`` where
             it has run no command that could be replayed.
+        knows_names: Whether the driver has named all guests: of others, only those of services are masked.
     """
 
     directory: Path
@@ -49,6 +50,7 @@ class Made:
     commands: int
     guests: int
     is_faithful: bool | None
+    knows_names: bool
 
 
 def record(session: Session, served: str, directory: Path, *, settings: Mapping[str, str] | None = None) -> Made:
@@ -83,7 +85,7 @@ def record(session: Session, served: str, directory: Path, *, settings: Mapping[
         state_dir = session.node.state_dir / "drivers" / served
         driver = driver_class(Context(node=session.node, host=host, state_dir=state_dir))
         with contextlib.closing(driver):
-            guests, names = _guests(session, driver, served, settings or {})
+            guests, names, knows_names = _guests(session, driver, served, settings or {})
             host.commands.clear()  # what was run to find the guests is run again below
             answers = answers_of(driver, guests)
     recording = Recording(
@@ -107,13 +109,14 @@ def record(session: Session, served: str, directory: Path, *, settings: Mapping[
         commands=len(masked.commands),
         guests=len(guests),
         is_faithful=is_faithful,
+        knows_names=knows_names,
     )
 
 
 def _guests(
     session: Session, driver: Driver[Any], served: str, settings: Mapping[str, str]
-) -> tuple[list[Guest], set[str]]:
-    """The guests of services, then those that have none; and every name that is to be masked."""
+) -> tuple[list[Guest], set[str], bool]:
+    """The guests of services, then those that have none; every name that is to be masked, and whether these are all."""
     services = []
     for name in session.services():
         with contextlib.suppress(VmsvcError):  # one that cannot be read is no reason to record nothing
@@ -125,18 +128,20 @@ def _guests(
         names |= {word for guest in service.guests for word in (guest.name, guest.hostname)}
     where = own[:1]
     where = places(session.node, session.catalog, [served], settings) if settings or not own else own[:1]
-    found = list(_found(driver, where))
-    names |= {each.name for each in found}
+    found = _found(driver, where)
+    names |= {each.name for each in found or ()}
     known = {guest.name for guest in own}
-    others = [_described_as(where[0], each, served) for each in found if each.name not in known]
+    others = [_described_as(where[0], each, served) for each in found or () if each.name not in known]
     # Where there is none, one of no name tells at least why.
-    return ([*own, *others] or list(where))[:MOST_GUESTS], names
+    return ([*own, *others] or list(where))[:MOST_GUESTS], names, found is not None
 
 
-def _found(driver: Any, where: Sequence[Guest]) -> Iterator[FoundGuest]:
+def _found(driver: Any, where: Sequence[Guest]) -> list[FoundGuest] | None:
+    """All guests; ``None`` where the driver cannot name them."""
     if where and Capability.DISCOVER in driver.capabilities:
         with contextlib.suppress(Exception):  # asked again below, where what it raises is recorded
-            yield from driver.discover(where[0], budget_s=BUDGET_S)
+            return list(driver.discover(where[0], budget_s=BUDGET_S))
+    return None
 
 
 def _described_as(where: Guest, found: FoundGuest, served: str) -> Guest:

@@ -42,6 +42,8 @@ _QUOTES = r"[\"'\s]*"
 _SERIAL = re.compile(
     rf"((?:serial|serial[ _-]?(?:number|no\.?)|wwn|wwid)\b{_QUOTES}[=:>]{_QUOTES})([^\s\"',;<>]+)", re.IGNORECASE
 )
+#: What a machine is called, where it is told as such; names that a driver has told are masked wherever they stand.
+_HOST = re.compile(rf"(host[ _-]?name\b{_QUOTES}[=:>]{_QUOTES})(?!localhost\b)([A-Za-z][^\s\"',;<>]*)", re.IGNORECASE)
 _CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
 _HEXADECIMAL = "0123456789abcdef"
 _ELSE = "éèêëàâîïôûüöäñçß"
@@ -68,6 +70,7 @@ class Masking:
             text: The text.
         """
         text = without_secrets(text)
+        text = _HOST.sub(lambda found: found[1] + self.name(found[2]), text)
         if self._names is not None:
             text = self._names.sub(lambda found: self.name(found[0]), text)
         for pattern, mask in self._patterns():
