@@ -219,8 +219,23 @@ def test_a_guest_that_cannot_be_entered_is_stopped_all_the_same(web, inside):
     inside.run("start web")
     inside.hypervisor.set("web", fail=["enter"])
     assert inside.run("status web")[0] == 4
-    assert inside.code("stop web") == 0
-    assert inside.phase() == "stopped"
+    code, _, err = inside.run("stop web")
+    assert (code, inside.phase()) == (0, "stopped")
+    assert "warning: " in err
+    assert "app#1 is not stopped before its guest, and goes down with it: its status is unknown: " in err
+
+
+def test_where_nobody_knows_what_became_of_a_launcher_nor_of_the_application_that_is_no_success(launchers, inside):
+    launchers.add("S1", f"touch {inside.root}/begun", "sleep 987")
+    launchers.add("C1", f"[ -e {inside.root}/begun ] && kill -9 $$", "exit 1")
+    launchers.service("launcher_timeout = 1")
+    code, out, err = inside.run("start web")
+    assert code == 4, err
+    assert out.startswith("web: unknown (")
+    assert "1 of 1 launchers failed: S1: did not end" in err
+    launchers.add("C1", f"test -e {inside.root}/begun")
+    (inside.root / "begun").unlink()
+    assert inside.code("startapp web") == 0
 
 
 def test_a_launcher_that_does_not_stop_its_application_does_not_keep_the_guest(web, inside):

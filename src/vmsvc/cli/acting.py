@@ -32,6 +32,7 @@ from vmsvc.core.instance import ServiceStatus
 from vmsvc.core.planning.plan import Plan
 from vmsvc.core.planning.rules import Consent
 from vmsvc.core.service import Service
+from vmsvc.core.status import Status
 from vmsvc.core.verb import Verb
 
 #: Problems that tell what became of things once something has failed; a rollback that failed is an error itself.
@@ -73,8 +74,16 @@ class Ending:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command would exit with for this service alone."""
-        return ExitCode.DONE if self.error is None else self.error.exit_code
+        """What the command would exit with for this service alone.
+
+        What was forgiven is no failure. But where nobody knows what became of it, and the service's status is unknown,
+        too, that is no success either.
+        """
+        if self.error is not None:
+            return self.error.exit_code
+        is_unclear = any(isinstance(result.failure, Undetermined) for result in self._forgiven)
+        is_unknown = self.status is not None and self.status.avail is Status.UNKNOWN
+        return ExitCode.UNDETERMINED if is_unclear and is_unknown else ExitCode.DONE
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -95,14 +104,19 @@ class Ending:
             ]
             told += [
                 evolve(result.failure.problems[0], message=f"{result.step} failed: {result.error}").as_warning()
-                for result in self.report.results
-                if result.failure is not None and result.is_forgiven(self.report.plan.service)
+                for result in self._forgiven
+                if result.failure is not None
             ]
         if self.error is not None:
             told += [
                 evolve(problem, severity=_NEWS.get(problem.code, problem.severity)) for problem in self.error.problems
             ]
         return tuple(told)
+
+    @property
+    def _forgiven(self) -> list[StepResult]:
+        report = self.report
+        return [] if report is None else [each for each in report.results if each.is_forgiven(report.plan.service)]
 
 
 def act(call: Call) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmsvc.core.errors import Problem, Severity
-from vmsvc.core.kinds import Ip, Reserved, Vmdg
+from vmsvc.core.kinds import App, Ip, Reserved, Vmdg
 from vmsvc.core.planning.rules import Need
 from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
@@ -31,6 +31,21 @@ def needs_of(verb: Verb, resource: Resource, service: Service) -> tuple[Need, ..
     if verb in _GIVING_UP and isinstance(resource, Reserved):
         return tuple(Need(rid=rid, up=False) for rid in dict.fromkeys(_users(resource, service)))
     return ()
+
+
+def not_stopped_before(app: App, why: str) -> Problem:
+    """A warning of an application that its guest takes down with it.
+
+    Args:
+        app: The application.
+        why: Why it cannot be stopped first.
+    """
+    return Problem(
+        message=f"{app.rid} is not stopped before its guest, and goes down with it: {why}",
+        code="warning.not-stopped-before",
+        section=app.rid,
+        severity=Severity.WARNING,
+    )
 
 
 def nothing_to_reserve(disks: Reserved, why: str) -> Problem:

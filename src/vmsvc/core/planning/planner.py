@@ -13,9 +13,9 @@ from pathlib import Path
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Severity, UsageError
-from vmsvc.core.kinds import Ip, Reserved, Vmdg
+from vmsvc.core.kinds import App, Ip, Reserved, Vmdg
 from vmsvc.core.node import Node
-from vmsvc.core.planning.needs import needs_of, nothing_to_reserve, warning_of
+from vmsvc.core.planning.needs import needs_of, not_stopped_before, nothing_to_reserve, warning_of
 from vmsvc.core.planning.ordering import in_order_of_start, in_order_of_stop, ordered
 from vmsvc.core.planning.plan import ACTIONS, Kept, Plan, Step
 from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Need, Ruling, judge, judge_need
@@ -378,6 +378,8 @@ class _Draft:
             self._keep(resource, judgement.why, in_place=True)
         elif judgement.ruling is Ruling.UNKNOWN and self._ends_with_guest(resource):
             self._keep(resource, f"{judgement.why}; it ends with its guest")
+            if isinstance(resource, App):
+                self._notes.append(not_stopped_before(resource, judgement.why))
         else:  # optional or not: a stop that leaves something running must not look like one that did its work
             self._refuse_to("stop", resource, judgement)
 
