@@ -211,6 +211,13 @@ def served_by_acme(page):
     succeeds(page, f"vmsvc create down --type acme container#1.name='secret-db 10' {settings}")
 
 
+def test_a_new_driver_believes_no_line_that_it_cannot_read(page):
+    served_by_acme(page)
+    page.write("tool", "#!/bin/sh\nprintf 'STATE\\tNAME\\non secret-db 1\\n'\n")
+    said, code = page.run("vmsvc status db")
+    assert (code, "unknown" in said) == (4, True), said
+
+
 @pytest.mark.option("sdk record --directory")
 def test_what_is_recorded_tells_nothing_of_the_host_and_is_read_as_the_host_was(page):
     served_by_acme(page)
