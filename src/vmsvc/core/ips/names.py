@@ -9,6 +9,9 @@ from vmsvc.core.errors import Undetermined
 from vmsvc.core.kinds import Ip
 from vmsvc.core.transport.names import resolved
 
+#: How long a resolver is waited for that is not needed, in seconds: what it takes is missing for all that comes after.
+_UNNEEDED_S = 2.0
+
 
 def only_one(resource: Ip, budget_s: float) -> str:
     """The one address that an adapter is to have: a name with several does not tell which.
@@ -33,12 +36,12 @@ def only_one(resource: Ip, budget_s: float) -> str:
 def meant(resource: Ip, added: Sequence[GuestAddress], budget_s: float) -> tuple[str, str]:
     """The address that a resource means; where nobody can tell now, the one that was added for it.
 
-    So a resolver that does not answer keeps no node from giving an address up.
+    So a resolver that does not answer, at once or ever, keeps no node from giving an address up.
 
     Args:
         resource: The address.
         added: What was added for it.
-        budget_s: How long it may take to find out, in seconds.
+        budget_s: How long it may take, and what is then done with the address, in seconds.
 
     Returns:
         The address; and why it is the one that was added, empty where the name itself tells.
@@ -47,7 +50,7 @@ def meant(resource: Ip, added: Sequence[GuestAddress], budget_s: float) -> tuple
         Undetermined: The name does not tell, and nothing was added.
     """
     try:
-        return only_one(resource, budget_s), ""
+        return only_one(resource, min(budget_s / 2, _UNNEEDED_S) if added else budget_s), ""
     except Undetermined as error:
         if not added:
             raise

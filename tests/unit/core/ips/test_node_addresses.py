@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -384,6 +385,28 @@ def test_a_name_that_tells_nothing_any_more_keeps_no_node_from_giving_the_addres
     assert node.did()[-1] == "ip addr del 192.0.2.1/24 dev eth0"
     with pytest.raises(Undetermined):
         of(node, "observe", ipname="vip")
+
+
+def test_a_resolver_that_hangs_keeps_no_node_from_giving_the_address_up(node, name, monkeypatch):
+    of(node, "start", ipname="vip")
+
+    def hang(name, *, budget_s):
+        time.sleep(budget_s)
+        raise Undetermined(f"the resolver of {name} did not answer within {budget_s} s")
+
+    run = node.run
+
+    def in_time(argv, *, budget_s, environment=None):
+        assert budget_s > 0, "nothing is begun that has no time"
+        return run(argv, budget_s=budget_s, environment=environment)
+
+    monkeypatch.setattr(names, "resolved", hang)
+    monkeypatch.setattr(node, "run", in_time)
+    told = of(node, "observe", ipname="vip", budget_s=0.4)
+    assert (told.phase, told.state) == (Phase.RUNNING, "192.0.2.1/24 is on eth0")
+    assert "192.0.2.1 was added for it" in told.warnings[0]
+    of(node, "stop", ipname="vip", budget_s=0.4)
+    assert node.did()[-1] == "ip addr del 192.0.2.1/24 dev eth0"
 
 
 def test_what_was_added_is_written_down_before_it_is_added(node, monkeypatch):
