@@ -1,7 +1,8 @@
 """The admin's ssh configuration: how a target is reached, as ``ssh TARGET`` would reach it.
 
-Read by fabric and paramiko. What they lack or do otherwise than ssh_config(5) is mended here: ``Include``, the order of
-several jumps in ``ProxyJump``, and IPv6 addresses with a port.
+Read by fabric and paramiko. What they lack or do otherwise than ssh_config(5) is mended here: ``Include``, comments at
+the end of a line, times, the order of several jumps in ``ProxyJump``, and IPv6 addresses with a port. A ``Match`` by
+what they cannot tell is refused where it could matter: they would have it match always.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fabric import Config, Connection
-from paramiko import SSHConfig
+from paramiko import ConfigParseError, SSHConfig
 from paramiko.config import SSHConfigDict
 
 from vmsvc.core.errors import NoWayIn, told
@@ -26,6 +27,9 @@ from vmsvc.core.transport.ssh.keys import Keys
 #: that boots, or is emulated, takes seconds for its arithmetic.
 LOGIN_S = 15.0
 
+#: How long a host may take to accept a connection, in seconds, unless ``ConnectTimeout`` says otherwise.
+CONNECT_S = 5.0
+
 #: Of threads that open connections at once, one parses.
 _PARSING = threading.Lock()
 
@@ -33,6 +37,15 @@ _PARSING = threading.Lock()
 _DEPTH = 16
 #: A line that includes files, or that begins a block.
 _STRUCTURE = re.compile(r"\s*(?:include(?:\s*=\s*|\s+)(?P<files>.+)|(?:host|match)[\s=])", re.IGNORECASE)
+#: A line that ends with a line for a shell, in which a ``#`` is the shell's.
+_FOR_SHELL = re.compile(r"\s*\w+command\b", re.IGNORECASE)
+#: All of a line up to the comment at its end: a ``#`` that begins a word, outside of quotation marks.
+_SAID = re.compile(r"""(?:[^"#]|"[^"]*(?:"|$)|(?<=\S)#)*""")
+#: By what paramiko can tell whether a ``Match`` matches.
+_CRITERIA = frozenset({"all", "canonical", "final", "host", "originalhost", "user", "localuser", "exec"})
+#: A time such as ``90`` or ``1m30s``; see TIME FORMATS in sshd_config(5).
+_TIME = re.compile(r"(?:\d+[smhdw]?)+", re.ASCII | re.IGNORECASE)
+_UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 #: ``[USER@]HOST[:PORT]``, or ``[USER@][ADDRESS]:PORT``, perhaps as a URI.
 _TARGET = re.compile(
     r"(?:ssh://)?(?:(?P<user>.+)@)?(?:\[(?P<bare>[^\]]+)\]|(?P<host>[^:]+|.*:.*:.*))(?::(?P<port>\d+))?/?"
@@ -82,10 +95,12 @@ def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | N
     configuration = _EachHostOnce(configuration)
     try:
         *jumps, last = _hops(target, configuration, frozenset())
-        return [
+        found = [
             *(_connection(jump, configuration, authentication={"strategy_class": Keys}) for jump in jumps),
             _connection(last, configuration, user=user, authentication={"strategy_class": partial(Keys, own=own_key)}),
         ]
+        for each in found:
+            connect_s(each)  # what makes no sense is told before anything is connected to
     except NoWayIn:
         raise
     except Exception as error:  # noqa: BLE001 - paramiko and fabric raise what they meet: KeyError, ValueError …
@@ -94,6 +109,25 @@ def route(target: str, configuration: SSHConfig, *, user: str, own_key: Path | N
             code="undetermined.ssh-configuration",
             hint=f"compare with: ssh -G {shlex.quote(target)}",
         ) from None
+    return found
+
+
+def connect_s(connection: Connection) -> float:
+    """How long a host may take to accept a connection, in seconds.
+
+    Args:
+        connection: The connection to be.
+
+    Raises:
+        ValueError: ``ConnectTimeout`` is no time.
+    """
+    text = connection.ssh_config.get("connecttimeout", "none").strip()
+    if text.lower() == "none":
+        return CONNECT_S
+    if not _TIME.fullmatch(text):
+        raise ValueError(f"ConnectTimeout {text!r} is no time, such as 10 or 1m")
+    # For ssh, too, 0 is none: as long as the system waits.
+    return sum(int(number) * _UNITS_S[unit.lower()] for number, unit in re.findall(r"(\d+)(\D?)", text)) or CONNECT_S
 
 
 @lru_cache(maxsize=1)
@@ -109,10 +143,21 @@ def _parsed(said: tuple[tuple[Path, tuple[str, ...]], ...]) -> SSHConfig:
 
 
 class _Configuration(SSHConfig):
-    """Paramiko's, which asks the system who we are for each block, even for those that have no ``Match``."""
+    """Paramiko's, which asks the system who we are for each block, even for those that have no ``Match``.
+
+    And it takes a criterion that it does not know for one that is met: the lines below it could lead to another host.
+    """
 
     def _does_match(self, match_list: list[Any], *rest: Any) -> Any:
-        return match_list and super()._does_match(match_list, *rest)  # type: ignore[misc]
+        known = [each for each in match_list if each["type"] in _CRITERIA]
+        unknown = [each["type"] for each in match_list if each not in known]
+        matched = known and super()._does_match(known, *rest)  # type: ignore[misc]
+        if unknown and (matched or not known):
+            raise ConfigParseError(f"vmsvc cannot tell whether `Match {unknown[0]}` matches")
+        return matched
+
+    def _get_matches(self, match: str) -> Any:
+        return [{**each, "type": each["type"].lower()} for each in super()._get_matches(match)]  # type: ignore[misc]
 
 
 class _EachHostOnce(SSHConfig):
@@ -175,7 +220,7 @@ def _lines(path: Path, place: Path, block: str, depth: int) -> Iterator[str]:
     if depth > _DEPTH:
         raise RecursionError(f"{path} is included more than {_DEPTH} files deep")
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
+        for line in map(_without_comment, file):
             match = _STRUCTURE.match(line)
             if match is None or match["files"] is None:
                 block = line if match else block
@@ -185,6 +230,11 @@ def _lines(path: Path, place: Path, block: str, depth: int) -> Iterator[str]:
                 for name in sorted(glob.glob(str(place / Path(pattern).expanduser()))):  # noqa: PTH207 - absolute
                     yield from _lines(Path(name), place, block, depth + 1)
                     yield block  # what follows belongs to the block around the Include again
+
+
+def _without_comment(line: str) -> str:
+    said = None if _FOR_SHELL.match(line) else _SAID.match(line)
+    return line if said is None or said.end() == len(line) else f"{said[0]}\n"
 
 
 def _unreadable(path: Path, reason: str) -> NoWayIn:

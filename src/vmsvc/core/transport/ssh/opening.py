@@ -16,9 +16,6 @@ from vmsvc.core.transport.ssh.known_hosts import HostKey, KnownHosts, server_nam
 from vmsvc.core.transport.ssh.proxy import ProxyCommand
 from vmsvc.core.transport.ssh.refusals import Place, refusal
 
-#: How long a host may take to accept a connection, in seconds, unless ``ConnectTimeout`` says otherwise.
-CONNECT_S = 5.0
-
 logging.getLogger("paramiko").addHandler(logging.NullHandler())  # else Python prints its complaints
 
 
@@ -122,7 +119,7 @@ class Way:
         return proxy
 
     def _link(self, connection: Connection, before: Connection | None, place: Place) -> Any:
-        limit_s = float(connection.ssh_config.get("connecttimeout") or CONNECT_S)
+        limit_s = configuration.connect_s(connection)
         if before is not None:
             self.doing = f"asking {before.host} to connect to {place}"
             return self._keep(wire.jumped(before.transport, place.host, place.port, limit_s))

@@ -8,7 +8,7 @@ import pytest
 from paramiko import SSHConfig
 
 from vmsvc.core.errors import NoWayIn
-from vmsvc.core.transport.ssh.configuration import load, route
+from vmsvc.core.transport.ssh.configuration import CONNECT_S, connect_s, load, route
 
 CONFIG = """
 Include {directory}/conf.d/*.conf
@@ -182,3 +182,76 @@ def test_a_configuration_that_changes_is_read_anew_and_so_is_what_it_includes(co
     assert way("a.inside", config) == [("deeper", "a.inside", 23)]
     config.write_text(config.read_text().replace("Port 23", "Port 24"))
     assert way("a.inside", config) == [("deeper", "a.inside", 24)]
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    ["tagged x", "localnetwork 10.99.0.0/16", "sessiontype subsystem", "version NOPE", "command foo", "new 1"],
+)
+def test_a_match_by_what_nobody_here_can_tell_sends_no_command_to_another_host(tmp_path, criterion):
+    config = tmp_path / "config"
+    config.write_text(f"Match {criterion}\n    HostName elsewhere\n")
+    with pytest.raises(NoWayIn, match=f"cannot tell whether `Match {criterion.split()[0]}` matches") as error:
+        route("web", load(config), user="root")
+    assert error.value.code == "undetermined.ssh-configuration"
+    for other in (f"originalhost nope {criterion}", f"{criterion} originalhost nope"):
+        config.write_text(f"Match {other}\n    HostName elsewhere\n")
+        assert way("web", config) == [("root", "web", 22)]
+
+
+def test_criteria_of_a_match_may_be_in_capitals(tmp_path):
+    config = tmp_path / "config"
+    config.write_text("Match OriginalHost other\n    Port 1\nMatch OriginalHost web\n    Port 2\n")
+    assert way("web", config) == [("root", "web", 2)]
+
+
+COMMENTED = """
+Host web # and no other
+    User admin # me
+    HostName "192.0.2.7" # "there"
+    HostKeyAlias "a # b"
+    IdentityFile a#b
+# Port 1
+    Port 2222\t#1
+Host relayed
+    ProxyCommand relay %h # %p
+"""
+
+
+def test_a_comment_may_stand_at_the_end_of_a_line(tmp_path):
+    config = tmp_path / "config"
+    config.write_text(COMMENTED)
+    assert way("web", config) == [("admin", "192.0.2.7", 2222)]
+    found = load(config).lookup("web")
+    assert (found["hostkeyalias"], found["identityfile"]) == ("a # b", ["a#b"])
+    assert load(config).lookup("relayed")["proxycommand"] == "relay relayed # 22"
+    assert way("and", config) == [("root", "and", 22)]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7),
+        ("10s", 10),
+        ("1m", 60),
+        ("1M30", 90),
+        ("1h", 3600),
+        ("none", CONNECT_S),
+        ("0", CONNECT_S),
+        ("", CONNECT_S),
+    ],
+)
+def test_times_are_read_as_ssh_reads_them(tmp_path, text, seconds):
+    config = tmp_path / "config"
+    config.write_text(f"Host *\n    {f'ConnectTimeout {text}' if text else 'Port 22'}\n")
+    (found,) = route("web", load(config), user="root")
+    assert connect_s(found) == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "1x", "-1", "1.5"])
+def test_what_is_no_time_is_told_before_anything_is_connected_to(tmp_path, text):
+    config = tmp_path / "config"
+    config.write_text(f"Host *\n    ConnectTimeout {text}\n")
+    with pytest.raises(NoWayIn, match="is no time") as error:
+        route("web", load(config), user="root")
+    assert error.value.code == "undetermined.ssh-configuration"
