@@ -14,7 +14,7 @@ from vmsvc.core.errors import Refused, UsageError
 AUTHORIZED_KEYS = "~/.ssh/authorized_keys"
 
 #: One option of a line: what stands in quotation marks may have commas and blanks; see sshd(8).
-_OPTION = re.compile(r'(?:[^,"\s]|"(?:\\"|[^"])*")+')
+_OPTION = re.compile(r'(?:[^,"\s]|"(?:\\"|\\(?!")|[^"\\])*")+')
 #: Options of an admin that narrow what a key is good for, beyond what vmsvc asks for.
 _NARROWING = ("from=", "expiry-time=", "verify-required")
 
@@ -74,7 +74,7 @@ def with_line(before: str, wanted: Wanted) -> str:
     """
     public_key = wanted.public_key
     lines = re.split(r"(?<=\n)", before)  # by newlines alone, as sshd does
-    own = [each for each in lines if _key_in(each, public_key) and not each.lstrip().startswith("#")]
+    own = [each for each in lines if _key_in(each, public_key)]
     for each in own:
         _check_script(each, wanted)
     line = ",".join([*(_narrowed(own[0], public_key) if own else ()), wanted.line])
@@ -86,14 +86,18 @@ def with_line(before: str, wanted: Wanted) -> str:
 
 
 def _key_in(line: str, public_key: str) -> re.Match[str] | None:
-    """Where a key stands in a line: what is encoded tells it, with any blanks before, and any comment behind."""
-    kind, encoded, *_ = public_key.split()
-    return re.search(rf"(?<!\S){re.escape(kind)}[ \t]+{re.escape(encoded)}(?!\S)", line)
+    """A line whose key it is: the first one in it. A comment behind another key may name any.
+
+    What is encoded tells the key, with any blanks before, and any comment behind.
+    """
+    kind, encoded, *_ = map(re.escape, public_key.split())
+    options = rf"{_OPTION.pattern}(?:,{_OPTION.pattern})*"
+    return re.match(rf"\s*(?!#)(?:(?P<options>{options})[ \t]+)?{kind}[ \t]+{encoded}(?!\S)", line)
 
 
 def _options(line: str, public_key: str) -> list[str]:
     key = _key_in(line, public_key)
-    return _OPTION.findall(line[: key.start()]) if key else []
+    return _OPTION.findall(key["options"] or "") if key else []
 
 
 def _narrowed(line: str, public_key: str) -> list[str]:

@@ -56,6 +56,21 @@ def test_a_line_with_other_blanks_is_the_same_keys(blank, behind):
     assert with_line(f'from="10.0.0.1"{blank}{key}{behind}\n', OURS) == f'from="10.0.0.1",{LINE}\n'
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"ssh-rsa AAAAADMIN admin # {KEY} was here",
+        f"ssh-rsa AAAAADMIN {KEY}",
+        f'from="10.0.0.1" ssh-rsa AAAAADMIN {KEY}',
+        f'command="echo {KEY} x" ssh-rsa AAAAADMIN admin',
+        f'command="echo \\" {KEY} \\"" ssh-rsa AAAAADMIN admin',
+        f"  # {KEY}",
+    ],
+)
+def test_the_line_of_another_key_stays_though_it_names_ours(line):
+    assert with_line(f"{line}\n", OURS) == f"{line}\n{LINE}\n"
+
+
 def test_a_longer_key_that_begins_alike_is_anothers():
     assert with_line(f"{KEY}MORE theirs\n", OURS) == f"{KEY}MORE theirs\n{LINE}\n"
 
