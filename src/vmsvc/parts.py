@@ -324,7 +324,7 @@ class Parts:
         self._ways.forget(guest)
         inside = self._ways.into(guest)
         if guest.has_shell:
-            verbs.ask(inside, "hello", budget_s=budget_s)
+            verbs.greet(inside, budget_s=budget_s)
         else:
             inside.run(("hostname",), budget_s=budget_s)
 

@@ -208,6 +208,42 @@ def test_a_launcher_that_is_not_executable_is_run_by_what_it_names(host, init_d,
     assert (done.out.strip().removeprefix("%s"), done.code) == (told.removeprefix("%s").format(init_d), 0)
 
 
+class Stranger:
+    """A guest where something else answers than vmsvc's script."""
+
+    name = "guest"
+
+    def __init__(self, code, stdout, stderr):
+        self.answer = {"code": code, "stdout": stdout, "stderr": stderr}
+
+    def run(self, argv, *, budget_s, environment=None):
+        return Outcome(argv=tuple(argv), duration_s=0.1, **self.answer)
+
+
+@pytest.mark.parametrize(
+    ("code", "stdout", "stderr", "words"),
+    [
+        (
+            127,
+            b"",
+            b"/bin/sh: 0: cannot open /usr/local/lib/vmsvc/vmsvc-guest",
+            "exit code 127; it said last: .*vmsvc-guest",
+        ),
+        (0, b"Welcome!\n", b"", "exit code 0; it said last: Welcome!"),
+        (0, b"vmsvc-peer 1\n", b"", "exit code 0"),
+    ],
+)
+def test_who_does_not_know_the_verbs_has_let_no_verbs_in(code, stdout, stderr, words):
+    with pytest.raises(NoWayIn, match=f"guest does not know vmsvc's verbs: {words}") as error:
+        verbs.greet(Stranger(code, stdout, stderr), budget_s=5.0)
+    assert "vmsvc trust guest" in error.value.hint
+
+
+def test_who_knows_the_verbs_has_let_them_in(host):
+    verbs.greet(host, budget_s=30.0)
+    verbs.greet(Stranger(0, b"Welcome!\nvmsvc-guest 1\n", b""), budget_s=5.0)
+
+
 def test_a_launcher_is_told_of_its_service(host, init_d, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     launcher(init_d / "S1", '#!/bin/sh\necho "$VMSVC_SERVICE|$OPENSVC_IPADDR|$LC_ALL|$(cat)"\n')
