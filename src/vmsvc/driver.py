@@ -27,6 +27,8 @@ from vmsvc.core.contract import (
 )
 from vmsvc.core.errors import (
     NO_COMMANDS,
+    NO_SUCH_COMMAND,
+    TIMED_OUT,
     ActionFailed,
     DriverError,
     NoWayIn,
@@ -58,12 +60,23 @@ from vmsvc.core.options import (
 )
 from vmsvc.core.records.publishing import Publication, Publisher
 from vmsvc.core.resource import Guest, Resource
-from vmsvc.core.status import Evidence, Objection, Observation, Phase, Status, inapplicable, unknown
+from vmsvc.core.status import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
+    Evidence,
+    Objection,
+    Observation,
+    Phase,
+    Status,
+    inapplicable,
+    unknown,
+)
 from vmsvc.core.transport import ANSWER_LIMIT, OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, NodeHost, Outcome
 from vmsvc.core.transport.announced import Announced
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
-from vmsvc.core.transport.commands import Commands, whole, whole_lines
+from vmsvc.core.transport.commands import Commands, refusal, whole, whole_lines
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
@@ -71,9 +84,14 @@ from vmsvc.hookspecs import hookimpl
 __all__ = [
     "ANSWER_LIMIT",
     "API",
+    "AT_REST",
+    "AWAKE",
+    "GOING_DOWN",
     "NO_COMMANDS",
+    "NO_SUCH_COMMAND",
     "OUTPUT_GRACE_S",
     "OUTPUT_LIMIT",
+    "TIMED_OUT",
     "ActionFailed",
     "AddressLister",
     "AddressPlumber",
@@ -150,6 +168,7 @@ __all__ = [
     "option",
     "path",
     "printable",
+    "refusal",
     "said_last",
     "seconds",
     "shown",

@@ -2,9 +2,9 @@
 
 import libvirt
 import pytest
-from vmsvc_kvm.states import AT_REST, STATES, judge
+from vmsvc_kvm.states import STATES, judge
 
-from vmsvc.driver import Phase, Status
+from vmsvc.driver import AT_REST, Phase, Status
 
 # Flags of virDomainShutdownFlags, which share a prefix with the reasons of VIR_DOMAIN_SHUTDOWN.
 FLAGS = {"DEFAULT", "ACPI_POWER_BTN", "GUEST_AGENT", "INITCTL", "SIGNAL", "PARAVIRT"}

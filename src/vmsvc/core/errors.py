@@ -200,6 +200,10 @@ class NoWayIn(Undetermined):
     default_code = "undetermined.no-way-in"
 
 
+#: The code where something did not answer, or end, in its time.
+TIMED_OUT = "undetermined.timeout"
+
+
 class TimedOut(Undetermined):
     """A command did not end in its time: what it did is not known, and what it printed until then is.
 
@@ -211,13 +215,17 @@ class TimedOut(Undetermined):
         truncated: Whether more was printed, and dropped.
     """
 
-    default_code = "undetermined.timeout"
+    default_code = TIMED_OUT
 
     def __init__(
         self, message: str = "", *, hint: str = "", stdout: bytes = b"", stderr: bytes = b"", truncated: bool = False
     ) -> None:
         super().__init__(message, hint=hint)
         self.stdout, self.stderr, self.truncated = stdout, stderr, truncated
+
+
+#: The code where there is no such program, or it is not to be found.
+NO_SUCH_COMMAND = "action.no-such-command"
 
 
 class ActionFailed(VmsvcError):

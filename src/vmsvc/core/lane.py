@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from vmsvc.core.deadline import left_until
-from vmsvc.core.errors import Undetermined, told
+from vmsvc.core.errors import TIMED_OUT, Undetermined, told
 
 C = TypeVar("C")
 S = TypeVar("S")
@@ -151,7 +151,7 @@ class Lane(Generic[C]):
             if not call.done.wait(left_until(deadline)):
                 self._worker = None
                 worker.abandon()
-                raise Undetermined(f"{self._name} did not answer within {budget_s:.1f} s", code="undetermined.timeout")
+                raise Undetermined(f"{self._name} did not answer within {budget_s:.1f} s", code=TIMED_OUT)
             if call.error is not None:
                 if self._is_broken is not None and self._is_broken(call.error):
                     self.close()

@@ -109,6 +109,14 @@ _STATUS_OF = {
 }
 
 
+#: Where nothing runs, nor is about to, as has been positively seen: there is nothing to stop.
+AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
+#: What a start is to bring about.
+AWAKE = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.STARTING})
+#: What a request to stop is to bring about.
+GOING_DOWN = AT_REST | {Phase.STOPPING}
+
+
 @frozen(kw_only=True)
 class Evidence:
     """What a status rests on.

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from vmsvc.driver import ConnectionLost, DriverError, GuestDisk, Undetermined, VmsvcError
+from vmsvc.driver import TIMED_OUT, ConnectionLost, DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_docker import disks, failures, hints
 from vmsvc_docker.attached import Attached
 from vmsvc_docker.containers import Ended, Inspected, Seen, ended, inspected, listed, mapping, unreadable
@@ -353,7 +353,7 @@ class Connection:
     def _changing(self) -> Iterator[Any]:
         """The same, for a request that changes something: none is made too late."""
         if time.monotonic() > self._deadline:
-            raise Undetermined(f"{self.endpoint} answered too late", code="undetermined.timeout")
+            raise Undetermined(f"{self.endpoint} answered too late", code=TIMED_OUT)
         with self._asking() as client:
             yield client
 
@@ -381,7 +381,7 @@ class Connection:
             return self._refusal(int(error.status_code), failures.words(error))
         kinds = self._requests.exceptions
         if isinstance(error, kinds.Timeout) or any(isinstance(cause, TimeoutError) for cause in failures.causes(error)):
-            return Undetermined(f"{self.endpoint} did not answer in time", code="undetermined.timeout")
+            return Undetermined(f"{self.endpoint} did not answer in time", code=TIMED_OUT)
         if isinstance(error, (kinds.ConnectionError, kinds.ChunkedEncodingError)):
             return ConnectionLost(f"the connection to {self.endpoint} broke: {failures.words(error)}")
         return Undetermined(

@@ -9,6 +9,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
+    TIMED_OUT,
     Capability,
     Context,
     DefinitionFields,
@@ -31,17 +35,13 @@ from vmsvc_docker.containers import Inspected
 from vmsvc_docker.lanes import Lanes
 from vmsvc_docker.observing import Observer
 from vmsvc_docker.options import DockerGuest
-from vmsvc_docker.states import AT_REST, DEAD, judge
+from vmsvc_docker.states import DEAD, judge
 
 if TYPE_CHECKING:
     from vmsvc_docker.definition import Definition
 
 T = TypeVar("T")
 
-# What a start is to bring about.
-AWAKE = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.STARTING})
-# What a request to stop is to bring about.
-GOING_DOWN = AT_REST | {Phase.STOPPING}
 # When podman may kill a container that it was asked to stop, in seconds: never, since the core does that in its time.
 FOR_EVER_S = 365 * 24 * 3600
 # How long podman has to hear such a request, in seconds; it answers only when the container has ended.
@@ -202,7 +202,7 @@ class DockerDriver:
         try:
             ask(way, stop, budget_s=min(deadline - time.monotonic(), HEARD_S))
         except Undetermined as silence:
-            if silence.code != "undetermined.timeout":  # else asked, and not answered yet
+            if silence.code != TIMED_OUT:  # else asked, and not answered yet
                 raise
 
     def kill(self, resource: DockerGuest, *, budget_s: float) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from vmsvc.driver import (
+    NO_SUCH_COMMAND,
     OUTPUT_GRACE_S,
     ActionFailed,
     DriverError,
@@ -109,7 +110,7 @@ def enter(
         said = said_last(bytes(printed.err), bytes(printed.out))
         raise ActionFailed(
             f"there is no such command in {guest.name}, or it may not be run: {argv[0]}{said}",
-            code="action.no-such-command",
+            code=NO_SUCH_COMMAND,
         )
     return Outcome(
         argv=tuple(argv),

@@ -11,9 +11,6 @@ from collections.abc import Mapping
 
 from vmsvc.driver import Phase
 
-#: Where a container neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.ABSENT})
-
 #: The state of a container that can only be removed.
 DEAD = "dead"
 

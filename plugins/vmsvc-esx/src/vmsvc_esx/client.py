@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from vmsvc.driver import ConnectionLost, DriverError, Undetermined, VmsvcError
+from vmsvc.driver import TIMED_OUT, ConnectionLost, DriverError, Undetermined, VmsvcError
 from vmsvc_esx import faults, machines, trouble
 from vmsvc_esx.credentials import Credentials, find
 from vmsvc_esx.machines import Machine
@@ -280,7 +280,7 @@ class Client:
                 )
             pause = next(pauses, _POLL_S[-1])
             if self._left() - pause < _CANCEL_S:
-                raise Undetermined(f"{what} in time: it is still at it", code="undetermined.timeout")
+                raise Undetermined(f"{what} in time: it is still at it", code=TIMED_OUT)
             time.sleep(pause)
 
     def _guest(self, machine: Machine) -> Any:
@@ -315,13 +315,13 @@ class Client:
     def _changing(self, what: str) -> Iterator[_Place]:
         """The same, for a request that changes something: none is made too late."""
         if time.monotonic() > self._moment.deadline:
-            raise Undetermined(f"{self.access.server} answered too late", code="undetermined.timeout")
+            raise Undetermined(f"{self.access.server} answered too late", code=TIMED_OUT)
         with self._asking(what) as place:
             yield place
 
     def _entered(self) -> _Place:
         if not self._turn.acquire(timeout=self._left()):
-            raise Undetermined(f"{self.access.server} did not let anybody in in time", code="undetermined.timeout")
+            raise Undetermined(f"{self.access.server} did not let anybody in in time", code=TIMED_OUT)
         try:
             if self._place is not None and self._is_doubtful and not self._is_known(self._place):
                 self._place = None

@@ -8,13 +8,13 @@ from typing import Any
 
 from attrs import evolve
 
-from vmsvc.driver import FoundGuest, ask
+from vmsvc.driver import AWAKE, FoundGuest, ask
 from vmsvc_esx import disks, hints
 from vmsvc_esx.client import Client
 from vmsvc_esx.lanes import Lanes
 from vmsvc_esx.machines import UUIDS, Machine
 from vmsvc_esx.options import EsxGuest
-from vmsvc_esx.states import AWAKE, judge
+from vmsvc_esx.states import judge
 
 _DEVICES, _TEMPLATE, _SYSTEM = "config.hardware.device", "config.template", "config.guestFullName"
 # The keys that say how a server is reached; each guest of it has the same.

@@ -8,6 +8,9 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
     Capability,
     Context,
     DefinitionFields,
@@ -29,7 +32,7 @@ from vmsvc_esx.lanes import Lanes
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.observing import Observer
 from vmsvc_esx.options import EsxGuest
-from vmsvc_esx.states import AT_REST, AWAKE, GOING_DOWN, judge
+from vmsvc_esx.states import judge
 
 T = TypeVar("T")
 

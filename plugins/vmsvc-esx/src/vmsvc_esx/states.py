@@ -9,13 +9,6 @@ from __future__ import annotations
 from vmsvc.driver import Phase
 from vmsvc_esx.machines import Machine
 
-#: Where a guest neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
-#: What a start is to bring about.
-AWAKE = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.STARTING})
-#: What a request to stop is to bring about.
-GOING_DOWN = AT_REST | {Phase.STOPPING}
-
 _POWER = {
     "poweredOn": Phase.RUNNING,
     "poweredOff": Phase.STOPPED,

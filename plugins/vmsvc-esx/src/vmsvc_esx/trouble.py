@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 
-from vmsvc.driver import Undetermined
+from vmsvc.driver import TIMED_OUT, Undetermined
 from vmsvc_esx.credentials import Credentials
 from vmsvc_esx.faults import words as words_of_fault
 from vmsvc_esx.options import Access
@@ -61,7 +61,7 @@ def meaning(error: Exception, access: Access, left_s: float) -> Undetermined:
             hint=f"name who signed it (`ca_file`), or trust that very certificate (`thumbprint`): {_how_to_compare()}",
         )
     if isinstance(error, TimeoutError):
-        return Undetermined(f"{where} did not answer in time", code="undetermined.timeout")
+        return Undetermined(f"{where} did not answer in time", code=TIMED_OUT)
     if isinstance(error, (ConnectionRefusedError, socket.gaierror)) or _is_network(error):
         return Undetermined(
             f"no connection to {where}: {words(error)}",

@@ -16,7 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vmsvc.driver import (
+    AT_REST,
     NO_COMMANDS,
+    TIMED_OUT,
     ActionFailed,
     DriverError,
     GuestAddress,
@@ -39,7 +41,6 @@ from vmsvc_kvm.client import Connection
 from vmsvc_kvm.inside import PlainCommand, Printed, UnixCommand
 from vmsvc_kvm.observing import phase_of
 from vmsvc_kvm.options import KvmGuest, driver_of
-from vmsvc_kvm.states import AT_REST
 
 log = logging.getLogger("vmsvc.host")
 
@@ -97,7 +98,7 @@ class Agent:
         command = self._command(argv, environment)
         place = f"{self._guest.name}: {shown(argv)}"
         if budget_s <= 0:
-            raise NoWayIn(f"{place}: not started, since no time was left for it", code="undetermined.timeout")
+            raise NoWayIn(f"{place}: not started, since no time was left for it", code=TIMED_OUT)
         self._greet(began + budget_s)
         pid = self._start(command, place, began + budget_s)
         status = self._end_of(pid, place, began + budget_s)

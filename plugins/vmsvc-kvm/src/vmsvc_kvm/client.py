@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from vmsvc.driver import ConnectionLost, Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
+from vmsvc.driver import TIMED_OUT, ConnectionLost, Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
 from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.library import library
@@ -424,7 +424,7 @@ class Connection:
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
-            raise Undetermined(f"{self._uri} answered too late", code="undetermined.timeout")
+            raise Undetermined(f"{self._uri} answered too late", code=TIMED_OUT)
 
     def _failure(self, error: Any) -> VmsvcError:
         virt = self._virt

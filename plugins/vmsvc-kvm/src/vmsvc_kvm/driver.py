@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from attrs import evolve
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
+    TIMED_OUT,
     Capability,
     Context,
     DefinitionFields,
@@ -37,7 +41,6 @@ from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.seen import Described
-from vmsvc_kvm.states import AT_REST
 
 if TYPE_CHECKING:
     from vmsvc_kvm.agent import Agent
@@ -47,10 +50,6 @@ T = TypeVar("T")
 # How long a guest's agent may take before the power button is tried: it answers at once or not at all, but libvirt
 # then waits for the guest to be off.
 AGENT_PATIENCE_S = 5.0
-# What a request to shut down is to bring about; libvirt refuses one to a guest that goes down by itself.
-GOING_DOWN = AT_REST | {Phase.STOPPING}
-# What a start is to bring about.
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
 # How people bring back a guest that somebody has put to sleep.
 _WAYS_BACK = {Phase.PAUSED: "resume", Phase.SUSPENDED: "dompmwakeup"}
 
@@ -197,7 +196,7 @@ class KvmDriver:
         try:
             ask(way, ask_agent, budget_s=min(left / 2, AGENT_PATIENCE_S) if either else left)
         except Undetermined as silence:
-            if silence.code == "undetermined.timeout":
+            if silence.code == TIMED_OUT:
                 return True  # asked, and not answered yet
             if either:
                 return False

@@ -9,12 +9,11 @@ from __future__ import annotations
 import shlex
 import time
 
-from vmsvc.driver import Destination, DriverError, Phase, Undetermined, VmsvcError, ask, ask_once
+from vmsvc.driver import AT_REST, TIMED_OUT, Destination, DriverError, Phase, Undetermined, VmsvcError, ask, ask_once
 from vmsvc_kvm.client import Connection
 from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.observing import phase_of
 from vmsvc_kvm.options import KvmGuest, reached_by
-from vmsvc_kvm.states import AT_REST
 
 #: What is kept of a budget to call a move off, and how often it is looked whether that has happened, in seconds.
 CALLING_OFF_S, LOOK_AGAIN_S = 10.0, 0.2
@@ -62,7 +61,7 @@ def _check_runs(connection: Connection, guest: KvmGuest) -> None:
 
 def _settle(lanes: Lanes, guest: KvmGuest, uri: str, failure: VmsvcError, deadline: float) -> None:
     """After a request that has failed: call off what goes on, and tell by the guest's own state where it is left."""
-    is_late = failure.code == "undetermined.timeout"
+    is_late = failure.code == TIMED_OUT
 
     def look(connection: Connection) -> tuple[Phase, str, bool]:
         if is_late:

@@ -11,6 +11,7 @@ from functools import cache
 from attrs import evolve
 
 from vmsvc.driver import (
+    TIMED_OUT,
     DriverError,
     Evidence,
     Lane,
@@ -81,7 +82,7 @@ class Observer:
             return _observations(guests, [seen.get(guest.name) for guest in guests], evidence, seen)
         nothing = unknown(f"virConnectGetAllDomainStats {uri}", failure, duration_s=time.monotonic() - began)
         singly: Mapping[str, Observation] = {}
-        if failure.code in ("undetermined.timeout", "undetermined.not-answering"):
+        if failure.code in (TIMED_OUT, "undetermined.not-answering"):
             singly = self._one_by_one(uri, guests, began + budget_s)
         return [singly.get(guest.name, nothing) for guest in guests]
 

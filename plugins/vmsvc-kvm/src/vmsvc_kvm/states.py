@@ -13,9 +13,6 @@ from attrs import field, frozen
 
 from vmsvc.driver import Phase
 
-#: Where a guest neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
-
 SHUTOFF = 5
 
 

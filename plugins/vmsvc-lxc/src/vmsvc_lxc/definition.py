@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vmsvc.driver import DriverError, GuestDisk, Host, Sizes, Undetermined, shown
+from vmsvc.driver import AT_REST, DriverError, GuestDisk, Host, Sizes, Undetermined, shown
 from vmsvc_lxc.observing import labelled, seen_alone, usual_path
 from vmsvc_lxc.options import LxcGuest
-from vmsvc_lxc.states import ABSENT, AT_REST
+from vmsvc_lxc.states import ABSENT
 from vmsvc_lxc.tools import Deadline, answer, on, run
 
 #: What of its config tells disks, and what tells sizes: lxc.container.conf(5), for cgroups of both versions.

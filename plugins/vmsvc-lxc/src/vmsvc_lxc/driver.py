@@ -10,6 +10,9 @@ from typing import ClassVar
 from attrs import evolve
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
     Capability,
     Context,
     DriverError,
@@ -25,12 +28,8 @@ from vmsvc.driver import (
 from vmsvc_lxc import observing
 from vmsvc_lxc.observing import Seen
 from vmsvc_lxc.options import LxcGuest
-from vmsvc_lxc.states import AT_REST
 from vmsvc_lxc.tools import Deadline, by_hand, on, refuse, run
 
-# What a start is to bring about, and what a request to stop is to.
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
-GOING_DOWN = AT_REST | {Phase.STOPPING}
 # How much of its time a verb's main command gets: what has become of the container is looked at in the rest.
 _MOST = 0.8
 # What lxc-start says, and succeeds, where somebody else was faster: main in src/lxc/tools/lxc_start.c.

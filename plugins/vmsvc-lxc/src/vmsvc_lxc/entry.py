@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve
 
 from vmsvc.driver import (
+    NO_SUCH_COMMAND,
     ActionFailed,
     Host,
     NoWayIn,
@@ -84,7 +85,7 @@ def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping
     if done.code in _NOT_STARTED and said.endswith(f'Failed to exec "{argv[0]}"'):
         raise ActionFailed(
             f"there is no such command in {guest.name}, or it may not be run: {printable(argv[0])}",
-            code="action.no-such-command",
+            code=NO_SUCH_COMMAND,
         )
     if done.code == _NOT_IN and said:
         _must_be_inhabited(host, guest, deadline)

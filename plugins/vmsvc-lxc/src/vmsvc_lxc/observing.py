@@ -13,7 +13,18 @@ from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from vmsvc.driver import Evidence, Host, Observation, Outcome, Phase, Undetermined, VmsvcError, shown, unknown
+from vmsvc.driver import (
+    TIMED_OUT,
+    Evidence,
+    Host,
+    Observation,
+    Outcome,
+    Phase,
+    Undetermined,
+    VmsvcError,
+    shown,
+    unknown,
+)
 from vmsvc_lxc.options import LxcGuest
 from vmsvc_lxc.states import ABSENT, phase_of
 from vmsvc_lxc.tools import Deadline, answer, at, by_hand, on, run
@@ -103,7 +114,7 @@ def _survey(host: Host, lxcpath: str, guests: Sequence[LxcGuest], deadline: Dead
     try:
         listed = listing(host, lxcpath, Deadline.within(deadline.share(_LISTS_PART)))
     except Undetermined as silence:
-        if silence.code != "undetermined.timeout":
+        if silence.code != TIMED_OUT:
             return {(guest.service, guest.rid): unknown("lxc-ls", silence) for guest in guests}
         return _one_by_one(host, guests, deadline)
     except VmsvcError as error:

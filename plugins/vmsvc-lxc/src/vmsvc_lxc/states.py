@@ -10,9 +10,6 @@ from collections.abc import Mapping
 
 from vmsvc.driver import Phase
 
-#: Where a container neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.ABSENT})
-
 #: Of a container that LXC does not know; no word of its own.
 ABSENT = "ABSENT"
 

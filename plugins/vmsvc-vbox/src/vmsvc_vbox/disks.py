@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vmsvc.driver import GuestDisk
+from vmsvc.driver import AT_REST, GuestDisk
 from vmsvc_vbox import parse
 from vmsvc_vbox.parse import Attached, Medium
-from vmsvc_vbox.states import AT_REST, phase_of
+from vmsvc_vbox.states import phase_of
 from vmsvc_vbox.tool import Tool
 
 _NETWORK = frozenset({"iSCSI"})

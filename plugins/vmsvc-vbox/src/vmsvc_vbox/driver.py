@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
     Capability,
     Context,
     DriverError,
     FoundGuest,
     GuestDisk,
     Observation,
-    Outcome,
     Phase,
     Resource,
     Sizes,
     Undetermined,
-    said_last,
+    refusal,
 )
 from vmsvc_vbox.options import VboxGuest
-from vmsvc_vbox.states import AT_REST, AWAKE, phase_of
+from vmsvc_vbox.states import phase_of
 
 if TYPE_CHECKING:
     from vmsvc_vbox.parse import Listed
@@ -96,7 +98,7 @@ class VboxDriver:
             return True
         if _phase_now(tool, guest) in AWAKE:
             return False  # somebody else was faster
-        raise _refusal(f"{guest.name} cannot be started", done)
+        raise refusal(f"{guest.name} cannot be started", done)
 
     def _registered(self, tool: Tool, resource: VboxGuest) -> Listed:
         """Let VirtualBox know a guest by its own file.
@@ -113,14 +115,14 @@ class VboxDriver:
         done = tool.run("registervm", resource.settings)
         guest = tool.find(resource.name)
         if guest is None:
-            raise _refusal(f"{resource.settings} does not make a guest {resource.name!r} known to VirtualBox", done)
+            raise refusal(f"{resource.settings} does not make a guest {resource.name!r} known to VirtualBox", done)
         return guest
 
     def stop(self, resource: VboxGuest, *, budget_s: float) -> None:
         """Press the guest's power button; what it does then is its own business."""
         tool = self._tool(budget_s)
         guest = tool.find(resource.name)
-        if guest is None or _known_phase(guest) in AT_REST | {Phase.STOPPING}:
+        if guest is None or _known_phase(guest) in GOING_DOWN:
             return
         if _known_phase(guest) is not Phase.RUNNING:
             raise DriverError(f"{guest.name} cannot hear a request to stop: it is {guest.state}")
@@ -136,8 +138,8 @@ class VboxDriver:
     def _control(self, tool: Tool, guest: Listed, how: str) -> None:
         """Ask something of a guest that runs; a refusal counts only where it is not on its way down meanwhile."""
         done = tool.run("controlvm", guest.uuid, how)
-        if done.code and _phase_now(tool, guest) not in AT_REST | {Phase.STOPPING}:
-            raise _refusal(f"{guest.name} does not take {how}", done)
+        if done.code and _phase_now(tool, guest) not in GOING_DOWN:
+            raise refusal(f"{guest.name} does not take {how}", done)
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 
@@ -188,7 +190,3 @@ def _known_phase(guest: Listed) -> Phase:
 def _phase_now(tool: Tool, guest: Listed) -> Phase:
     found = next((one for one in tool.survey() if one.uuid == guest.uuid), None)
     return Phase.ABSENT if found is None else phase_of(found.state)
-
-
-def _refusal(what: str, done: Outcome) -> DriverError:
-    return DriverError(f"{what}: VBoxManage exits with {done.code}{said_last(done.stderr, done.stdout)}")

@@ -11,11 +11,6 @@ from collections.abc import Mapping
 
 from vmsvc.driver import Phase
 
-#: Where a guest neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
-#: What a start is to bring about.
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
-
 _PHASES: Mapping[str, Phase] = {
     "running": Phase.RUNNING,
     "livesnapshotting": Phase.RUNNING,

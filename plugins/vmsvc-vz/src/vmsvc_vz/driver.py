@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import evolve
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
+    GOING_DOWN,
+    TIMED_OUT,
     Capability,
     Context,
     DriverError,
@@ -24,16 +28,15 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
     VmsvcError,
-    said_last,
+    refusal,
     unknown,
 )
 from vmsvc_vz.options import VzGuest
-from vmsvc_vz.states import AT_REST, AWAKE, MOUNTED, phase_of
+from vmsvc_vz.states import MOUNTED, phase_of
 
 if TYPE_CHECKING:
     from vmsvc_vz.tools import Listed, Tools
 
-_TIMED_OUT = "undetermined.timeout"
 #: Scripts of a container that the tools run around its start and stop, beside its configuration: vzctl(8), ACTION
 #: SCRIPTS.
 _ENDINGS = ("conf", "premount", "mount", "start", "stop", "umount", "postumount")
@@ -134,7 +137,7 @@ class VzDriver:
             return True
         if _phase_now(tools, container) in AWAKE:
             return False  # somebody else was faster
-        raise _refusal(f"{resource.name} cannot be started", done)
+        raise refusal(f"{resource.name} cannot be started", done)
 
     def stop(self, resource: VzGuest, *, budget_s: float) -> None:
         """Ask the container to stop. The tools wait for that, and kill it after two minutes of their own."""
@@ -158,11 +161,11 @@ class VzDriver:
         try:
             done = act(tools, container)
         except Undetermined as silence:
-            if silence.code == _TIMED_OUT and where == {Phase.RUNNING}:
+            if silence.code == TIMED_OUT and where == {Phase.RUNNING}:
                 return  # asked, and not answered in this time; who waits for the container looks for itself
             raise
-        if done.code and _phase_now(tools, container) not in AT_REST | {Phase.STOPPING}:
-            raise _refusal(f"{resource.name} does not stop", done)
+        if done.code and _phase_now(tools, container) not in GOING_DOWN:
+            raise refusal(f"{resource.name} does not stop", done)
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 
@@ -284,7 +287,3 @@ def _disks(container: Listed, private: str) -> list[GuestDisk]:
 
 def _conf(guest: VzGuest, container: Listed) -> str:
     return str(Path(guest.config_dir, f"{container.id}.conf"))
-
-
-def _refusal(what: str, done: Outcome) -> DriverError:
-    return DriverError(f"{what}: {done.argv[0]} exits with {done.code}{said_last(done.stderr, done.stdout)}")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from attrs import evolve
 
 from vmsvc.driver import (
+    NO_SUCH_COMMAND,
     OUTPUT_LIMIT,
     ActionFailed,
     Announced,
@@ -88,7 +89,7 @@ def enter(
         ) from None
     if announced.is_missing(done.stdout):
         raise ActionFailed(
-            f"there is no such command in {guest.name}, or it may not be run: {argv[0]}", code="action.no-such-command"
+            f"there is no such command in {guest.name}, or it may not be run: {argv[0]}", code=NO_SUCH_COMMAND
         )
     printed = announced.printed(done.stdout)
     if printed is None:

@@ -10,10 +10,6 @@ from collections.abc import Mapping
 
 from vmsvc.driver import Phase
 
-#: Where a container neither runs nor is about to: there is nothing to stop.
-AT_REST = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT})
-#: What a start is to bring about.
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
 #: The state of a container that does not run, and whose file system is mounted on the node.
 MOUNTED = "mounted"
 

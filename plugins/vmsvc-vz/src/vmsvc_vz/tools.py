@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
-from vmsvc.driver import ActionFailed, Commands, NodeHost, Outcome, Undetermined, shown, whole
+from vmsvc.driver import NO_SUCH_COMMAND, ActionFailed, Commands, NodeHost, Outcome, Undetermined, shown, whole
 
-_NO_SUCH_COMMAND = "action.no-such-command"
 # What vzlist says, with exit code 1, where there is no container to list.
 _NONE_FOUND = "Container(s) not found"
 # What is printed for a container without a name.
@@ -170,7 +169,7 @@ def listed_by(host: NodeHost, tool: str, budget_s: float) -> tuple[Tools, list[L
     try:
         return tools, tools.list()
     except ActionFailed as error:
-        if tool == "vzctl" or error.code != _NO_SUCH_COMMAND:
+        if tool == "vzctl" or error.code != NO_SUCH_COMMAND:
             raise
     tools = Prlctl(host, tools.left_s)
     return tools, tools.list()

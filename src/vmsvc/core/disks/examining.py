@@ -11,7 +11,7 @@ from attrs import evolve
 
 from vmsvc.core.disks.sets import DiskReport, DiskSet, disk_set
 from vmsvc.core.disks.surroundings import ABSENT, Surroundings
-from vmsvc.core.errors import DriverError, Problem, Severity, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import TIMED_OUT, DriverError, Problem, Severity, Undetermined, UsageError, VmsvcError
 from vmsvc.core.kinds import Reserved
 from vmsvc.core.lane import call_each
 from vmsvc.core.planning.needs import nothing_to_reserve, warning_of
@@ -262,7 +262,7 @@ def examine(resources: Sequence[Reserved], around: Surroundings, *, budget_s: fl
         width=_PARALLEL,
         name="vmsvc disks",
     )
-    late = Undetermined(f"its disks could not be named within {budget_s / 2:.3g} s", code="undetermined.timeout")
+    late = Undetermined(f"its disks could not be named within {budget_s / 2:.3g} s", code=TIMED_OUT)
     found = [each or late for each in named]
     disks = {disk: None for each in found if isinstance(each, DiskSet) for disk in each.every}
     shown: dict[ScsiDisk, tuple[Reading, ...]] = {}

@@ -22,6 +22,7 @@ from vmsvc.core.disks.rivals import Rivals
 from vmsvc.core.disks.sets import DiskSet, disk_set
 from vmsvc.core.disks.surroundings import Surroundings
 from vmsvc.core.errors import (
+    TIMED_OUT,
     ActionFailed,
     DriverError,
     Refused,
@@ -353,7 +354,7 @@ def _left(deadline: float) -> float:
     if left <= 0:
         raise Undetermined(
             "naming its disks took all of the time; they have been left as they are",
-            code="undetermined.timeout",
+            code=TIMED_OUT,
             hint="see `reserve_timeout`",
         )
     return left

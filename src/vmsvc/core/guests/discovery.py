@@ -11,7 +11,7 @@ from attrs import frozen
 
 from vmsvc.core.answers import FoundGuest
 from vmsvc.core.contract import Driver
-from vmsvc.core.errors import Undetermined, VmsvcError, told
+from vmsvc.core.errors import TIMED_OUT, Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_each, call_within
 from vmsvc.core.observe import GRACE_S
 from vmsvc.core.resource import Guest
@@ -55,7 +55,7 @@ def discover(
 
 
 def _late(where: Guest, budget_s: float) -> Discovery:
-    error = Undetermined(f"the {where.type} driver gave no answer within {budget_s:g} s", code="undetermined.timeout")
+    error = Undetermined(f"the {where.type} driver gave no answer within {budget_s:g} s", code=TIMED_OUT)
     return Discovery(type=where.type, error=error)
 
 

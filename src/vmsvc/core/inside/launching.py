@@ -9,7 +9,7 @@ from functools import partial
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, TimedOut, Undetermined, VmsvcError
+from vmsvc.core.errors import TIMED_OUT, ActionFailed, DriverError, NoWayIn, TimedOut, Undetermined, VmsvcError
 from vmsvc.core.inside.launchers import Action, Launchers, parsed
 from vmsvc.core.inside.marked import INTERRUPTED, Marked
 from vmsvc.core.inside.verbs import BUSY, ask
@@ -155,7 +155,7 @@ class Launching:
         if self.cancelled.is_set():
             raise ActionFailed(f"interrupted before {whose}", code=INTERRUPTED)
         if budget_s <= 0:
-            late = Undetermined("not run: the others have left no time for it", code="undetermined.timeout")
+            late = Undetermined("not run: the others have left no time for it", code=TIMED_OUT)
             return Ran(name=whose, failure=late)
         environment = {**self.environment, **launch.environment, "VMSVC_ACTION": word}
         work = partial(ask, self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment)

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
-from vmsvc.core.errors import NoWayIn
+from vmsvc.core.errors import TIMED_OUT, NoWayIn
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.asking import Restricted
 
@@ -20,7 +20,7 @@ _REMEMBERED_S, _IN_VAIN_S = 15.0, 1.0
 MORE_S = 1.0
 #: What says nothing of the guest: no time or turn was left for a command, the server lets in no more of them at once,
 #: or the connection was of no use any more, and the next command opens another.
-_NOT_OF_THE_GUEST = ("undetermined.timeout", "undetermined.ssh-channel", "undetermined.ssh-broken")
+_NOT_OF_THE_GUEST = (TIMED_OUT, "undetermined.ssh-channel", "undetermined.ssh-broken")
 
 
 @runtime_checkable

@@ -12,11 +12,11 @@ from attrs import field, frozen
 
 from vmsvc.core.kinds import Ip, Reserved
 from vmsvc.core.resource import Guest, Resource
-from vmsvc.core.status import Observation, Phase
+from vmsvc.core.status import AT_REST, Observation, Phase
 from vmsvc.core.verb import STARTING, Verb
 
 #: Positively seen to be down.
-DOWN = frozenset({Phase.STOPPED, Phase.SAVED, Phase.ABSENT, Phase.MOVED})
+DOWN = AT_REST
 #: Guests in these phases are there, and nobody inside of them answers.
 CANNOT_HEAR = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
 

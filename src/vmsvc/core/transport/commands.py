@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from vmsvc.core.errors import Undetermined
+from vmsvc.core.errors import DriverError, Undetermined
 from vmsvc.core.transport import ANSWER_LIMIT, NodeHost, Outcome
 from vmsvc.core.transport.command import said_last, shown
 
@@ -72,6 +72,16 @@ class Commands:
             ActionFailed: It could not be run.
         """
         return whole_lines(self.run(*argv))
+
+
+def refusal(what: str, done: Outcome) -> DriverError:
+    """The error for a tool that has answered clearly that it does not do what it was asked to.
+
+    Args:
+        what: What was not done, such as ``web cannot be started``.
+        done: What the tool left behind.
+    """
+    return DriverError(f"{what}: {done.argv[0]} exits with {done.code}{said_last(done.stderr, done.stdout)}")
 
 
 def whole(done: Outcome) -> str:

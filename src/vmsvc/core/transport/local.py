@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vmsvc.core.errors import ActionFailed, TimedOut, Undetermined
+from vmsvc.core.errors import TIMED_OUT, ActionFailed, TimedOut, Undetermined
 from vmsvc.core.node import node_from
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Outcome
 from vmsvc.core.transport.command import check, inherited, said_last, shown
@@ -144,7 +144,7 @@ class LocalHost:
         }
         place = f"{self.name}: {shown(argv)}"
         if budget_s <= 0:
-            raise Undetermined(f"{place}: not started, since no time was left for it", code="undetermined.timeout")
+            raise Undetermined(f"{place}: not started, since no time was left for it", code=TIMED_OUT)
         answer = self._ask(request, place, time.monotonic() + budget_s + _ANSWER_GRACE_S)
         if "failure" in answer:
             log.info("%s: not started: %s", place, answer["reason"])
@@ -199,7 +199,7 @@ class LocalHost:
             log.info("%s: abandoned", place)
             raise Undetermined(
                 f"{place}: did not end within {request['budget_s']:.1f} s, and cannot be killed",
-                code="undetermined.timeout",
+                code=TIMED_OUT,
                 hint="it hangs in the kernel (state D in ps), on storage perhaps; or the helper process is stopped",
             ) from None
         except OSError as error:

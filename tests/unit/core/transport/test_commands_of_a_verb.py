@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from vmsvc.core.transport import Outcome
-from vmsvc.driver import ANSWER_LIMIT, OUTPUT_LIMIT, Commands, Undetermined, whole_lines
+from vmsvc.driver import ANSWER_LIMIT, OUTPUT_LIMIT, Commands, DriverError, Undetermined, refusal, whole_lines
 
 
 class FakeHost:
@@ -82,3 +82,11 @@ def test_lines_end_where_the_tool_ends_them_and_nowhere_else(printed, lines):
 def test_lines_of_an_answer_that_is_cut_off_tell_nothing(outcome, words):
     with pytest.raises(Undetermined, match=words):
         whole_lines(FakeHost(**outcome).run(["acmectl", "list"], budget_s=1.0))
+
+
+def test_a_refusal_has_the_last_words_of_the_tool_and_its_code():
+    done = Outcome(argv=("acmectl", "start", "web"), code=7, stdout=b"", stderr=b"a warning\nno\n", duration_s=0.0)
+    error = refusal("web cannot be started", done)
+    assert isinstance(error, DriverError)
+    assert str(error).startswith("web cannot be started: acmectl exits with 7")
+    assert "no" in str(error).rpartition("7")[2]

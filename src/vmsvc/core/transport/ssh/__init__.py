@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmsvc.core.deadline import left_until
-from vmsvc.core.errors import NoWayIn, told
+from vmsvc.core.errors import TIMED_OUT, NoWayIn, told
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import check, shown
 
@@ -149,7 +149,7 @@ class SshHost:
 
     def _link(self, budget_s: float) -> Link:
         if budget_s <= 0:
-            raise NoWayIn("not started, since no time was left for it", code="undetermined.timeout")
+            raise NoWayIn("not started, since no time was left for it", code=TIMED_OUT)
         deadline = time.monotonic() + budget_s
         link = self._newest().link(budget_s)
         if link.answers(budget_s=left_until(deadline)):

@@ -15,7 +15,7 @@ import paramiko
 from attrs import frozen
 
 from vmsvc.core.deadline import left_until
-from vmsvc.core.errors import ActionFailed, NoWayIn, TimedOut, Undetermined, UsageError, VmsvcError
+from vmsvc.core.errors import TIMED_OUT, ActionFailed, NoWayIn, TimedOut, Undetermined, UsageError, VmsvcError
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.command import said_last
 from vmsvc.core.transport.ssh import script
@@ -243,7 +243,7 @@ class Link:
     def _turn(self, turns: threading.Semaphore, deadline: float) -> Iterator[None]:
         """Wait for one of the channels that may be open at once."""
         if not turns.acquire(timeout=left_until(deadline)):
-            raise NoWayIn("not started, since too many commands run there already", code="undetermined.timeout")
+            raise NoWayIn("not started, since too many commands run there already", code=TIMED_OUT)
         try:
             yield
         finally:

@@ -10,7 +10,7 @@ from functools import partial
 import paramiko
 from attrs import frozen
 
-from vmsvc.core.errors import Undetermined
+from vmsvc.core.errors import TIMED_OUT, Undetermined
 from vmsvc.core.transport.ssh.session import REST_S, Session
 from vmsvc.core.transport.ssh.wire import Transport, watched
 
@@ -64,7 +64,7 @@ class Trial:
                 return Answer(None)
             session.end_input()
             if not session.read_until_end():
-                raise Undetermined(f"it did not end within {budget_s:.1f} s", code="undetermined.timeout")
+                raise Undetermined(f"it did not end within {budget_s:.1f} s", code=TIMED_OUT)
             return Answer(session.exit_code, session.out.output, session.err.output)
 
     def grants(self, what: str, *fields: str | bool | int, budget_s: float) -> bool:
@@ -139,4 +139,4 @@ class Trial:
     def _unanswered(self) -> Undetermined:
         if not self._transport.is_active():
             return Undetermined("the connection broke", code="undetermined.ssh-broken")
-        return Undetermined("the host does not answer", code="undetermined.timeout")
+        return Undetermined("the host does not answer", code=TIMED_OUT)
