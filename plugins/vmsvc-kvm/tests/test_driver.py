@@ -18,6 +18,7 @@ GUEST = KvmGuest(service="web", rid="container#1", kind="container", type="kvm",
 KEY = ("web", "container#1")
 CAPABILITIES = (
     *("bulk", "wait", "disks", "definition", "config-files", "sizes", "discover", "compare", "agent", "addresses"),
+    "migrate",
 )
 NEW = "<domain type='test'><name>{}</name><memory>2048</memory><os><type>hvm</type></os></domain>"
 
