@@ -185,7 +185,7 @@ class Ldm(Commands):
 
     def domains(self) -> dict[str, Domain]:
         """Every domain by its name."""
-        return parse.domains(self.told("list-domain", "-p"))
+        return parse.domains("\n".join(self.lines("list-domain", "-p")))
 
     def find(self, name: str) -> Domain | None:
         """A domain; ``None`` where there is positively none of that name.
