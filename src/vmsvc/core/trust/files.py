@@ -11,27 +11,38 @@ from vmsvc.core.errors import ActionFailed
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import said_last
 
+#: A checksum by what there is: POSIX has cksum(1), and small systems, such as busybox of Debian, only others.
+_CHECKSUM = r"""
+checksum() {
+    for tool in cksum sha256sum md5sum; do
+        if command -v "$tool" >/dev/null 2>&1; then "$tool"; return; fi
+    done
+    echo "it has none of cksum, sha256sum and md5sum, by which a change by somebody else would show" >&2
+    return 1
+}
+"""
+
 #: Prints the file's path, its checksum (or `none`), and the file.
-_READ = r"""
+_READ = rf"""{_CHECKSUM}
 case $1 in
-    "~/"*) file=$HOME/${1#"~/"} ;;
+    "~/"*) file=$HOME/${{1#"~/"}} ;;
     *) file=$1 ;;
 esac
 if [ -h "$file" ]; then file=$(readlink -f "$file") || exit; fi
 printf '%s\n' "$file"
-if [ -e "$file" ]; then cksum <"$file" && cat "$file"; else echo none; fi
+if [ -e "$file" ]; then checksum <"$file" && cat "$file"; else echo none; fi
 """
 
 #: Replaces a file that still has a checksum. Mode and owner stay; a new file gets a mode.
-_WRITE = r"""
+_WRITE = rf"""{_CHECKSUM}
 set -e
 file=$1 was=$2 mode=$3 text=$4
-if [ -e "$file" ]; then now=$(cksum <"$file"); else now=none; fi
+if [ -e "$file" ]; then now=$(checksum <"$file"); else now=none; fi
 if [ "$now" != "$was" ]; then
     echo "$file was changed by somebody else meanwhile" >&2
     exit 1
 fi
-directory=${file%/*}
+directory=${{file%/*}}
 if [ ! -d "$directory" ]; then
     case $mode in
         600) umask 077 ;;
@@ -57,7 +68,7 @@ class Change:
         path: The file, on the other side.
         before: What it holds; empty where there is none.
         after: What it is to hold.
-        checksum: Of what it holds, as cksum(1) prints it; ``none`` where there is no file.
+        checksum: Of what it holds, as a tool there prints it; ``none`` where there is no file.
         mode: The mode of a new file, in octal digits.
     """
 

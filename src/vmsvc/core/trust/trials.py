@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.core.errors import NoWayIn, Undetermined
 from vmsvc.core.transport.command import said_last
@@ -158,12 +159,13 @@ def _refusals(trial: Trial, expected: Expected) -> Iterator[Tried]:
         **{what: f"{name} {words}" for what, words in expected.refused.items()},
     }
     is_refused, is_literal = _judge(name), _judge(name, literal=True)
+    run = partial(_run, trial, deaf=_answer_to_all(trial, name))
     for what, line in commands.items():
-        yield _run(trial, what, is_refused, "exec", line)
+        yield run(what, is_refused, "exec", line)
     for what, words in expected.literal.items():
-        yield _run(trial, what, is_literal, "exec", f"{name} {words}")
-    yield _run(trial, "a shell", is_refused, "shell")
-    yield _run(trial, "sftp", _judge_subsystem, "subsystem", "sftp")
+        yield run(what, is_literal, "exec", f"{name} {words}")
+    yield run("a shell", is_refused, "shell")
+    yield run("sftp", _judge_subsystem, "subsystem", "sftp")
     yield _grant("a terminal", lambda: trial.grants("pty-req", "vt100", 80, 24, 0, 0, "", budget_s=_BUDGET_S))
     yield _grant("forwarding to elsewhere (ssh -L)", lambda: trial.connects("127.0.0.1", 22, budget_s=_BUDGET_S))
     yield _grant("forwarding from there (ssh -R)", lambda: trial.listens(budget_s=_BUDGET_S))
@@ -201,7 +203,24 @@ def _is_ours(answer: Answer, code: int, words: str) -> bool:
     return answer.code == code and words.encode() in answer.stderr
 
 
-def _run(trial: Trial, name: str, judge: Callable[[Answer], Verdict], what: str, *fields: str) -> Tried:
+def _answer_to_all(trial: Trial, name: str) -> Answer | None:
+    """What even `hello` is answered where the script cannot be run; ``None`` where it was not answered, or well."""
+    try:
+        answer = trial.run("exec", f"{name} hello", budget_s=_BUDGET_S)
+    except Undetermined:
+        return None
+    return answer if answer.code else None
+
+
+def _run(
+    trial: Trial,
+    name: str,
+    judge: Callable[[Answer], Verdict],
+    what: str,
+    *fields: str,
+    deaf: Answer | None = None,
+) -> Tried:
+    """Try one thing. Where it is answered as even `hello` is, nobody has looked at what was asked, nor run it."""
     try:
         answer = trial.run(what, *fields, budget_s=_BUDGET_S)
     except Undetermined as error:
@@ -209,6 +228,8 @@ def _run(trial: Trial, name: str, judge: Callable[[Answer], Verdict], what: str,
     verdict = judge(answer)
     if verdict.is_right:
         return Tried(name, verdict)
+    if deaf is not None and answer in (deaf, evolve(deaf, stderr=b"")):  # sshd passes on no such output of a subsystem
+        return Tried(name, Verdict.UNKNOWN, f"not run, as nothing is: exit code {answer.code}")
     return Tried(name, verdict, f"exit code {answer.code}{said_last(answer.stderr, answer.stdout)}")
 
 
