@@ -50,15 +50,15 @@ def tell_what_has_no_effect(
         )
     for resource in service.resources:
         section = sections.get(resource.rid)  # of what is there without a section, nothing is written
-        if section is None or resource.disable or not (idle := _idle_keys(resource, service, catalog)):
+        if section is None or resource.disable:
             continue
-        for option in options_of(type(resource)):
-            # What is inherited has its effect on others.
-            entry = next(iter(section.variants(option.key)), None)
-            if entry is None or option.key not in idle or getattr(resource, option.key) == option.default:
+        idle = _idle_keys(resource, service, catalog)
+        written = section.by_key.keys() & idle.keys()  # what is inherited has its effect on others
+        for option in options_of(type(resource)) if written else ():
+            if option.key not in written or getattr(resource, option.key) == option.default:
                 continue
             findings.add(
-                entry.position,
+                section.variants(option.key)[0].position,
                 f"`{option.key}` has no effect: {idle[option.key]}",
                 code="no-effect",
                 section=resource.rid,
