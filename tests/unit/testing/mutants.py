@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
+import os
 import re
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from vmsvc.driver import (
     DriverError,
     Evidence,
     GuestDisk,
+    NoWayIn,
     Observation,
     Phase,
     Sizes,
@@ -221,6 +224,24 @@ mutant("stopping")(type("StoppingIsDown", (reads_as("ending", Phase.STOPPED),), 
 mutant("phases")(type("CrashedIsUp", (reads_as("crashed", Phase.RUNNING),), {}))
 
 
+@mutant("paused")
+class BootsAPausedGuestAnew(ToyDriver):
+    def start(self, resource, *, budget_s):
+        if self.observe(resource, budget_s=budget_s).phase is Phase.PAUSED:
+            self.kill(resource, budget_s=budget_s)
+            super().start(resource, budget_s=budget_s)
+            return False
+        return super().start(resource, budget_s=budget_s)
+
+
+@mutant("stopping")
+class PullsThePlugWhenAskedAgain(ToyDriver):
+    def stop(self, resource, *, budget_s):
+        if self.observe(resource, budget_s=budget_s).phase is Phase.STOPPING:
+            self.kill(resource, budget_s=budget_s)
+        super().stop(resource, budget_s=budget_s)
+
+
 @mutant("starting")
 class StartsWhatIsStarting(ToyDriver):
     def start(self, resource, *, budget_s):
@@ -257,6 +278,19 @@ def finds(matches):
     return FindsByAnotherRule
 
 
+def finds_nearest(is_near):
+    """A driver that finds the very name where there is one, and takes the nearest where there is none."""
+
+    class FindsTheNearest(ToyDriver):
+        def _seen(self, states, resource):
+            near = next((name for name in states if is_near(name, resource.name)), resource.name)
+            return super()._seen(
+                states if resource.name in states else {resource.name: states.get(near, "absent")}, resource
+            )
+
+    return FindsTheNearest
+
+
 def as_pattern(wanted, name):
     with contextlib.suppress(re.error):
         return re.fullmatch(wanted, name) is not None
@@ -265,6 +299,10 @@ def as_pattern(wanted, name):
 
 mutant("prefixes")(type("MatchesAPrefix", (finds(lambda wanted, name: name.startswith(wanted)),), {}))
 mutant("prefixes")(type("MatchesAPart", (finds(lambda wanted, name: wanted in name),), {}))
+mutant("near-names")(type("TakesTheFirstThatBeginsAlike", (finds_nearest(str.startswith),), {}))
+mutant("near-names")(
+    type("KnowsNoCapitals", (finds_nearest(lambda name, wanted: name.casefold() == wanted.casefold()),), {})
+)
 mutant("names")(type("MatchesAPattern", (finds(as_pattern),), {}))
 
 
@@ -316,6 +354,13 @@ class FindsOnlyWhatRuns(ToyDriver):
 
 
 @mutant("discover")
+class FindsWhatRunsOrIsStopped(ToyDriver):
+    def discover(self, where, *, budget_s):
+        found = super().discover(where, budget_s=budget_s)
+        return [each for each in found if each.phase in (Phase.RUNNING, Phase.STOPPED)]
+
+
+@mutant("discover")
 class SeesNoPhase(ToyDriver):
     def discover(self, where, *, budget_s):
         return [evolve(each, phase=Phase.UNKNOWN) for each in super().discover(where, budget_s=budget_s)]
@@ -325,6 +370,34 @@ class SeesNoPhase(ToyDriver):
 
 mutant("hung", "dead", "refused", "truncated", "empty", "garbage")(type("NoAnswerIsDown", (as_down(Undetermined),), {}))
 mutant("missing-tool")(type("NoToolIsDown", (as_down(ActionFailed),), {}))
+
+
+@mutant("new-word")
+class ANewWordIsDown(ToyDriver):
+    def _seen(self, states, resource):
+        seen = super()._seen(states, resource)
+        return evolve(seen, phase=Phase.STOPPED) if seen.phase is Phase.UNKNOWN else seen
+
+
+@mutant("new-word")
+class StartsWhatNobodyKnows(ToyDriver):
+    def start(self, resource, *, budget_s):
+        return self._run("start", resource.name, budget_s=budget_s).out == "started\n"
+
+
+@mutant("new-word")
+class CannotStopWhatNobodyKnows(ToyDriver):
+    def stop(self, resource, *, budget_s):
+        if self.observe(resource, budget_s=budget_s).phase is Phase.UNKNOWN:
+            raise DriverError("it cannot be asked")
+        super().stop(resource, budget_s=budget_s)
+
+
+@mutant("cut")
+class TakesAPartForTheWhole(ToyDriver):
+    def _states(self, budget_s):
+        rows = [row.split("\t") for row in self._run("list", budget_s=budget_s).out.splitlines()[1:]]
+        return {json.loads(row[0]): row[1] for row in rows if len(row) > 1}
 
 
 @mutant("restarted")
@@ -407,6 +480,15 @@ class BelievesHalfOfAList(ToyDriver):
     def _states(self, budget_s):
         rows = self._run("list", budget_s=budget_s).out.splitlines()[1:]
         return {row.split("\t")[0].strip('"'): row.split("\t")[1] for row in rows if row.count("\t") == 2}
+
+
+@mutant("locale")
+class AsksInTheOperatorsLanguage(ToyDriver):
+    def _run(self, *words, budget_s):
+        done = self._host.run(["toy", *words], budget_s=budget_s)
+        if done.code:
+            raise Undetermined(done.err)
+        return done
 
 
 @mutant("locale")
@@ -518,6 +600,36 @@ class WaitsForEver(ToyDriver):
 class GoesIntoWhatDoesNotRun(ToyDriver):
     def _inside(self, guest, budget_s):
         pass
+
+
+@mutant("inside")
+class LetsNobodyIn(ToyDriver):
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        raise NoWayIn("there is none")
+
+
+@mutant("inside")
+class SplitsCommandsAtBlanks(ToyDriver):
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        return super().enter(guest, " ".join(argv).split(), budget_s=budget_s, environment=environment)
+
+
+@mutant("inside")
+class LosesVariables(ToyDriver):
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        return super().enter(guest, argv, budget_s=budget_s)
+
+
+@mutant("inside")
+class AllIsWell(ToyDriver):
+    def enter(self, guest, argv, *, budget_s, environment=None):
+        return evolve(super().enter(guest, argv, budget_s=budget_s, environment=environment), code=0)
+
+
+@mutant("disks")
+class HasOneDiskForAll(ToyDriver):
+    def disks(self, guest, *, budget_s):
+        return [evolve(disk, source="/dev/toy") for disk in super().disks(guest, budget_s=budget_s)]
 
 
 @mutant("self-starting")
@@ -644,6 +756,13 @@ class LeavesAProcess(ToyDriver):
         if self.left is None:
             self.left = subprocess.Popen(["sleep", "30"])
         return super().observe(resource, budget_s=budget_s)
+
+
+@mutant("processes")
+class LeavesAProcessThatHasCutItselfLoose(ToyDriver):
+    def start(self, resource, *, budget_s):
+        subprocess.run(["sh", "-c", "setsid sleep 30 & :"], env={"PATH": os.environ["PATH"]}, check=True)
+        return super().start(resource, budget_s=budget_s)
 
 
 def importing(statement, directory):

@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from vmsvc.driver import (
     OUTPUT_LIMIT,
@@ -55,16 +55,23 @@ class Tool:
 
     name: str = "memory"
     machines: dict[str, Machine] = field(factory=dict)
+    words: dict[str, str] = field(factory=dict)
+    inside: object = None
 
     def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         if budget_s <= 0:
             raise Undetermined("no time was left")
+        if argv[1] == "enter":
+            return self.inside.run(argv[3:], budget_s=budget_s, environment=environment)
         code, out, err = self._answer(*argv[1:])
         return Outcome(argv=tuple(argv), code=code, stdout=out.encode(), stderr=err.encode(), duration_s=0.0)
 
     def _answer(self, command, name="", *more):
         if command == "list":
-            rows = [f"{json.dumps(name)}\t{machine.state}\tend" for name, machine in self.machines.items()]
+            rows = [
+                f"{json.dumps(name)}\t{self.words.get(machine.state, machine.state)}\tend"
+                for name, machine in self.machines.items()
+            ]
             return 0, "".join(f"{row}\n" for row in ("name\tstate\tend", *rows)), ""
         if name not in self.machines:
             return NOT_FOUND, "", f"no such machine: {name}"
@@ -156,13 +163,13 @@ class ToyDriver:
     def _states(self, budget_s):
         done = self._run("list", budget_s=budget_s)
         header, *rows = done.out.splitlines() or [""]
-        if done.truncated or not header.startswith("name\tstate\tend"):
+        if done.truncated or not header.startswith("name\tstate\tend") or not done.out.endswith("\n"):
             raise Undetermined("toy list: this cannot be read")
         cells = [row.split("\t") for row in rows]
         return {json.loads(name): state for name, state, *_ in cells}
 
     def _run(self, *words, budget_s):
-        done = self._host.run(["toy", *words], budget_s=budget_s)
+        done = self._host.run(["toy", *words], budget_s=budget_s, environment={"LC_ALL": "C"})
         if done.code == NOT_FOUND:
             raise DriverError(f"there is no such machine: {words[-1]}")
         if done.code:
@@ -170,6 +177,8 @@ class ToyDriver:
         return done
 
     def start(self, resource, *, budget_s):
+        if self._states(budget_s).get(resource.name, "off") not in PHASES:
+            raise Undetermined("nobody knows this state")
         return self._run("start", resource.name, budget_s=budget_s).out == "started\n"
 
     def stop(self, resource, *, budget_s):
@@ -192,7 +201,7 @@ class ToyDriver:
 
     def disks(self, guest, *, budget_s):
         source = self._facts(guest, budget_s)["disk"]
-        return [GuestDisk(target="a", kind="block", source=source, persistent=True)]
+        return [GuestDisk(target="a", kind="block", source=f"{source}-{guest.name}", persistent=True)]
 
     def definition(self, guest, *, budget_s):
         facts = self._facts(guest, budget_s)
@@ -228,7 +237,8 @@ class ToyDriver:
 
     def enter(self, guest, argv, *, budget_s, environment=None):
         self._inside(guest, budget_s)
-        return Outcome(argv=tuple(argv), code=0, stdout=b"", stderr=b"", duration_s=0.0)
+        done = self._host.run(["toy", "enter", guest.name, *argv], budget_s=budget_s, environment=environment)
+        return evolve(done, argv=tuple(argv))
 
     def addresses(self, guest, *, budget_s):
         self._inside(guest, budget_s)
@@ -275,10 +285,17 @@ class ToyBackend(CommandBackend):
     budget_s = 2.0
     short_s = 0.1
     patience_s = 0.3
+    runs_commands = True
 
     def real_host(self):
-        self.tool = Tool()
+        self.tool = Tool(inside=self.host)
         return self.tool
+
+    @contextlib.contextmanager
+    def when_unheard(self):
+        self.tool.words = dict.fromkeys(PHASES, "frobnicating")
+        yield
+        self.tool.words = {}
 
     def guest(self, name):
         self.tool.machines[name] = Machine()

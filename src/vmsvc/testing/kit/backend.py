@@ -28,9 +28,11 @@ TROUBLES = {
     "refused": "The technology refuses to answer whom the driver runs as.",
     "foreign": "Messages come in another language.",
     "truncated": "Answers are cut off.",
+    "cut": "Answers end in the middle of a line, and nothing else tells of a failure: `when_cut(share)`.",
     "empty": "Answers are empty, and nothing else tells of a failure.",
     "garbage": "Answers are bytes without a meaning.",
     "noisy": "Answers are right, and come with warnings.",
+    "unheard": "Guests are in a state that no version of the technology has a word for that is known today.",
     "wider": "Each line of an answer has one more column at its end than is known today.",
     "deaf": "This guest ignores requests to shut down: `when_deaf(guest)`.",
     "dying": "This guest begins to start, and dies at once: `when_dying(guest)`.",
@@ -52,6 +54,7 @@ class Backend(ABC):
         budget_s: How long a verb may take while all is well, in seconds.
         short_s: The budget of verbs when it is known that nothing answers, in seconds.
         patience_s: How long the technology may take to do what it was asked, in seconds.
+        runs_commands: Whether a command that the driver runs inside a guest truly runs, as in a Linux with a shell.
         adapter: An adapter of the node, where guests are given addresses.
         host: Where the driver's commands run.
     """
@@ -60,6 +63,7 @@ class Backend(ABC):
     budget_s: ClassVar[float] = 10.0
     short_s: ClassVar[float] = 1.0
     patience_s: ClassVar[float] = 20.0
+    runs_commands: ClassVar[bool] = False
     adapter: ClassVar[str] = "net0"
 
     def __init__(self, directory: Path) -> None:

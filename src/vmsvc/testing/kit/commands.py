@@ -165,18 +165,28 @@ class CommandBackend(Backend):
         return self._lasting(_failing(*self.refused))
 
     def when_foreign(self) -> Lasting:
-        """Messages come in another language, except where the driver asks for ``LC_ALL=C``."""
+        """Tables and messages come in another language, except where the driver asks for ``LC_ALL=C``."""
 
         def foreign(command: Command, _argv: tuple[str, ...], budget_s: float, environment: dict[str, str]) -> Outcome:
             done = command(budget_s=budget_s)
-            plain = environment.get("LC_ALL", "") in ("C", "C.UTF-8", "POSIX")
-            return done if plain or not done.stderr else evolve(done, stderr=_FOREIGN.encode())
+            if environment.get("LC_ALL", "") in ("C", "C.UTF-8", "POSIX"):
+                return done
+            told = _FOREIGN.encode()
+            return evolve(done, stdout=done.stdout and told, stderr=done.stderr and told)
 
         return self._lasting(foreign)
 
     def when_truncated(self) -> Lasting:
         """Half of an answer arrives, and the host says so."""
         return self._changed(lambda done: evolve(done, stdout=done.stdout[: len(done.stdout) // 2], truncated=True))
+
+    def when_cut(self, share: float) -> Lasting:
+        """Answers end in the middle of a line, as where the tool died while it printed; its exit code tells nothing.
+
+        Args:
+            share: How much of an answer arrives, of 1.
+        """
+        return self._changed(lambda done: evolve(done, stdout=_cut(done.stdout, share)))
 
     def when_empty(self) -> Lasting:
         """Commands succeed, and print nothing."""
@@ -209,6 +219,11 @@ class CommandBackend(Backend):
             return change(command(budget_s=budget_s))
 
         return self._lasting(changed)
+
+
+def _cut(text: bytes, share: float) -> bytes:
+    """So much of a text, and less where that would end with a whole line."""
+    return text[: int(len(text) * share)].rstrip(b"\n")
 
 
 def _hang(_command: Command, argv: tuple[str, ...], budget_s: float, _environment: dict[str, str]) -> Outcome:

@@ -6,8 +6,8 @@ PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pyt
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +22,8 @@ from vmsvc.testing.kit.clause import clause
 _CLOSE_S, _GRACE_S = 1.0, 0.5
 #: How long a process may take to be gone, in seconds.
 _GONE_S = 3.0
-#: Every process that a driver starts inherits it.
-_MARK = "VMSVC_KIT"
+#: Of prctl(2): processes that lose their parent become children of this one, and not of init.
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @clause("close")
@@ -45,7 +45,8 @@ def closing_is_prompt(bench: Bench) -> None:
 @clause("processes")
 def no_process_is_left(bench: Bench) -> None:
     """A process that is left with each look fills the node's table within days."""
-    with _marked() as mark:
+    with _adopting():
+        before = set(_processes_of_ours())
         guest = bench.running("web")
         bench.observe_all(guest)
         for read in bench.reads().values():
@@ -61,26 +62,39 @@ def no_process_is_left(bench: Bench) -> None:
         bench.driver.close()
         bench.backend.close()
         deadline = time.monotonic() + _GONE_S
-        while (left := list(_left(mark))) and time.monotonic() < deadline:
+        while (left := set(_processes_of_ours()) - before) and time.monotonic() < deadline:
             time.sleep(0.05)
-    assert not left, f"the guest has stopped, the driver is closed, and there still run: {'; '.join(left)}"
+        told = "; ".join(f"{pid} {_command(pid)}" for pid in sorted(left))
+    assert not left, f"the guest has stopped, the driver is closed, and there still run: {told}"
 
 
 @contextlib.contextmanager
-def _marked() -> Iterator[str]:
-    """Mark the processes that are started from now on."""
-    mark = secrets.token_hex(8)
-    os.environ[_MARK] = mark
+def _adopting() -> Iterator[None]:
+    """Become the parent of whatever loses its own: a process that has cut itself loose is found all the same."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        yield f"{_MARK}={mark}"
+        yield
     finally:
-        del os.environ[_MARK]
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
-def _left(mark: str) -> Iterator[str]:
-    """What still runs of the processes that were marked; proc(5) has both files."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):  # it has ended, or is another user's
-            if int(process.name) != os.getpid() and mark.encode() in (process / "environ").read_bytes().split(b"\0"):
-                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="backslashreplace")
-                yield f"{process.name} {words.strip()}"
+def _processes_of_ours() -> Iterator[int]:
+    """What runs below this process; one that has ended and is only not waited for does not count."""
+    children: dict[int, list[int]] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            state, parent, *_ = file.read_text(errors="replace").rpartition(")")[2].split()
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(file.parent.name))
+    below = [os.getpid()]
+    while below:
+        found = children.get(below.pop(), [])
+        yield from found
+        below += found
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="backslashreplace").strip()
+    return ""

@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import UsageError
+from vmsvc.core.errors import DriverError, UsageError
 from vmsvc.core.options import name as a_name
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase
@@ -93,6 +93,22 @@ def a_name_is_the_whole_name(bench: Bench) -> None:
     bench.shows(running, Phase.STOPPED)
 
 
+@clause("near-names", phase=Phase.ABSENT)
+def a_name_that_nobody_has(bench: Bench) -> None:
+    """A name that nobody has is nobody's: one that is taken for the nearest stops a guest of somebody else."""
+    running = bench.running("web1")
+    names = [name for name in ("web", "eb1", "web1x", "WEB1") if bench.backend.can_be_named(name)]
+    for guest in [bench.in_phase(name, Phase.ABSENT) for name in names]:
+        [together] = bench.observe_all(guest).values()
+        for seen in (bench.observe(guest), together):
+            assert seen.phase is Phase.ABSENT, f"nobody is called {guest.name!r}, and the driver tells: {shown(seen)}"
+        bench.refuses("start", guest, by=DriverError, budget_s=bench.backend.budget_s)
+        for verb in ("stop", "kill"):
+            bench.call(verb, guest)
+        bench.true(running, Phase.RUNNING)
+    bench.shows(running, Phase.RUNNING)
+
+
 @clause("names")
 def odd_names(bench: Bench) -> None:
     """A name is data: one that a shell, a pattern or a table takes for more runs a command or hits another guest."""
@@ -141,6 +157,8 @@ def bulk_equals_single(bench: Bench) -> None:
 def discover_names_all(bench: Bench) -> None:
     """A guest that is not found is not adopted, and nobody is told who else uses its disks."""
     guests = {guest.name: guest for guest in (bench.running("up"), bench.stopped("down"), bench.stopped("web.1"))}
+    if Phase.PAUSED in bench.backend.phases:
+        guests["is-paused"] = bench.in_phase("is-paused", Phase.PAUSED)
     found = {each.name: each for each in bench.do("discover", next(iter(guests.values())))}
     for name, guest in guests.items():
         assert name in found, f"discover leaves out {name!r}; it names {', '.join(sorted(found)) or 'none'}"

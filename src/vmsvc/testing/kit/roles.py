@@ -6,17 +6,21 @@ PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pyt
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 from vmsvc.core.answers import GuestAddress, GuestDisk
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, NoWayIn
 from vmsvc.core.status import Phase
+from vmsvc.testing.commands import CASES, hold
 from vmsvc.testing.kit.bench import GRACE_S, Bench
 from vmsvc.testing.kit.clause import clause
 
 #: Kinds of disks whose source is a place on this node.
 _PLACES = ("block", "file", "dir")
+#: What a way into a guest is held to here; what is left of the table takes long, and is for a test of its own.
+_COMMANDS = tuple(case for case in CASES if case.leaves is None and not case.truncated)
 _NO_DEFINITION = "\x00 this is no definition \x7f }{"
 
 
@@ -33,6 +37,8 @@ def disks_are_stable_and_absolute(bench: Bench) -> None:
             place = disk.source if disk.kind in _PLACES else "/"
             assert place == "" or Path(place).is_absolute(), f"{disk.source!r} means another file in another directory"
             assert disk.target or disk.source, "a disk without a target and a source is none"
+    own = [{disk.source for disk in bench.do("disks", guest) if disk.source} for guest in (stopped, running)]
+    assert not own[0] & own[1], f"two guests have the very same disks: {own[0] & own[1]}"
     for disk in bench.do("disks", running):
         assert disk.live or disk.persistent, f"disk {disk.target!r} is neither live nor of the next start"
 
@@ -118,6 +124,18 @@ def a_wait_ends(bench: Bench) -> None:
 def no_way_into_what_does_not_run(bench: Bench) -> None:
     """Where there is no way in, nothing was run: that must be told from a command that failed."""
     bench.refuses("enter", bench.stopped("web"), ["true"], by=NoWayIn, budget_s=bench.backend.budget_s)
+
+
+@clause("inside", Capability.ENTRY, Capability.AGENT)
+def a_command_runs_as_it_was_asked_for(bench: Bench) -> None:
+    """A launcher whose arguments are split, whose variables are lost or whose failure is not told does other things."""
+    assert bench.backend.runs_commands, (
+        "the backend says of no guest that commands run in it: set runs_commands where they do, or waive 'inside'"
+    )
+    guest = bench.running("web")
+    bench.backend.ready(guest)
+    for case in _COMMANDS:
+        hold(partial(bench.driver.enter, guest), case)  # type: ignore[attr-defined]
 
 
 @clause("addresses", Capability.ADDRESSES)

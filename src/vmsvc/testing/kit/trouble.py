@@ -15,6 +15,8 @@ from vmsvc.testing.kit.clause import clause
 _VERBS = ("start", "stop", "kill")
 #: Of a budget: so much that one answer comes in time, and two do not.
 _MOST = 0.95
+#: Of an answer: so much of it arrives.
+_SHARES = (0.2, 0.5, 0.8, 0.99)
 
 
 @clause("hung", trouble="hung")
@@ -84,6 +86,17 @@ def a_truncated_answer_is_unknown(bench: Bench) -> None:
     _tells_nothing(bench, "truncated")
 
 
+@clause("cut", trouble="cut")
+def an_answer_that_ends_early_is_not_the_whole(bench: Bench) -> None:
+    """A tool that dies as it prints leaves a list that looks like one: who is not in it is not gone."""
+    guests = [bench.running(f"up-{number}") for number in range(2)]
+    guests += [bench.stopped(f"down-{number}") for number in range(2)]
+    for share in _SHARES:
+        with bench.trouble("cut", share):
+            _is_right_or_unknown(bench, *guests)
+    _recovers(bench, *guests)
+
+
 @clause("empty", trouble="empty")
 def an_empty_answer_is_unknown(bench: Bench) -> None:
     """An answer without a word is not the same as an answer that there is nothing."""
@@ -94,6 +107,29 @@ def an_empty_answer_is_unknown(bench: Bench) -> None:
 def garbage_is_unknown(bench: Bench) -> None:
     """What cannot be read is no evidence."""
     _tells_nothing(bench, "garbage")
+
+
+@clause("new-word", trouble="unheard")
+def a_word_that_nobody_knows_is_unknown(bench: Bench) -> None:
+    """The technology's next version has states of its own: one that is read as down is started a second time."""
+    up, down = bench.running("up"), bench.stopped("down")
+    before = bench.backend.generation(up)
+    with bench.trouble("unheard"):
+        _is_right_or_unknown(bench, up, down)
+        seen = [bench.observe(up), *bench.observe_all(up).values()]
+        if bench.has(Capability.DISCOVER):
+            found = bench.call("discover", up).value or []
+            assert all(each.phase is Phase.UNKNOWN for each in found if each.name == up.name), "discover knows more"
+        for each in seen:
+            assert each.phase is Phase.UNKNOWN, f"nobody knows the state's word, and the driver tells: {shown(each)}"
+        bench.refuses("start", up, by=Undetermined, budget_s=bench.backend.budget_s)
+        assert bench.backend.generation(up) == before, "start has started a guest whose state nobody knows"
+        for verb in ("stop", "kill"):
+            answer = bench.call(verb, up)
+            assert answer.error is None or isinstance(answer.error, Undetermined), (
+                f"{verb} raised {answer}, which is a verdict on a state that nobody knows; it must be Undetermined"
+            )
+    _recovers(bench, up, down)
 
 
 @clause("locale", trouble="foreign")

@@ -116,7 +116,7 @@ def what_is_not_there(bench: Bench) -> None:
 @clause("paused", phase=Phase.PAUSED)
 def a_paused_guest_is_not_up(bench: Bench) -> None:
     """A paused guest serves nobody: who calls it up hides it, and who calls it down starts it twice."""
-    _is_seen(bench, Phase.PAUSED)
+    _is_seen(bench, Phase.PAUSED, asked=("start",))
 
 
 @clause("starting", phase=Phase.STARTING)
@@ -131,8 +131,8 @@ def a_guest_that_starts(bench: Bench) -> None:
 
 @clause("stopping", phase=Phase.STOPPING)
 def a_guest_that_stops(bench: Bench) -> None:
-    """A guest on its way down is not down yet: its disks are still in use."""
-    _is_seen(bench, Phase.STOPPING)
+    """A guest on its way down is not down yet: its disks are still in use, and whoever asks again must not hurry it."""
+    _is_seen(bench, Phase.STOPPING, asked=("start", "stop", "stop"))
 
 
 @clause("phases")
@@ -140,16 +140,25 @@ def every_other_phase(bench: Bench) -> None:
     """Each state of the technology has its meaning: one that is read as another leads to the wrong action."""
     own = {Phase.PAUSED, Phase.STARTING, Phase.STOPPING, Phase.ABSENT}
     for phase in sorted(bench.backend.phases - own, key=lambda phase: phase.value):
-        _is_seen(bench, phase)
+        _is_seen(bench, phase, asked=("start",) if phase is Phase.MIGRATING else ())
 
 
-def _is_seen(bench: Bench, phase: Phase, *, ends: bool = True) -> Guest:
+def _is_seen(bench: Bench, phase: Phase, *, ends: bool = True, asked: tuple[str, ...] = ()) -> Guest:
+    """A guest in a phase is seen in it, stays in it whatever it is asked, and ends when it is killed."""
     guest = bench.in_phase(f"is-{phase.value}", phase)
     seen = bench.observe(guest)
     assert seen.phase is phase, f"the guest is {phase.value}, and observe tells: {shown(seen)}"
     assert seen.state, "an observation has the technology's own word, even where there is little to say"
     [together] = bench.observe_all(guest).values()
     assert together.phase is phase, f"the guest is {phase.value}, and observe_all tells: {shown(together)}"
+    before = bench.backend.generation(guest)
+    for verb in asked:
+        answer = bench.call(verb, guest)
+        assert answer.error is None or isinstance(answer.error, VmsvcError), f"{verb} raised {answer}"
+        assert not (verb == "start" and answer.value), f"the guest is {phase.value}, and start says that it started it"
+        truth = bench.backend.truth(guest)
+        assert truth is phase, f"the guest was {phase.value} when it was asked to {verb}, and is {truth.value} now"
+        assert bench.backend.generation(guest) == before, f"a {verb} has started a guest anew that is {phase.value}"
     if ends and phase.status is Status.WARN and phase is not Phase.MIGRATING:
         bench.do("kill", guest)
         bench.true(guest, Phase.STOPPED)

@@ -140,6 +140,10 @@ class StandInBackend(CommandBackend):
         """Calls print warnings beside what they have to say."""
         return self.standin.having("noise")
 
+    def when_unheard(self) -> Lasting:
+        """The tool has a new word for the state of each guest that it has a word for."""
+        return self.standin.having("new-word")
+
     def when_wider(self) -> Lasting:
         """Each line has one more column."""
         return self.standin.having("column")

@@ -42,6 +42,7 @@ ABSENT = "absent"
 _GARBAGE = b"\x00\xff\xfe{]\x1b[2J\r\n%s\x80 0x7f \xe2\x28\xa1 }}\n\n|||\t\t;;\n"
 _NOISE = b"WARNING: the cache could not be locked; going on without it\n"
 _FOREIGN = "Fehler: Der Vorgang konnte nicht durchgeführt werden — 操作できませんでした\n"
+_NEW_WORD = "Zephyrous"
 _PLAIN_LOCALES = ("C", "C.UTF-8", "POSIX")
 _SIGNALLED = 128
 _NOT_FOUND = 127
@@ -50,6 +51,12 @@ _SIGKILL = 9
 
 class Unanswered(Exception):
     """No row answers a call, or the row that does is wrong."""
+
+
+class Unheard(str):
+    """A state that is printed by a word that no version of the tool has; a number that it is printed by stays."""
+
+    __slots__ = ()
 
 
 class Field:
@@ -63,6 +70,11 @@ class Field:
         return str(self._value)
 
     def __format__(self, view: str) -> str:
+        text = self._seen(view)
+        is_new = isinstance(self._value, Unheard) and any(letter.isalpha() for letter in text)
+        return _NEW_WORD if is_new else text
+
+    def _seen(self, view: str) -> str:
         if view not in self._views:
             return format(self._value, view)
         how = self._views[view]
@@ -267,12 +279,19 @@ def _effect(table: Mapping[str, Any], world: World, row: Mapping[str, Any], gues
         guest[key] = fill(value, guest, table["views"]) if isinstance(value, str) else value
 
 
-def _printed(table: Mapping[str, Any], world: World, row: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+def _as_told(guest: Guest, knobs: Mapping[str, Any]) -> Guest:
+    """A guest as the tool tells of it."""
+    return {**guest, "state": Unheard(guest["state"])} if "new-word" in knobs else guest
+
+
+def _printed(
+    table: Mapping[str, Any], world: World, row: Mapping[str, Any], fields: Mapping[str, Any], knobs: Mapping[str, Any]
+) -> str:
     """What a row prints: its text, and a text for each guest where it lists them."""
     views = table["views"]
     text = fill(row["out"], fields, views)
     if row["each"]:
-        listed = [guest for guest in world["guests"] if guest["state"] in row["each_when"]]
+        listed = [_as_told(guest, knobs) for guest in world["guests"] if guest["state"] in row["each_when"]]
         text += row["between"].join(fill(row["each"], {**table["values"], **guest}, views) for guest in listed)
         text += fill(row["end"], fields, views)
     return text
@@ -307,7 +326,7 @@ class Call:
                 told = self._table["trouble"][trouble]
                 return self._end(told["code"], told["out"].encode(), told["err"].encode(), knobs)
         try:
-            code, out, err, runs, takes_s = self._by_table()
+            code, out, err, runs, takes_s = self._by_table(knobs)
         except (Unanswered, KeyError, ValueError, TypeError) as error:
             self._problem = str(error) if isinstance(error, Unanswered) else f"the row fails: {error!r}"
             return self._end(UNANSWERED, b"", f"stand-in: {self._problem}\n".encode(), {})
@@ -319,7 +338,7 @@ class Call:
             return self._end(_ran(runs, code), b"", err.encode(), {})
         return self._end(code, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape"), knobs)
 
-    def _by_table(self) -> tuple[int, str, str, list[str], float]:
+    def _by_table(self, knobs: Mapping[str, Any]) -> tuple[int, str, str, list[str], float]:
         table = self._table
         with Opened(self._directory) as world:
             self._row, found, guest = chosen(table, world, self._argv)
@@ -332,9 +351,9 @@ class Call:
                 **found,
                 "home": self._directory,
                 "count": len(world["guests"]),
-                **(guest or {}),
+                **(_as_told(guest, knobs) if guest else {}),
             }
-            out, err = _printed(table, world, row, about), fill(row["err"], about, table["views"])
+            out, err = _printed(table, world, row, about, knobs), fill(row["err"], about, table["views"])
             runs: list[str] = []
             for word in row["runs"]:
                 runs += found[word[1:-4]] if word.endswith("...}") else [_joined(word, found)]

@@ -29,6 +29,7 @@ KNOBS = {
     "truncated": "Half of the output arrives.",
     "empty": "The tool succeeds, and prints nothing.",
     "column": "Each line of the output has this text at its end.",
+    "new-word": "Guests that are listed are in a state that no version of the tool has a word for.",
     "noise": "Warnings are printed to standard error before all else.",
     "locale": "Messages come in another language, unless the caller sets LC_ALL=C.",
 }
