@@ -40,6 +40,7 @@ class Relay(Closing):
     def __init__(self, path: Path, target: Path) -> None:
         self.path = path
         self.spoil: Spoil | None = None
+        self.reword: Spoil | None = None  # what is made of every part of an answer; the connection goes on
         self.overhears: Callable[[bytes], object] | None = None
         self._target = target
         self._listening = socket.socket(socket.AF_UNIX)
@@ -78,7 +79,9 @@ class Relay(Closing):
         return request, False
 
     def _spoilt(self, answer: bytes) -> tuple[bytes, bool]:
-        return (self.spoil(answer), True) if self.spoil else (answer, False)
+        if self.spoil:
+            return self.spoil(answer), True
+        return self.reword(answer) if self.reword else answer, False
 
 
 def _pass(source: socket.socket, sink: socket.socket, change: Callable[[bytes], tuple[bytes, bool]]) -> None:

@@ -242,6 +242,15 @@ class EngineBackend(DaemonBackend):
     """Containers of a private engine."""
 
     phases = frozenset({Phase.ABSENT, Phase.PAUSED, Phase.STARTING})
+    runs_commands = True
+
+    @contextlib.contextmanager
+    def when_unheard(self) -> Iterator[None]:
+        self.relay.reword = lambda answer: answer.replace(b'"running"', b'"purring"')  # as long: HTTP counts bytes
+        try:
+            yield
+        finally:
+            self.relay.reword = None
 
     def can_be_named(self, name: str) -> bool:
         return re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", name) is not None

@@ -130,6 +130,9 @@ class VsphereBackend(Backend):
     def when_truncated(self):
         return self._spoilt(relay.truncated)
 
+    def when_unheard(self):
+        return self._spoilt(lambda answer: answer.replace(b">poweredOn<", b">poweredUp<"))
+
     def when_empty(self):
         return self._spoilt(relay.empty)
 

@@ -382,6 +382,8 @@ class ANewWordIsDown(ToyDriver):
 @mutant("new-word")
 class StartsWhatNobodyKnows(ToyDriver):
     def start(self, resource, *, budget_s):
+        if self.observe(resource, budget_s=budget_s).phase is not Phase.RUNNING:
+            self.kill(resource, budget_s=budget_s)
         return self._run("start", resource.name, budget_s=budget_s).out == "started\n"
 
 
@@ -624,12 +626,6 @@ class LosesVariables(ToyDriver):
 class AllIsWell(ToyDriver):
     def enter(self, guest, argv, *, budget_s, environment=None):
         return evolve(super().enter(guest, argv, budget_s=budget_s, environment=environment), code=0)
-
-
-@mutant("disks")
-class HasOneDiskForAll(ToyDriver):
-    def disks(self, guest, *, budget_s):
-        return [evolve(disk, source="/dev/toy") for disk in super().disks(guest, budget_s=budget_s)]
 
 
 @mutant("self-starting")

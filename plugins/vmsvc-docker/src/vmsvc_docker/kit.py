@@ -16,6 +16,7 @@ class DockerKit(DriverKit):
     waivers: ClassVar[Mapping[str, str]] = {
         "missing-tool": "the driver speaks to the engine's socket and needs no tool; a socket that is gone is `dead`",
         "refused": "an engine's socket refuses nothing to root, who runs the lab",
+        "cut": "an answer of HTTP says how long it is: one that is cut short is `truncated`",
         "locale": "engines tell by codes what went wrong, and translate nothing",
         "noise": "answers are JSON, and warnings come in fields of their own",
         "extra-column": "answers are JSON, which has no columns",

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.driver import (
     Capability,
@@ -325,9 +325,10 @@ class NullDriver:
         told = {**(environment or {}), "VMSVC_NULL_GUEST": guest.name}
         within = ["sh", "-c", 'cd "$0" && exec "$@"', str(inside), *argv]
         try:
-            return self._context.host.run(within, budget_s=deadline - time.monotonic(), environment=told)
+            done = self._context.host.run(within, budget_s=deadline - time.monotonic(), environment=told)
         except VmsvcError as error:  # it calls the command by the line that goes there
             raise error.reworded(error.message.replace(shown(within), shown(argv))) from None
+        return evolve(done, argv=tuple(argv))
 
     # --- within -------------------------------------------------------------------------------------------------------
 

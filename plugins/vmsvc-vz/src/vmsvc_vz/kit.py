@@ -21,6 +21,7 @@ class VzctlBackend(StandInBackend):
     """vzctl and vzlist, as far as the table knows them."""
 
     table = _HERE / "vzctl.toml"
+    runs_commands = True
     means: ClassVar[Mapping[str, Phase]] = {
         "stopped": Phase.STOPPED,
         "running": Phase.RUNNING,

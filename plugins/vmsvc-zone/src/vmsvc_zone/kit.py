@@ -18,6 +18,7 @@ class ZoneBackend(StandInBackend):
     """The tools of zones, as far as the table knows them."""
 
     table = Path(__file__).with_name("zones.toml")
+    runs_commands = True
     means: ClassVar[Mapping[str, Phase]] = {
         "installed": Phase.STOPPED,
         "configured": Phase.STOPPED,
