@@ -134,7 +134,7 @@ def test_an_address_that_others_have_is_not_given_to_a_guest(node):
 SILENT = (
     "start_timeout = 4s",
     "[ip#1]",
-    "ipname = 192.0.2.1",
+    "ipname = 192.0.2.77",
     "ipdev = net0",
     "ping_timeout = 1s",
     "start_timeout = 3s",
@@ -158,7 +158,7 @@ def test_a_start_whose_guest_does_not_answer_by_its_address_in_time_has_failed(s
     assert steps(silent, "start") == ["prepare container#1", "start ip#1", "boot container#1", "wait ip#1"]
     failed = silent.run("start", "web")
     assert failed.returncode == 1
-    assert "ping does not answer; 192.0.2.1 is on net0" in failed.stderr
+    assert "ping does not answer; 192.0.2.77 is on net0" in failed.stderr
     assert (silent.hypervisor.machine("g1").phase, plumbed(silent)) == ("stopped", [])
 
 
@@ -177,4 +177,4 @@ def test_a_guest_that_is_up_and_does_not_answer_by_its_address_is_waited_for_and
     assert failed.returncode == 1
     assert "it is not up: ping does not answer" in failed.stderr
     assert effects(silent) == ["prepare", "plumb", "boot"]
-    assert (silent.hypervisor.machine("g1").phase, plumbed(silent)) == ("running", ["192.0.2.1"])
+    assert (silent.hypervisor.machine("g1").phase, plumbed(silent)) == ("running", ["192.0.2.77"])

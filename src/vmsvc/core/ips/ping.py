@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 
@@ -10,6 +11,7 @@ from vmsvc.core.ips.halves import Found, Half
 from vmsvc.core.ips.links import C_LOCALE
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import said_last
+from vmsvc.core.transport.echo import answering
 
 #: How long an answer is waited for where none is expected, in seconds.
 UNEXPECTED_S = 1.0
@@ -40,7 +42,19 @@ def ping(host: Host, address: str, *, wait_s: float) -> Half:
         outcome = host.run(_command(address, whole), budget_s=whole + _SPARE_S, environment=C_LOCALE)
     except VmsvcError as error:
         return Half(Found.UNKNOWN, f"ping could not ask: {error.message}")
-    return _heard(outcome)
+    half = _heard(outcome)
+    if half.found is Found.NO and (why := _kept_in(address)):
+        return Half(Found.UNKNOWN, f"ping could not ask: {why}")
+    return half
+
+
+def _kept_in(address: str) -> str:
+    """That this node's own firewall lets no request out, of which ping(8) may say nothing; empty where it does."""
+    try:
+        why = answering([address], wait_s=0.0).unasked.get(address, "")
+    except OSError:  # who may not send them itself is left with what ping(8) says
+        return ""
+    return why if why == os.strerror(errno.EPERM) else ""
 
 
 def _command(address: str, whole_s: int) -> list[str]:

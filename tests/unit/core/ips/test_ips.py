@@ -19,6 +19,7 @@ from vmsvc.core.inside.addresses.forms import BEGIN
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips.driver import IpDriver
+from vmsvc.core.ips.free import check_by_ping
 from vmsvc.core.ips.halves import Check, Found, Half, best, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.ping import ping
@@ -137,6 +138,16 @@ def test_each_half_is_told_by_itself_and_what_is_unknown_is_never_down(ping, ada
     assert told.phase is phase
     assert words in told.state
     assert words in told.evidence.detail
+
+
+def test_a_node_whose_firewall_keeps_requests_in_has_asked_nobody(kept_in):
+    kept_in[ADDRESS] = "Operation not permitted"
+    told = Stage(node=FakeHost(ping=UNHEARD), check_adapter=False).look()
+    assert (told.phase, told.state.partition(";")[0]) == (Phase.UNKNOWN, "ping could not ask: Operation not permitted")
+    with pytest.raises(
+        Undetermined, match=r"whether somebody else has 192\.0\.2\.1 cannot be found out: ping could not"
+    ):
+        check_by_ping(FakeHost(ping=UNHEARD), ADDRESS)
 
 
 def test_a_guest_that_takes_all_the_time_is_told_with_what_took_it():
