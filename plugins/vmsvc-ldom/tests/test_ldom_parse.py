@@ -32,6 +32,10 @@ def test_a_recorded_list():
         ("inactive", "------", Phase.STOPPED),
         ("bound", "-----", Phase.STOPPED),  # before migration came, there were five columns
         ("bound", "-----t", Phase.MIGRATING),
+        ("bound", "s-----", Phase.STARTING),  # on its way, before its state follows
+        ("inactive", "s-----", Phase.STARTING),
+        ("bound", "-t----", Phase.STARTING),
+        ("bound", "-----e", Phase.STUCK),
         ("active", "-n---s", Phase.MIGRATING),
         ("active", "-n----", Phase.RUNNING),
         ("active", "-t----", Phase.STARTING),
@@ -94,3 +98,9 @@ def test_disks_are_what_their_service_has_behind_them():
         ("block", "/dev/zvol/rdsk/pool/a"),
         ("volume", "a@elsewhere"),  # which a disk service of another domain has: not taken for nothing
     ]
+
+
+def test_a_domain_that_is_listed_twice_is_unknown():
+    twice = "DOMAIN|name=a|state=active|flags=-n----\nDOMAIN|name=a|state=inactive|flags=------\n"
+    with pytest.raises(Undetermined, match="'a' twice"):
+        parse.domains(CONTROL + twice)

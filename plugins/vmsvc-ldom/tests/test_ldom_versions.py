@@ -25,6 +25,8 @@ MEANT = {
     ("active", "-n----"): Phase.RUNNING,
     ("active", "-n--v-"): Phase.RUNNING,
     ("active", "-t----"): Phase.STARTING,
+    ("bound", "s-----"): Phase.STARTING,
+    ("bound", "-----e"): Phase.STUCK,
     ("active", "-n---s"): Phase.MIGRATING,
     ("bound", "-----t"): Phase.MIGRATING,
     ("active", "-n---e"): Phase.STUCK,

@@ -43,14 +43,15 @@ class Domain:
     @property
     def phase(self) -> Phase:
         """Where it stands; what is not known is unknown."""
-        flags = self.flags.ljust(6, "-")
-        if not _FLAGS.fullmatch(self.flags):
+        if self.state not in _STATES or not _FLAGS.fullmatch(self.flags):
             return Phase.UNKNOWN
-        if flags[5] in "st":
-            return Phase.MIGRATING
-        if self.state == "active":
-            return _active(flags)
-        return Phase.STOPPED if self.state in ("inactive", "bound") else Phase.UNKNOWN
+        flags = self.flags.ljust(6, "-")
+        if flags[5] in _MIGRATION:
+            return _MIGRATION[flags[5]]
+        # On its way, up or down: there is one flag for both, and it comes before the state follows. Or at its firmware.
+        if flags[0] == "s" or flags[1] == "t":
+            return Phase.STARTING
+        return _ACTIVE.get(flags[1], Phase.UNKNOWN) if self.state == "active" else Phase.STOPPED
 
     @property
     def is_control(self) -> bool:
@@ -63,14 +64,10 @@ class Domain:
         return "v" in self.flags[4:5]
 
 
-def _active(flags: str) -> Phase:
-    if flags[5] == "e":
-        return Phase.STUCK
-    if flags[0] == "s" or flags[1] == "t":  # on its way, up or down: there is one flag for both; or at its firmware
-        return Phase.STARTING
-    return {"n": Phase.RUNNING, "d": Phase.DEGRADED}.get(flags[1], Phase.UNKNOWN)
-
-
+_STATES = ("inactive", "bound", "active")
+#: What the last column says, whatever the state: it is a source or a target of a migration, or one has failed.
+_MIGRATION = {"s": Phase.MIGRATING, "t": Phase.MIGRATING, "e": Phase.STUCK}
+_ACTIVE = {"n": Phase.RUNNING, "d": Phase.DEGRADED}
 _MEANING = {
     Phase.MIGRATING: "migrating",
     Phase.STUCK: "error",
@@ -86,12 +83,14 @@ def domains(text: str) -> dict[str, Domain]:
         text: What ``ldm list-domain -p`` has printed.
 
     Raises:
-        Undetermined: It is not a whole list. The control domain is always in it.
+        Undetermined: It is not a whole list, or has a domain twice. The control domain is always in it.
     """
     found: dict[str, Domain] = {}
     for word, values in _lines(text):
         if word != "DOMAIN" or not {"name", "state", "flags"} <= values.keys():
             raise Undetermined(f"ldm: this is no line of a list of domains: {word}|{'|'.join(values)}"[:120])
+        if values["name"] in found:
+            raise Undetermined(f"ldm: the list of domains has {values['name']!r} twice")
         found[values["name"]] = Domain(name=values["name"], state=values["state"], flags=values["flags"], values=values)
     if not any(domain.is_control for domain in found.values()):
         raise Undetermined("ldm: the list of domains is without the control domain, so it is not whole")
