@@ -108,6 +108,11 @@ class App(Located):
     )
 
     @property
+    def ending_s(self) -> float:
+        """A launcher or a command that hangs is ended by the way that has run it, and then wherever else it went."""
+        return 9.0
+
+    @property
     def has_launchers(self) -> bool:
         """Whether launchers in its guest start, stop and check it, since it has no commands of its own."""
         return self.is_inside_guest and not (self.start or self.stop or self.check)

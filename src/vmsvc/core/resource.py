@@ -96,6 +96,11 @@ class Resource(Triggered):
         return {}
 
     @property
+    def ending_s(self) -> float:
+        """How long it may take, after a budget is spent, to end what was begun within it and did not end, in seconds."""
+        return 0.0
+
+    @property
     def startable(self) -> frozenset[Phase]:
         """The phases in which it may be started."""
         return STARTABLE

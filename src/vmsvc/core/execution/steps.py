@@ -298,7 +298,11 @@ class StepTaker:
         name = f"{driver.type or driver.kind} driver, {verb} {resource.rid} of {resource.service}"
         began = time.monotonic()
         try:
-            answer = call_within(name, lambda: request(resource, *more, budget_s=budget_s), budget_s=budget_s + GRACE_S)
+            answer = call_within(
+                name,
+                lambda: request(resource, *more, budget_s=budget_s),
+                budget_s=budget_s + resource.ending_s + GRACE_S,
+            )
         except VmsvcError as error:
             _log.info("%s: %s (%.3f s)", name, error, time.monotonic() - began)
             raise

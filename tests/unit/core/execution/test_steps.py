@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import FakeDriver, guest, resource, seen, split_guest
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
+from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, TimedOut, Undetermined
 from vmsvc.core.execution import steps
 from vmsvc.core.execution.steps import StepTaker
 from vmsvc.core.planning.plan import Step
@@ -324,6 +324,18 @@ def test_a_verb_that_hangs_is_abandoned(driver, verb):
     with pytest.raises(Undetermined, match=f"fake driver, {verb} container#1 of web did not answer within"):
         take(driver, verb, budget_s=0.2)
     assert time.monotonic() - began < 1.5
+
+
+def test_what_became_of_an_application_that_takes_long_to_be_ended_is_waited_for(driver):
+    app = resource("app#1", start=("slow",))
+
+    def end():
+        time.sleep(0.6)  # longer than the budget and the usual moment
+        raise TimedOut("S1 did not end within 0.1 s and was killed; nothing of it is left")
+
+    driver.on["start", app.rid] = end
+    with pytest.raises(TimedOut, match="nothing of it is left"):
+        take(driver, "start", budget_s=0.1, each=app)
 
 
 def test_threads_that_one_verb_of_one_guest_has_lost_keep_nobody_else_from_acting(driver):
