@@ -26,7 +26,7 @@ from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted
-from vmsvc.core.transport.command import NOT_RUN, printable
+from vmsvc.core.transport.command import NOT_RUN, killed_by, printable
 from vmsvc.core.transport.names import resolved
 from vmsvc.core.verb import Verb
 
@@ -115,13 +115,14 @@ class AppDriver:
         Raises:
             Undetermined: A check could not be run, was killed, or did not end in time.
         """
+        deadline = time.monotonic() + budget_s
         if resource.has_launchers:
-            return self._observe_launchers(resource, time.monotonic() + budget_s)
+            return self._observe_launchers(resource, deadline)
         if not resource.check:
             return inapplicable("configuration", "it has no check command")
-        outcome = self._host(resource, budget_s).run(resource.check, budget_s=budget_s)
-        if outcome.code < 0:
-            raise Undetermined(f"the check was killed by signal {-outcome.code}: {last_lines(outcome)}")
+        outcome = self._host(resource, budget_s).run(resource.check, budget_s=left_until(deadline))
+        if signal := killed_by(outcome.code):
+            raise Undetermined(f"the check was killed by signal {signal}: {last_lines(outcome)}")
         if outcome.code in NOT_RUN:
             raise Undetermined(f"the check exited with {outcome.code}, {NOT_RUN[outcome.code]}: {last_lines(outcome)}")
         return Observation(

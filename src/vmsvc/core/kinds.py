@@ -73,8 +73,8 @@ class App(Located):
     check: tuple[str, ...] = option(
         argv,
         default=(),
-        help="The command that tells its status: exit code 0 is up, 1 and 3 are down; a signal, 126 and 127 are "
-        "unknown; others are warn.",
+        help="The command that tells its status: exit code 0 is up, 1 and 3 are down; 126 and 127 (it was not run) and "
+        "a signal, also as a shell tells it by 129 to 159, are unknown; others are warn.",
     )
     start_timeout: float = option(
         some_seconds, default=60.0, inherited=True, help="How long the start command, or all launchers, may take."

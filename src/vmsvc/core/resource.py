@@ -97,7 +97,7 @@ class Resource(Triggered):
 
     @property
     def ending_s(self) -> float:
-        """How long it may take, after a budget is spent, to end what was begun within it and did not end, in seconds."""
+        """How long it may take to end what a verb has begun, once its budget is spent, in seconds."""
         return 0.0
 
     @property

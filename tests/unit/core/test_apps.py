@@ -71,12 +71,18 @@ def test_a_check_tells_by_its_exit_code(tmp_path, code, phase):
     found = driver_on(host, tmp_path).observe(APP, budget_s=4.0)
     assert (found.phase, found.state) == (phase, f"check exited with {code}")
     assert (found.evidence.probe, found.evidence.detail, found.evidence.duration_s) == ("check-it", "all is well", 0.5)
-    assert host.ran == [(("check-it",), 4.0)]
+    assert host.ran == [(("check-it",), pytest.approx(4.0, abs=0.5))]
 
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(-9, "killed by signal 9"), (-15, "killed by signal 15"), (126, "cannot be executed"), (127, "was not found")],
+    [
+        (-9, "killed by signal 9"),
+        (-15, "killed by signal 15"),
+        (137, "killed by signal 9"),
+        (126, "cannot be executed"),
+        (127, "was not found"),
+    ],
 )
 def test_a_check_that_did_not_run_to_its_end_tells_nothing(tmp_path, code, reason):
     driver = driver_on(Host(code=code, err="sh: no\n"), tmp_path)
@@ -616,6 +622,22 @@ def test_by_a_key_for_the_verbs_alone_no_commands_of_a_service_run(monkeypatch):
     monkeypatch.setattr(Ways, "into", lambda *_: Restricted())
     with pytest.raises(NoWayIn, match="lets in vmsvc's verbs alone"):
         AppDriver(places).observe_inside(app, seen(Phase.RUNNING), budget_s=5.0)
+
+
+@pytest.mark.parametrize("verb", ["observe", "start", "stop"])
+def test_what_opening_the_way_takes_is_missing_for_the_command(monkeypatch, verb):
+    class Slow(Host):
+        is_restricted = False
+
+        def open(self, *, budget_s):
+            time.sleep(0.3)
+
+    app = resource("app#1", container_id="container#1", check=("true",), start=("true",), stop=("true",))
+    slow = Slow()
+    monkeypatch.setattr(Ways, "into", lambda *_: slow)
+    getattr(AppDriver(places_of(service(guest(), app), Host())), verb)(app, budget_s=5.0)
+    ((_, budget_s),) = slow.ran
+    assert budget_s <= 4.7
 
 
 def test_launchers_are_told_of_their_service(launched):

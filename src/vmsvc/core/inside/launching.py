@@ -14,7 +14,7 @@ from vmsvc.core.inside.launchers import Action, Launchers, parsed
 from vmsvc.core.inside.marked import INTERRUPTED, Marked
 from vmsvc.core.inside.verbs import BUSY, ask
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.command import NOT_RUN, printable, shown
+from vmsvc.core.transport.command import NOT_RUN, killed_by, printable, shown
 
 #: How often one that has to wait for its turn is tried again, in seconds.
 _AGAIN_S = 0.5
@@ -45,14 +45,15 @@ class Ran:
     @property
     def was_run(self) -> bool:
         """Whether its exit code is its own word."""
-        return self.outcome is not None and self.outcome.code >= 0 and self.outcome.code not in NOT_RUN
+        code = None if self.outcome is None else self.outcome.code
+        return code is not None and not killed_by(code) and code not in NOT_RUN
 
     def __str__(self) -> str:
         """Read as ``S10web exited with 3: the last lines that it printed``."""
         if self.outcome is None:
             return f"{self.name}: {self.failure}"
         code = self.outcome.code
-        ended = f"was killed by signal {-code}" if code < 0 else f"exited with {code}"
+        ended = f"was killed by signal {killed_by(code)}" if killed_by(code) else f"exited with {code}"
         reason = f", {NOT_RUN[code]}" if code in NOT_RUN else ""
         return f"{self.name} {ended}{reason}: {last_lines(self.outcome)}"
 

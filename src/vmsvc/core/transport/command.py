@@ -11,11 +11,27 @@ from vmsvc.core.errors import UsageError
 #: Exit codes by which a shell, or what a command is wrapped in, says that it ran nothing: POSIX.1-2017, XCU 2.8.2.
 NOT_RUN = {126: "it cannot be executed", 127: "it was not found, or what it names to run it"}
 
+#: What shells add to the number of a signal, for the exit code of a command that it has killed: POSIX, as above.
+_KILLED, _SIGNALS = 128, 31
+
 _SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
 _SHOWN_CHARACTERS = 500
 _OUR_SECRET = re.compile(r"VMSVC_\w*PASSWORD\w*", re.ASCII)
 #: NUL ends an argument; and surrogates are halves of characters, which no encoding of text has.
 _NO_ARGUMENT = re.compile(r"[\0\ud800-\udfff]")
+
+
+def killed_by(code: int) -> int:
+    """The signal that has killed a command; 0 where none has.
+
+    Args:
+        code: Its exit code: below 0 where the way tells signals, beyond 128 where a shell does. That a command itself
+            exits so cannot be told from it.
+
+    >>> [killed_by(code) for code in (0, 1, 128, -9, 137, 255)]
+    [0, 0, 0, 9, 9, 0]
+    """
+    return -code if code < 0 else code - _KILLED if _KILLED < code <= _KILLED + _SIGNALS else 0
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
