@@ -103,9 +103,10 @@ launch() {
     [ -f "$launcher" ] || fail "there is no launcher $launcher"
     shift 3
     for variable; do
+        # Those of vmsvc's that would tell itself something, such as where its files are, are not among them.
         case ${variable%%=*} in
             *[!ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_]*) refuse "a variable of another name" ;;
-            VMSVC_?* | OPENSVC_?*) ;;
+            VMSVC_SERVICE | VMSVC_RID | VMSVC_NODE | VMSVC_ACTION | VMSVC_LAUNCH | OPENSVC_?*) ;;
             *) refuse "a variable of another name" ;;
         esac
         case $variable in

@@ -252,7 +252,21 @@ def test_a_launcher_is_told_of_its_service(host, init_d, monkeypatch):
     assert done.out == f"{environment['VMSVC_SERVICE']}||C.UTF-8|\n"
 
 
-@pytest.mark.parametrize("variable", ["PATH", "LD_PRELOAD", "IFS", "VMSVC_", "VMSVC_a", "XVMSVC_A", "VMSVC_A;id"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "PATH",
+        "LD_PRELOAD",
+        "IFS",
+        "VMSVC_",
+        "VMSVC_a",
+        "XVMSVC_A",
+        "VMSVC_A;id",
+        "VMSVC_ROOT",
+        "VMSVC_NODENAME",
+        "OPENSVC_",
+    ],
+)
 def test_a_launcher_is_told_nothing_that_changes_what_it_is(host, init_d, variable):
     launcher(init_d / "S1", "#!/bin/sh\necho ran\n")
     with pytest.raises(ActionFailed, match="refused: a variable of another name") as error:
@@ -381,7 +395,8 @@ HOSTILE = [
     "vmsvc-guest launch DIR S1 start PATH=/tmp",
     "vmsvc-guest launch DIR S1 start BASH_ENV=/tmp",
     "vmsvc-guest launch DIR S1 start%073touch%040evil",
-    "vmsvc-guest launch DIR S1 start VMSVC_A",
+    "vmsvc-guest launch DIR S1 start VMSVC_A=",
+    "vmsvc-guest launch DIR S1 start VMSVC_RID",
     "vmsvc-guest end",
     "vmsvc-guest end 1",
     "vmsvc-guest end ................................",
