@@ -37,6 +37,7 @@ from vmsvc.core.errors import (
     UsageError,
     VmsvcError,
 )
+from vmsvc.core.inside.addresses.zones import addresses_of_zones
 from vmsvc.core.kinds import App, Disk, Fs, Ip, Sync, Vmdg
 from vmsvc.core.lane import Lane
 from vmsvc.core.lanes import ClientLanes, ConnectionLost, ask, ask_once, survey_each
@@ -151,6 +152,7 @@ __all__ = [
     "Vmdg",
     "VmsvcError",
     "Waiter",
+    "addresses_of_zones",
     "argv",
     "ask",
     "ask_once",

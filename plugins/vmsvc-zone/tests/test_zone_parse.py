@@ -219,12 +219,45 @@ class TestPlumbed:
             ("web", "net0:1", "192.0.2.7", 24),
             ("db", "net0:2", "2001:db8::7", 64),
         ]
-        assert [one.address.unusable for one in found] == ["", "", "it is not up"]
+        assert [one.address.unusable for one in found] == ["", "", "the adapter is down"]
 
     @pytest.mark.parametrize("text", ["", "garbage\n", NET0, LO0 + "garbage\n", LO0 + NET0.replace("192.0.2.7", "x")])
     def test_what_cannot_be_read_tells_nothing(self, text):
         with pytest.raises(Undetermined):
             parse.plumbed(text)
+
+    @pytest.mark.parametrize("length", range(len(LO0), len(LO0 + NET0)))
+    def test_an_output_that_is_cut_off_does_not_say_that_an_address_is_on_no_adapter(self, length):
+        text = (LO0 + NET0)[:length]
+        if not text.endswith("\n"):
+            with pytest.raises(Undetermined):
+                parse.plumbed(text)
+
+    @pytest.mark.parametrize("line", ["\tinet?192.0.2.7 netmask ffffff00", "\tinet 192.0.2 netmask ffffff00"])
+    def test_a_garbled_address_is_not_passed_over(self, line):
+        with pytest.raises(Undetermined):
+            parse.plumbed(f"{LO0}{NET0.splitlines()[0]}\n{line}\n")
+
+    @pytest.mark.parametrize(
+        ("was", "flags", "why"),
+        [
+            ("IPv4>", "IPv4,DUPLICATE>", "another machine has it (DUPLICATE)"),
+            ("IPv4>", "IPv4,FAILED>", "the adapter has failed (FAILED)"),
+            ("RUNNING,", "", "the adapter has no carrier"),
+        ],
+    )
+    def test_an_address_that_is_of_no_use_is_told_so(self, was, flags, why):
+        found = parse.plumbed(LO0 + NET0.replace(was, flags))
+        assert found[1].address.unusable == why
+
+    def test_the_ends_of_a_tunnel_are_no_addresses_of_the_node(self):
+        tunnel = "ip.tun0: flags=2200851<UP,POINTOPOINT,RUNNING,MULTICAST,IPv6> mtu 1480 index 3\n"
+        tunnel += "\tinet tunnel src 192.0.2.1 tunnel dst 192.0.2.9\n\tinet6 fe80::1/10 --> fe80::2\n"
+        assert [one.address.address for one in parse.plumbed(LO0 + tunnel + NET0)] == [
+            "127.0.0.1",
+            "fe80::1",
+            "192.0.2.7",
+        ]
 
     @given(st.text())
     def test_no_text_at_all_is_a_crash(self, text):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from vmsvc.driver import GuestAddress, GuestDisk, Undetermined
+from vmsvc.driver import GuestAddress, GuestDisk, Undetermined, addresses_of_zones
 from vmsvc_zone.states import AUXILIARY
 
 #: Fields of a line of ``zoneadm list -p`` that every system has; Solaris 10 prints these, later ones up to eleven.
@@ -234,34 +233,9 @@ def plumbed(text: str) -> list[Plumbed]:
         text: What it printed.
 
     Raises:
-        Undetermined: That is no such list.
+        Undetermined: That is no such list, or it is cut off.
     """
-    blocks: list[list[str]] = []
-    for line in text.splitlines():
-        if re.match(r"\S+: flags=", line):
-            blocks.append([line])
-        elif blocks and line[:1].isspace():
-            blocks[-1].append(line)
-        elif line.strip():
-            raise Undetermined(f"`ifconfig -a` printed what cannot be read: {line[:80]!r}")
-    if not any(block[0].startswith("lo0:") for block in blocks):  # every node has it
+    found = [Plumbed(zone=zone, address=address) for zone, address in addresses_of_zones(text)]
+    if not any(each.address.is_on("lo0") for each in found):  # every node has it
         raise Undetermined("`ifconfig -a` does not tell of the loopback adapter")
-    return [each for block in blocks for each in _plumbed(block)]
-
-
-def _plumbed(block: Sequence[str]) -> Iterator[Plumbed]:
-    device = block[0].partition(": ")[0]
-    words = " ".join(block[1:]).split()
-    pairs = dict(pairwise(words))
-    is_up = bool(re.search(r"[<,]UP[,>]", block[0]))
-    address, _, length = (pairs.get("inet") or pairs.get("inet6") or "").partition("/")
-    if not address:
-        return
-    mask = pairs.get("netmask", "")
-    bits = int(mask, 16).bit_count() if re.fullmatch("[0-9a-f]{8}", mask) else None
-    prefix = int(length) if re.fullmatch(r"\d{1,3}", length, re.ASCII) else bits
-    try:
-        known = GuestAddress(device=device, address=address, prefix=prefix, unusable="" if is_up else "it is not up")
-    except ValueError:
-        raise Undetermined(f"`ifconfig -a` printed no address: {address[:80]!r}") from None
-    yield Plumbed(zone=pairs.get("zone", ""), address=known)
+    return found

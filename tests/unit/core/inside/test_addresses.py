@@ -15,6 +15,7 @@ from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.inside.addresses.build import prefix_of
 from vmsvc.core.inside.addresses.forms import BEGIN, READERS, read_addresses
+from vmsvc.core.inside.addresses.ifconfig import read_ifconfig
 from vmsvc.core.transport import Outcome
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -420,3 +421,20 @@ def test_json_of_nearly_the_right_shape_does_not_tell_that_an_adapter_is_down(ch
 def test_json_of_another_shape_is_unreadable(tree):
     with contextlib.suppress(Undetermined):
         read_addresses(outcome(json.dumps(tree), form="ip-json"))
+
+
+def test_an_adapter_that_was_taken_out_of_use_has_no_address_of_use():
+    flags = "UP,BROADCAST,RUNNING,MULTICAST,IPv4,NOFAILOVER,OFFLINE"
+    text = f"net0: flags=9040843<{flags}> mtu 1500 index 2\n\tinet 192.0.2.7 netmask ffffff00\n"
+    assert [each.unusable for each in read_ifconfig(text)] == ["the adapter was taken out of use (OFFLINE)"]
+
+
+def test_an_address_that_netbsd_tells_as_an_alias_is_one():
+    text = "wm0: flags=8843<UP,BROADCAST,RUNNING,SIMPLEX,MULTICAST> mtu 1500\n\tinet 192.0.2.7 netmask 0xffffff00\n"
+    text += "\tinet alias 192.0.2.8 netmask 0xffffff00 broadcast 192.0.2.255\n"
+    assert [(each.address, each.prefix) for each in read_ifconfig(text)] == [("192.0.2.7", 24), ("192.0.2.8", 24)]
+
+
+def test_a_garbled_address_makes_all_unknown():
+    with pytest.raises(Undetermined):
+        read_ifconfig("wm0: flags=8843<UP,RUNNING> mtu 1500\n\tinet?192.0.2.7 netmask 0xffffff00\n")

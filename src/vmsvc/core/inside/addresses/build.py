@@ -102,6 +102,7 @@ _UNUSABLE = {
     "tentative": "it is not yet known whether another machine has it",
     "detached": "the adapter has no link",
     "failed": "the adapter has failed",
+    "offline": "the adapter was taken out of use",
     "nolocal": "it is not used for this machine",
 }
 

@@ -19,11 +19,12 @@ _BEGINS = re.compile(r"(?P<name>[^\s:]+(?::[^\s:]+)?): flags=[0-9a-fA-Fx,]+\s?<(
 _BEGINS_OLD = re.compile(r"(?P<name>\S+)\s+Link encap:(?:.*HWaddr (?P<hardware>\S+))?")
 _FLAGS_OLD = re.compile(r"\s+(?:\[NO FLAGS\] )?(?P<flags>(?:[A-Z]+ )*) ?MTU:\d+")
 _ADDRESS = re.compile(
-    r"\s+inet6? (?:addr: ?)?(?P<address>[0-9a-fA-F.:]+)(?:%[^\s/]+)?(?:/(?P<prefix>\d+))?(?P<rest>\s.*)?"
+    r"\s+inet6? (?:addr: ?|alias )?(?P<address>[0-9a-fA-F.:]+)(?:%[^\s/]+)?(?:/(?P<prefix>\d+))?(?P<rest>\s.*)?"
 )
 _PREFIX = re.compile(r"\bprefix(?:len)? (\d+)")
 _NETMASK = re.compile(r"\bnetmask (\S+)|\bMask:(\S+)")
 _HARDWARE = re.compile(r"\s+(?:ether|lladdr|address:) (?P<hardware>[0-9a-fA-F]{1,2}(?::[0-9a-fA-F]{1,2}){5,})\b")
+_ZONE = re.compile(r"\s+zone (?P<zone>\S+)")
 #: How the BSDs tell that an adapter has no link; ifconfig(8) of FreeBSD.
 _NO_LINK = re.compile(r"\s+status: (?:no carrier|inactive|no network)")
 #: How they tell that another machine stands in for an address, or nobody does: carp(4). OpenBSD has an adapter for it,
@@ -50,6 +51,11 @@ class _Adapter:
     lines: tuple[str, ...]
     hardware: str
 
+    @property
+    def zone(self) -> str:
+        """The zone of Solaris that has it; empty for the one that tells it, and everywhere else."""
+        return next((found["zone"] for found in map(_ZONE.fullmatch, self.lines) if found), "")
+
 
 def read_ifconfig(text: str) -> list[GuestAddress]:
     """Read what ``ifconfig -a`` prints, or ``ifconfig`` for one adapter after the other.
@@ -60,10 +66,24 @@ def read_ifconfig(text: str) -> list[GuestAddress]:
     Raises:
         Undetermined: It cannot be read.
     """
-    found: list[GuestAddress] = []
-    for adapter in _adapters(lines_of(text)):
-        found += [_read(line, adapter) for line in adapter.lines if _is_address(line)]
-    return found
+    return [address for _, address in read_zones(text)]
+
+
+def read_zones(text: str) -> list[tuple[str, GuestAddress]]:
+    """Read the same, with the zone of Solaris that has each address; empty for the one that tells it.
+
+    Args:
+        text: Its output.
+
+    Raises:
+        Undetermined: It cannot be read.
+    """
+    return [
+        (adapter.zone, _read(line, adapter))
+        for adapter in _adapters(lines_of(text))
+        for line in adapter.lines
+        if _is_address(line)
+    ]
 
 
 def begins_adapter(line: str) -> bool:
@@ -78,7 +98,7 @@ def begins_adapter(line: str) -> bool:
 def _is_address(line: str) -> bool:
     """Whether a line tells an address; Solaris tells the ends of a tunnel in a line that begins alike."""
     words = line.split(maxsplit=2)
-    return words[0] in ("inet", "inet6") and words[1:2] != ["tunnel"]
+    return words[0].startswith("inet") and words[1:2] != ["tunnel"]
 
 
 def _adapters(lines: list[str]) -> Iterator[_Adapter]:
