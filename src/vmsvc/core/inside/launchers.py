@@ -20,9 +20,10 @@ from vmsvc.core.service import Service
 from vmsvc.core.transport.command import printable
 
 #: What editors and packages leave beside a file that they change; somebody who renames a launcher to such a name has
-#: put it aside.
+#: put it aside. The verb ``launch`` refuses the same.
 _BACKUP = re.compile(
-    r"(.*(~|\.(bak|backup|orig|old|save|swp|rej|rpm(save|new|orig)|dpkg-\w+|ucf-\w+)))|#.*#", re.DOTALL | re.IGNORECASE
+    r".*(~|\.(bak|backup|orig|old|save|swp|rej|rpm(save|new|orig)|(dpkg|ucf)-.*))",
+    re.DOTALL | re.IGNORECASE | re.ASCII,
 )
 _BEGIN, _ABSENT, _END = b"vmsvc-guest launchers/", [b"absent", b"."], b"end\n"
 

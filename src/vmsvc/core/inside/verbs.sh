@@ -80,15 +80,34 @@ permit_launcher() {
     esac
 }
 
+# Sets `began` to when a process began, as its system counts: a later process may get its number, and not that as well.
+look_when_began() {
+    began=$({ cat "/proc/$1/stat"; } 2>/dev/null)
+    # shellcheck disable=SC2086 # to be split; what may have blanks, its name in brackets, is left out
+    set -- ${began##*') '}
+    began=${20-}
+}
+
 # One launcher of a directory at a time starts or stops something. The launcher's own process is the one whose number it
 # has in its environment; what it leaves behind inherits that, and has another. Not every system tells environments.
+# Who looks keeps others from looking until its own mark can be seen, where there is a flock for that. It is told what is
+# open: ksh hands nothing on by itself.
+take_turn() {
+    flock 9 9<&9 2>/dev/null
+    check_turn "$1"
+    look_when_began $$
+    VMSVC_LAUNCHER=$$:$began:$1:
+    export VMSVC_LAUNCHER
+}
+
 check_turn() {
     for process in $(grep -l VMSVC_LAUNCHER= /proc/[0-9]*/environ 2>/dev/null); do
         process=${process#/proc/}
         process=${process%/environ}
         environment=$({ tr '\000' '\001' <"/proc/$process/environ"; } 2>/dev/null)
+        look_when_began "$process"
         case $environment in
-            *"VMSVC_LAUNCHER=$process:$1:"*) busy "a launcher of $1 still runs there, as process $process" ;;
+            *"VMSVC_LAUNCHER=$process:$began:$1:"*) busy "a launcher of $1 still runs there, as process $process" ;;
         esac
     done
 }
@@ -114,16 +133,15 @@ launch() {
             *) refuse "a variable without a value" ;;
         esac
     done
+    exec 9<"$directory" || exit
     case $action in
-        start | stop)
-            check_turn "$directory"
-            VMSVC_LAUNCHER=$$:$directory:
-            export VMSVC_LAUNCHER
-            ;;
+        start | stop) take_turn "$directory" ;;
     esac
     if [ "$old_locale" ]; then LC_ALL=$old_locale; else unset LC_ALL; fi
+    # By the time that another shell runs, the mark can be seen: others may look again.
+    let_look='exec 9<&-; exec "$@"'
     if [ -x "$launcher" ]; then
-        exec "$launcher" "$action" </dev/null
+        exec sh -c "$let_look" sh "$launcher" "$action" </dev/null 9<&9
     fi
     interpreter=
     read -r interpreter <"$launcher"
@@ -133,7 +151,7 @@ launch() {
     esac
     set -f # the first line's words are split, and not taken for patterns
     # shellcheck disable=SC2086 # to be split
-    exec $interpreter "$launcher" "$action" </dev/null
+    exec sh -c "$let_look" sh $interpreter "$launcher" "$action" </dev/null 9<&9
 }
 
 # Ends what is left of a launch or a command, wherever it went: its processes have its mark in their environment.

@@ -439,6 +439,61 @@ def test_a_forced_command_without_a_directory_does_nothing(shell, tmp_path):
     assert guest.send("vmsvc-guest hello").code == 126
 
 
+@pytest.mark.skipif(not shutil.which("flock"), reason="without flock(1), two that look at once may both go on")
+def test_of_launchers_that_are_launched_at_once_one_runs(shell, tmp_path, init_d):
+    guest = Restricted(shell, tmp_path)
+    launcher(
+        init_d / "S1", f"#!/bin/sh\nmkdir {tmp_path}/runs || touch {tmp_path}/both\nsleep 1\nrmdir {tmp_path}/runs\n"
+    )
+    told = {**os.environ, "SSH_ORIGINAL_COMMAND": f"vmsvc-guest launch {init_d} S1 start"}
+    command = [*guest.shell, str(guest.installed), "permit", str(init_d)]
+    at_once = [subprocess.Popen(command, env=told, stderr=subprocess.DEVNULL) for _ in range(6)]
+    codes = sorted(each.wait(30) for each in at_once)
+    assert not (tmp_path / "both").exists()
+    assert (codes[0], set(codes) <= {0, 124}) == (0, True)
+
+
+def test_a_process_that_has_got_the_number_of_a_launcher_is_none(host, init_d):
+    launcher(init_d / "S1", "#!/bin/sh\necho ran\n")
+    inherited = f"VMSVC_LAUNCHER=$$:1:{init_d}: exec sleep 987"
+    with subprocess.Popen(["sh", "-c", inherited]) as later:
+        while Path(f"/proc/{later.pid}/comm").read_text() != "sleep\n":
+            time.sleep(0.01)
+        assert ask(host, "launch", str(init_d), "S1", "start", budget_s=30.0).out == "ran\n"
+        later.kill()
+
+
+@pytest.mark.parametrize("action", ["start", "info"])
+def test_a_launcher_has_no_file_of_the_scripts_open(host, init_d, action):
+    launcher(init_d / "S1", "#!/bin/sh\n[ -e /proc/$$/fd/9 ] || echo none\n")
+    assert ask(host, "launch", str(init_d), "S1", action, budget_s=30.0).out == "none\n"
+
+
+BACKUPS = [
+    "S1~",
+    "S1.BAK",
+    "S1.swp",
+    "S1.rpmsave",
+    "S1.dpkg-dist",
+    "S10.dpkg-tool.sh",
+    "S1.ucf-x y",
+    "S4.dpkg-",
+    "S1.x\ny~",
+]
+LAUNCHERS = ["S1", "S1.sh", "S1.bak.sh", "S~1", "S1.ba\u212a", "S1dpkg-dist", "S1.old2"]
+
+
+@pytest.mark.parametrize("name", [*BACKUPS, *LAUNCHERS])
+def test_what_looks_like_a_backup_is_one_to_both_ends(host, init_d, name):
+    launcher(init_d / name, "#!/bin/sh\necho ran\n")
+    assert bool(Entry(name, EntryKind.EXECUTABLE).fault) is (name in BACKUPS)
+    if name in BACKUPS:
+        with pytest.raises(ActionFailed, match="refused: what looks like a backup"):
+            ask(host, "launch", str(init_d), name, "start", budget_s=30.0)
+    else:
+        assert ask(host, "launch", str(init_d), name, "start", budget_s=30.0).out == "ran\n"
+
+
 def test_a_launch_is_ended_wherever_its_processes_went_and_nothing_else_is(shell, tmp_path, init_d):
     guest = Restricted(shell, tmp_path)
     mark = "0123456789abcdef" * 2
