@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from vmsvc.core.config.atomic import write_atomically
 from vmsvc.core.errors import ConfigError, UsageError
+from vmsvc.core.transport.exposed import why_exposed
 
 
 @frozen
@@ -54,6 +55,12 @@ def own_key(file: Path) -> OwnKey:
         private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         with contextlib.suppress(UsageError):  # somebody was faster
             write_atomically(file, private.decode(), replace=False, mode=0o600, directory_mode=0o700)
+    if exposed := why_exposed(file):
+        raise ConfigError(
+            f"{file}: {exposed}",
+            code="config.own-key",
+            hint=f"`chmod 600 {file}`; where somebody may have read it, move it away: another is made",
+        )
     try:
         key = load_ssh_private_key(file.read_bytes(), password=None)
         public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)

@@ -16,6 +16,7 @@ from paramiko import Agent, AgentKey, AuthenticationException, PKey, Transport
 from paramiko.auth_strategy import AuthSource, AuthStrategy, SourceResult
 
 from vmsvc.core.errors import told
+from vmsvc.core.transport.exposed import why_exposed
 
 #: The keys that ssh_config(5) names where the configuration names none, as far as paramiko can use them.
 _USUAL = ("id_rsa", "id_ecdsa", "id_ed25519")
@@ -70,8 +71,11 @@ class Keys(AuthStrategy):
 
     def get_sources(self) -> Iterator[Key]:
         """The keys, each loaded when its turn comes."""
-        if self._own is not None and self._own.exists() and (own := self._load(self._own)) is not None:
-            yield Key(self._user, own, str(self._own), is_own=True)
+        if self._own is not None and self._own.exists():
+            if exposed := why_exposed(self._own):
+                self.unusable.append(f"{self._own}: {exposed}")
+            elif (own := self._load(self._own)) is not None:
+                yield Key(self._user, own, str(self._own), is_own=True)
         configured = [Path(name).expanduser() for name in self._settings.get("identityfile", [])]
         files = configured or [Path("~/.ssh", name).expanduser() for name in _USUAL]
         with self._agent() as held:
