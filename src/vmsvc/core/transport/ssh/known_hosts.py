@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,7 +21,9 @@ from attrs import frozen
 from filelock import FileLock, Timeout
 
 from vmsvc.core.errors import NoWayIn
+from vmsvc.core.networks import usual_form
 
+_WITH_PORT = re.compile(r"\[(?P<host>[^\]]+)\]:(?P<port>\d{1,5})", re.ASCII)
 #: How long another process may hold the file, in seconds; it writes one line.
 _LOCK_S = 5.0
 
@@ -54,8 +57,8 @@ class _Pin:
     line: int
 
     def is_of(self, name: str) -> bool:
-        """Whether it was pinned for a server, in capitals or not; ssh looks for names in small letters."""
-        return name.lower() in self.names or any(one.is_of(name) for one in self.hashed)
+        """Whether it was pinned for a server, however that is written: see :func:`_usual`."""
+        return _usual(name) in self.names or any(one.is_of(name) for one in self.hashed)
 
 
 @frozen
@@ -145,7 +148,7 @@ class KnownHosts:
 
     def _pins(self) -> Sequence[_Pin]:
         try:
-            text = self._path.read_bytes().decode()
+            text = self._path.read_bytes().decode("utf-8-sig")
         except FileNotFoundError:
             return ()
         except (OSError, UnicodeDecodeError) as error:
@@ -182,6 +185,21 @@ def server_name(host: str, port: int) -> str:
     return host if port == 22 else f"[{host}]:{port}"  # noqa: PLR2004 - ssh's own, see RFC 4253, section 4.1
 
 
+@lru_cache(maxsize=64)
+def _usual(name: str) -> str:
+    """A server's name in one form: in small letters, without the usual port, an address in its usual form.
+
+    Whoever writes lines by hand may write it otherwise, and it is the same server: its key is not to be trusted anew.
+
+    >>> _usual("Web"), _usual("[web]:22"), _usual("[2001:DB8:0::7]:2222")
+    ('web', 'web', '[2001:db8::7]:2222')
+    """
+    host, port = name.lower(), 22
+    if bracketed := _WITH_PORT.fullmatch(host):
+        host, port = bracketed["host"], int(bracketed["port"])
+    return server_name(usual_form(host) or host, port)
+
+
 @lru_cache(maxsize=1)  # it is looked at for each connection of many that open at once; what it says is read each time
 def _parsed(path: Path, text: str) -> Sequence[_Pin]:
     """The pins of a file that says this."""
@@ -202,7 +220,7 @@ def _pin(path: Path, number: int, line: str) -> _Pin:
             elif not name or set(name) & set("*?!@"):
                 raise ValueError(f"{name!r} is no name of a host")
             else:
-                plain.add(name.lower())
+                plain.add(_usual(name))
         key = HostKey(kind, base64.b64decode(encoded, validate=True))
     except (ValueError, binascii.Error) as error:
         raise _broken(

@@ -151,3 +151,22 @@ def test_a_key_that_is_pinned_by_hand_or_taken_away_meanwhile_counts_at_once(pin
     path.write_text("")
     pins.check("web", ONE)
     assert pins.keys("web") == [ONE]
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("[web]:22", "web"),
+        ("2001:db8:0:0:0:0:0:7", "2001:db8::7"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("[2001:db8:0::7]:2222", "[2001:db8::7]:2222"),
+        ("\ufeffweb", "web"),
+    ],
+)
+def test_a_changed_key_is_not_pinned_anew_because_its_line_writes_the_server_otherwise(pins, path, written, asked):
+    path.parent.mkdir()
+    path.write_text(line(written, ONE))
+    pins.check(asked, ONE)
+    with pytest.raises(NoWayIn, match="has changed"):
+        pins.check(asked, OTHER)
+    assert path.read_text() == line(written, ONE)
