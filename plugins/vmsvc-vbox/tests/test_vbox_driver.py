@@ -118,8 +118,9 @@ class TestLooks:
         views = {**backend.standin.table.data["views"], **longer}
         engine.write(str(backend.standin.directory), "table", {**backend.standin.table.data, "views": views})
         assert driver.observe(guest, budget_s=10).phase is Phase.UNKNOWN
-        with pytest.raises(Undetermined, match="hovering"):
-            driver.start(guest, budget_s=10)
+        for verb in (driver.start, driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match="hovering"):
+                verb(guest, budget_s=10)
 
 
 class TestVerbs:
@@ -136,6 +137,15 @@ class TestVerbs:
             driver.start(guest, budget_s=10)
         with pytest.raises(DriverError, match="cannot hear"):
             driver.stop(guest, budget_s=10)
+        assert not backend.standin.calls("startvm")
+        assert not backend.standin.calls("controlvm")
+
+    def test_a_guest_between_two_nodes_is_left_alone(self, backend, driver):
+        guest = backend.guest("web")
+        backend.standin.change("web", "teleporting")
+        for verb in (driver.start, driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match="between two nodes"):
+                verb(guest, budget_s=10)
         assert not backend.standin.calls("startvm")
         assert not backend.standin.calls("controlvm")
 

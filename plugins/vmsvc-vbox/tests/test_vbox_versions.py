@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vmsvc_vbox import VboxDriver, VboxGuest
 
 from vmsvc.core.transport.local import LocalHost
-from vmsvc.driver import OUTPUT_LIMIT, Context, Node, Outcome, Phase
+from vmsvc.driver import OUTPUT_LIMIT, Context, Node, Outcome, Phase, Undetermined
 from vmsvc.testing.kit import identity
 
 #: The width of the labels' column: VirtualBox 4 to 6, and 7.
@@ -58,6 +58,7 @@ class Telling:
 
     def __init__(self, short, long):
         self._told = {("vms",): short, ("--long", "vms"): long, ("hostinfo",): "Host Information:\n"}
+        self._told["user=,args=",] = "root /sbin/init\n"
 
     def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
         out = self._told[tuple(argv[2:])].encode()
@@ -112,6 +113,48 @@ def test_labels_in_another_language_say_nothing_of_a_guest(tmp_path_factory, gue
     found = seen(tmp_path_factory.getbasetemp(), host, *guests)
     for name, each in found.items():
         assert each.phase in (Phase.UNKNOWN, STATES[guests[name]]), name
+
+
+@pytest.mark.parametrize("first", ["liar", "web"])
+def test_a_description_that_tells_of_another_guest_makes_it_unknown_and_not_down(tmp_path, first):
+    known = ["liar", "web"] if first == "liar" else ["web", "liar"]
+    forged = f"Name:  web\nUUID:   {uuid.UUID(int=known.index('web'))}\nState:   powered off (since 2020)\n"
+    host = printed(dict.fromkeys(known, "running"), 29, description=forged)
+    seen_web = seen(tmp_path, host, "web")["web"]
+    assert seen_web.phase is Phase.UNKNOWN
+    assert "two states of web: " in seen_web.evidence.detail
+
+
+@given(data=st.data(), guests=guests.filter(bool))
+def test_lists_that_end_within_a_line_make_nobody_down(tmp_path_factory, data, guests):
+    host = printed(guests, 29)
+    which = data.draw(st.sampled_from([("vms",), ("--long", "vms")]))
+    text = host._told[which]
+    end = data.draw(st.integers(1, len(text)).filter(lambda end: text[end - 1] != "\n"))
+    host._told[which] = text[:end]
+    assert {each.phase for each in seen(tmp_path_factory.getbasetemp(), host, *guests).values()} == {Phase.UNKNOWN}
+
+
+@pytest.mark.parametrize(
+    "process", ["VBoxHeadless --comment web --startvm {} --vrde config", "VBoxHeadless -s web", "VBoxSDL --startvm {}"]
+)
+def test_a_guest_that_runs_as_another_user_is_not_absent(tmp_path, process):
+    host = printed({"db": "running"}, 29)
+    host._told["user=,args=",] += f"vbox /usr/lib/virtualbox/{process.format(uuid.UUID(int=7))}\n"
+    found = seen(tmp_path, host, "web", "db")
+    assert (found["web"].phase, found["db"].phase) == (Phase.UNKNOWN, Phase.RUNNING)
+    assert "runs as vbox" in found["web"].evidence.detail
+    driver = VboxDriver(Context(node=Node(name="n1", root=tmp_path), host=host, state_dir=tmp_path))
+    for verb in (driver.start, driver.stop, driver.kill):
+        with pytest.raises(Undetermined, match="runs as vbox"):
+            verb(VboxGuest(**identity("vbox", "web")), budget_s=5)
+
+
+def test_where_processes_cannot_be_told_nobody_is_absent(tmp_path):
+    host = printed({"db": "running"}, 29)
+    host._told["user=,args=",] = "root /sbin/in"
+    found = seen(tmp_path, host, "web", "db")
+    assert (found["web"].phase, found["db"].phase) == (Phase.UNKNOWN, Phase.RUNNING)
 
 
 def test_a_thousand_guests_are_told_of_on_a_real_host(tmp_path, monkeypatch):

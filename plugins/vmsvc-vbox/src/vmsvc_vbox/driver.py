@@ -122,9 +122,10 @@ class VboxDriver:
         """Press the guest's power button; what it does then is its own business."""
         tool = self._tool(budget_s)
         guest = tool.find(resource.name)
-        if guest is None or _known_phase(guest) in GOING_DOWN:
+        phase = Phase.ABSENT if guest is None else _known_phase(guest)
+        if guest is None or phase in GOING_DOWN:
             return
-        if _known_phase(guest) is not Phase.RUNNING:
+        if phase is not Phase.RUNNING:
             raise DriverError(f"{guest.name} cannot hear a request to stop: it is {guest.state}")
         self._control(tool, guest, "acpipowerbutton")
 
@@ -132,7 +133,7 @@ class VboxDriver:
         """Take the guest's power away."""
         tool = self._tool(budget_s)
         guest = tool.find(resource.name)
-        if guest is not None and phase_of(guest.state) not in AT_REST:
+        if guest is not None and _known_phase(guest) not in AT_REST:
             self._control(tool, guest, "poweroff")
 
     def _control(self, tool: Tool, guest: Listed, how: str) -> None:
@@ -157,9 +158,10 @@ class VboxDriver:
 
     def config_files(self, guest: VboxGuest, *, budget_s: float) -> Sequence[Path]:
         """The guest's own file, and what its firmware remembers."""
-        values = self._tool(budget_s).info(guest.name)
-        files = [Path(values[key]) for key in ("CfgFile", "NvramFile") if values.get(key)]
-        return [file for file in files if file.is_file()]
+        tool = self._tool(budget_s)
+        values = tool.info(guest.name)
+        paths = [values[key] for key in ("CfgFile", "NvramFile") if values.get(key)]
+        return [Path(path) for path in tool.there(*paths)]
 
     def sizes(self, guest: VboxGuest, *, budget_s: float) -> Sizes:
         """What the guest is given."""
@@ -179,11 +181,17 @@ def _known_phase(guest: Listed) -> Phase:
     """The phase of a guest that is to be changed.
 
     Raises:
-        Undetermined: Nobody knows it.
+        Undetermined: Nobody knows it, or the guest is between two nodes.
     """
+    from vmsvc_vbox.tool import no_state  # noqa: PLC0415 - as above
+
     phase = phase_of(guest.state)
     if phase is Phase.UNKNOWN:
-        raise Undetermined(f"{guest.name} is in a state that is not known: {guest.state or 'VirtualBox does not tell'}")
+        raise no_state(guest)
+    if phase is Phase.MIGRATING:
+        raise Undetermined(
+            f"{guest.name} is between two nodes: it is {guest.state}", hint="try again once it has moved"
+        )
     return phase
 
 

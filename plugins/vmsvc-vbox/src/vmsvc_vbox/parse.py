@@ -6,7 +6,7 @@ Nothing is believed of an answer that is not whole: what does not look as expect
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -23,6 +23,12 @@ _LONG = re.compile(r"([A-Z][^:]*(?=:  )|Autostart Enabled): +(.*)")
 _SINCE = re.compile(r" \(since .*\)$")
 _INFO = re.compile(r'(?:"([^"]+)"|([\w-]+))=(?:"(.*)"|(-?\d+))')
 _ESCAPED = re.compile(r'\\(["\\])')
+# The description is followed by what the guest's memory balloon is set to, in every version since 3.2.
+_INFO_ENDS = ("description=", "GuestMemoryBalloon=")
+_MACHINE = re.compile(
+    r"\s*(?P<user>\S+)\s+(?:\S*/)?(?:VBoxHeadless|VirtualBoxVM|VirtualBox|VBoxSDL)"
+    r"(?: --comment (?P<comment>.+?)(?= --?s))?(?: .*?)? --?s(?:tartvm)?[ =]\{?(?P<guest>.+?)\}?(?: -.*)?"
+)
 _CONTROLLER = re.compile(r"storagecontrollername(\d+)")
 _RAW_EXTENT = re.compile(r'^\s*(?:RW|RDONLY)\s+\d+\s+\w+\s+"(/dev/[^"]+)"', re.MULTILINE)
 _RAW_TYPE = re.compile(r'^\s*createType\s*=\s*"(fullDevice|partitionedDevice)"', re.MULTILINE)
@@ -37,26 +43,28 @@ class Listed:
         name: Its name.
         uuid: Its UUID.
         state: The word for its state; empty where the list does not tell.
+        contradiction: The words, where the list tells of more than one.
         autostart: Whether VirtualBox starts it when the node boots.
     """
 
     name: str
     uuid: str
     state: str = ""
+    contradiction: str = ""
     autostart: bool = False
 
 
-def listed(text: str) -> dict[str, str]:
+def listed(lines: Sequence[str]) -> dict[str, str]:
     """The guests of ``list vms``: names by UUID.
 
     Args:
-        text: What it printed.
+        lines: What it printed.
 
     Raises:
         Undetermined: It is no such list.
     """
     names: dict[str, str] = {}
-    for line in _without_warning(text):
+    for line in _without_warning(lines):
         found = _LISTED.fullmatch(line)
         if found is None:
             raise Undetermined(f"VBoxManage list vms: this is no list of guests: {line[:80]!r}")
@@ -64,11 +72,11 @@ def listed(text: str) -> dict[str, str]:
     return names
 
 
-def surveyed(short: str, long: str) -> list[Listed]:
+def surveyed(short: Sequence[str], long: Sequence[str]) -> list[Listed]:
     """The guests of ``list vms`` with what ``list --long vms`` tells of them.
 
-    A description of a guest may be any text, lines that look like another guest among them: the short list, which has
-    no such text, says which guests there are, and of each the first record counts.
+    A description of a guest may be any text, lines that look like another guest among them. The short list, which has
+    no such text, says which guests there are; a guest of which the long one tells two states has none.
 
     Args:
         short: What the one printed.
@@ -78,23 +86,29 @@ def surveyed(short: str, long: str) -> list[Listed]:
         Undetermined: The short list is none, or the long one is, although there are guests.
     """
     names = listed(short)
-    records: dict[str, dict[str, str]] = {}
+    records: dict[str, list[dict[str, str]]] = {}
     for record in _records(long):
         if record.get("UUID", "") in names:
-            records.setdefault(record["UUID"], record)
+            records.setdefault(record["UUID"], []).append(record)
     if names and not records:
-        raise Undetermined(f"VBoxManage list --long vms: this is no list of guests: {long[:80]!r}")
-    return [_guest(uuid, name, records.get(uuid, {})) for uuid, name in names.items()]
+        raise Undetermined(f"VBoxManage list --long vms: this is no list of guests: {' '.join(long)[:80]!r}")
+    return [_guest(uuid, name, records.get(uuid, [])) for uuid, name in names.items()]
 
 
-def _guest(uuid: str, name: str, record: Mapping[str, str]) -> Listed:
-    state = _SINCE.sub("", record.get("State", ""))
-    return Listed(uuid=uuid, name=name, state=state, autostart=record.get("Autostart Enabled") == "enabled")
+def _guest(uuid: str, name: str, records: list[dict[str, str]]) -> Listed:
+    states = dict.fromkeys(_SINCE.sub("", record.get("State", "")) for record in records)
+    return Listed(
+        uuid=uuid,
+        name=name,
+        state=next(iter(states)) if len(states) == 1 else "",
+        contradiction=" and ".join(map(repr, states)) if len(states) > 1 else "",
+        autostart=any(record.get("Autostart Enabled") == "enabled" for record in records),
+    )
 
 
-def _records(text: str) -> Iterator[dict[str, str]]:
+def _records(lines: Sequence[str]) -> Iterator[dict[str, str]]:
     record: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in lines:
         found = _LONG.fullmatch(line)
         if found is None:
             continue
@@ -106,30 +120,67 @@ def _records(text: str) -> Iterator[dict[str, str]]:
         yield record
 
 
-def _without_warning(text: str) -> list[str]:
+def _without_warning(lines: Sequence[str]) -> list[str]:
     """Lines, without the paragraph that begins them where VirtualBox's kernel module is missing."""
-    lines = text.splitlines()
     if lines and lines[0].startswith("WARNING:"):
         lines = [line for line in lines if line.startswith('"')]
     return [line for line in lines if line]
 
 
-def info(text: str) -> dict[str, str]:
-    """What ``showvminfo --machinereadable`` tells of a guest.
+@frozen(kw_only=True)
+class Machine:
+    """A process in which a guest runs, whoever has started it.
 
-    Its first lines count, since a description further below may be any text.
+    Attributes:
+        user: Whose process it is.
+        guest: The guest's name or UUID, as its arguments have it.
+        comment: The guest's name, where VirtualBox itself has started the process.
+    """
+
+    user: str
+    guest: str
+    comment: str = ""
+
+    def may_run(self, name: str) -> bool:
+        """Whether the guest may be one of this name: one that is told by its UUID alone may have any.
+
+        Args:
+            name: The name.
+        """
+        return name in (self.guest, self.comment) or (not self.comment and bool(re.fullmatch(_UUID, self.guest)))
+
+
+def machines(lines: Sequence[str]) -> list[Machine]:
+    """The processes in which guests run, of ``ps -eo user=,args=``.
+
+    VirtualBox starts ``VBoxHeadless --comment NAME --startvm UUID`` and, for a window, ``VirtualBoxVM`` likewise
+    (MachineLaunchVMCommonWorker.cpp); by hand, ``VBoxHeadless -s NAME`` is enough.
 
     Args:
-        text: What it printed.
+        lines: What it printed.
+    """
+    found = filter(None, map(_MACHINE.fullmatch, lines))
+    return [Machine(user=each["user"], guest=each["guest"], comment=each["comment"] or "") for each in found]
+
+
+def info(lines: Sequence[str]) -> dict[str, str]:
+    """What ``showvminfo --machinereadable`` tells of a guest, up to its description, which may be any text.
+
+    Args:
+        lines: What it printed.
 
     Raises:
-        Undetermined: It does not tell what it must.
+        Undetermined: It does not tell what it must, or ends before all that was to be told.
     """
     values: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in lines:
+        if line.startswith(_INFO_ENDS):
+            break
         if found := _INFO.fullmatch(line):
             quoted, plain, value, number = found.groups()
             values.setdefault(quoted or plain, _ESCAPED.sub(r"\1", value) if number is None else number)
+    else:
+        raise Undetermined("VBoxManage showvminfo: the answer is not whole")
     if missing := sorted({"name", "UUID", "VMState", "CfgFile"} - set(values)):
         raise Undetermined(f"VBoxManage showvminfo: the answer lacks {', '.join(missing)}")
     return values

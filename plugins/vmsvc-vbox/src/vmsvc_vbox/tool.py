@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, whole
+from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, shown, whole, whole_lines
 from vmsvc_vbox import parse
-from vmsvc_vbox.parse import Listed, Medium
+from vmsvc_vbox.parse import Listed, Machine, Medium
 
 #: The code of an error, in any language, where no guest has the name (``include/VBox/com/defs.h``).
 _NOT_FOUND = "VBOX_E_OBJECT_NOT_FOUND"
+# How ``find`` says so in the language that this driver asks for: glibc's text of ENOENT.
+_NOT_THERE = "No such file or directory"
 # Enough of a VMDK file for its descriptor, in bytes.
 _DESCRIPTOR = 65536
 
@@ -33,7 +35,7 @@ class Tool(Commands):
         Raises:
             Undetermined: VirtualBox does not tell.
         """
-        short, long = self.told("list", "vms"), self.told("list", "--long", "vms")
+        short, long = self.lines("list", "vms"), self.lines("list", "--long", "vms")
         found = parse.surveyed(short, long)
         if not found and not self.told("list", "hostinfo").strip():
             # Nothing is what it prints where there are no guests, and would print if it were broken.
@@ -41,7 +43,7 @@ class Tool(Commands):
         return found
 
     def find(self, name: str) -> Listed | None:
-        """A guest; ``None`` where there is none of exactly that name.
+        """A guest; ``None`` where there is none of exactly that name, and none runs as another user's.
 
         Args:
             name: Its name.
@@ -49,7 +51,24 @@ class Tool(Commands):
         Raises:
             Undetermined: VirtualBox does not tell, or there are two.
         """
-        return the_one(self.survey(), name)
+        guests = self.survey()
+        found = the_one(guests, name)
+        if found is None:
+            nobody_runs(name, self.strangers(guests))
+        return found
+
+    def strangers(self, guests: list[Listed]) -> list[Machine]:
+        """The processes that run guests which VirtualBox does not list: it lists those of one user alone.
+
+        Args:
+            guests: Those that it lists.
+
+        Raises:
+            Undetermined: The processes cannot be listed.
+        """
+        known = {guest.uuid for guest in guests}
+        running = parse.machines(whole_lines(super().run("ps", "-eo", "user=,args=")))
+        return [each for each in running if each.guest not in known]
 
     def info(self, name: str) -> dict[str, str]:
         """What VirtualBox tells of a guest.
@@ -64,7 +83,7 @@ class Tool(Commands):
         done = self.run("showvminfo", name, "--machinereadable")
         if done.code and _NOT_FOUND in done.err:
             raise DriverError(f"VirtualBox knows no guest named {name!r}", hint="`VBoxManage list vms` tells the names")
-        values = parse.info(whole(done))
+        values = parse.info(whole_lines(done))
         if name not in (values["name"], values["UUID"]):  # it takes names of files for guests, too
             raise DriverError(f"VirtualBox knows no guest named {name!r}, but {values['name']!r}")
         return values
@@ -83,6 +102,20 @@ class Tool(Commands):
             Undetermined: It cannot be read.
         """
         return whole(super().run("cat", "--", path))
+
+    def there(self, *paths: str) -> list[str]:
+        """Which of some files there are.
+
+        Args:
+            paths: Where they may be.
+
+        Raises:
+            Undetermined: That cannot be told.
+        """
+        done = super().run("find", "-L", *paths, "-maxdepth", "0", "-type", "f", "-print0")
+        if lost := [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]:
+            raise Undetermined(f"{shown(done.argv)}: {lost[0]}")
+        return [path for path in done.out.split("\0") if path]
 
     def raw_device(self, path: str) -> str | None:
         """The device that a disk's file stands for: empty where its data are in files, ``None`` if that is not known.
@@ -115,3 +148,39 @@ def the_one(guests: list[Listed], name: str) -> Listed | None:
             hint="`VBoxManage list --long vms` tells which file it cannot read, and why",
         )
     return found[0] if found else None
+
+
+def nobody_runs(name: str, strangers: list[Machine]) -> None:
+    """Make sure that a guest which VirtualBox does not list does not run as that of another user.
+
+    Args:
+        name: Its name.
+        strangers: The processes of guests that are not listed.
+
+    Raises:
+        Undetermined: It may.
+    """
+    users = ", ".join(sorted({each.user for each in strangers if each.may_run(name)}))
+    if users:
+        raise Undetermined(
+            f"VirtualBox lists no guest {name!r} here, but a guest that may be it runs as {users}",
+            hint="each user has guests of his own: let vmsvc run as the one whose guest it is",
+        )
+
+
+def no_state(guest: Listed) -> Undetermined:
+    """Why it is not known where a guest stands, of which the list tells no word that is known.
+
+    Args:
+        guest: The guest.
+    """
+    if guest.contradiction:
+        return Undetermined(
+            f"VirtualBox tells two states of {guest.name}: {guest.contradiction}",
+            hint="one of them may be text in the description of some guest: `VBoxManage list --long vms` shows which",
+        )
+    return Undetermined(
+        f"{guest.name} is in a state that is not known: {guest.state}"
+        if guest.state
+        else f"the list does not tell the state of {guest.name}"
+    )
