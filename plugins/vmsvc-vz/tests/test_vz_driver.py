@@ -11,8 +11,23 @@ import pytest
 from attrs import evolve
 from vmsvc_vz.driver import VzDriver
 from vmsvc_vz.kit import PrlctlBackend, VzctlBackend
+from vmsvc_vz.options import VzGuest
+from vmsvc_vz.tools import Prlctl
 
-from vmsvc.driver import DriverError, GuestDisk, NoWayIn, Phase, Sizes, TimedOut, Undetermined
+from vmsvc.driver import (
+    OUTPUT_LIMIT,
+    Context,
+    DriverError,
+    GuestDisk,
+    Node,
+    NoWayIn,
+    Outcome,
+    Phase,
+    Sizes,
+    TimedOut,
+    Undetermined,
+)
+from vmsvc.testing import identity
 from vmsvc.testing.commands import CASES, hold, odd_cases
 from vmsvc.testing.standin import exchanges
 
@@ -84,6 +99,19 @@ class TestLooks:
             assert "exit code 5" in driver_on(vzctl).observe(guest, budget_s=10).evidence.detail
 
 
+class Listing:
+    """A host on which prlctl lists containers, and is asked nothing else."""
+
+    name = "n1"
+
+    def __init__(self, out):
+        self._out = out.encode()
+
+    def run(self, argv, *, budget_s, environment=None, keep=OUTPUT_LIMIT):
+        assert argv[:2] == Prlctl.probe[:2]
+        return Outcome(argv=tuple(argv), code=0, stdout=self._out, stderr=b"", duration_s=0.0)
+
+
 class TestVerbs:
     def test_a_suspended_container_goes_on(self, backend):
         guest = backend.guest("web")
@@ -99,6 +127,14 @@ class TestVerbs:
                 driver_on(backend).start(guest, budget_s=10)
             with pytest.raises(DriverError, match="cannot hear"):
                 driver_on(backend).stop(guest, budget_s=10)
+
+    @pytest.mark.parametrize(("state", "why"), [("migrating", "between two nodes"), ("hovering", "not known")])
+    def test_what_moves_or_is_not_known_is_left_alone(self, tmp_path, state, why):
+        host = Listing(f'[{{"uuid": "{{1}}", "status": "{state}", "name": "web"}}]')
+        driver = VzDriver(Context(node=Node(name="n1", root=tmp_path), host=host, state_dir=tmp_path))
+        for verb in (driver.start, driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match=why):
+                verb(VzGuest(**identity("vz", "web"), tool="prlctl"), budget_s=5)
 
     def test_a_lock_is_told_in_the_tools_words(self, vzctl):
         guest = vzctl.guest("web")

@@ -51,7 +51,21 @@ class TestLists:
         assert Prlctl(Told("[]\n"), 1).list() == []
 
     @pytest.mark.parametrize(
-        "out", ["", "garbage", "[{", "{}x", '[{"ctid": 1}]', '["ctid"]', "7", "null", "[" * 100_000, '{"ctid": 1}']
+        "out",
+        [
+            "",
+            "garbage",
+            "[{",
+            "{}x",
+            '[{"ctid": 1}]',
+            '["ctid"]',
+            "7",
+            "null",
+            "{}",
+            '""',
+            "[" * 100_000,
+            '{"ctid": 1}',
+        ],
     )
     def test_what_is_no_list_tells_nothing(self, out):
         for tools in (Vzctl, Prlctl):
@@ -62,6 +76,13 @@ class TestLists:
     def test_a_failure_tells_nothing(self, code, err):
         with pytest.raises(Undetermined, match=f"exit code {code}"):
             Vzctl(Told("", err, code), 1).list()
+
+    def test_words_of_none_count_alone_and_from_vzlist(self):
+        none = "Container(s) not found"
+        assert Vzctl(Told("", f"{none}\n", 1), 1).list() == []
+        for tools, err in [(Vzctl, f"Unable to open /etc/vz/conf: Permission denied\n{none}\n"), (Prlctl, none)]:
+            with pytest.raises(Undetermined, match="exit code 1"):
+                tools(Told("", err, 1), 1).list()
 
     def test_a_number_counts_before_a_name(self):
         both = [Listed(id="7", name="101", state="running"), Listed(id="101", name="web", state="stopped")]

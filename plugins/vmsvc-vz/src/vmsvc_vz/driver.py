@@ -152,10 +152,11 @@ class VzDriver:
     ) -> None:
         """Act on a container that runs; a refusal counts only where it does not stop meanwhile."""
         tools, container = self._looked_up(resource, budget_s)
-        if container is None or phase_of(container.state) in AT_REST:
+        phase = Phase.ABSENT if container is None else _known_phase(container)
+        if container is None or phase in AT_REST:
             return
-        if phase_of(container.state) not in where:
-            if phase_of(container.state) is Phase.STOPPING:
+        if phase not in where:
+            if phase is Phase.STOPPING:
                 return
             raise DriverError(f"{resource.name} cannot hear a request to stop: it is {container.state}")
         try:
@@ -189,9 +190,9 @@ class VzDriver:
 
     def config_files(self, guest: VzGuest, *, budget_s: float) -> Sequence[Path]:
         """The container's configuration file, and the scripts beside it."""
-        _, container = self._there(guest, budget_s)
-        files = [Path(guest.config_dir, f"{container.id}.{ending}") for ending in _ENDINGS]
-        return [file for file in files if file.is_file()]
+        tools, container = self._there(guest, budget_s)
+        paths = [str(Path(guest.config_dir, f"{container.id}.{ending}")) for ending in _ENDINGS]
+        return [Path(path) for path in tools.there(*paths)]
 
     def sizes(self, guest: VzGuest, *, budget_s: float) -> Sizes:
         """What the container is limited to."""
@@ -265,11 +266,13 @@ def _known_phase(container: Listed) -> Phase:
     """The phase of a container that is to be changed.
 
     Raises:
-        Undetermined: Nobody knows it.
+        Undetermined: Nobody knows it, or the container is between two nodes.
     """
     phase = phase_of(container.state)
     if phase is Phase.UNKNOWN:
         raise Undetermined(f"{container.id} is in a state that is not known: {container.state!r}")
+    if phase is Phase.MIGRATING:
+        raise Undetermined(f"{container.id} is between two nodes", hint="try again once it has moved")
     return phase
 
 

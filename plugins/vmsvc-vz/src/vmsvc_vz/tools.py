@@ -10,8 +10,8 @@ from attrs import frozen
 
 from vmsvc.driver import NO_SUCH_COMMAND, ActionFailed, Commands, NodeHost, Outcome, Undetermined, shown, whole
 
-# What vzlist says, with exit code 1, where there is no container to list.
-_NONE_FOUND = "Container(s) not found"
+# How ``find`` says so in the language that this driver asks for: glibc's text of ENOENT.
+_NOT_THERE = "No such file or directory"
 # What is printed for a container without a name.
 _NO_NAME = ("", "-", None)
 
@@ -46,6 +46,8 @@ class Tools(Commands):
     _stop: ClassVar[tuple[str, str]]
     _kill: ClassVar[str]
     _exec: ClassVar[tuple[str, str]]
+    #: All that is said, with exit code 1, where there is no container to list; empty where that is no failure.
+    _none: ClassVar[str] = ""
 
     def list(self) -> list[Listed]:
         """Every container, by one command.
@@ -54,10 +56,13 @@ class Tools(Commands):
             Undetermined: The tool does not tell.
         """
         done = self.run(*self.probe)
-        if done.code == 1 and _NONE_FOUND in done.err and not done.stdout.strip():
+        if self._none and done.code == 1 and done.err.strip() == self._none and not done.stdout.strip():
             return []
         try:
-            return [self._listed(facts) for facts in json.loads(whole(done))]
+            answer = json.loads(whole(done))
+            if not isinstance(answer, list):
+                raise TypeError(f"{type(answer).__name__} instead of a list")
+            return [self._listed(facts) for facts in answer]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Undetermined(f"{shown(done.argv)}: the answer cannot be read: {error!r}") from None
 
@@ -114,6 +119,20 @@ class Tools(Commands):
         """
         return self.told("cat", "--", path)
 
+    def there(self, *paths: str) -> Sequence[str]:
+        """Which of some files there are.
+
+        Args:
+            paths: Where they may be.
+
+        Raises:
+            Undetermined: That cannot be told.
+        """
+        done = self.run("find", "-L", *paths, "-maxdepth", "0", "-type", "f", "-print0")
+        if lost := [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]:
+            raise Undetermined(f"{shown(done.argv)}: {lost[0]}")
+        return [path for path in done.out.split("\0") if path]
+
     def _listed(self, facts: Mapping[str, Any]) -> Listed:
         raise NotImplementedError
 
@@ -125,6 +144,7 @@ class Vzctl(Tools):
     _start, _resume, _stop = ("vzctl", "start"), ("vzctl", "resume"), ("vzctl", "stop")
     _kill = "--fast"
     _exec = ("vzctl", "exec2")
+    _none = "Container(s) not found"
 
     def _listed(self, facts: Mapping[str, Any]) -> Listed:
         return Listed(
