@@ -63,6 +63,14 @@ def test_each_container_is_where_lxc_says(tmp_path_factory, containers, blanks):
     assert told == {name: STATES[state] for name, state in containers.items()}
 
 
+@given(data=st.data(), containers=containers)
+def test_a_list_that_ends_within_a_line_makes_nobody_down(tmp_path_factory, data, containers):
+    text = "".join(f"{line}\n" for line in fancy(containers))
+    end = data.draw(st.integers(1, len(text) - 1).filter(lambda end: text[end - 1] != "\n"))
+    told = seen(tmp_path_factory.getbasetemp(), text[:end], "other", *containers)
+    assert set(told.values()) == {Phase.UNKNOWN}
+
+
 @given(containers=containers)
 def test_the_table_of_lxc_1_is_not_understood_and_says_nothing(tmp_path_factory, containers):
     header, *rows = fancy(containers, yes="YES", no="NO")

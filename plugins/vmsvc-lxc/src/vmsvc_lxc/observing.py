@@ -24,6 +24,7 @@ from vmsvc.driver import (
     VmsvcError,
     shown,
     unknown,
+    whole_lines,
 )
 from vmsvc_lxc.options import LxcGuest
 from vmsvc_lxc.states import ABSENT, phase_of
@@ -194,7 +195,7 @@ def listing(host: Host, lxcpath: str, deadline: Deadline) -> Listing:
     if not done.out.strip():
         _must_be_empty(host, lxcpath, deadline)
         return Listing(seen={}, complaints=tuple(done.err.splitlines()), probe=shown(done.argv))
-    header, *rows = done.out.rstrip("\n").split("\n")
+    header, *rows = whole_lines(done)
     if tuple(header.split()) != _COLUMNS:
         raise Undetermined(f"{shown(done.argv)}: this is no list of containers: {header[:80]!r}")
     seen: dict[str, Seen] = {}
@@ -248,10 +249,13 @@ def labelled(done: Outcome) -> dict[str, str]:
     >>> printed = b"State:          RUNNING\nlxc.mount.entry = a b\nc d\n\nlxc.mount.fstab =\n"
     >>> labelled(Outcome(argv=("lxc-info",), code=0, stdout=printed, stderr=b"", duration_s=0.0))
     {'State': 'RUNNING', 'lxc.mount.entry': 'a b\nc d', 'lxc.mount.fstab': ''}
+
+    Raises:
+        Undetermined: It is not whole.
     """
     told: dict[str, str] = {}
     label = ""
-    for line in done.out.split("\n"):
+    for line in whole_lines(done):
         if match := _LABEL.fullmatch(line):
             label = match["state"] or match["key"]
             told[label] = match["value"]
