@@ -41,6 +41,21 @@ def test_what_is_no_address(text):
         options.endpoint.parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tcp://user:pw99@127.0.0.1:1", "http://user:pw99@h", "ssh://user:pw99@h", "tcp://user:pw99@h:x", "tcp://pw99@h",
+        "user:pw99@h", "https://u:p@pw99@h", "tcp://u:pw99@[h",
+    ],
+)  # fmt: skip
+def test_a_password_in_an_address_is_refused_and_never_shown(text, monkeypatch):
+    with pytest.raises(ValueError, match=r"address|password") as caught:
+        options.endpoint.parse(text)
+    assert "pw99" not in str(caught.value)
+    monkeypatch.setenv("DOCKER_HOST", text)
+    assert "pw99" not in GUEST.endpoint
+
+
 def test_the_address_is_the_file_s_then_the_environment_s_then_the_usual_one(monkeypatch):
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     assert GUEST.endpoint == "unix:///var/run/docker.sock"

@@ -126,12 +126,15 @@ def listed(answer: Any) -> dict[str, Seen]:
         The containers by name.
 
     Raises:
-        Undetermined: It is not such a list.
+        Undetermined: It is not such a list, or two of it have one name, which no engine allows.
     """
     if not isinstance(answer, list):
         raise unreadable("a list of containers", answer)
-    found = (_summary(each) for each in answer)
-    return {seen.name: seen for seen in found if seen is not None}
+    found: dict[str, Seen] = {}
+    for seen in filter(None, map(_summary, answer)):
+        if found.setdefault(seen.name, seen) is not seen:
+            raise unreadable("a list of containers", f"two are named {seen.name!r}")
+    return found
 
 
 def _summary(entry: Any) -> Seen | None:

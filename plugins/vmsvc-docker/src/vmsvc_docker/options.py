@@ -23,15 +23,42 @@ def _endpoint(raw: Any) -> str:
     value = line.parse(raw).strip()
     if not value:
         return value
+    shown = without_password(value)
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError as error:
-        raise ValueError(f"{raw!r} is not the address of an engine: {error}") from None
+        why = "" if value != shown else f": {error}"  # the library's words may have the password in them
+        raise ValueError(f"{shown!r} is not the address of an engine{why}") from None
+    if value != shown:
+        raise ValueError(
+            f"{shown!r} has a user or a password before it: an engine asks for neither, and whoever may read a status "
+            "would see it; a user belongs to ssh:// alone, and for tcp:// there are certificates (DOCKER_CERT_PATH)"
+        )
     has_place = parts.path.startswith("/") if parts.scheme == "unix" else bool(parts.hostname)
     if parts.scheme not in _SCHEMES or not has_place:
-        raise ValueError(f"{raw!r} is not the address of an engine, such as {USUAL_ENDPOINT} or tcp://host:2376")
+        raise ValueError(f"{shown!r} is not the address of an engine, such as {USUAL_ENDPOINT} or tcp://host:2376")
     return value
+
+
+def without_password(address: str) -> str:
+    """An engine's address as it may be shown: with no password, and with no user but that of ssh.
+
+    Args:
+        address: The address, or what somebody took for one.
+
+    >>> without_password("tcp://admin:secret@n2:2376"), without_password("ssh://root:secret@n2")
+    ('tcp://n2:2376', 'ssh://root@n2')
+    >>> without_password("ssh://root@n2"), without_password("unix:///run/a@b.sock")
+    ('ssh://root@n2', 'unix:///run/a@b.sock')
+    """
+    scheme, mark, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    user, at, host = place.rpartition("@")
+    if not at and not slash and "@" in scheme:  # what lacks the scheme is no address, and may have a password in it
+        return scheme.rpartition("@")[2]
+    kept = f"{user.partition(':')[0]}@" if at and scheme == "ssh" else ""
+    return f"{scheme}{mark}{kept}{host}{slash}{path}"
 
 
 def _environment(raw: Any) -> tuple[str, ...]:
@@ -96,8 +123,8 @@ class DockerGuest(Guest):
 
     @property
     def endpoint(self) -> str:
-        """The address of its engine."""
-        return self.docker_host or os.environ.get("DOCKER_HOST") or USUAL_ENDPOINT
+        """The address of its engine. It is shown wherever the engine is told of, and so has no password."""
+        return self.docker_host or without_password(os.environ.get("DOCKER_HOST", "")) or USUAL_ENDPOINT
 
     @property
     def is_local(self) -> bool:
