@@ -10,6 +10,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from attrs import evolve
 from pyVmomi import vim, vmodl
 from vmsvc_esx import client as room
 from vmsvc_esx import faults, soap
@@ -17,6 +18,7 @@ from vmsvc_esx.client import Client
 from vmsvc_esx.credentials import Credentials
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.options import Access
+from vmsvc_esx.refusals import Refusals
 
 from vmsvc.driver import ConnectionLost, DriverError, Undetermined
 
@@ -83,7 +85,7 @@ class Server:
 
 
 def client_of(server, tmp_path, monkeypatch, budget_s=5.0):
-    client = Client(Access(server="esx1"), tmp_path)
+    client = Client(Access(server="esx1"), tmp_path, Refusals(tmp_path / "state"))
     place = room._Place(content=SimpleNamespace(propertyCollector=server), view=vim.view.ContainerView("view-1"))
     monkeypatch.setattr(client, "_entered", lambda: place)
     monkeypatch.setattr(client, "_guest", lambda machine: server)
@@ -221,15 +223,57 @@ def test_a_password_that_was_refused_is_not_tried_again_and_one_that_is_correcte
     doorman, written = Doorman(), ["wrong"]
     monkeypatch.setattr(soap.vim, "ServiceInstance", lambda *_: doorman)
     monkeypatch.setattr(room, "find", lambda *_: Credentials(user="me", password=written[-1], origin="a file"))
-    client = Client(Access(server="esx1"), tmp_path)
 
-    def survey():
+    def survey():  # as one process after the other does
+        client = Client(Access(server="esx1"), tmp_path, Refusals(tmp_path / "state"))
         return client.guarded(Client.survey, time.monotonic() + 5)
 
-    for _ in range(3):
+    for _ in range(6):
         with pytest.raises(Undetermined, match="does not let the user 'me' in"):
             survey()
     assert doorman.asked == ["wrong"]
     written.append("right")
     assert len(survey()) == 1
     assert doorman.asked == ["wrong", "right"]
+    assert list((tmp_path / "state").iterdir()) == []
+
+
+class TestRefusals:
+    ME = Credentials(user="me", password="hunter2", origin="a file")
+    SERVER = Access(server="esx1")
+
+    @pytest.fixture(name="refusals")
+    def a_refused_login(self, tmp_path):
+        refusals = Refusals(tmp_path / "state")
+        refusals.keep(self.SERVER, self.ME, "no")
+        return refusals
+
+    def test_another_user_server_or_password_is_tried(self, refusals):
+        assert refusals.of(self.SERVER, evolve(self.ME, origin="another file")) == "no"
+        assert refusals.of(Access(server="esx2"), self.ME) is None
+        assert refusals.of(self.SERVER, evolve(self.ME, user="you")) is None
+        assert refusals.of(self.SERVER, evolve(self.ME, password="hunter3")) is None
+
+    @pytest.mark.parametrize("later_s", [61, -5])
+    def test_after_a_minute_or_by_another_clock_it_is_tried(self, refusals, monkeypatch, later_s):
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + later_s)
+        assert refusals.of(self.SERVER, self.ME) is None
+
+    def test_the_password_is_not_in_the_file_and_the_file_is_its_owner_s(self, refusals, tmp_path):
+        [file] = (tmp_path / "state").iterdir()
+        assert "hunter2" not in file.read_text()
+        assert file.stat().st_mode & 0o077 == 0
+
+    @pytest.mark.parametrize("text", ["", "{}", "[]", '{"at": "x"}', '{"at": 1e999}', "\0"])
+    def test_a_file_that_cannot_be_read_tells_nothing(self, refusals, tmp_path, text):
+        [file] = (tmp_path / "state").iterdir()
+        file.write_text(text)
+        assert refusals.of(self.SERVER, self.ME) is None
+
+    def test_where_nothing_can_be_kept_nothing_is_remembered(self, tmp_path):
+        (tmp_path / "state").write_text("in the way")
+        refusals = Refusals(tmp_path / "state")
+        refusals.keep(self.SERVER, self.ME, "no")
+        assert refusals.of(self.SERVER, self.ME) is None
+        refusals.forget(self.SERVER, self.ME)

@@ -20,6 +20,7 @@ from vmsvc_esx import faults, machines, trouble
 from vmsvc_esx.credentials import Credentials, find
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.options import Access, EsxGuest
+from vmsvc_esx.refusals import Refusals
 
 T = TypeVar("T")
 
@@ -27,8 +28,6 @@ T = TypeVar("T")
 _LEAST_S = 0.001
 #: How many guests come in one answer: of more, the server is asked for the rest.
 PAGE = 1000
-# How long a login that was refused is not tried again, in seconds: ESXi locks an account after five.
-_REFUSED_FOR_S = 60.0
 # How often a task is asked how it stands, in seconds; and how long before the deadline it is called off.
 _POLL_S = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 _CANCEL_S = 1.0
@@ -46,35 +45,23 @@ class _Place:
     view: Any = field(repr=False)
 
 
-@frozen(kw_only=True)
-class _Refusal:
-    """A login that was refused."""
-
-    credentials: Credentials = field(repr=False)
-    until: float
-    error: VmsvcError
-
-    def holds_for(self, credentials: Credentials) -> bool:
-        """Whether these would be refused again; not those that somebody has corrected meanwhile."""
-        return credentials == self.credentials and time.monotonic() < self.until
-
-
 class Client:
     """A client of one server.
 
     Args:
         access: How it is reached.
         config_dir: Where the node's own credentials lie.
+        refusals: What the node remembers of logins that were refused.
     """
 
-    def __init__(self, access: Access, config_dir: Path) -> None:
+    def __init__(self, access: Access, config_dir: Path, refusals: Refusals) -> None:
         self.access = access
         self._config_dir = config_dir
+        self._refusals = refusals
         self._turn = threading.Lock()
         self._stub: Any = None
         self._place: _Place | None = None
         self._is_doubtful = False
-        self._refusal: _Refusal | None = None
         self._moment = threading.local()
 
     def guarded(self, work: Callable[[Client], T], deadline: float) -> T:
@@ -328,8 +315,8 @@ class Client:
             self._is_doubtful = False
             if self._place is None:
                 credentials = find(self.access, self._config_dir)
-                if self._refusal and self._refusal.holds_for(credentials):
-                    raise self._refusal.error
+                if (said := self._refusals.of(self.access, credentials)) is not None:
+                    raise trouble.refused(self.access, credentials, said)
                 self._place = self._log_in(credentials)
             return self._place
         finally:
@@ -358,9 +345,10 @@ class Client:
         except Exception as error:
             if not faults.classes(error) & faults.FORBIDDEN:
                 raise
-            refusal = trouble.refused(self.access, credentials, error)
-            self._refusal = _Refusal(credentials=credentials, until=time.monotonic() + _REFUSED_FOR_S, error=refusal)
-            raise refusal from None
+            said = faults.words(error)
+            self._refusals.keep(self.access, credentials, said)
+            raise trouble.refused(self.access, credentials, said) from None
+        self._refusals.forget(self.access, credentials)
         kinds = [soap.vim.VirtualMachine, soap.vim.HostSystem]
         view = content.viewManager.CreateContainerView(content.rootFolder, kinds, True)
         return _Place(content=content, view=view)

@@ -65,7 +65,7 @@ class EsxDriver:
     def __init__(self, context: Context) -> None:
         """Keep the context."""
         self._context = context
-        self._lanes = Lanes(context.node.config_dir)
+        self._lanes = Lanes(context.node.config_dir, context.state_dir)
         self._observer = Observer(self._lanes)
 
     # --- looking -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import sys
 
 from vmsvc.driver import TIMED_OUT, Undetermined
 from vmsvc_esx.credentials import Credentials
-from vmsvc_esx.faults import words as words_of_fault
 from vmsvc_esx.options import Access
 
 
@@ -86,18 +85,19 @@ def _is_network(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno is not None and not isinstance(error, ssl.SSLError)
 
 
-def refused(access: Access, credentials: Credentials, fault: Exception) -> Undetermined:
+def refused(access: Access, credentials: Credentials, said: str) -> Undetermined:
     """The error for a login that was refused. It tells the user, and where the password is from.
 
     Args:
         access: How the server is reached.
         credentials: What was offered.
-        fault: What the server said.
+        said: What the server said.
     """
     return Undetermined(
-        f"{access.server} does not let the user {credentials.user!r} in: {words_of_fault(fault)}",
+        f"{access.server} does not let the user {credentials.user!r} in: {said}",
         code="undetermined.refused",
-        hint=f"user and password are from {credentials.origin}; ESXi locks an account for a while after five failures",
+        hint=f"user and password are from {credentials.origin}; ESXi locks an account for a while after five failures, "
+        "so the same password is not tried again for a minute; a corrected one is tried at once",
     )
 
 
