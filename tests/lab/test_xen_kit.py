@@ -107,6 +107,7 @@ class TestXen(DriverKit):
         "prefixes": "xl is told numbers, and its list has whole names: tried on the stand-in, in less time",
         "processes": "what xl leaves runs in domain 0, and not on this machine",
         "deaf": "tried from the command line: one of them is enough of a guest that hears nothing",
+        "migrate": "there is one machine with Xen, and nobody to move a guest to: tried on the stand-in",
         "close": "there is no connection to close, whatever hangs",
     }  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from vmsvc_hpvm.driver import HpvmDriver
+from attrs import evolve
+from vmsvc_hpvm.driver import HpvmDriver, Tools
 from vmsvc_hpvm.kit import HpvmBackend
 
-from vmsvc.driver import DriverError, Phase, Undetermined
+from vmsvc.driver import Destination, DriverError, Phase, Undetermined
 
 BUDGET_S = 10.0
 
@@ -81,3 +84,37 @@ def test_nothing_is_done_to_a_guest_in_a_state_that_nobody_knows(backend, driver
 @pytest.mark.keyword("container.hpvm.directory")
 def test_the_files_of_a_guest_are_those_behind_its_link(driver, web, tmp_path):
     assert driver.config_files(web, budget_s=BUDGET_S) == [tmp_path / "uuids/of-web/vmm_config.current"]
+
+
+@pytest.mark.keyword("container.hpvm.migrate_host")
+def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
+    driver.start(web, budget_s=BUDGET_S)
+    _until_it_runs(backend, web)
+    named = Destination(node="elsewhere", guest=evolve(web, migrate_host="nowhere"))
+    with pytest.raises(DriverError, match="has not come to nowhere"):
+        driver.migrate(web, named, budget_s=BUDGET_S)
+    assert backend.truth(web) is Phase.RUNNING
+    named = Destination(node="nowhere", guest=evolve(web, migrate_host="elsewhere"))
+    driver.migrate(web, named, budget_s=BUDGET_S)
+    assert backend.truth(web) is Phase.MOVED
+
+
+def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, web, monkeypatch):
+    driver.start(web, budget_s=BUDGET_S)
+    _until_it_runs(backend, web)
+    really = Tools.run
+
+    def run(self, *argv):
+        done = really(self, *argv)
+        return evolve(done, code=1) if "hpvmmigrate" in argv[:2] else done
+
+    monkeypatch.setattr(Tools, "run", run)
+    with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is Off \(NR\)"):
+        driver.migrate(web, Destination(node="elsewhere", guest=web), budget_s=BUDGET_S)
+
+
+def _until_it_runs(backend, guest):
+    deadline = time.monotonic() + BUDGET_S
+    while backend.truth(guest) is not Phase.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from vmsvc_xen import tool as tool_module
 from vmsvc_xen.driver import XenDriver
 from vmsvc_xen.kit import XenBackend, config_of
 from vmsvc_xen.parse import devices
+from vmsvc_xen.tool import Tool
 
-from vmsvc.driver import DriverError, GuestDisk, Phase, Sizes, Undetermined
+from vmsvc.driver import Destination, DriverError, GuestDisk, Phase, Sizes, Undetermined
 from vmsvc.testing.standin import exchanges
 
+BUDGET_S = 10.0
 SESSION = list(exchanges(Path(__file__).parent / "samples/xl-4.17.txt"))
 
 
@@ -253,3 +256,37 @@ class TestParts:
         assert found["db"].options["config"] == f"{guest.config_dir}/renamed.cfg"
         assert "could not be started again" in found["lost"].warnings[0]
         assert [disk.source for disk in found["lost"].disks] == ["/dev/loop0"]
+
+
+@pytest.mark.keyword("container.xen.migrate_host")
+def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, guest):
+    driver.start(guest, budget_s=BUDGET_S)
+    _until_it_runs(backend, guest)
+    named = Destination(node="elsewhere", guest=evolve(guest, migrate_host="nowhere"))
+    with pytest.raises(DriverError, match="has not come to nowhere"):
+        driver.migrate(guest, named, budget_s=BUDGET_S)
+    assert backend.truth(guest) is Phase.RUNNING
+    named = Destination(node="nowhere", guest=evolve(guest, migrate_host="elsewhere"))
+    driver.migrate(guest, named, budget_s=BUDGET_S)
+    assert backend.truth(guest) is Phase.STOPPED
+
+
+def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, guest, monkeypatch):
+    driver.start(guest, budget_s=BUDGET_S)
+    _until_it_runs(backend, guest)
+    really = Tool.run
+
+    def run(self, *argv):
+        done = really(self, *argv)
+        return evolve(done, code=1) if "migrate" in argv[:2] else done
+
+    monkeypatch.setattr(Tool, "run", run)
+    with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is gone"):
+        driver.migrate(guest, Destination(node="elsewhere", guest=guest), budget_s=BUDGET_S)
+
+
+def _until_it_runs(backend, guest):
+    deadline = time.monotonic() + BUDGET_S
+    while backend.truth(guest) is not Phase.RUNNING:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -14,6 +14,7 @@ from vmsvc.driver import (
     Capability,
     Commands,
     Context,
+    Destination,
     DriverError,
     Evidence,
     FoundGuest,
@@ -25,6 +26,7 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
+    line,
     option,
     path,
     said_last,
@@ -34,6 +36,7 @@ from vmsvc_hpvm import parse
 from vmsvc_hpvm.parse import Listed
 
 AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+DOWN = frozenset({Phase.STOPPED, Phase.MOVED})
 
 
 @frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
@@ -46,6 +49,13 @@ class HpvmGuest(Guest):
         inherited=True,
         help="Where HP Integrity VM has a directory with the files of each guest.",
     )
+    migrate_host: str = option(
+        line,
+        default="",
+        inherited=True,
+        help="What other nodes call this one, so that `hpvmmigrate` moves guests here; with the node's own scope: "
+        "`migrate_host@n2`. The node's name when not given.",
+    )
 
 
 class HpvmDriver:
@@ -56,7 +66,14 @@ class HpvmDriver:
     api: ClassVar[frozenset[int]] = frozenset({1})
     options: ClassVar[builtins.type[Resource]] = HpvmGuest
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.BULK, Capability.DISKS, Capability.CONFIG_FILES, Capability.SIZES, Capability.DISCOVER}
+        {
+            Capability.BULK,
+            Capability.DISKS,
+            Capability.CONFIG_FILES,
+            Capability.SIZES,
+            Capability.DISCOVER,
+            Capability.MIGRATE,
+        }
     )
 
     def __init__(self, context: Context) -> None:
@@ -122,13 +139,30 @@ class HpvmDriver:
     def _stopped(self, resource: HpvmGuest, *how: str, budget_s: float) -> None:
         tools = self._tools(budget_s)
         guest = tools.guests().get(resource.name)
-        if guest is None or guest.phase is Phase.STOPPED:
+        if guest is None or guest.phase in DOWN:
             return
         if guest.phase is Phase.UNKNOWN:
             raise Undetermined(f"guest {guest.name} is in a state that is not known: {guest.state}")
         done = tools.run("hpvmstop", *how, "-F", "-P", guest.name)  # -F: do not ask whether it is meant
         if done.code and tools.get(guest.name).phase is not Phase.STOPPED:
             raise _refusal(f"guest {guest.name} does not stop", done)
+
+    def migrate(self, guest: HpvmGuest, destination: Destination[HpvmGuest], *, budget_s: float) -> None:
+        """Move the guest online (``-o``); it stays here as one that is not runnable: nothing starts it twice."""
+        tools = self._tools(budget_s)
+        found = tools.get(guest.name)
+        if found.phase is not Phase.RUNNING:
+            what = f"guest {found.name} cannot be moved: it is {found.state}"
+            raise Undetermined(what) if found.phase is Phase.UNKNOWN else DriverError(what)
+        host = destination.guest.migrate_host or destination.node
+        done = tools.run("hpvmmigrate", "-o", "-P", found.name, "-h", host)
+        if not done.code:
+            return
+        refusal = _refusal(f"guest {found.name} has not come to {host}", done)
+        now = tools.guests().get(found.name)
+        if now is not None and now.phase is Phase.RUNNING:
+            raise refusal
+        raise Undetermined(f"{refusal.message}; here it is {'gone' if now is None else now.state}")
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 

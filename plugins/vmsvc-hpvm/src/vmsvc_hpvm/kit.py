@@ -22,6 +22,7 @@ class HpvmBackend(StandInBackend):
         "efi": Phase.STARTING,
         "os": Phase.RUNNING,
         "hung": Phase.STUCK,
+        "moved": Phase.MOVED,
     }
 
     def described(self, name: str) -> HpvmGuest:

@@ -27,6 +27,7 @@ PHASES = {
     "On (EFI)": Phase.STARTING,  # at its firmware: its system has not begun, or has ended
     "Off": Phase.STOPPED,
     "Hung": Phase.STUCK,
+    "Off (NR)": Phase.MOVED,  # not runnable: it is the source of a migration (release notes of 4.2, "NR Guest State")
 }
 # In a line of ``hpvmstatus -M``, counted from 0: how the guest is started when the node boots.
 _BOOT = 11

@@ -13,6 +13,7 @@ from vmsvc.driver import (
     Capability,
     Commands,
     Context,
+    Destination,
     DriverError,
     Evidence,
     FoundGuest,
@@ -24,6 +25,8 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
+    line,
+    option,
     said_last,
 )
 from vmsvc_ldom import parse
@@ -36,6 +39,14 @@ AWAKE = frozenset({Phase.RUNNING, Phase.STARTING, Phase.DEGRADED})
 class LdomGuest(Guest):
     """A guest domain of Oracle VM Server for SPARC."""
 
+    migrate_host: str = option(
+        line,
+        default="",
+        inherited=True,
+        help="What other nodes call this one's control domain, so that `ldm migrate-domain` moves domains here; with "
+        "the node's own scope: `migrate_host@n2`. The node's name when not given.",
+    )
+
 
 class LdomDriver:
     """A guest domain, by ldm in the control domain."""
@@ -45,7 +56,14 @@ class LdomDriver:
     api: ClassVar[frozenset[int]] = frozenset({1})
     options: ClassVar[builtins.type[Resource]] = LdomGuest
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.BULK, Capability.DISKS, Capability.DEFINITION, Capability.SIZES, Capability.DISCOVER}
+        {
+            Capability.BULK,
+            Capability.DISKS,
+            Capability.DEFINITION,
+            Capability.SIZES,
+            Capability.DISCOVER,
+            Capability.MIGRATE,
+        }
     )
 
     def __init__(self, context: Context) -> None:
@@ -144,6 +162,28 @@ class LdomDriver:
                 return  # it was asked; the core waits, and asks again
         # A domain that cannot be unbound is down all the same, and keeps nothing but processors and memory.
         ldm.run("unbind-domain", domain.name)
+
+    def migrate(self, guest: LdomGuest, destination: Destination[LdomGuest], *, budget_s: float) -> None:
+        """Move the domain to another machine, whose certificate this control domain trusts (``-c``).
+
+        An ldm that is killed when its time is over has its move called off (Administration Guide, "Canceling a
+        Migration in Progress").
+        """
+        ldm = self._ldm(budget_s)
+        domain = ldm.get(guest.name)
+        if domain.phase is Phase.UNKNOWN:
+            raise Undetermined(f"domain {domain.name} is in a state that is not known: {domain.state} {domain.flags}")
+        if domain.phase is not Phase.RUNNING:
+            raise DriverError(f"domain {domain.name} cannot be moved: it is {domain.word}")
+        host = destination.guest.migrate_host or destination.node
+        done = ldm.run("migrate-domain", "-c", domain.name, host)
+        if not done.code:
+            return
+        refusal = _refusal(f"domain {domain.name} has not come to {host}", done)
+        now = ldm.find(domain.name)
+        if now is not None and now.phase is Phase.RUNNING:
+            raise refusal
+        raise Undetermined(f"{refusal.message}; here it is {'gone' if now is None else now.word}")
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from vmsvc.driver import Guest, option, path
+from vmsvc.driver import Guest, line, option, path
 
 
 @frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
@@ -19,6 +19,14 @@ class XenGuest(Guest):
     )
     config: str = option(
         path, default="", help="The guest's own config file, where it is another one than `NAME.cfg` in `config_dir`."
+    )
+
+    migrate_host: str = option(
+        line,
+        default="",
+        inherited=True,
+        help="What ssh calls this node on the others, so that `xl migrate` moves guests here; with the node's own "
+        "scope: `migrate_host@n2`. The node's name when not given.",
     )
 
     @property
