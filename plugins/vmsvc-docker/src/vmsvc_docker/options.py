@@ -32,8 +32,8 @@ def _endpoint(raw: Any) -> str:
         raise ValueError(f"{shown!r} is not the address of an engine{why}") from None
     if value != shown:
         raise ValueError(
-            f"{shown!r} has a user or a password before it: an engine asks for neither, and whoever may read a status "
-            "would see it; a user belongs to ssh:// alone, and for tcp:// there are certificates (DOCKER_CERT_PATH)"
+            f"{shown!r} with a user or password, which every status would show; engines take certificates "
+            "(DOCKER_CERT_PATH), and ssh:// a user alone"
         )
     has_place = parts.path.startswith("/") if parts.scheme == "unix" else bool(parts.hostname)
     if parts.scheme not in _SCHEMES or not has_place:
