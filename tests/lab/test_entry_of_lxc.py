@@ -67,6 +67,9 @@ def test_a_program_that_is_not_there_is_told_from_one_that_ends_with_its_code(en
             enter(program)
     assert [enter("sh", "-c", f"exit {code}").code for code in (1, 126, 127)] == [1, 126, 127]
     assert enter("sh", "-c", "nosuch").code == 127
+    said = 'lxc-attach: web: ../src/lxc/attach.c: lxc_attach_run_command: 1841 Failed to exec "sh"'
+    told = enter("sh", "-c", 'echo "$0" >&2; exit 127', said)
+    assert (told.code, told.err) == (127, f"{said}\n")
 
 
 def test_where_nothing_runs_and_where_all_is_frozen_there_is_no_way_in(enter, web):

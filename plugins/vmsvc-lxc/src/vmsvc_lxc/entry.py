@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
-
-from attrs import evolve
 
 from vmsvc.driver import (
     NO_SUCH_COMMAND,
     ActionFailed,
+    Announced,
     Host,
+    NodeHost,
     NoWayIn,
     Outcome,
     Phase,
@@ -44,13 +43,11 @@ for again in 1 2 3 4 5; do
 done
 exit 1
 """
-# With which codes lxc-attach ends, and what it says then, where the program is not there or may not be run, and where
-# it has not got in: src/lxc/attach.c.
-_NOT_STARTED = (126, 127)
-_NOT_IN = 1
 
 
-def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping[str, str], budget_s: float) -> Outcome:
+def enter(
+    host: NodeHost, guest: LxcGuest, argv: Sequence[str], environment: Mapping[str, str], budget_s: float
+) -> Outcome:
     """Run one command inside of a container.
 
     Args:
@@ -69,28 +66,36 @@ def enter(host: Host, guest: LxcGuest, argv: Sequence[str], environment: Mapping
     check_command(argv, environment)
     deadline = Deadline.within(budget_s)
     _must_be_inhabited(host, guest, deadline)
-    mark = f"{_MARK}={secrets.token_hex(16)}"
+    announced = Announced(argv)
+    mark = f"{_MARK}={announced.mark}"
     given = [f"--set-var={each}" for each in (*(f"{name}={value}" for name, value in environment.items()), mark)]
-    command = on("lxc-attach", guest, "--clear-env", *given, "--", *argv)
+    command = on("lxc-attach", guest, "--clear-env", *given, "--", *announced.words)
     try:
-        done = host.run(command, budget_s=deadline.left_s, environment=PLAIN)
+        done = host.run(command, budget_s=deadline.left_s, environment=PLAIN, keep=announced.keep)
     except Undetermined as silence:
         fate = "was killed" if _was_killed(host, mark) else "may go on"
         where = f"{shown(argv)} in {guest.name}"
         if not isinstance(silence, TimedOut):
             raise silence.reworded(f"{where}: {silence.message}; it {fate}") from None
-        said = said_last(silence.stderr, silence.stdout)
-        raise silence.reworded(f"{where}: did not end within {budget_s:.1f} s, and {fate}{said}") from None
-    said = _said_by_attach(guest, done)
-    if done.code in _NOT_STARTED and said.endswith(f'Failed to exec "{argv[0]}"'):
+        printed = announced.printed(silence.stdout) or b""
+        raise TimedOut(
+            f"{where}: did not end within {budget_s:.1f} s, and {fate}{said_last(silence.stderr, printed)}",
+            hint=silence.hint,
+            stdout=printed,
+            stderr=silence.stderr,
+            truncated=silence.truncated,
+        ) from None
+    if announced.is_missing(done.stdout):
         raise ActionFailed(
             f"there is no such command in {guest.name}, or it may not be run: {printable(argv[0])}",
             code=NO_SUCH_COMMAND,
         )
-    if done.code == _NOT_IN and said:
+    left = announced.left_by_command(done)
+    if left is None:
         _must_be_inhabited(host, guest, deadline)
-        raise NoWayIn(f"no command can be run in {guest.name}: {printable(said)}")
-    return evolve(done, argv=tuple(argv))
+        said = said_last(done.stderr, done.stdout)
+        raise NoWayIn(f"no command can be run in {guest.name}: lxc-attach exits with {done.code}{said}")
+    return left
 
 
 def _must_be_inhabited(host: Host, guest: LxcGuest, deadline: Deadline) -> None:
@@ -101,12 +106,6 @@ def _must_be_inhabited(host: Host, guest: LxcGuest, deadline: Deadline) -> None:
         raise NoWayIn(f"no command can be run in {guest.name}: {error.message}", hint=error.hint) from None
     if seen.phase is not Phase.RUNNING:
         raise NoWayIn(f"no command can be run in {guest.name}: it is {seen.state.lower()}")
-
-
-def _said_by_attach(guest: LxcGuest, done: Outcome) -> str:
-    """What ``lxc-attach`` itself has said last; empty where the command has said something after it."""
-    last = done.err.rstrip("\n").rpartition("\n")[2]
-    return last if last.startswith(f"lxc-attach: {guest.name}: ") else ""
 
 
 def _was_killed(host: Host, mark: str) -> bool:

@@ -11,7 +11,9 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+
+from vmsvc.core.transport import OUTPUT_LIMIT, Outcome
 
 _RUN = """\
 case $1 in
@@ -42,7 +44,12 @@ class Announced:
             environment: Variables to set.
         """
         variables = [f"{name}={value}" for name, value in environment.items()]
-        return shlex.join(["exec", "env", *variables, "sh", "-c", _RUN, self.mark, *self.argv])
+        return shlex.join(["exec", "env", *variables, *self.words])
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command, for a tool that takes one as it is."""
+        return ("sh", "-c", _RUN, self.mark, *self.argv)
 
     def printed(self, stdout: bytes) -> bytes | None:
         """What the command has printed; ``None`` where it was not run.
@@ -50,7 +57,29 @@ class Announced:
         Args:
             stdout: What the tool has printed.
         """
-        return stdout.partition(f"{self.mark} runs\n".encode())[2] if self._says(stdout, "runs") else None
+        return stdout.partition(self._note("runs"))[2] if self._note("runs") in stdout else None
+
+    @property
+    def keep(self) -> int:
+        """How much of what the tool prints must be kept, in bytes, so that enough is left of the command's own."""
+        return OUTPUT_LIMIT + len(self._note("runs"))
+
+    def left_by_command(self, done: Outcome) -> Outcome | None:
+        """What the command has left behind; ``None`` where it was not run.
+
+        Args:
+            done: What the tool has left behind, of which :attr:`keep` was kept.
+        """
+        printed = self.printed(done.stdout)
+        if printed is None:
+            return None
+        return evolve(
+            done,
+            argv=tuple(self.argv),
+            stdout=printed[:OUTPUT_LIMIT],
+            stderr=done.stderr[:OUTPUT_LIMIT],
+            truncated=done.truncated or max(len(printed), len(done.stderr)) > OUTPUT_LIMIT,
+        )
 
     def is_missing(self, stdout: bytes) -> bool:
         """Whether the shell was asked, and there is no such program, or it may not be run.
@@ -58,7 +87,7 @@ class Announced:
         Args:
             stdout: What the tool has printed.
         """
-        return self._says(stdout, "none")
+        return self._note("none") in stdout
 
-    def _says(self, stdout: bytes, word: str) -> bool:
-        return f"{self.mark} {word}\n".encode() in stdout
+    def _note(self, word: str) -> bytes:
+        return f"{self.mark} {word}\n".encode()
