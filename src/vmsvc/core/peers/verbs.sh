@@ -46,9 +46,13 @@ mounted() {
         *) refuse "a directory without its full path" ;;
     esac
     [ -d "$1" ] || fail "there is no directory $1"
-    told=$(df -P "$1") || fail "df does not tell where $1 is"
+    # By whatever name it is called: with a slash at its end, or by a link.
+    cd -P "$1" || fail "$1 cannot be entered"
+    here=$(pwd -P)
+    case $here in //*) here=/${here#//} ;; esac
+    told=$(df -P .) || fail "df does not tell where $1 is"
     case $told in
-        *"% $1" | *" - $1") echo yes ;;
+        *"% $here" | *" - $here") echo yes ;;
         *) echo no ;;
     esac
 }

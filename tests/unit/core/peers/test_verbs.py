@@ -65,6 +65,9 @@ def test_whether_a_file_system_is_mounted_there(send, tmp_path):
     assert send(f"{NAME} mounted /").stdout == "yes\n"
     assert send(f"{NAME} mounted /proc").stdout == "yes\n"
     assert send(f"{NAME} mounted {encoded(str(tmp_path))}").stdout == "no\n"
+    (tmp_path / "link").symlink_to("/proc")
+    for name in ("/proc/", "//proc", "/proc/.", "/", "//", f"{tmp_path}/link"):
+        assert send(f"{NAME} mounted {encoded(name)}").stdout == "yes\n"
     nowhere = send(f"{NAME} mounted {encoded(f'{tmp_path}/;$(id)')}")
     assert (nowhere.returncode, nowhere.stdout) == (125, "")
 
