@@ -5,7 +5,7 @@ So a driver's mistake shows in the driver, and not in who reads what it has told
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from attrs import field, frozen
 from attrs.validators import deep_iterable, deep_mapping, instance_of, optional
@@ -46,6 +46,10 @@ class GuestDisk:
     persistent: bool = field(default=False, validator=instance_of(bool))
 
 
+def _as_names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
+
+
 def _as_address(text: str) -> str:
     """An address in its usual form; a :class:`ValueError` for what is none."""
     from ipaddress import ip_address  # noqa: PLC0415 - only who tells addresses pays for it
@@ -66,6 +70,7 @@ class GuestAddress:
         hardware: The adapter's own address (MAC), as told; empty where it is not.
         unusable: Why it is of no use although it is configured, such as ``the adapter is down``; empty where nothing
             speaks against it.
+        also_called: Other names of the adapter, by which it can be meant as well: Linux gives some to many.
     """
 
     device: str = field(validator=instance_of(str))
@@ -73,6 +78,7 @@ class GuestAddress:
     prefix: int | None = field(default=None, validator=optional(instance_of(int)))
     hardware: str = field(default="", validator=instance_of(str))
     unusable: str = field(default="", validator=instance_of(str))
+    also_called: tuple[str, ...] = field(default=(), converter=_as_names, eq=False)
 
     def is_on(self, device: str) -> bool:
         """Whether it is on an adapter; an alias of an adapter is on that as well.
@@ -83,7 +89,7 @@ class GuestAddress:
         >>> GuestAddress(device="eth0:1", address="192.0.2.7").is_on("eth0")
         True
         """
-        return device in (self.device, self.device.partition(":")[0])
+        return device in (self.device, self.device.partition(":")[0], *self.also_called)
 
 
 @frozen(kw_only=True)

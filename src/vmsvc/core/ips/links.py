@@ -25,7 +25,7 @@ class Links:
 
     Attributes:
         addresses: The addresses.
-        flags: The flags of each adapter, by its name.
+        flags: The flags of each adapter, by each of its names.
         secondary: The IPv4 addresses that another one of their network goes before.
     """
 
@@ -99,7 +99,11 @@ def look(host: Host, *, budget_s: float) -> Links:
     links: list[dict[str, Any]] = [link for link in json.loads(outcome.out) if link]
     return Links(
         addresses=tuple(addresses),
-        flags={str(link["ifname"]): frozenset(link["flags"]) for link in links},
+        flags={
+            str(name): frozenset(link["flags"])
+            for link in links
+            for name in (link["ifname"], *link.get("altnames", ()))
+        },
         secondary=frozenset(
             str(each["local"]) for link in links for each in link["addr_info"] if each and each.get("secondary")
         ),

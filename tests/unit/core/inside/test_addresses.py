@@ -16,6 +16,7 @@ from vmsvc.core.errors import Undetermined
 from vmsvc.core.inside.addresses.build import prefix_of
 from vmsvc.core.inside.addresses.forms import BEGIN, READERS, read_addresses
 from vmsvc.core.inside.addresses.ifconfig import read_ifconfig
+from vmsvc.core.inside.addresses.iproute import read_json, read_text
 from vmsvc.core.transport import Outcome
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -438,3 +439,26 @@ def test_an_address_that_netbsd_tells_as_an_alias_is_one():
 def test_a_garbled_address_makes_all_unknown():
     with pytest.raises(Undetermined):
         read_ifconfig("wm0: flags=8843<UP,RUNNING> mtu 1500\n\tinet?192.0.2.7 netmask 0xffffff00\n")
+
+
+def test_an_adapter_may_have_other_names():
+    told = [
+        {
+            "ifname": "eth0",
+            "flags": ["UP"],
+            "altnames": ["enp1s0", "enx525400123456"],
+            "addr_info": [{"family": "inet", "local": "192.0.2.7", "prefixlen": 24, "label": "eth0"}],
+        }
+    ]
+    text = "2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state UP\n    link/ether 52:54:00:12:34:56\n"
+    text += "    altname enp1s0\n    altname enx525400123456\n    inet 192.0.2.7/24 scope global eth0\n"
+    text += "3: eth1: <BROADCAST,UP,LOWER_UP> mtu 1500\n    inet 192.0.2.8/24 scope global eth1\n"
+    for first in (read_json(json.dumps(told))[0], read_text(text)[0]):
+        assert [first.is_on(name) for name in ("eth0", "enp1s0", "enx525400123456", "eth1")] == [
+            True,
+            True,
+            True,
+            False,
+        ]
+        assert first.device == "eth0"
+    assert not read_text(text)[1].is_on("enp1s0")

@@ -69,13 +69,14 @@ class FakeNode:
     def parsed(self, argv):
         address, _, prefix = argv[3].partition("/")
         label = {"label": argv[argv.index("label") + 1]} if "label" in argv else {}
-        return argv[argv.index("dev") + 1], address, int(prefix), label
+        return argv[argv.index("dev") + 1].removeprefix("alt-"), address, int(prefix), label
 
     def told(self, argv):
         words = self.added.pop(0) if len(self.added) > 1 else self.added[0]
         links = [
             {
                 "ifname": name,
+                "altnames": [f"alt-{name}"],
                 "flags": flags,
                 "addr_info": [
                     {
@@ -126,6 +127,14 @@ def test_an_address_is_asked_for_added_and_told_to_others_and_taken_away(node):
     ]
     of(node, "stop")
     assert node.did()[3:] == ["ip addr del 192.0.2.1/24 dev eth0"]
+    assert phase(node) is Phase.STOPPED
+
+
+def test_an_adapter_may_be_meant_by_another_of_its_names(node):
+    assert of(node, "start", ipdev="alt-eth0") is True
+    told = of(node, "observe", ipdev="alt-eth0")
+    assert (told.phase, told.state, told.warnings) == (Phase.RUNNING, "192.0.2.1/24 is on eth0", ())
+    of(node, "stop", ipdev="alt-eth0")
     assert phase(node) is Phase.STOPPED
 
 

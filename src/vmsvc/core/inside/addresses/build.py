@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import Undetermined
@@ -41,7 +41,13 @@ def lines_of(text: str) -> list[str]:
 
 
 def address_of(
-    device: str, text: str, *, prefix: int | None = None, hardware: str = "", unusable: str = ""
+    device: str,
+    text: str,
+    *,
+    prefix: int | None = None,
+    hardware: str = "",
+    unusable: str = "",
+    also_called: Sequence[str] = (),
 ) -> GuestAddress:
     """An address as it was printed, perhaps with its prefix (``/24``) and its zone (``%eth0``).
 
@@ -51,6 +57,7 @@ def address_of(
         prefix: The length of its prefix in bits, where that was printed beside it.
         hardware: The adapter's own address.
         unusable: Why it is of no use.
+        also_called: Other names of the adapter.
 
     Raises:
         Undetermined: It is no address.
@@ -63,6 +70,7 @@ def address_of(
             prefix=int(length) if length else prefix,
             hardware=hardware,
             unusable=unusable,
+            also_called=also_called,
         )
     except ValueError:
         raise unreadable("no address", text) from None

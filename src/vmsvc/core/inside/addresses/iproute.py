@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import evolve
+
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.inside.addresses.build import address_of, lines_of, unreadable, unusable
 
@@ -49,6 +51,7 @@ def _of_link(link: Mapping[str, Any]) -> Iterator[GuestAddress]:
                 prefix=int(each["prefixlen"]),
                 hardware=str(link.get("address", "")),
                 unusable=unusable(flags, words=words),
+                also_called=[str(other) for other in link.get("altnames", ())],
             )
 
 
@@ -69,19 +72,22 @@ def read_text(text: str) -> list[GuestAddress]:
     """
     found: list[GuestAddress] = []
     name, hardware, flags = "", "", [""]
+    others: list[str] = []
     for line in lines_of(text):
         words = line.split()
         if not line[0].isspace():
             link = _LINK.match(line)
             if link is None:
                 raise unreadable("no adapter of `ip addr`", line)
-            name, hardware, flags = link["name"], "", link["flags"].split(",")
+            name, hardware, flags, others = link["name"], "", link["flags"].split(","), []
         elif not name:
             raise unreadable("it begins in the middle", line)
         elif words[0].startswith("link/") and len(words) > 1:
             hardware = words[1]
+        elif words[0] == "altname":  # each before the addresses
+            others += words[1:]
         elif words[0] in _FAMILIES:
-            found.append(_of_line(line, name, flags, hardware))
+            found.append(evolve(_of_line(line, name, flags, hardware), also_called=others))
     return found
 
 
