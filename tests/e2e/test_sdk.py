@@ -76,6 +76,12 @@ def test_nothing_of_the_template_s_own_name_is_left(node, tmp_path):
     assert f"vmsvc>={core[0]}.{core[1]},<{int(core[0]) + 1}" in project["dependencies"]
 
 
+def test_a_name_that_has_the_template_s_own_in_it(node, tmp_path):
+    node.run("sdk", "new", "acme-two", "--directory", str(tmp_path))
+    assert (tmp_path / "vmsvc-acme-two/src/vmsvc_acme_two/acme-twoctl").is_file()
+    assert "class AcmeTwoDriver" in (tmp_path / "vmsvc-acme-two/src/vmsvc_acme_two/driver.py").read_text()
+
+
 @pytest.mark.option("sdk new --directory")
 def test_a_package_is_made_where_it_is_wanted_and_never_over_another(node, tmp_path):
     there = tmp_path / "src"

@@ -71,11 +71,13 @@ def _installed(distribution: str) -> str:
 def _named(text: str, name: str) -> str:
     """Text of the template, with the technology's name in the place of its own."""
     words = name.split("-")
-    return (
-        text.replace("vmsvc_acme", "_".join(("vmsvc", *words)))
-        .replace("Acme", "".join(word.capitalize() for word in words))
-        .replace("acme", name)
-    )
+    names = {
+        "vmsvc_acme": "_".join(("vmsvc", *words)),
+        "Acme": "".join(word.capitalize() for word in words),
+        "acme": name,
+    }
+    # All at once: the new name may have the old one in it.
+    return re.sub("|".join(names), lambda found: names[found[0]], text)
 
 
 @frozen(kw_only=True)
