@@ -1,5 +1,6 @@
 """Runs commands in a domain 0 of the lab. As a program called `xl`, it is the real one there.
 
+Called `pgrep` or `kill`, or `find` of what is in `/proc`, it means the processes there.
 Nothing but the standard library is loaded, since it is started for each command of a driver.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import fcntl
+import os
 import shlex
 import socket
 import sys
@@ -76,10 +78,20 @@ def brought(argv: Sequence[str]) -> str:
     return "\n".join([*lines, shlex.join(argv)])
 
 
+def _outputs(argv: Sequence[str]) -> str:
+    """A script that prints paths and what they lead to, as find does for the driver: busybox has no `-printf`."""
+    paths = shlex.join(word for word in argv[1:] if word.startswith("/"))
+    return f"for path in {paths}; do link=$(readlink $path) && printf '%s %s\\0' $path \"$link\"; done"
+
+
 def main(directory: str) -> NoReturn:
-    """Be `xl`."""
+    """Be the command that it is called as."""
+    argv = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    if argv[0] == "find" and not argv[1].startswith("/proc/"):
+        os.execv("/usr/bin/find", argv)
+    script = _outputs(argv) if argv[0] == "find" else brought(argv) if argv[0] == "xl" else shlex.join(argv)
     try:
-        done = run(directory, brought(["xl", *sys.argv[1:]]))
+        done = run(directory, script)
     except Silence as silence:
         sys.stderr.write(f"the lab's domain 0: {silence}\n")
         sys.exit(_NO_ANSWER)

@@ -26,6 +26,8 @@ QEMU = "qemu-system-x86_64"
 PROCESSOR = "max,smap=off,smep=off,svm=off,fsgsbase=off"
 PINNED = "dom0_max_vcpus=1 dom0_vcpus_pin"
 MEMORY_MIB, DOM0_MIB = 1100, 400
+# What a driver asks of domain 0; whatever else it runs, it runs here.
+TOOLS = ("xl", "pgrep", "find", "kill")
 STUB = """#!{python} -IS
 import sys
 sys.path.insert(0, {root!r})
@@ -49,7 +51,7 @@ class Seen:
 
 
 class PrivateXen(Closing):
-    """A machine with Xen; `tools` is a directory whose `xl` is the one of its domain 0."""
+    """A machine with Xen; `tools` is a directory whose `xl`, `pgrep` … are those of its domain 0."""
 
     def __init__(self) -> None:
         for program in (QEMU, "setpriv", "ldd", "dpkg-deb"):
@@ -71,9 +73,10 @@ class PrivateXen(Closing):
             self._wait()
             self.tools.mkdir()
             root = str(Path(__file__).parents[2])
-            stub = self.tools / "xl"
-            stub.write_text(STUB.format(python=sys.executable, root=root, directory=str(self.directory)))
-            stub.chmod(0o755)
+            for tool in TOOLS:
+                stub = self.tools / tool
+                stub.write_text(STUB.format(python=sys.executable, root=root, directory=str(self.directory)))
+                stub.chmod(0o755)
         except BaseException:
             self.close()
             raise

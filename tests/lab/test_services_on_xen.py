@@ -111,6 +111,24 @@ def test_while_xenstored_is_silent_all_is_unknown_and_nothing_is_done(shell, xen
     assert {name: told[0] for name, told in shell.statuses().items()} == {"web": "down", "db": "up"}
 
 
+def test_a_guest_that_reboots_is_never_down_and_a_stop_ends_that(shell, xen):
+    # Its kernel does nothing but reboot: again and again, Xen has no such domain for some seconds.
+    file = serve(shell, "web", guests.config("web", "reboot"))
+    xen.xl("create", str(file))
+    told, were_without = [], 0
+    deadline = time.monotonic() + 120
+    while were_without < 3:
+        assert time.monotonic() < deadline, told
+        told.append(shell.statuses()["web"][:2])
+        were_without += told[-1] == ("warn", "rebooting")
+    assert {status for status, _ in told} <= {"warn", "up"}, told
+    ok(shell.run("stop", "--kill", "web"))
+    for _ in range(5):  # two seconds pass before xl makes a domain anew
+        assert xen.seen("web") is None
+        time.sleep(1)
+    assert shell.statuses()["web"][:2] == ("down", "stopped")
+
+
 def test_config_files_are_read_as_xl_reads_them(xen):
     base = guests.config("web").replace("disk =", "disk = [] #")
     written = [f"{base}\n{text}\n" for text in (*CONFIGS, *REFUSED)]

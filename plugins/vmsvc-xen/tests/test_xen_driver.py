@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,11 +88,11 @@ def _timeless(text: str) -> list[list[str]]:
 
 
 class TestLooks:
-    def test_two_commands_serve_all_guests(self, backend, driver, monkeypatch):
+    def test_three_commands_serve_all_guests(self, backend, driver):
         guests = [backend.guest(f"g{number}") for number in range(5)]
         backend.standin.change("g3", "running")
         seen = driver.observe_all([evolve(guest, service=guest.name) for guest in guests], budget_s=10)
-        assert [argv[0] for argv in backend.commands.ran] == ["xl", "find"]
+        assert [argv[0] for argv in backend.commands.ran] == ["xl", "find", "pgrep"]
         assert {key[0]: each.phase for key, each in seen.items()} == {
             **dict.fromkeys(("g0", "g1", "g2", "g4"), Phase.STOPPED), "g3": Phase.RUNNING,
         }  # fmt: skip
@@ -141,6 +145,90 @@ class TestLooks:
         (tmp_path / "web").write_text("memory")
         [warning] = driver.observe(guest, budget_s=10).warnings
         assert "would resume it" in warning
+
+
+@pytest.fixture(name="keeper")
+def a_keeper(tmp_path, monkeypatch):
+    """Starts a process that is called xl, and whose output is a log in the place of Xen's; all are ended."""
+    program = tmp_path / "xl"
+    shutil.copy2(shutil.which("sleep") or "", program)
+    monkeypatch.setattr(tool_module, "LOGS", str(tmp_path))
+    with contextlib.ExitStack() as ended:
+
+        def start(name: str) -> subprocess.Popen[bytes]:
+            with (tmp_path / f"xl-{name}.log").open("wb") as log:
+                process = subprocess.Popen([program, "60"], stdout=log)
+            ended.callback(process.wait)
+            ended.callback(process.kill)
+            return process
+
+        yield start
+
+
+class TestReboot:
+    """In between two domains of a guest that reboots, Xen has none; its xl alone tells that it comes back."""
+
+    def test_a_guest_between_two_domains_is_not_down(self, backend, driver, guest, keeper):
+        process = keeper("web")
+        others = [backend.guest(name) for name in ("we", "web.log", "db")]
+        seen = driver.observe_all([evolve(each, service=each.name) for each in (guest, *others)], budget_s=10)
+        assert {key[0]: (each.phase, each.state) for key, each in seen.items()} == {
+            "web": (Phase.STARTING, "rebooting"),
+            **{each.name: (Phase.STOPPED, "stopped") for each in others},
+        }
+        assert f"the process {process.pid} of xl" in next(iter(seen.values())).evidence.detail
+        found = {each.name: (each.phase, each.state) for each in driver.discover(guest, budget_s=10)}
+        assert found["web"] == (Phase.STARTING, "rebooting")
+        assert found["db"] == (Phase.STOPPED, "stopped")
+        assert driver.start(guest, budget_s=10) is False
+        assert not backend.standin.calls("create")
+
+    @pytest.mark.parametrize("becomes", [".1", None])
+    def test_a_log_that_was_put_away_is_still_its_guest_s(self, driver, guest, keeper, tmp_path, becomes):
+        keeper("web")
+        log = tmp_path / "xl-web.log"
+        log.rename(f"{log}{becomes}") if becomes else log.unlink()
+        assert driver.observe(guest, budget_s=10).phase is Phase.STARTING
+
+    @pytest.mark.parametrize("verb", ["stop", "kill"])
+    def test_what_is_to_be_down_is_not_made_anew(self, backend, driver, guest, keeper, verb):
+        ours, other = keeper("web"), keeper("web2")
+        getattr(driver, verb)(guest, budget_s=10)
+        assert ours.wait(timeout=5)
+        assert other.poll() is None
+        assert driver.observe(guest, budget_s=10).phase is Phase.STOPPED
+
+    def test_a_guest_that_is_killed_while_it_reboots_is_not_made_anew(self, backend, driver, guest, keeper):
+        backend.standin.change("web", "shutdown")
+        ours = keeper("web")
+        driver.kill(guest, budget_s=10)
+        assert ours.wait(timeout=5)
+        assert len(backend.standin.calls("destroy")) == 1
+
+    def test_what_was_begun_when_its_xl_was_ended_is_destroyed(self, backend, driver, guest, keeper, monkeypatch):
+        keeper("web")
+        release = tool_module.Tool.release
+
+        def late(tool, name):
+            was_one = release(tool, name)
+            backend.standin.change("web", "made")
+            return was_one
+
+        monkeypatch.setattr(tool_module.Tool, "release", late)
+        driver.stop(guest, budget_s=10)
+        assert len(backend.standin.calls("destroy")) == 1
+
+    def test_where_processes_cannot_be_looked_at_nothing_is_down(self, backend, driver, guest, tmp_path, monkeypatch):
+        pgrep = tmp_path / "pgrep"
+        pgrep.write_text("#!/bin/sh\necho 'pgrep: cannot open /proc' >&2\nexit 3\n")
+        pgrep.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        backend.standin.change(backend.guest("db").name, "running")
+        seen = driver.observe_all([guest, evolve(guest, name="db", rid="container#2")], budget_s=10).values()
+        assert [each.phase for each in seen] == [Phase.UNKNOWN, Phase.RUNNING]
+        for verb in (driver.start, driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match=r"makes web anew cannot be told: .*cannot open /proc"):
+                verb(guest, budget_s=10)
 
 
 class TestVerbs:
@@ -199,6 +287,31 @@ class TestVerbs:
         backend.standin.knob("die", "after", words=["create"])
         assert driver.start(guest, budget_s=10) is False
         backend.standin.well()
+
+    def test_a_guest_that_is_left_half_made_is_told_how_to_be_let_go(self, backend, driver, guest):
+        backend.standin.change("web", "made")
+        [warning] = driver.observe(guest, budget_s=10).warnings
+        assert "`xl unpause 1` lets it go" in warning
+
+    def test_what_a_start_has_begun_does_not_outlast_its_time(self, backend, driver, guest):
+        backend.standin.knob("hang", words=["create"])
+        begun = threading.Timer(0.5, lambda: backend.standin.change("web", "made"))
+        begun.start()
+        with pytest.raises(Undetermined, match="did not end"):
+            driver.start(guest, budget_s=4)
+        begun.join()
+        backend.standin.well()
+        assert len(backend.standin.calls("destroy")) == 1
+        assert driver.observe(guest, budget_s=10).phase is Phase.STOPPED
+
+    @pytest.mark.parametrize("name", ["web--incoming", "web--migratedaway"])
+    def test_a_guest_between_two_nodes_is_left_to_whoever_moves_it(self, backend, driver, guest, name):
+        backend.standin.add(name, "running")
+        assert driver.observe(guest, budget_s=10).phase is Phase.MIGRATING
+        for verb in (driver.start, driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match="it is migrating"):
+                verb(guest, budget_s=10)
+        assert backend.standin.state(name) == "running"
 
     def test_a_refusal_is_told_in_xl_s_words(self, backend, driver, guest):
         backend.standin.knob("locked", words=["create"])

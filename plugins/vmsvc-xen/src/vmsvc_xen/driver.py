@@ -102,15 +102,24 @@ class XenDriver:
                 return False
             hint = _HINTS.get(domain.phase, "try again when that has ended, or stop the service first")
             raise DriverError(f"{domain.name} cannot be started: it is {domain.state}", hint=hint.format(domain.id))
+        if self._comes_back(tool, resource):
+            return False
         self._bring(tool, resource)
         tool.settings(resource)  # it describes this guest, and no other
-        done = tool.run("xl", "create", resource.file)
+        done = tool.create(resource)
         if not done.code:
             return True
         now = tool.find(resource.name)
         if now is not None and now.phase in _AWAKE:
             return False  # somebody else was faster
         raise _refusal(f"{resource.name} cannot be started", done)
+
+    def _comes_back(self, tool: Tool, guest: XenGuest) -> bool:
+        """Whether a guest without a domain is merely between two of them, since it reboots."""
+        keepers = tool.keepers()
+        if keepers.lost:
+            raise Undetermined(f"whether an xl makes {guest.name} anew cannot be told: {keepers.lost}")
+        return bool(keepers.of(guest.name))
 
     def _bring(self, tool: Tool, guest: XenGuest) -> None:
         """Give this node the config file that the service keeps, where it has none."""
@@ -122,10 +131,16 @@ class XenDriver:
             raise _refusal(f"{guest.file} cannot be written", done)
 
     def stop(self, resource: XenGuest, *, budget_s: float) -> None:
-        """Ask the guest to shut down; one without Xen's drivers by its power button."""
+        """Ask the guest to shut down; one without Xen's drivers by its power button.
+
+        One that is between two domains, since it reboots, has nobody to ask: it is not made another one.
+        """
         tool = self._tool(budget_s)
         domain = tool.find(resource.name)
-        if domain is None or _known(domain) is Phase.STOPPING:
+        if domain is None:
+            self._let_go(tool, resource.name)
+            return
+        if _known(domain) is Phase.STOPPING:
             return
         if domain.phase is not Phase.RUNNING:
             raise DriverError(f"{domain.name} cannot hear a request to stop: it is {domain.state}")
@@ -137,11 +152,18 @@ class XenDriver:
                 raise
 
     def kill(self, resource: XenGuest, *, budget_s: float) -> None:
-        """Destroy the guest's domain."""
+        """Destroy the guest's domain, and see that xl makes it no other one, as where it reboots just then."""
         tool = self._tool(budget_s)
         domain = tool.find(resource.name)
         if domain is not None:
+            _known(domain)
             self._end(tool, domain, "cannot be destroyed", "destroy")
+        self._let_go(tool, resource.name)
+
+    def _let_go(self, tool: Tool, name: str) -> None:
+        """End the process of xl that makes a guest without a domain another one, and destroy what it has begun."""
+        if tool.release(name) and (begun := tool.find(name)) is not None:
+            self._end(tool, begun, "cannot be destroyed", "destroy")
 
     def _end(self, tool: Tool, domain: Domain, why: str, *words: str) -> None:
         """Act on a domain; a refusal counts only where it is not on its way down meanwhile."""
@@ -219,10 +241,12 @@ def _known(domain: Domain) -> Phase:
     """The phase of a guest that is to be changed.
 
     Raises:
-        Undetermined: Nobody knows it.
+        Undetermined: Nobody knows it; or it is between two nodes, and belongs to whoever moves it.
     """
     if domain.phase is Phase.UNKNOWN:
         raise Undetermined(f"{domain.name} is in a state that is not known: {domain.letters}")
+    if domain.phase is Phase.MIGRATING:
+        raise Undetermined(f"it is {domain.state}", hint="try again when the migration has ended")
     return domain.phase
 
 

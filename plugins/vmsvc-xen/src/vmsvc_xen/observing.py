@@ -10,9 +10,10 @@ from vmsvc_xen import states
 from vmsvc_xen.disks import disks
 from vmsvc_xen.options import XenGuest
 from vmsvc_xen.parse import Domain, Domains
-from vmsvc_xen.tool import SAVED, Files, Tool
+from vmsvc_xen.tool import SAVED, Files, Keepers, Tool
 
 _PROBE = "xl list"
+_MADE = "if no xl is at work on it, it was left so (`xl create -p` does that): `xl unpause {}` lets it go"
 
 Key = tuple[str, str]
 
@@ -31,11 +32,14 @@ def survey(tool: Tool, guests: Sequence[XenGuest]) -> dict[Key, Observation]:
     try:
         domains = tool.domains(*(guest.name for guest in guests))
         files = _files(tool, guests)
+        keepers = _keepers(tool, domains, guests)
     except VmsvcError as error:
         nothing = unknown(_PROBE, error, duration_s=time.monotonic() - began)
         return {(guest.service, guest.rid): nothing for guest in guests}
     took_s = time.monotonic() - began
-    return {(guest.service, guest.rid): _seen(guest, domains, files[guest.config_dir], took_s) for guest in guests}
+    return {
+        (guest.service, guest.rid): _seen(guest, domains, keepers, files[guest.config_dir], took_s) for guest in guests
+    }
 
 
 def _files(tool: Tool, guests: Sequence[XenGuest]) -> dict[str, Files]:
@@ -47,13 +51,27 @@ def _files(tool: Tool, guests: Sequence[XenGuest]) -> dict[str, Files]:
     }
 
 
-def _seen(guest: XenGuest, domains: Domains, files: Files, took_s: float) -> Observation:
+def _keepers(tool: Tool, domains: Domains, guests: Sequence[XenGuest]) -> Keepers:
+    """Who may make guests anew; nobody has to be looked for where all guests have their domains."""
+    is_one_missing = any(guest.name not in domains.named for guest in guests)
+    return tool.keepers() if is_one_missing else Keepers(logs={})
+
+
+def _seen(guest: XenGuest, domains: Domains, keepers: Keepers, files: Files, took_s: float) -> Observation:
     try:
         domain = domains.of(guest.name)
     except Undetermined as error:
         return unknown(_PROBE, error, duration_s=took_s)
+    warnings = list(by_itself(guest, files))
     if domain is not None:
         phase, state, detail = domain.phase, domain.state, f"the domain {domain.id} is {domain.letters}"
+        if phase is Phase.STARTING:
+            warnings.append(_MADE.format(domain.id))
+    elif numbers := keepers.of(guest.name):
+        phase, state = Phase.STARTING, states.REBOOTING
+        detail = f"it has no domain, and the process {numbers[0]} of xl is there to make it another one"
+    elif keepers.lost:
+        return unknown(_PROBE, f"whether an xl makes it anew cannot be told: {keepers.lost}", duration_s=took_s)
     else:
         detail = f"none of {len(domains.named)} guests is {guest.name!r}; its config file {guest.file} "
         if guest.file in files.inodes:
@@ -66,7 +84,7 @@ def _seen(guest: XenGuest, domains: Domains, files: Files, took_s: float) -> Obs
         phase=phase,
         state=state,
         evidence=Evidence(probe=_PROBE, detail=detail, duration_s=took_s),
-        warnings=tuple(by_itself(guest, files)),
+        warnings=tuple(warnings),
     )
 
 
@@ -99,8 +117,11 @@ def discover(tool: Tool, where: XenGuest) -> list[FoundGuest]:
     described = {name: file for file in tool.config_files(where.config_dir) if (name := tool.named(file))}
     files = tool.files(where.config_dir, *described.values())
     running = domains.named
+    keepers = tool.keepers()
+    if keepers.lost:
+        raise Undetermined(f"whether an xl makes a guest anew cannot be told: {keepers.lost}")
     return [
-        _found(tool, _guest(where, name, described.get(name, "")), running.get(name), files)
+        _found(tool, _guest(where, name, described.get(name, "")), running.get(name), files, keepers)
         for name in sorted({*running, *described})
     ]
 
@@ -112,7 +133,10 @@ def _guest(where: XenGuest, name: str, file: str) -> XenGuest:
     return guest if file in ("", guest.file) else evolve(guest, config=file)
 
 
-def _found(tool: Tool, guest: XenGuest, domain: Domain | None, files: Files) -> FoundGuest:
+def _found(tool: Tool, guest: XenGuest, domain: Domain | None, files: Files, keepers: Keepers) -> FoundGuest:
+    reboots = bool(keepers.of(guest.name))
+    without = (Phase.STARTING, states.REBOOTING) if reboots else (Phase.STOPPED, states.STOPPED)
+    phase, state = (domain.phase, domain.state) if domain else without
     starts = tuple(by_itself(guest, files))
     warnings = list(starts)
     is_described = guest.file in files.inodes
@@ -135,8 +159,8 @@ def _found(tool: Tool, guest: XenGuest, domain: Domain | None, files: Files) -> 
     }
     return FoundGuest(
         name=guest.name,
-        phase=domain.phase if domain else Phase.STOPPED,
-        state=domain.state if domain else states.STOPPED,
+        phase=phase,
+        state=state,
         options=options,
         autostart=bool(starts),
         disks=tuple(devices),

@@ -14,6 +14,8 @@ from vmsvc.driver import Phase
 
 #: Of a guest that Xen does not know, and whose config file is there, or is not; no words of its own.
 STOPPED, ABSENT = "stopped", "absent"
+#: Of one that is between two domains, of which the first has ended and xl makes the second.
+REBOOTING = "rebooting"
 
 #: Why a guest has shut down: SHUTDOWN_* in xen/include/public/sched.h.
 _REASONS: Mapping[str, tuple[Phase, str]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
-from vmsvc.driver import Commands, DriverError, Undetermined, VmsvcError, said_last, shown
+from vmsvc.driver import Commands, DriverError, Outcome, Phase, Undetermined, VmsvcError, said_last, shown
 from vmsvc_xen import config, parse
 from vmsvc_xen.config import Value
 from vmsvc_xen.device import Device
@@ -18,11 +20,18 @@ from vmsvc_xen.parse import Domain, Domains
 #: guests from which it resumes them then: /etc/default/xendomains, XENDOMAINS_AUTO and XENDOMAINS_SAVE.
 AUTO = "auto"
 SAVED = "/var/lib/xen/save"
+#: Where xl writes what becomes of a guest: `xl-NAME.log` (libxl_create_logfile in tools/libs/light).
+LOGS = "/var/log/xen"
 
 # Enough for a guest that has died, or is being made, to have no domain any more, or a name; in seconds.
 _MOMENT_S, _PAUSE_S = 2.0, 0.2
 # What find and cat say of what is not there, in the locale C (strerror(3), ENOENT and ENOTDIR).
 _NOT_THERE = (": No such file or directory", ": Not a directory")
+# What becomes of a log's name when a newer one takes its place, or somebody removes it.
+_OLDER = re.compile(r"(\.\d+)?( \(deleted\))?")
+# Of the time of a start, what is kept to take apart what an xl has begun that did not end in time: a share, in seconds
+# at most.
+_SHARE, _AT_MOST_S = 0.25, 10.0
 _KINDS = {"block special file": "block", "regular file": "file", "regular empty file": "file"}
 
 
@@ -40,6 +49,35 @@ class Files:
     inodes: Mapping[str, str]
     at_boot: Mapping[str, str]
     lost: str
+
+
+@frozen(kw_only=True)
+class Keepers:
+    """The processes that wait for guests to end: of each `xl create`, the child that it leaves behind.
+
+    One whose guest reboots takes its domain apart, waits two seconds, and makes it another one: create_domain() in
+    tools/xl/xl_vmcontrol.c. In between, Xen has no such guest, and nothing but this process tells that it comes back.
+
+    Attributes:
+        logs: What each writes to, by its number: do_daemonize() in tools/xl/xl_utils.c.
+        lost: Why they could not be looked at; empty where they could.
+    """
+
+    logs: Mapping[str, str]
+    lost: str = ""
+
+    def of(self, name: str) -> tuple[str, ...]:
+        """The numbers of a guest's processes; none where none is left.
+
+        Args:
+            name: The guest's name.
+        """
+        log = f"{LOGS}/xl-{name}.log"
+        return tuple(
+            number
+            for number, each in self.logs.items()
+            if each.startswith(log) and _OLDER.fullmatch(each.removeprefix(log))
+        )
 
 
 class Tool(Commands):
@@ -72,6 +110,71 @@ class Tool(Commands):
             Undetermined: Xen does not tell, or has a domain without a name.
         """
         return self.domains(name).of(name)
+
+    def keepers(self) -> Keepers:
+        """The processes that wait for guests to end: one command, or two where there are any."""
+        try:
+            return Keepers(logs=self._logs())
+        except VmsvcError as error:
+            return Keepers(logs={}, lost=error.message)
+
+    def _logs(self) -> dict[str, str]:
+        found = self.run("pgrep", "-x", "xl")
+        if found.code not in (0, 1) or found.truncated or found.err.strip():  # 1: there is none; pgrep(1)
+            raise Undetermined(f"{shown(found.argv)} exits with {found.code}{said_last(found.stderr, b'')}")
+        outputs = [f"/proc/{number}/fd/1" for number in found.out.split()]
+        if not outputs:
+            return {}
+        done = self.run("find", *outputs, "-maxdepth", "0", "-printf", "%p %l\\0")
+        if complaints := _complaints(done):
+            raise Undetermined("; ".join(complaints))
+        entries = [entry.partition(" ") for entry in done.out.split("\0") if entry]
+        return {output.split("/")[2]: log for output, _, log in entries}
+
+    def release(self, name: str) -> bool:
+        """End the processes that wait for a guest to end, so that none makes it anew.
+
+        Args:
+            name: The guest's name.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            Undetermined: They could not be looked at, or did not end in time.
+        """
+        was_one = False
+        while True:
+            keepers = self.keepers()
+            if keepers.lost:
+                raise Undetermined(f"whether an xl makes {name} anew cannot be told: {keepers.lost}")
+            if not (numbers := keepers.of(name)):
+                return was_one
+            was_one = True
+            self.run("kill", "--", *numbers)
+            time.sleep(_PAUSE_S)
+
+    def create(self, guest: XenGuest) -> Outcome:
+        """Make a domain of a guest's config file; what it has begun when its time is over is taken apart.
+
+        xl makes a domain that is paused, and lets it go at the end: one whose xl was ended before stays so for ever.
+
+        Args:
+            guest: The guest, of which Xen has no domain.
+
+        Raises:
+            Undetermined: It did not end in time.
+        """
+        argv = ("xl", "create", guest.file)
+        kept_s = min(self.left_s * _SHARE, _AT_MOST_S)
+        try:
+            return self._host.run(argv, budget_s=self.left_s - kept_s, environment=self.environment, keep=self._keep)
+        except Undetermined:
+            with contextlib.suppress(VmsvcError):
+                domain = self.find(guest.name)
+                if domain is not None and domain.phase is Phase.STARTING:
+                    self.run("xl", "destroy", str(domain.id))
+            raise
 
     def devices(self, domain: Domain) -> list[Device]:
         """The disks that Xen has given a guest.
@@ -106,13 +209,10 @@ class Tool(Commands):
         entries = [entry.partition(" ") for entry in done.out.split("\0") if entry]
         inodes = {path: inode for inode, _, path in entries}
         started = {path: inode for path, inode in inodes.items() if path.startswith(auto)}
-        complaints = [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]
-        if done.truncated or (done.code and not done.err.strip()):
-            complaints.append(f"{shown(done.argv)}: its answer is not whole")
         return Files(
             inodes=inodes,
             at_boot={key: path for path, inode in started.items() for key in (inode, path.removeprefix(auto))},
-            lost="; ".join(complaints),
+            lost="; ".join(_complaints(done)),
         )
 
     def config_files(self, directory: str) -> list[str]:
@@ -210,3 +310,11 @@ class Tool(Commands):
             return config.settings(text)
         except ValueError as error:
             raise Undetermined(f"{file} is no config file that xl could read: {error}") from None
+
+
+def _complaints(done: Outcome) -> list[str]:
+    """What find could not look at, but for what is not there, which is an answer."""
+    found = [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]
+    if done.truncated or (done.code and not done.err.strip()):
+        found.append(f"{shown(done.argv)}: its answer is not whole")
+    return found
