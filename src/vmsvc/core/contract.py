@@ -88,6 +88,11 @@ class Driver(Protocol[R_contra]):
     :class:`~vmsvc.core.errors.Undetermined`; once its budget is spent it changes nothing any more, as far as the
     technology allows: a start that comes to life after its caller gave up is how a guest runs twice.
 
+    The world moves on between the core's look and a verb, so a driver that can looks once more before it acts. Where it
+    cannot tell what it sees, :meth:`start`, :meth:`stop` and :meth:`kill` raise ``Undetermined`` and change nothing. So
+    they do of a guest on its way to or from another node (:attr:`~vmsvc.core.status.Phase.MIGRATING`): it belongs to
+    whoever moves it, and is not started, stopped or killed there by a driver's own decision.
+
     Attributes:
         type: The type that it serves, as in a service file's ``type``.
         kind: The kind of resource; ``container`` for guests.
@@ -136,7 +141,8 @@ class Driver(Protocol[R_contra]):
 
         Raises:
             DriverError: The technology said clearly that it cannot.
-            Undetermined: The budget was spent; whether the resource starts is not known.
+            Undetermined: The budget was spent, and whether the resource starts is not known; or its state is not
+                known, or it is between two nodes, and nothing was changed.
         """
 
     def stop(self, resource: R_contra, *, budget_s: float) -> None:
@@ -149,7 +155,8 @@ class Driver(Protocol[R_contra]):
         Raises:
             DriverError: The technology said clearly that it cannot ask. If no request before was accepted, the core
                 goes on to :meth:`kill`.
-            Undetermined: The budget was spent; whether the resource was asked is not known.
+            Undetermined: The budget was spent, and whether the resource was asked is not known; or its state is
+                not known, or it is between two nodes, and nothing was changed.
         """
 
     def kill(self, resource: R_contra, *, budget_s: float) -> None:
@@ -161,7 +168,8 @@ class Driver(Protocol[R_contra]):
 
         Raises:
             DriverError: The technology said clearly that it cannot.
-            Undetermined: The budget was spent.
+            Undetermined: The budget was spent; or its state is not known, or it is between two nodes, and nothing
+                was changed.
         """
 
     def close(self) -> None:
