@@ -78,10 +78,18 @@ def brought(argv: Sequence[str]) -> str:
     return "\n".join([*lines, shlex.join(argv)])
 
 
-def _outputs(argv: Sequence[str]) -> str:
-    """A script that prints paths and what they lead to, as find does for the driver: busybox has no `-printf`."""
-    paths = shlex.join(word for word in argv[1:] if word.startswith("/"))
-    return f"for path in {paths}; do link=$(readlink $path) && printf '%s %s\\0' $path \"$link\"; done"
+def _script(argv: Sequence[str]) -> str:
+    """What is run in domain 0 for a command; its busybox has no pgrep, and a find without `-printf`."""
+    if argv[0] == "pgrep":
+        return f"grep -lx {shlex.quote(argv[-1])} /proc/[0-9]*/comm 2>/dev/null | cut -d/ -f3"
+    if argv[0] == "find":
+        paths = shlex.join(word for word in argv[1:] if word.startswith("/"))
+        return f"""
+            for path in {paths}; do
+                link=$(readlink $path) && printf '%s %s\\0' $path "$link"
+            done
+            true"""
+    return brought(argv)
 
 
 def main(directory: str) -> NoReturn:
@@ -89,7 +97,7 @@ def main(directory: str) -> NoReturn:
     argv = [Path(sys.argv[0]).name, *sys.argv[1:]]
     if argv[0] == "find" and not argv[1].startswith("/proc/"):
         os.execv("/usr/bin/find", argv)
-    script = _outputs(argv) if argv[0] == "find" else brought(argv) if argv[0] == "xl" else shlex.join(argv)
+    script = _script(argv)
     try:
         done = run(directory, script)
     except Silence as silence:
