@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from attrs import evolve
-from vmsvc_hpvm.driver import HpvmDriver, Tools
+from vmsvc_hpvm.driver import HpvmDriver
 from vmsvc_hpvm.kit import HpvmBackend
+from vmsvc_hpvm.tools import Tools
 
 from vmsvc.driver import Destination, DriverError, Phase, Undetermined
 
@@ -56,19 +58,88 @@ def test_a_stop_asks_first_and_a_kill_does_not(backend, driver, web):
     assert asked == [("hpvmstop", "-g", "-F", "-P", "web"), ("hpvmstop", "-F", "-P", "web")]
 
 
-def test_a_guest_that_hangs_is_not_started(backend, driver, web):
-    backend.standin.change("web", "hung")
+def test_a_guest_that_needs_attention_is_not_started(backend, driver, web):
+    backend.standin.change("web", "attention")
 
-    with pytest.raises(DriverError, match="it is Hung"):
+    with pytest.raises(DriverError, match=r"it is On \(ATTN!\)"):
         driver.start(web, budget_s=BUDGET_S)
 
 
-def test_a_guest_that_the_node_starts_by_itself_is_warned_of(backend, driver, web):
+def test_a_start_returns_when_the_table_shows_it(backend, driver, web):
+    assert driver.start(web, budget_s=BUDGET_S)
+    assert driver.observe(web, budget_s=BUDGET_S).phase in (Phase.STARTING, Phase.RUNNING)
+
+
+def test_a_start_that_never_shows_is_not_known(backend, driver, web, monkeypatch):
+    monkeypatch.setattr("vmsvc_hpvm.driver._SHOWN_S", 0.3)
+    monkeypatch.setattr("vmsvc_hpvm.driver.AWAKE", frozenset())
+    with pytest.raises(Undetermined, match="has begun to start guest web, and hpvmstatus says that it is"):
+        driver.start(web, budget_s=BUDGET_S)
+
+
+def test_a_guest_that_was_migrated_away_is_down_and_is_not_started(backend, driver, web):
+    backend.standin.change("web", "moved")
+    seen = driver.observe(web, budget_s=BUDGET_S)
+    assert (seen.phase, seen.state) == (Phase.MOVED, "Off (NR)")
+    assert seen.objection is not None
+    assert "hpvmmodify -P web -x register_status=enabled" in seen.objection.hint
+    with pytest.raises(DriverError, match=r"it must not run here \(Off \(NR\)\)"):
+        driver.start(web, budget_s=BUDGET_S)
+    driver.stop(web, budget_s=BUDGET_S)
+    driver.kill(web, budget_s=BUDGET_S)
+    assert not backend.standin.calls("hpvmstart")
+    assert not backend.standin.calls("hpvmstop")
+
+
+def test_a_guest_that_the_node_starts_by_itself_is_warned_of_however_many_are_asked_for(backend, driver, web):
+    db = backend.guest("db")
     assert driver.observe(web, budget_s=BUDGET_S).warnings == ()
 
     backend.standin.change("web", boot="Auto")
-    [warning] = driver.observe(web, budget_s=BUDGET_S).warnings
-    assert "hpvmmodify -P web -B manual" in warning
+    seen = driver.observe_all([web, evolve(db, service="db")], budget_s=BUDGET_S)
+    assert seen["db", db.rid].warnings == ()
+    for each in (driver.observe(web, budget_s=BUDGET_S), seen[web.service, web.rid]):
+        [warning] = each.warnings
+        assert "hpvmmodify -P web -B manual" in warning
+
+
+def test_a_warning_that_cannot_be_had_costs_no_state(backend, driver, web):
+    backend.standin.change("web", "os")
+    with backend.standin.having("hang", words=["-M"]):
+        assert driver.observe(web, budget_s=2).phase is Phase.RUNNING
+
+
+def test_a_name_that_may_be_cut_is_asked_for_by_itself(backend, driver):
+    one, other = (backend.guest(f"a-name-of-more-than-twenty{end}") for end in ("", "-2"))
+    short = backend.guest(one.name[:20])
+    table = "[Virtual Machines]\n" + backend.host.run(["hpvmstatus"], budget_s=BUDGET_S).out
+    assert one.name in table, "the stand-in cuts none: the answers below do"
+    backend.standin.change(other.name, "os")
+    cutting = Cutting(backend.host)
+    asked = [evolve(each, service=each.name) for each in (one, other, short)]
+    seen = HpvmDriver(evolve(backend.context, host=cutting)).observe_all(asked, budget_s=BUDGET_S)
+    assert {name: each.phase for (name, _), each in seen.items()} == {
+        one.name: Phase.STOPPED,
+        other.name: Phase.RUNNING,
+        short.name: Phase.STOPPED,
+    }
+
+
+class Cutting:
+    """A host on which the table cuts names where their column ends."""
+
+    name = "n1"
+
+    def __init__(self, host):
+        self._host = host
+
+    def run(self, argv, **how):
+        done = self._host.run(argv, **how)
+        if tuple(argv) != ("hpvmstatus",):
+            return done
+        rows = done.out.splitlines()
+        cut = [*rows[:3], *(re.sub(r"^(\S{20})\S*", r"\1", row) for row in rows[3:])]
+        return evolve(done, stdout="".join(f"{row}\n" for row in cut).encode())
 
 
 def test_nothing_is_done_to_a_guest_in_a_state_that_nobody_knows(backend, driver, web, monkeypatch):

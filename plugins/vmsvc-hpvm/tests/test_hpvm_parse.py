@@ -17,8 +17,13 @@ from vmsvc.testing.standin import exchanges
 HEAD = "".join(RECORDED.out.splitlines(keepends=True)[:3])
 
 
+def table(text):
+    """The guests of a table, by their names."""
+    return {guest.name: guest for guest in parse.table(text.splitlines())}
+
+
 def test_a_recorded_table():
-    found = parse.guests(RECORDED.out)
+    found = table(RECORDED.out)
 
     assert [name for name, guest in found.items() if guest.phase is Phase.RUNNING] == [
         "oratest01",
@@ -31,21 +36,21 @@ def test_a_recorded_table():
 
 
 def test_a_name_that_is_wider_than_its_column():
-    found = parse.guests(f"{HEAD}a-name-of-more-than-twenty 12 HPUX    Off            3     8     3  512 MB        0\n")
+    found = table(f"{HEAD}a-name-of-more-than-twenty 12 HPUX    Off            3     8     3  512 MB        0\n")
 
     assert found["a-name-of-more-than-twenty"].phase is Phase.STOPPED
     assert found["a-name-of-more-than-twenty"].memory_mib == 512
 
 
-@pytest.mark.parametrize("word", ["Invalid", "On (MIG)", "off", "On"])
+@pytest.mark.parametrize("word", ["Invalid", "On (MIG)", "off", "On", "Off (X)", "Hung"])
 def test_a_word_that_nobody_knows_is_unknown(word):
-    found = parse.guests(f"{HEAD}web                      3 HPUX    {word:<9}      3     8     3    8 GB        0\n")
+    found = table(f"{HEAD}web                      3 HPUX    {word:<9}      3     8     3    8 GB        0\n")
 
     assert found["web"].phase is Phase.UNKNOWN
 
 
 def test_no_guests_is_a_table_without_rows():
-    assert parse.guests(HEAD) == {}
+    assert table(HEAD) == {}
 
 
 @pytest.mark.parametrize(
@@ -53,17 +58,34 @@ def test_no_guests_is_a_table_without_rows():
 )
 def test_what_is_not_the_whole_table_says_nothing(text):
     with pytest.raises(Undetermined):
-        parse.guests(text)
+        table(text)
 
 
 @given(st.text())
 def test_no_text_is_taken_for_a_table_without_guests(text):
     with contextlib.suppress(Undetermined):
-        assert parse.guests(text)
+        assert table(text)
     with contextlib.suppress(Undetermined):
-        parse.guests(HEAD + text)
+        table(HEAD + text)
     parse.disks(text)
-    parse.starts_by_itself(text)
+    assert parse.started_with_the_node(text.splitlines()) is not None
+
+
+@pytest.mark.parametrize("second", ["web                      4", "db                       3"])
+def test_two_guests_of_one_name_or_number_tell_nothing(second):
+    first = "web                      3"
+    rows = "".join(f"{each} HPUX    {word:<9}      3     8     3    8 GB        0\n" for each, word in
+                   ((first, "On (OS)"), (second, "Off")))  # fmt: skip
+    with pytest.raises(Undetermined, match="two guests"):
+        table(HEAD + rows)
+
+
+def test_what_is_told_of_another_guest_is_not_taken_for_this_one():
+    told = "Virtual Machine Name VM #  OS Type State\n==== ====\ndb   3 HPUX  Off (NR)\n[Authorized Administrators]\n"
+    assert parse.details(told.splitlines(), "db") == (3, "Off (NR)")
+    for text, name in ((told, "web"), (told.replace("Off (NR)", "Off (NR"), "db"), (HEAD, "db"), ("", "db")):
+        with pytest.raises(Undetermined):
+            parse.details(text.splitlines(), name)
 
 
 def test_disks_are_told_apart():

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from vmsvc.driver import (
     Capability,
-    Commands,
     Context,
     Destination,
     DriverError,
@@ -20,12 +19,14 @@ from vmsvc.driver import (
     FoundGuest,
     Guest,
     GuestDisk,
+    Objection,
     Observation,
     Outcome,
     Phase,
     Resource,
     Sizes,
     Undetermined,
+    VmsvcError,
     line,
     option,
     path,
@@ -34,9 +35,18 @@ from vmsvc.driver import (
 )
 from vmsvc_hpvm import parse
 from vmsvc_hpvm.parse import Listed
+from vmsvc_hpvm.tools import PROBE, Tools
 
 AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
-DOWN = frozenset({Phase.STOPPED, Phase.MOVED})
+AT_REST = frozenset({Phase.STOPPED, Phase.MOVED})
+# hpvmstart returns when a start has begun ("Successful start initiation"): how long the table may take to show it, and
+# how often it is looked at, in seconds.
+_SHOWN_S, _PAUSE_S = 10.0, 0.2
+# What a guest is called that has been moved, and what to do about it.
+_MOVED = "it must not run here ({}): it was migrated to another node, or somebody has said so"
+_MOVED_HINT = (
+    "migrate it back from where it is; if it is nowhere else, `hpvmmodify -P {} -x register_status=enabled` lets it run"
+)
 
 
 @frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
@@ -86,35 +96,34 @@ class HpvmDriver:
     # --- looking ------------------------------------------------------------------------------------------------------
 
     def observe(self, resource: HpvmGuest, *, budget_s: float) -> Observation:
-        """Say where the guest stands, and warn of one that the node starts by itself; the table does not tell that."""
-        tools = self._tools(budget_s)
-        [seen] = _survey(tools, [resource]).values()
-        if seen.phase is Phase.ABSENT:
-            return seen
-        told = tools.run("hpvmstatus", "-M", "-P", resource.name)
-        if told.code or not parse.starts_by_itself(told.out):
-            return seen
-        why = f"the node starts it when it boots: `hpvmmodify -P {resource.name} -B manual` ends that"
-        return evolve(seen, warnings=(why,))
+        """Say where the guest stands."""
+        return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
 
     def observe_all(self, resources: Sequence[HpvmGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
-        """Say where the guests stand, by one table of all."""
+        """Say where the guests stand, by one table of all, and warn of those that the node starts by itself."""
         if not resources:
             return {}
-        return _survey(self._tools(budget_s), resources)
+        tools = self._tools(budget_s)
+        began = time.monotonic()
+        table = tools.table()
+        found = {each: _found(tools, each.name, table) for each in resources}
+        evidence = Evidence(probe=PROBE, duration_s=time.monotonic() - began)
+        # The table does not tell that: it is asked for with what time is left, and what comes of it is no evidence.
+        there = {guest.name for guest in found.values() if isinstance(guest, Listed)}
+        automatic = self._tools(tools.left_s / 2).started_with_the_node(*there) if there else set()
+        return {(each.service, each.rid): _observed(each, guest, evidence, automatic) for each, guest in found.items()}
 
     def discover(self, where: HpvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every guest."""
         del where
         return [
-            FoundGuest(name=guest.name, phase=guest.phase, state=guest.state)
-            for guest in self._tools(budget_s).guests().values()
+            FoundGuest(name=guest.name, phase=guest.phase, state=guest.state) for guest in self._tools(budget_s).table()
         ]
 
     # --- changing -----------------------------------------------------------------------------------------------------
 
     def start(self, resource: HpvmGuest, *, budget_s: float) -> bool:
-        """Start the guest; what hpvmstart confirms is that it has begun to."""
+        """Start the guest; what hpvmstart confirms is that it has begun to, and the table shows it a moment later."""
         tools = self._tools(budget_s)
         guest = tools.get(resource.name)
         if guest.phase in AWAKE:
@@ -123,6 +132,7 @@ class HpvmDriver:
             raise _unready(guest)
         done = tools.run("hpvmstart", "-P", guest.name)
         if not done.code:
+            _wait_until_shown(tools, guest.name)
             return True
         if tools.get(guest.name).phase in AWAKE:
             return False  # somebody else was faster
@@ -138,13 +148,13 @@ class HpvmDriver:
 
     def _stopped(self, resource: HpvmGuest, *how: str, budget_s: float) -> None:
         tools = self._tools(budget_s)
-        guest = tools.guests().get(resource.name)
-        if guest is None or guest.phase in DOWN:
+        guest = tools.find(resource.name, tools.table())
+        if guest is None or guest.phase in AT_REST:
             return
         if guest.phase is Phase.UNKNOWN:
             raise Undetermined(f"guest {guest.name} is in a state that is not known: {guest.state}")
         done = tools.run("hpvmstop", *how, "-F", "-P", guest.name)  # -F: do not ask whether it is meant
-        if done.code and tools.get(guest.name).phase is not Phase.STOPPED:
+        if done.code and tools.get(guest.name).phase not in AT_REST:
             raise _refusal(f"guest {guest.name} does not stop", done)
 
     def migrate(self, guest: HpvmGuest, destination: Destination[HpvmGuest], *, budget_s: float) -> None:
@@ -159,7 +169,7 @@ class HpvmDriver:
         if not done.code:
             return
         refusal = _refusal(f"guest {found.name} has not come to {host}", done)
-        now = tools.guests().get(found.name)
+        now = tools.find(found.name, tools.table())
         if now is not None and now.phase is Phase.RUNNING:
             raise refusal
         raise Undetermined(f"{refusal.message}; here it is {'gone' if now is None else now.state}")
@@ -174,11 +184,8 @@ class HpvmDriver:
 
     def config_files(self, guest: HpvmGuest, *, budget_s: float) -> Sequence[Path]:
         """The files in the guest's directory, which is a link to one that is named by its UUID."""
-        del budget_s
-        directory = Path(guest.directory, guest.name)
-        if not directory.is_dir():
-            return []
-        return sorted(file for file in directory.resolve().iterdir() if file.is_file())
+        place, names = self._tools(budget_s).files(f"{guest.directory}/{guest.name}")
+        return [Path(place, name) for name in names]
 
     def sizes(self, guest: HpvmGuest, *, budget_s: float) -> Sizes:
         """What the guest is given."""
@@ -189,48 +196,44 @@ class HpvmDriver:
         return Tools(self._context.host, budget_s)
 
 
-class Tools(Commands):
-    """The commands of HP Integrity VM, for the length of one verb."""
-
-    def guests(self) -> dict[str, Listed]:
-        """Every guest by its name."""
-        return parse.guests(self.told("hpvmstatus"))
-
-    def get(self, name: str) -> Listed:
-        """A guest.
-
-        Args:
-            name: Its name.
-
-        Raises:
-            DriverError: There is positively none of that name.
-        """
-        guest = self.guests().get(name)
-        if guest is None:
-            raise DriverError(
-                f"HP Integrity VM knows no guest {name!r}",
-                hint="`hpvmstatus` tells the names",
+def _wait_until_shown(tools: Tools, name: str) -> None:
+    until = time.monotonic() + min(_SHOWN_S, tools.left_s)
+    while (guest := tools.get(name)).phase not in AWAKE:
+        if time.monotonic() > until:
+            raise Undetermined(
+                f"hpvmstart has begun to start guest {name}, and hpvmstatus says that it is {guest.state}"
             )
-        return guest
+        time.sleep(_PAUSE_S)
 
 
-def _survey(tools: Tools, resources: Sequence[HpvmGuest]) -> dict[tuple[str, str], Observation]:
-    began = time.monotonic()
-    guests = tools.guests()
-    evidence = Evidence(probe="hpvmstatus", duration_s=time.monotonic() - began)
-    return {(each.service, each.rid): _observed(each.name, guests, evidence) for each in resources}
+def _found(tools: Tools, name: str, table: Sequence[Listed]) -> Listed | VmsvcError | None:
+    try:
+        return tools.find(name, table)
+    except VmsvcError as error:
+        return error
 
 
-def _observed(name: str, guests: Mapping[str, Listed], evidence: Evidence) -> Observation:
-    guest = guests.get(name)
-    if guest is None and parse.may_be_cut(guests, name):
-        return unknown(evidence.probe, f"the table has a guest whose name begins as {name!r} does, and is cut perhaps")
+def _observed(
+    resource: HpvmGuest, guest: Listed | VmsvcError | None, evidence: Evidence, automatic: Collection[str]
+) -> Observation:
+    if isinstance(guest, VmsvcError):
+        return unknown(evidence.probe, guest, duration_s=evidence.duration_s)
     if guest is None:
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    return Observation(phase=guest.phase, state=guest.state, evidence=evidence)
+    why = f"the node starts it when it boots: `hpvmmodify -P {resource.name} -B manual` ends that"
+    objection = Objection(why=_MOVED.format(guest.state), hint=_MOVED_HINT.format(guest.name))
+    return Observation(
+        phase=guest.phase,
+        state=guest.state,
+        evidence=evidence,
+        warnings=(why,) if resource.name in automatic else (),
+        objection=objection if guest.phase is Phase.MOVED else None,
+    )
 
 
 def _unready(guest: Listed) -> Exception:
+    if guest.phase is Phase.MOVED:
+        return DriverError(_MOVED.format(guest.state), hint=_MOVED_HINT.format(guest.name))
     what = f"guest {guest.name} cannot be started: it is {guest.state}"
     return Undetermined(what) if guest.phase is Phase.UNKNOWN else DriverError(what)
 

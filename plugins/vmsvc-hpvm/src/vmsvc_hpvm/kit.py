@@ -21,7 +21,7 @@ class HpvmBackend(StandInBackend):
         "off": Phase.STOPPED,
         "efi": Phase.STARTING,
         "os": Phase.RUNNING,
-        "hung": Phase.STUCK,
+        "attention": Phase.STUCK,
         "moved": Phase.MOVED,
     }
 

@@ -7,27 +7,32 @@ which field means what: that is read for one field alone, and never for where a 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Sequence
 
 from attrs import frozen
 
 from vmsvc.driver import GuestDisk, Phase, Undetermined
 
+#: Where the column of names ends; whether a longer name is cut there is not the same in all versions.
+NAME_WIDTH = 20
 # Later versions have a column "Type" before "OS Type", for guests that share their processors and for partitions.
-_HEADER = re.compile(r"Virtual Machine Name +VM # +(?:Type +)?OS Type +State +#VCPUs +#Devs +#Nets +Memory\b")
-_ROW = re.compile(
-    r"(?P<name>\S+) +(?P<number>\d+) +(?:[A-Z]{2} +)?(?P<system>\S+) +(?P<state>\S+(?: \(\S+\))?) +(?P<vcpus>\d+)"
-    r" +\d+ +\d+ +(?P<memory>\d+) (?P<unit>[MG]B)\b"
-)
-_NAME_WIDTH = 20
+_BEGINNING = r"Virtual Machine Name +VM # +(?:Type +)?OS Type +State"
+_HEADER = re.compile(rf"{_BEGINNING} +#VCPUs +#Devs +#Nets +Memory\b")
+_DETAILS = re.compile(rf"{_BEGINNING} *")
+_GUEST = r"(?P<name>\S+) +(?P<number>\d+) +(?:[A-Z]{2} +)?(?P<system>\S+) +(?P<state>\S+(?: \(\S+\))?)"
+_ROW = re.compile(rf"{_GUEST} +(?P<vcpus>\d+) +\d+ +\d+ +(?P<memory>\d+) (?P<unit>[MG]B)\b")
+_DETAIL = re.compile(rf"{_GUEST} *")
 _MIB = {"MB": 1, "GB": 1024}
 #: Words of the column "State"; those that are not here are not understood: unknown, never down.
 PHASES = {
     "On (OS)": Phase.RUNNING,
     "On (EFI)": Phase.STARTING,  # at its firmware: its system has not begun, or has ended
+    "On (ATTN!)": Phase.STUCK,  # it answers no interrupts: hpvmstatus(1M)
     "Off": Phase.STOPPED,
-    "Hung": Phase.STUCK,
-    "Off (NR)": Phase.MOVED,  # not runnable: it is the source of a migration (release notes of 4.2, "NR Guest State")
+    # Not runnable: it has been migrated to another node, or somebody has said that it must not run here (HP Integrity
+    # Virtual Machines 4.2, Release Notes, 9.2.3, "NR Guest State").
+    "Off (NR)": Phase.MOVED,
 }
 # In a line of ``hpvmstatus -M``, counted from 0: how the guest is started when the node boots.
 _BOOT = 11
@@ -40,13 +45,15 @@ class Listed:
     """A guest, as the table has it.
 
     Attributes:
-        name: Its name.
+        name: Its name; in the table, perhaps cut.
+        number: Its number, which no other guest of the node has.
         state: The table's word.
         vcpus: Virtual processors, as a count.
         memory_mib: Memory in MiB.
     """
 
     name: str
+    number: int
     state: str
     vcpus: int
     memory_mib: int
@@ -57,49 +64,69 @@ class Listed:
         return PHASES.get(self.state, Phase.UNKNOWN)
 
 
-def guests(text: str) -> dict[str, Listed]:
-    """Every guest by its name.
+def table(lines: Sequence[str]) -> list[Listed]:
+    """Every guest. The table has no mark of its end: one that is cut between two lines looks like a whole one.
 
     Args:
-        text: What ``hpvmstatus`` has printed.
+        lines: What ``hpvmstatus`` has printed.
 
     Raises:
         Undetermined: It is not that table.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
-    start = next((number for number, line in enumerate(lines) if _HEADER.match(line)), None)
-    if start is None or not lines[start + 1 :] or not lines[start + 1].startswith("===="):
-        raise Undetermined(f"hpvmstatus: this is not its table of guests: {text.strip()[:80]!r}")
-    found: dict[str, Listed] = {}
-    for line in lines[start + 2 :]:
-        row = _ROW.match(line)
-        if row is None:
-            raise Undetermined(f"hpvmstatus: this is no line of its table of guests: {line[:80]!r}")
-        memory_mib = int(row["memory"]) * _MIB[row["unit"]]
-        found[row["name"]] = Listed(
-            name=row["name"], state=row["state"], vcpus=int(row["vcpus"]), memory_mib=memory_mib
-        )
+    found = [_listed(line) for line in _below(_HEADER, lines, "its table of guests")]
+    names = Counter(row.name for row in found if len(row.name) != NAME_WIDTH)
+    for told in (names, Counter(row.number for row in found)):
+        if twice := [key for key, count in told.items() if count > 1]:
+            raise Undetermined(f"hpvmstatus: its table has two guests {twice[0]!r}")
     return found
 
 
-def may_be_cut(names: Collection[str], name: str) -> bool:
-    """Whether a name may be in the table after all, cut where its column ends.
+def details(lines: Sequence[str], name: str) -> tuple[int, str]:
+    """A guest's number and its state.
 
     Args:
-        names: Those that the table has.
-        name: One that it has not.
+        lines: What ``hpvmstatus -P NAME`` has printed.
+        name: The guest's name.
+
+    Raises:
+        Undetermined: It does not tell of that guest.
     """
-    return len(name) > _NAME_WIDTH and name[:_NAME_WIDTH] in names
+    rest = _below(_DETAILS, lines, "what it tells of one guest")
+    told = _DETAIL.fullmatch(rest[0]) if rest else None
+    if told is None or told["name"] not in (name, name[:NAME_WIDTH]):
+        raise Undetermined(f"hpvmstatus: it does not tell of the guest {name!r}: {rest[:1]}")
+    return int(told["number"]), told["state"]
 
 
-def starts_by_itself(text: str) -> bool:
-    """Whether the node starts the guest when it boots, as far as it can be read.
+def _below(header: re.Pattern[str], lines: Sequence[str], what: str) -> list[str]:
+    told = [line for line in lines if line.strip()]
+    start = next((number for number, line in enumerate(told) if header.match(line)), None)
+    if start is None or not told[start + 1 :] or not told[start + 1].startswith("===="):
+        raise Undetermined(f"hpvmstatus: this is not {what}: {' '.join(told)[:80]!r}")
+    return told[start + 2 :]
+
+
+def _listed(line: str) -> Listed:
+    row = _ROW.match(line)
+    if row is None:
+        raise Undetermined(f"hpvmstatus: this is no line of its table of guests: {line[:80]!r}")
+    return Listed(
+        name=row["name"],
+        number=int(row["number"]),
+        state=row["state"],
+        vcpus=int(row["vcpus"]),
+        memory_mib=int(row["memory"]) * _MIB[row["unit"]],
+    )
+
+
+def started_with_the_node(lines: Sequence[str]) -> set[str]:
+    """The guests that the node starts when it boots, as far as it can be read.
 
     Args:
-        text: What ``hpvmstatus -M -P NAME`` has printed.
+        lines: What ``hpvmstatus -M`` has printed, of all guests or of one.
     """
-    fields = text.strip().split(":")
-    return len(fields) > _BOOT and fields[_BOOT] == "Auto"
+    told = [line.split(":") for line in lines]
+    return {fields[0] for fields in told if len(fields) > _BOOT and fields[_BOOT] == "Auto"}
 
 
 def disks(text: str) -> list[GuestDisk]:
