@@ -64,13 +64,66 @@ def test_a_domain_that_cannot_be_started_is_not_left_bound(backend, driver, web)
     assert backend.standin.state("web") == "inactive"
 
 
-@pytest.mark.parametrize("state", ["error", "source"])
-def test_what_is_neither_up_nor_down_is_not_started(backend, driver, web, state):
-    backend.standin.change("web", state)
+def test_what_is_neither_up_nor_down_is_not_started(backend, driver, web):
+    backend.standin.change("web", "error")
 
-    with pytest.raises(DriverError, match="it is active"):
+    with pytest.raises(DriverError, match=r"it is active \(error\)"):
         driver.start(web, budget_s=BUDGET_S)
     assert not backend.standin.calls("start-domain")
+
+
+def test_a_domain_between_two_machines_is_left_to_whoever_moves_it(backend, driver, web):
+    backend.standin.change("web", "source")
+
+    for verb in (driver.start, driver.stop, driver.kill):
+        with pytest.raises(Undetermined, match=r"domain web is active \(migrating\)"):
+            verb(web, budget_s=BUDGET_S)
+    assert backend.standin.state("web") == "source"
+
+
+def test_a_domain_that_starts_is_neither_down_nor_unbound(backend, driver, web):
+    backend.standin.change("web", "starting")
+
+    assert driver.observe(web, budget_s=BUDGET_S).phase is Phase.STARTING
+    assert driver.start(web, budget_s=BUDGET_S) is False
+    assert not backend.standin.calls("start-domain")
+    driver.stop(web, budget_s=BUDGET_S)
+    assert [call.argv[1] for call in backend.standin.calls("stop-domain")] == ["stop-domain"]
+
+
+def test_a_domain_that_lacks_resources_is_down_and_is_not_started(backend, driver, web):
+    backend.standin.change("web", "degraded")
+
+    seen = driver.observe(web, budget_s=BUDGET_S)
+    assert (seen.phase, seen.state) == (Phase.STOPPED, "bound (degraded)")
+    assert seen.objection is not None
+    with pytest.raises(DriverError, match="lacks resources that it needs"):
+        driver.start(web, budget_s=BUDGET_S)
+    assert not backend.standin.calls("start-domain")
+
+
+def test_a_list_that_is_cut_within_a_line_says_nothing(backend, driver, web):
+    db = backend.guest("db")
+    whole = backend.host.run(["ldm", "list-domain", "-p"], budget_s=BUDGET_S)
+    for length in range(len(whole.stdout)):
+        if whole.stdout[:length].endswith(b"\n"):
+            continue  # the list has no mark of its end: nothing tells such a cut
+        told = evolve(whole, stdout=whole.stdout[:length])
+        cut = LdomDriver(evolve(backend.context, host=Telling(told)))
+        with pytest.raises(Undetermined):
+            cut.observe_all([web, db], budget_s=BUDGET_S)
+
+
+class Telling:
+    """A host on which each command prints the same."""
+
+    name = "n1"
+
+    def __init__(self, told):
+        self._told = told
+
+    def run(self, argv, **how):
+        return self._told
 
 
 def test_a_domain_that_ldm_does_not_know_is_made_of_what_push_has_kept(backend, driver, web):

@@ -19,6 +19,7 @@ from vmsvc.driver import (
     FoundGuest,
     Guest,
     GuestDisk,
+    Objection,
     Observation,
     Outcome,
     Phase,
@@ -32,7 +33,11 @@ from vmsvc.driver import (
 from vmsvc_ldom import parse
 from vmsvc_ldom.parse import Domain
 
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING, Phase.DEGRADED})
+AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+_LACKING = "it is degraded: the machine lacks resources that it needs, and it cannot be started"
+_LACKING_HINT = (
+    "`ldm list-domain -l {0}` beside `ldm list-devices`: give back what is missing, or change what {0} needs"
+)
 
 
 @frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
@@ -108,10 +113,12 @@ class LdomDriver:
         """Bind the domain to what it needs, and start it; one that is not there is made of what `push` has kept."""
         ldm = self._ldm(budget_s)
         domain = ldm.find(resource.name) or self._made(ldm, resource)
-        if domain.phase in AWAKE:
+        if _known(domain) in AWAKE:
             return False
         if domain.phase is not Phase.STOPPED:
             raise DriverError(f"domain {domain.name} cannot be started: it is {domain.word}")
+        if domain.is_degraded:
+            raise DriverError(_LACKING, hint=_LACKING_HINT.format(domain.name))
         if domain.state == "inactive":
             bound = ldm.run("bind-domain", domain.name)
             if bound.code and ldm.get(domain.name).state == "inactive":
@@ -151,9 +158,7 @@ class LdomDriver:
         domain = ldm.find(resource.name)
         if domain is None or (domain.phase is Phase.STOPPED and domain.state == "inactive"):
             return
-        if domain.phase is Phase.UNKNOWN:
-            raise Undetermined(f"domain {domain.name} is in a state that is not known: {domain.state} {domain.flags}")
-        if domain.phase is not Phase.STOPPED:
+        if _known(domain) is not Phase.STOPPED:
             done = ldm.run("stop-domain", *how, domain.name)
             domain = ldm.get(domain.name)
             if domain.phase is not Phase.STOPPED:
@@ -191,14 +196,14 @@ class LdomDriver:
         """The domain's virtual disks, each with what its disk service has behind it."""
         ldm = self._ldm(budget_s)
         ldm.get(guest.name)
-        backing = parse.volumes(ldm.told("list-services", "-p"))
-        return parse.disks(ldm.told("list-domain", "-o", "disk", "-p", guest.name), backing)
+        backing = parse.volumes(ldm.lines("list-services", "-p"))
+        return parse.disks(ldm.lines("list-domain", "-o", "disk", "-p", guest.name), backing)
 
     def definition(self, guest: LdomGuest, *, budget_s: float) -> str:
         """The domain's constraints, of which ``ldm add-domain -i`` makes it again."""
         ldm = self._ldm(budget_s)
         ldm.get(guest.name)
-        return ldm.told("list-constraints", "-x", guest.name)
+        return "".join(f"{line}\n" for line in ldm.lines("list-constraints", "-x", guest.name))
 
     def sizes(self, guest: LdomGuest, *, budget_s: float) -> Sizes:
         """What the domain is given."""
@@ -225,7 +230,7 @@ class Ldm(Commands):
 
     def domains(self) -> dict[str, Domain]:
         """Every domain by its name."""
-        return parse.domains("\n".join(self.lines("list-domain", "-p")))
+        return parse.domains(self.lines("list-domain", "-p"))
 
     def find(self, name: str) -> Domain | None:
         """A domain; ``None`` where there is positively none of that name.
@@ -252,7 +257,25 @@ class Ldm(Commands):
 def _observed(domain: Domain | None, evidence: Evidence) -> Observation:
     if domain is None:
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    return Observation(phase=domain.phase, state=domain.word, evidence=evidence)
+    return Observation(
+        phase=domain.phase,
+        state=domain.word,
+        evidence=evidence,
+        objection=Objection(why=_LACKING, hint=_LACKING_HINT.format(domain.name)) if domain.is_degraded else None,
+    )
+
+
+def _known(domain: Domain) -> Phase:
+    """The phase of a domain that is to be changed.
+
+    Raises:
+        Undetermined: Nobody knows it; or it is between two machines, and belongs to whoever moves it.
+    """
+    if domain.phase is Phase.UNKNOWN:
+        raise Undetermined(f"domain {domain.name} is in a state that is not known: {domain.state} {domain.flags}")
+    if domain.phase is Phase.MIGRATING:
+        raise Undetermined(f"domain {domain.name} is {domain.word}", hint="try again when the migration has ended")
+    return domain.phase
 
 
 def _refusal(what: str, done: Outcome) -> DriverError:

@@ -22,7 +22,8 @@ class LdomBackend(StandInBackend):
         "bound": Phase.STOPPED,
         "firmware": Phase.STARTING,
         "active": Phase.RUNNING,
-        "degraded": Phase.DEGRADED,
+        "starting": Phase.STARTING,
+        "degraded": Phase.STOPPED,
         "error": Phase.STUCK,
         "source": Phase.MIGRATING,
     }

@@ -7,14 +7,16 @@ with ``|`` belongs to the line above it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import frozen
 
 from vmsvc.driver import GuestDisk, Phase, Undetermined
 
 _VERSION = re.compile(r"VERSION \d+\.\d+")
-# ldm(8), "Flag Definitions": six columns, of which the last came with migration.
+# ldm(8), "Flag Definitions": six columns, of which the last came with migration. Of a domain in whatever state, "s" in
+# the first means that it starts or stops, "t" in the second that it is in transition, and "e" in the last that an error
+# occurred in a migration. "d" in the second is a "degraded domain that cannot be started due to missing resources".
 _FLAGS = re.compile(r"[-s][-ntd][-dr][-c][-v][-ste]?")
 _WHOLE_DISK = re.compile(r"/dev/r?dsk/.*d\d+")
 
@@ -38,20 +40,29 @@ class Domain:
     @property
     def word(self) -> str:
         """Its state, and what its flags add to that."""
-        return f"{self.state} ({_MEANING[self.phase]})" if self.phase in _MEANING else self.state
+        meaning = "degraded" if self.is_degraded else _MEANING.get(self.phase, "")
+        return f"{self.state} ({meaning})" if meaning else self.state
 
     @property
     def phase(self) -> Phase:
         """Where it stands; what is not known is unknown."""
-        if self.state not in _STATES or not _FLAGS.fullmatch(self.flags):
+        if self.state not in ("inactive", "bound", "active") or not _FLAGS.fullmatch(self.flags):
             return Phase.UNKNOWN
-        flags = self.flags.ljust(6, "-")
-        if flags[5] in _MIGRATION:
-            return _MIGRATION[flags[5]]
-        # On its way, up or down: there is one flag for both, and it comes before the state follows. Or at its firmware.
-        if flags[0] == "s" or flags[1] == "t":
+        migration = self.flags[5:6]
+        if migration and migration in "st":
+            return Phase.MIGRATING
+        if migration == "e":
+            return Phase.STUCK
+        if self.flags[0] == "s" or self.flags[1] == "t":  # up or down: there is one flag for both; or at its firmware
             return Phase.STARTING
-        return _ACTIVE.get(flags[1], Phase.UNKNOWN) if self.state == "active" else Phase.STOPPED
+        if self.state == "active":
+            return Phase.RUNNING if self.flags[1] == "n" else Phase.UNKNOWN
+        return Phase.STOPPED
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether it is down, and cannot be started since the machine lacks what it needs."""
+        return self.phase is Phase.STOPPED and self.flags[1] == "d"
 
     @property
     def is_control(self) -> bool:
@@ -64,29 +75,24 @@ class Domain:
         return "v" in self.flags[4:5]
 
 
-_STATES = ("inactive", "bound", "active")
-#: What the last column says, whatever the state: it is a source or a target of a migration, or one has failed.
-_MIGRATION = {"s": Phase.MIGRATING, "t": Phase.MIGRATING, "e": Phase.STUCK}
-_ACTIVE = {"n": Phase.RUNNING, "d": Phase.DEGRADED}
 _MEANING = {
     Phase.MIGRATING: "migrating",
     Phase.STUCK: "error",
     Phase.STARTING: "transition",
-    Phase.DEGRADED: "degraded",
 }
 
 
-def domains(text: str) -> dict[str, Domain]:
-    """Every domain by its name.
+def domains(lines: Sequence[str]) -> dict[str, Domain]:
+    """Every domain by its name. The list has no mark of its end: one that is cut between two lines looks whole.
 
     Args:
-        text: What ``ldm list-domain -p`` has printed.
+        lines: What ``ldm list-domain -p`` has printed.
 
     Raises:
         Undetermined: It is not a whole list, or has a domain twice. The control domain is always in it.
     """
     found: dict[str, Domain] = {}
-    for word, values in _lines(text):
+    for word, values in _records(lines):
         if word != "DOMAIN" or not {"name", "state", "flags"} <= values.keys():
             raise Undetermined(f"ldm: this is no line of a list of domains: {word}|{'|'.join(values)}"[:120])
         if values["name"] in found:
@@ -97,15 +103,15 @@ def domains(text: str) -> dict[str, Domain]:
     return found
 
 
-def volumes(text: str) -> dict[str, str]:
+def volumes(lines: Sequence[str]) -> dict[str, str]:
     """The device or file behind each volume, by ``VOLUME@SERVICE``.
 
     Args:
-        text: What ``ldm list-services -p`` has printed.
+        lines: What ``ldm list-services -p`` has printed.
     """
     found: dict[str, str] = {}
     service = ""
-    for word, values in _lines(text):
+    for word, values in _records(lines):
         if word:
             service = values.get("name", "") if word == "VDS" else ""
         elif service and "vol" in values:
@@ -113,15 +119,15 @@ def volumes(text: str) -> dict[str, str]:
     return found
 
 
-def disks(text: str, backing: Mapping[str, str]) -> list[GuestDisk]:
+def disks(lines: Sequence[str], backing: Mapping[str, str]) -> list[GuestDisk]:
     """The disks of a domain.
 
     Args:
-        text: What ``ldm list-domain -o disk -p NAME`` has printed.
+        lines: What ``ldm list-domain -o disk -p NAME`` has printed.
         backing: What :func:`volumes` has found. A volume that is not there is kept as such: nothing is started on it.
     """
     found = []
-    for word, values in _lines(text):
+    for word, values in _records(lines):
         if word != "VDISK":
             continue
         source = _raw(backing.get(values.get("vol", ""), ""))
@@ -145,8 +151,8 @@ def _raw(device: str) -> str:
     return device.replace("/dev/dsk/", "/dev/rdsk/", 1)
 
 
-def _lines(text: str) -> list[tuple[str, dict[str, str]]]:
-    first, *rest = text.splitlines() or [""]
+def _records(lines: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    first, *rest = lines or [""]
     if not _VERSION.match(first):
         raise Undetermined(f"ldm: this is not its output for programs: {first[:80]!r}")
     found = []
