@@ -57,9 +57,39 @@ class TestLooks:
         engine.write(str(backend.standin.directory), "table", {**table, "rows": rows})
         seen = driver.observe(guest, budget_s=10)
         assert (seen.phase, "hovering" in seen.evidence.detail) == (Phase.UNKNOWN, True)
-        with pytest.raises(DriverError, match="hovering"):
+        with pytest.raises(Undetermined, match="hovering"):
             driver.start(guest, budget_s=10)
         assert not did(backend, "ready") + did(backend, "boot")
+        for verb in (driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match="hovering"):
+                verb(guest, budget_s=10)
+
+    @pytest.mark.parametrize(
+        ("state", "auxiliary"), [("installed", "migrating-in"), ("running", "migrating-out"), ("ready", "migrating-in")]
+    )
+    def test_a_zone_between_two_nodes_is_left_to_whoever_moves_it(self, backend, driver, state, auxiliary):
+        guest = backend.guest("web")
+        self.say(backend, state, auxiliary)
+        assert driver.observe(guest, budget_s=10).phase is Phase.MIGRATING
+        for verb in (driver.start, driver.prepare, driver.boot, driver.stop, driver.kill):
+            with pytest.raises(Undetermined, match=rf"web is {state} \({auxiliary}\)"):
+                verb(guest, budget_s=10)
+        assert set(did(backend)) == {"zoneadm list -cp"}
+
+    def test_a_zone_that_runs_is_not_down_while_it_is_suspended(self, backend, driver):
+        guest = backend.guest("web")
+        self.say(backend, "running", "suspended")
+        assert driver.observe(guest, budget_s=10).phase is Phase.SUSPENDED
+        for verb in (driver.start, driver.stop):
+            with pytest.raises(DriverError, match=r"it is running \(suspended\)"):
+                verb(guest, budget_s=10)
+
+    @staticmethod
+    def say(backend, state, auxiliary):
+        backend.standin.change("web", state)
+        table = backend.standin.table.data
+        rows = [{**row, "each": row["each"].replace(":0\n", f":-:none:{auxiliary}:\n")} for row in table["rows"]]
+        engine.write(str(backend.standin.directory), "table", {**table, "rows": rows})
 
     def test_a_zone_that_boots_with_its_node_is_warned_of(self, backend, driver):
         guest = backend.guest("web")

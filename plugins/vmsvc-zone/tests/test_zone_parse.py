@@ -148,8 +148,29 @@ class TestConfigurations:
         assert found.parts[0] == parse.Part(kind="net", values={"physical": "vnet1"})
         assert found.parts[-1].values["value"] == "two words"
 
+    def test_the_zone_s_own_name_and_the_node_s_devices_are_written_in_ways_of_their_own(self):
+        # The default configuration of a kernel zone, with a second disk; suri(7), solaris-kz(7).
+        text = (
+            "create -b\nset brand=solaris-kz\nset zonepath=/system/zones/%{zonename}\n"
+            "add device\nset storage=dev:/dev/zvol/dsk/rpool/VARSHARE/zones/%{zonename}/disk0\nset id=0\nend\n"
+            "add device\nset storage=dev:dsk/c0t1d0s2\nset id=1\nend\n"
+            "add device\nset storage=iscsi://host/luname.naa.600144f0\nend\n"
+        )
+        found = parse.disks(parse.configuration(text), "kz1", live=False)
+        assert [(disk.kind, disk.source) for disk in found] == [
+            ("dir", "/system/zones/kz1"),
+            ("block", "/dev/zvol/dsk/rpool/VARSHARE/zones/kz1/disk0"),
+            ("block", "/dev/dsk/c0t1d0s2"),
+            ("device", "iscsi://host/luname.naa.600144f0"),
+        ]
+
+    @pytest.mark.parametrize("options", ["add options ro\nadd options nodevices", "add options [ro,nodevices]"])
+    def test_options_that_are_added_one_by_one_all_count(self, options):
+        text = f"create -b\nset zonepath=/z\nadd fs\nset dir=/data\nset special=/export/data\n{options}\nend\n"
+        assert [disk.readonly for disk in parse.disks(parse.configuration(text), "web", live=False)] == [False, True]
+
     def test_disks(self):
-        found = parse.disks(parse.configuration(EXPORT), live=True)
+        found = parse.disks(parse.configuration(EXPORT), "web", live=True)
         assert [(disk.target, disk.kind, disk.source) for disk in found] == [
             ("/", "dir", "/zones/web"),
             ("/dev/rdsk/c1t1d0s2", "block", "/dev/rdsk/c1t1d0s2"),
@@ -197,7 +218,7 @@ class TestConfigurations:
     @given(st.text())
     def test_no_text_at_all_is_a_crash(self, text):
         try:
-            parse.disks(parse.configuration("create -b\nset zonepath=/z\n" + text), live=False)
+            parse.disks(parse.configuration("create -b\nset zonepath=/z\n" + text), "web", live=False)
         except Undetermined:
             return
 

@@ -31,6 +31,7 @@ MEANT = {
     ("down", ""): Phase.STOPPING,
     ("mounted", ""): Phase.DEGRADED,
     ("installed", "suspended"): Phase.SAVED,
+    ("running", "suspended"): Phase.SUSPENDED,
     ("running", "migrating-out"): Phase.MIGRATING,
     ("installed", "migrating-in"): Phase.MIGRATING,
     ("running", "debugging"): Phase.STUCK,

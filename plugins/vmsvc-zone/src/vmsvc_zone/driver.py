@@ -30,11 +30,14 @@ from vmsvc.driver import (
     shown,
 )
 from vmsvc_zone.options import ZoneGuest
-from vmsvc_zone.states import AT_REST, DETACHED, phase_of
+from vmsvc_zone.states import DETACHED
 
 if TYPE_CHECKING:
-    from vmsvc_zone.parse import Plumbed
+    from vmsvc_zone.parse import Plumbed, Zone
     from vmsvc_zone.tool import Tool
+
+# Phases in which there is nothing to stop.
+_DOWN = frozenset({Phase.STOPPED, Phase.SAVED})
 
 
 class ZoneDriver:
@@ -107,42 +110,42 @@ class ZoneDriver:
         kept = self._context.definition_file(guest)
         if tool.find(name) is None and kept.exists():
             tool.do("zonecfg", "-z", name, "-f", str(kept))
-        if tool.known(name).state in DETACHED:
+        zone = tool.known(name)
+        if _known(zone) is Phase.STOPPED and zone.state in DETACHED:
             _attach(tool, name)
         # Just before: `ready` of a zone that runs halts it first (zoneadmd.c).
-        state = tool.known(name).state
-        if phase_of(state) in (Phase.PREPARED, Phase.RUNNING):
+        zone = tool.known(name)
+        if _known(zone) in (Phase.PREPARED, Phase.RUNNING):
             return False
-        if state != "installed":
-            raise DriverError(f"{name} cannot be made ready: it is {state}")
+        if zone.state != "installed":
+            raise DriverError(f"{name} cannot be made ready: it is {zone.word}")
         return "already ready" not in tool.do("zoneadm", "-z", name, "ready").err
 
     def stop(self, resource: ZoneGuest, *, budget_s: float) -> None:
         """Have the zone's init shut it down; one that is merely ready has nobody to ask."""
         tool = self._tool(budget_s)
         zone = tool.find(resource.name)
-        if zone is None or zone.state in AT_REST:
+        if zone is None or _known(zone) in _DOWN:
             return
-        phase = phase_of(zone.state)
-        if phase is Phase.PREPARED:
+        if zone.phase is Phase.PREPARED:
             tool.do("zoneadm", "-z", zone.name, "halt")
-        elif phase is Phase.RUNNING:
+        elif zone.phase is Phase.RUNNING:
             done = tool.run("zlogin", zone.name, "/sbin/init", "0")
             now = tool.find(zone.name)
-            if done.code and now is not None and phase_of(now.state) is Phase.RUNNING:
+            if done.code and now is not None and now.phase is Phase.RUNNING:
                 raise DriverError(f"{zone.name} does not shut down: zlogin exits with {done.code}{_said(done)}")
-        elif phase is not Phase.STOPPING:
-            raise DriverError(f"{zone.name} cannot hear a request to stop: it is {zone.state}")
+        elif zone.phase is not Phase.STOPPING:
+            raise DriverError(f"{zone.name} cannot hear a request to stop: it is {zone.word}")
 
     def kill(self, resource: ZoneGuest, *, budget_s: float) -> None:
         """Halt the zone."""
         tool = self._tool(budget_s)
         zone = tool.find(resource.name)
-        if zone is None or zone.state in AT_REST:
+        if zone is None or _known(zone) in _DOWN:
             return
         done = tool.run("zoneadm", "-z", zone.name, "halt")
         now = tool.find(zone.name)
-        if done.code and now is not None and now.state not in AT_REST:
+        if done.code and now is not None and now.phase not in _DOWN:
             raise DriverError(f"{zone.name} cannot be halted: zoneadm exits with {done.code}{_said(done)}")
 
     # --- addresses ----------------------------------------------------------------------------------------------------
@@ -213,8 +216,8 @@ class ZoneDriver:
         from vmsvc_zone import parse  # noqa: PLC0415 - as above
 
         tool = self._tool(budget_s)
-        phase = phase_of(tool.known(guest.name).state)
-        return parse.disks(tool.configuration(guest.name), live=phase in (Phase.PREPARED, Phase.RUNNING))
+        phase = tool.known(guest.name).phase
+        return parse.disks(tool.configuration(guest.name), guest.name, live=phase in (Phase.PREPARED, Phase.RUNNING))
 
     def definition(self, guest: ZoneGuest, *, budget_s: float) -> str:
         """What ``zonecfg export`` prints, which ``zonecfg -f`` takes."""
@@ -224,9 +227,7 @@ class ZoneDriver:
         """The file in which zonecfg keeps the zone's configuration."""
         from vmsvc_zone.tool import file_of  # noqa: PLC0415 - as above
 
-        del budget_s
-        file = file_of(guest.name)
-        return [file] if file.is_file() else []
+        return [file_of(guest.name)] if self._tool(budget_s).is_kept(guest.name) else []
 
     def sizes(self, guest: ZoneGuest, *, budget_s: float) -> Sizes:
         """What the zone is limited to."""
@@ -244,6 +245,19 @@ class ZoneDriver:
         return Tool(self._context.host, budget_s)
 
 
+def _known(zone: Zone) -> Phase:
+    """The phase of a zone that is to be changed.
+
+    Raises:
+        Undetermined: Nobody knows it; or it is between two nodes, and belongs to whoever moves it.
+    """
+    if zone.phase is Phase.UNKNOWN:
+        raise Undetermined(f"{zone.name} is in a state that is not known: {zone.word}")
+    if zone.phase is Phase.MIGRATING:
+        raise Undetermined(f"{zone.name} is {zone.word}", hint="try again when the migration has ended")
+    return zone.phase
+
+
 def _attach(tool: Tool, name: str) -> None:
     """Attach a zone that has come from another node; by force where the node does not find its system as it was."""
     done = tool.run("zoneadm", "-z", name, "attach")
@@ -257,11 +271,11 @@ def _attach(tool: Tool, name: str) -> None:
 
 
 def _booted(tool: Tool, name: str) -> bool:
-    phase = phase_of(tool.known(name).state)
-    if phase is Phase.RUNNING:
+    zone = tool.known(name)
+    if _known(zone) is Phase.RUNNING:
         return False
-    if phase is not Phase.PREPARED:
-        raise DriverError(f"{name} is not ready: it is {tool.known(name).state}")
+    if zone.phase is not Phase.PREPARED:
+        raise DriverError(f"{name} is not ready: it is {zone.word}")
     return "already booted" not in tool.do("zoneadm", "-z", name, "boot").err
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from vmsvc.driver import Evidence, FoundGuest, Objection, Observation, Phase, VmsvcError, unknown
 from vmsvc_zone import parse
 from vmsvc_zone.options import ZoneGuest
 from vmsvc_zone.parse import Zone
-from vmsvc_zone.states import phase_of
-from vmsvc_zone.tool import Tool, boots_by_itself
+from vmsvc_zone.tool import Tool
 
 _PROBE = "zoneadm list -cp"
 _BY_ITSELF = "the node boots it by itself, behind the service's back: `zonecfg -z {} set autoboot=false` ends that"
@@ -30,22 +29,24 @@ def survey(tool: Tool, resources: Sequence[ZoneGuest]) -> Mapping[tuple[str, str
         nothing = unknown(_PROBE, error, duration_s=time.monotonic() - began)
         return {(each.service, each.rid): nothing for each in resources}
     duration_s = time.monotonic() - began
-    return {(each.service, each.rid): _seen(each.name, found.get(each.name), duration_s) for each in resources}
+    automatic = tool.booted_with_the_node(*(each.name for each in resources if each.name in found))
+    return {
+        (each.service, each.rid): _seen(each.name, found.get(each.name), automatic, duration_s) for each in resources
+    }
 
 
-def _seen(name: str, zone: Zone | None, duration_s: float) -> Observation:
+def _seen(name: str, zone: Zone | None, automatic: Collection[str], duration_s: float) -> Observation:
     if zone is None:
         evidence = Evidence(probe=_PROBE, detail=f"{name} is not among the zones of this node", duration_s=duration_s)
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    phase = phase_of(zone.state, zone.auxiliary)
-    word = f"{zone.state} ({zone.auxiliary})" if zone.auxiliary else zone.state
+    phase, word = zone.phase, zone.word
     if phase is Phase.UNKNOWN:
         return unknown(_PROBE, f"{name} is in the state {zone.state!r}, which we do not know", duration_s=duration_s)
     return Observation(
         phase=phase,
         state=word,
         evidence=Evidence(probe=_PROBE, detail=f"{name} is {word}", duration_s=duration_s),
-        warnings=(_BY_ITSELF.format(name),) if boots_by_itself(name) else (),
+        warnings=(_BY_ITSELF.format(name),) if name in automatic else (),
         objection=_incomplete(name) if zone.state == "incomplete" else None,
     )
 
@@ -63,21 +64,23 @@ def discover(tool: Tool) -> list[FoundGuest]:
     Args:
         tool: The node's tools.
     """
-    return [_found(tool, zone) for zone in tool.zones()]
+    zones = tool.zones()
+    automatic = tool.booted_with_the_node(*(zone.name for zone in zones))
+    return [_found(tool, zone, is_self_booting=zone.name in automatic) for zone in zones]
 
 
-def _found(tool: Tool, zone: Zone) -> FoundGuest:
-    phase, is_self_booting = phase_of(zone.state, zone.auxiliary), boots_by_itself(zone.name)
+def _found(tool: Tool, zone: Zone, *, is_self_booting: bool) -> FoundGuest:
+    phase = zone.phase
     warnings = [_BY_ITSELF.format(zone.name)] if is_self_booting else []
     try:
-        disks = parse.disks(tool.configuration(zone.name), live=phase in (Phase.PREPARED, Phase.RUNNING))
+        disks = parse.disks(tool.configuration(zone.name), zone.name, live=phase in (Phase.PREPARED, Phase.RUNNING))
     except VmsvcError as error:
         disks = []
         warnings.append(f"its disks are not known: {error.message}")
     return FoundGuest(
         name=zone.name,
         phase=phase,
-        state=zone.state,
+        state=zone.word,
         options={} if zone.ip_type == "shared" else {"plumb": "false"},
         autostart=is_self_booting,
         disks=tuple(disks),

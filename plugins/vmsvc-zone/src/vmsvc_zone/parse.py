@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from vmsvc.driver import GuestAddress, GuestDisk, Undetermined, addresses_of_zones
-from vmsvc_zone.states import AUXILIARY
+from vmsvc.driver import GuestAddress, GuestDisk, Phase, Undetermined, addresses_of_zones
+from vmsvc_zone.states import AUXILIARY, phase_of
 
 #: Fields of a line of ``zoneadm list -p`` that every system has; Solaris 10 prints these, later ones up to eleven.
 _FIELDS = 7
@@ -19,6 +19,8 @@ _GLOBAL = "global"
 _WILD = re.compile(r"[*?\[]")
 #: ``set NAME=VALUE``, or ``add NAME VALUE`` within a resource.
 _PROPERTY = re.compile(r"([\w-]+)\s*[\s=]\s*(.*)")
+# What stands for the zone's own name.
+_OWN_NAME = "%{zonename}"
 _UNITS = {"": 1 / (1 << 20), "K": 1 / 1024, "M": 1, "G": 1024, "T": 1 << 20}
 
 
@@ -39,6 +41,16 @@ class Zone:
     path: str
     ip_type: str
     auxiliary: str = ""
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands."""
+        return phase_of(self.state, self.auxiliary)
+
+    @property
+    def word(self) -> str:
+        """Its state, and what Solaris adds to that."""
+        return f"{self.state} ({self.auxiliary})" if self.auxiliary else self.state
 
 
 def zones(text: str) -> list[Zone]:
@@ -129,12 +141,17 @@ def configuration(text: str) -> Configuration:
             written = _PROPERTY.fullmatch(rest.strip())
             if written is None:
                 raise _no_configuration(line)
-            (values if inside is None else inside.values)[written[1]] = _unquoted(written[2])
+            _put(values if inside is None else inside.values, written[1], _unquoted(written[2]), adds=verb == "add")
         elif verb not in ("create", "remove", "clear", "select", "verify", "commit", "") and not verb.startswith("#"):
             raise _no_configuration(line)
     if inside is not None or not text.startswith("create") or not text.endswith("\n") or not values:
         raise _no_configuration(text)
     return Configuration(values=values, parts=tuple(parts))
+
+
+def _put(values: dict[str, str], key: str, value: str, *, adds: bool) -> None:
+    """Set a property, or add to it: illumos writes a list as one `add` for each of its items."""
+    values[key] = f"{values[key]},{value}" if adds and key in values else value
 
 
 def _unquoted(text: str) -> str:
@@ -149,27 +166,28 @@ def _no_configuration(text: str) -> Undetermined:
     return Undetermined(f"`zonecfg export` printed no configuration: {text[:80]!r}")
 
 
-def disks(found: Configuration, *, live: bool) -> list[GuestDisk]:
+def disks(found: Configuration, name: str, *, live: bool) -> list[GuestDisk]:
     """Where a zone's data lies. What may be several devices, or a pool of them, keeps zonecfg's word as its kind.
 
     Args:
         found: The zone's configuration.
+        name: The zone's name, for which the configuration may have a token: zonecfg(8), "Tokens".
         live: Whether the zone is ready or runs, so that it has them now.
     """
-    listed = list(_disks(found))
+    listed = list(_disks(found, name))
     return [
         GuestDisk(target=target, kind=kind, source=source, readonly=readonly, live=live, persistent=True)
         for target, kind, source, readonly in listed
     ]
 
 
-def _disks(found: Configuration) -> Iterator[tuple[str, str, str, bool]]:
+def _disks(found: Configuration, name: str) -> Iterator[tuple[str, str, str, bool]]:
     if path := found.values.get("zonepath", ""):
-        yield "/", "dir", path, False
+        yield "/", "dir", path.replace(_OWN_NAME, name), False
     for part in found.parts:
         values = part.values
         if part.kind == "device":
-            match = values.get("match") or values.get("storage", "")
+            match = _device((values.get("match") or values.get("storage", "")).replace(_OWN_NAME, name))
             is_one = match.startswith("/dev/") and not _WILD.search(match)
             yield match, "block" if is_one else "device", match, False
         elif part.kind == "fs":
@@ -177,8 +195,16 @@ def _disks(found: Configuration) -> Iterator[tuple[str, str, str, bool]]:
             kind = "block" if special.startswith("/dev/") else "dir" if special.startswith("/") else "fs"
             yield values.get("dir", ""), kind, special, "ro" in re.split(r"[\[\], ]", values.get("options", ""))
         elif part.kind in ("dataset", "rootzpool", "zpool"):
-            name = values.get("name") or part.kind
-            yield name, part.kind, values.get("storage") or name, False
+            pool = values.get("name") or part.kind
+            yield pool, part.kind, values.get("storage") or pool, False
+
+
+def _device(text: str) -> str:
+    """A device's path: as it is, or of a URI of the node's own devices, ``dev:PATH`` from /dev or the root; suri(7)."""
+    if not text.startswith("dev:"):
+        return text
+    path = re.sub("^/{2,}", "/", text.removeprefix("dev:"))
+    return path if path.startswith("/") else f"/dev/{path}"
 
 
 def sizes(found: Configuration) -> tuple[int | None, int | None]:

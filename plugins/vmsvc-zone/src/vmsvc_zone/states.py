@@ -19,7 +19,7 @@ PHASES = {
 #: What a later field of Solaris adds to the state of a kernel zone: "Auxiliary States" of solaris-kz(7). Where that
 #: field stands is not the same in all versions, so each of these words counts wherever it is.
 AUXILIARY = {
-    "suspended": Phase.SAVED,
+    "suspended": Phase.SUSPENDED,
     "migrating-out": Phase.MIGRATING,
     "migrating-in": Phase.MIGRATING,
     "debugging": Phase.STUCK,
@@ -27,12 +27,13 @@ AUXILIARY = {
 }
 #: States from which ``attach`` leads to ``installed``.
 DETACHED = ("configured", "unavailable")
-#: States in which there is nothing to stop.
-AT_REST = ("configured", "incomplete", "unavailable", "installed")
 
 
 def phase_of(state: str, auxiliary: str = "") -> Phase:
     """The phase that a state is; one that nobody knows is unknown, and never down.
+
+    A suspended zone "will resume on the next boot"; while it is more than installed, it is merely on its way there, as
+    before a migration.
 
     Args:
         state: The state's word.
@@ -40,6 +41,12 @@ def phase_of(state: str, auxiliary: str = "") -> Phase:
 
     >>> phase_of("running", "panicked").value, phase_of("installed", "suspended").value
     ('crashed', 'saved')
+    >>> phase_of("running", "suspended").value
+    'suspended'
     """
     phase = PHASES.get(state, Phase.UNKNOWN)
-    return AUXILIARY.get(auxiliary, phase) if phase is not Phase.UNKNOWN else phase
+    if phase is Phase.UNKNOWN or not auxiliary:
+        return phase
+    if auxiliary == "suspended" and state == "installed":
+        return Phase.SAVED
+    return AUXILIARY.get(auxiliary, phase)
