@@ -46,7 +46,6 @@ def test_a_recorded_list():
         ("active", "-t----", Phase.STARTING),
         ("active", "sn----", Phase.STARTING),
         ("active", "-n---e", Phase.STUCK),
-        ("bound", "s-----", Phase.STARTING),
         ("inactive", "s----", Phase.STARTING),
         ("inactive", "-----e", Phase.STUCK),
         ("inactive", "-d----", Phase.STOPPED),
