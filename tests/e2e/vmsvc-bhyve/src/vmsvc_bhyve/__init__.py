@@ -98,9 +98,9 @@ class BhyveDriver:
         return seen.phase
 
     def _rows(self, budget_s: float) -> Mapping[str, tuple[Phase, str]]:
-        header, *lines = self._run("list", budget_s=budget_s).splitlines() or [""]
+        header, *lines, rest = (self._run("list", budget_s=budget_s) or "\n").split("\n")
         rows = [_ROW.fullmatch(line) for line in lines]
-        if not _HEADER.fullmatch(header) or None in rows:
+        if rest or not _HEADER.fullmatch(header) or None in rows:
             raise Undetermined(f"vm list: this is no list of guests: {header[:80]!r}")
         return {row["name"]: (PHASES.get(row["word"], Phase.UNKNOWN), row["state"]) for row in rows if row}
 
