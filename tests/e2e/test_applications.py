@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
+import threading
 import time
 
 import pytest
@@ -86,6 +88,27 @@ def test_of_a_guest_that_is_down_nothing_is_asked(web, inside):
     code, out, _ = inside.run("print status web")
     assert (code, web.ran) == (0, [])
     assert "guest is down" in out
+
+
+def test_launchers_that_are_mounted_late_are_waited_for_as_a_step_of_its_own(web, inside):
+    late = inside.root / "late"
+    web.directory.rename(late)
+    threading.Timer(1.5, lambda: late.rename(web.directory)).start()
+    code, out, err = inside.run("start web")
+    assert (code, web.ran_but_checks()) == (0, ["S1 start"])
+    assert "web: wait app#1 … done (" in err
+    assert "; wait app#1, " in out
+
+
+def test_launchers_that_do_not_come_are_told_with_the_time_that_they_were_waited_for(web, inside):
+    web.directory.rename(inside.root / "elsewhere")
+    inside.add(
+        "[container#1]", "type = null", "name = web", "start_timeout = 2", "[app#1]", f"launchers = {web.directory}"
+    )
+    code, _, err = inside.run("start web")
+    assert (code, inside.phase()) == (4, "stopped")
+    told = r"start of web failed at wait app#1: it could not be seen within [12]\.\d s: there is no directory "
+    assert re.search(told, err)
 
 
 TROUBLE = {

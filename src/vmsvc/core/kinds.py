@@ -27,7 +27,7 @@ from vmsvc.core.options import (
 )
 from vmsvc.core.resource import STARTABLE, Guest, Resource
 from vmsvc.core.status import Phase
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 _LONGEST_CHECK_S = 8.0
 
@@ -129,7 +129,8 @@ class App(Located):
             verb: The verb.
         """
         wants_warning = self.is_inside_guest and self.on_launcher_failure == "warn"
-        return super().forgives(verb) or (wants_warning and (self.has_launchers or verb is Verb.STOP))
+        runs_launchers = self.has_launchers and verb in STARTING
+        return super().forgives(verb) or (wants_warning and (runs_launchers or verb is Verb.STOP))
 
     @property
     def label(self) -> str:

@@ -181,8 +181,8 @@ class Guest(Resource):
         default="auto",
         inherited=True,
         help="What a start waits for after the hypervisor has said that the guest is up: `way-in`, until commands can "
-        "be run inside it; `up`, nothing. `auto` is `way-in` where applications are started inside it. All that a "
-        "start waits for shares `start_timeout`.",
+        "be run inside it; `up`, for nothing but what else is asked for: addresses, and launchers. `auto` is `way-in` "
+        "where applications are started inside it. All that a start waits for shares `start_timeout`.",
     )
 
     @property

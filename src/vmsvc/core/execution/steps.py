@@ -15,6 +15,7 @@ from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.execution.moving import Ends, Journey
 from vmsvc.core.execution.report import WENT_DOWN
+from vmsvc.core.kinds import App
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S, DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Step
@@ -124,11 +125,27 @@ class StepTaker:
         if isinstance(resource, Guest):
             self._wait_for_way_into(resource, deadline)
             return
+        if isinstance(resource, App):
+            self._wait_for_sight_of(resource, deadline)
+            return
         seen = self._poll(resource, self._is_there, deadline)
         if seen.phase is Phase.UNKNOWN and not self.cancelled.is_set():
             raise ActionFailed(f"it was not seen in time: {seen.evidence.detail}", code="action.timeout")
         if seen.phase not in _THERE:
             self._too_late(seen, "is not there")
+
+    def _wait_for_sight_of(self, app: App, deadline: float) -> None:
+        """Wait until it can be seen how an application stands: it is started next, unless it runs."""
+        budget_s = left_until(deadline)
+        seen = self._poll(app, self._can_be_seen, deadline)
+        if self.cancelled.is_set():
+            raise ActionFailed("interrupted", code="action.interrupted")
+        if seen.phase is Phase.UNKNOWN:
+            raise Undetermined(
+                f"it could not be seen within {budget_s:.1f} s: {seen.evidence.detail}",
+                code="undetermined.status",
+                hint=f"`start_timeout` of {self._guest.rid if self._guest else app.rid} is how long that may take",
+            )
 
     def until_seen(self, resource: Resource, guest: Guest, *, budget_s: float) -> Observation:
         """Look until something inside a guest that has just come up can be seen: it shows nothing at first.

@@ -245,7 +245,9 @@ class _Draft:
             judgement = evolve(judgement, ruling=Ruling.DO, why=f"{judgement.why}; made sure of before it is used")
         if judgement.ruling is Ruling.DO:
             if self._service.is_inside_guest(resource) and not isinstance(resource, Ip):
-                self._wait_for_way_into(self._service.guest_of(resource), f"{resource.rid} is started inside it")
+                guest = self._service.guest_of(resource)
+                self._wait_for_way_into(guest, f"{resource.rid} is started inside it")
+                self._wait_for_launchers(resource, guest, seen, will_be_down=will_be_down)
             self._bring_up(resource, verb, judgement.why)
         elif judgement.ruling is Ruling.NEEDLESS:
             self._keep(resource, judgement.why, in_place=True)
@@ -293,6 +295,17 @@ class _Draft:
         is_waited_for = any(step.rid == guest.rid and step.verb is Verb.WAIT for step in self.steps)
         if self._is_started(guest) and not is_waited_for and guest.ready != "up" and guest.way_in != "none":
             self._wait(guest, guest, why)
+
+    def _wait_for_launchers(
+        self, resource: Resource, guest: Guest, seen: Observation | None, *, will_be_down: bool
+    ) -> None:
+        """Wait until a guest that is started shows its launchers: their directory may be mounted late."""
+        if not isinstance(resource, App) or not resource.has_launchers or not self._is_started(guest):
+            return
+        has_none = seen is not None and seen.phase is Phase.INAPPLICABLE and not will_be_down
+        is_vouched_for = resource.rid in self._consent.despite_unknown
+        if not has_none and not is_vouched_for and guest.way_in != "none":
+            self._wait(resource, guest, "its launchers are there, and their checks tell something")
 
     def _wait_for(self, address: Ip, seen: Observation | None, *, will_be_down: bool) -> None:
         """Wait until an address is there that the guest brings up by itself, or answers that it was given before."""

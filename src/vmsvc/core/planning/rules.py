@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
-from vmsvc.core.kinds import Ip, Reserved
+from vmsvc.core.kinds import App, Ip, Reserved
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import AT_REST, Observation, Phase
 from vmsvc.core.verb import STARTING, Verb
@@ -134,7 +134,7 @@ def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unkn
     if seen is None or seen.phase is Phase.UNKNOWN:
         return _judge_unknown(resource, seen, agreed=resource.rid in despite_unknown)
     if verb is Verb.WAIT:
-        return _judge_wait(seen.phase, seen.state)
+        return _judge_wait(resource, seen.phase, seen.state)
     if seen.phase is Phase.INAPPLICABLE:
         return _judge_inapplicable(verb, resource, seen)
     return (_judge_start if verb in STARTING else _judge_stop)(verb, resource, seen)
@@ -177,7 +177,9 @@ def _judge_start(verb: Verb, resource: Resource, seen: Observation) -> Judgement
     return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}: neither up nor down", hint=hint)
 
 
-def _judge_wait(phase: Phase, state: str) -> Judgement:
+def _judge_wait(resource: Resource, phase: Phase, state: str) -> Judgement:
+    if isinstance(resource, App):  # it is to be seen, not to be up: it is started next
+        return Judgement(ruling=Ruling.NEEDLESS, why=state)
     if phase in (Phase.RUNNING, Phase.INAPPLICABLE, Phase.INCAPABLE):
         return Judgement(ruling=Ruling.NEEDLESS, why="already there" if phase is Phase.RUNNING else state)
     if phase is Phase.CONTESTED:

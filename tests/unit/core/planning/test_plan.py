@@ -609,6 +609,39 @@ def test_a_start_waits_for_a_way_into_the_guest_where_that_is_wanted():
     assert steps(none) == ["start container#1", "wait ip#1"]
 
 
+def launched(*phases, guest_options=None, consent=None, action="start", **options):
+    """What is planned for a guest and its launchers, from what is seen of each."""
+    web = service(guest(1, **(guest_options or {})), resource("app#1", container_id="container#1", **options))
+    facts = dict(zip(("container#1", "app#1"), map(seen, phases), strict=True))
+    return plan(action, web, NODE, facts, consent)
+
+
+def test_a_start_waits_for_launchers_within_the_budget_of_the_guest():
+    made = launched(Phase.STOPPED, Phase.STOPPED)
+    assert steps(made) == ["start container#1", "wait container#1", "wait app#1", "start app#1"]
+    assert (made.steps[2].within, made.steps[3].within) == ("container#1", "")
+    assert steps(launched(Phase.STOPPED, Phase.STOPPED, guest_options={"ready": "up"})) == [
+        "start container#1",
+        "wait app#1",
+        "start app#1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("phases", "options"),
+    [
+        ((Phase.RUNNING, Phase.STOPPED), {}),
+        ((Phase.STOPPED, Phase.INAPPLICABLE), {}),
+        ((Phase.STOPPED, Phase.STOPPED), {"start": ("true",)}),
+        ((Phase.STOPPED, Phase.STOPPED), {"consent": Consent(despite_unknown=["app#1"])}),
+        ((Phase.STOPPED, Phase.STOPPED), {"guest_options": {"way_in": "none"}}),
+    ],
+    ids=["guest is up", "no launchers there", "commands", "vouched for", "no way in"],
+)
+def test_nothing_waits_for_launchers_that_are_not_to_come(phases, options):
+    assert "wait app#1" not in steps(launched(*phases, **options))
+
+
 # --- a guest whose memory is saved --------------------------------------------------------------------------------
 
 RESERVED = {"scsireserv": True, "container_id": "container#1"}
