@@ -1,4 +1,7 @@
-"""Clauses about moving a guest that runs to another node: it runs at one end afterwards, and nowhere else."""
+"""Clauses about moving a guest that runs to another node: it runs at one end afterwards, and nowhere else.
+
+PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pytest would add to it.
+"""
 
 from __future__ import annotations
 
