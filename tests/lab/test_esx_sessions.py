@@ -94,3 +94,15 @@ def test_verbs_of_many_guests_at_once_share_the_session(driver, esx):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     inventory.close()
+
+
+def test_a_guest_that_is_not_shown_to_a_user_with_a_role_on_a_part_is_unknown(driver, esx):
+    there, gone = guest(esx), EsxGuest(**identity("esx", "gone"), server=esx.address, thumbprint=guest(esx).thumbprint)
+
+    def seen():
+        found = driver.observe_all([there, gone], budget_s=20)
+        return [found[each.service, each.rid].phase for each in (there, gone)]
+
+    assert seen() == [Phase.RUNNING, Phase.ABSENT]
+    esx.gateway.change = lambda answer: answer.replace(b"<int>-1</int>", b"<int>-3</int>")
+    assert seen() == [Phase.RUNNING, Phase.UNKNOWN]

@@ -4,23 +4,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import ssl
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
-from pyVmomi import vim, vmodl
+from pyVmomi import VmomiSupport, vim, vmodl
 from vmsvc_esx import client as room
 from vmsvc_esx import faults, soap
 from vmsvc_esx.client import Client
 from vmsvc_esx.credentials import Credentials
 from vmsvc_esx.machines import Machine
-from vmsvc_esx.options import Access
+from vmsvc_esx.options import Access, EsxGuest
 from vmsvc_esx.refusals import Refusals
 
 from vmsvc.driver import ConnectionLost, DriverError, Undetermined
+from vmsvc.testing import identity
 
 QUERY = vmodl.query.PropertyCollector
 WEB = Machine(id="vm-1", name="web")
@@ -29,12 +32,21 @@ WEB = Machine(id="vm-1", name="web")
 class Server:
     """Guests in pages, and tasks that stand as they are told to."""
 
-    def __init__(self, guests: int = 0, page: int = 1000) -> None:
+    def __init__(self, guests: int = 0, page: int = 1000, roles: Sequence[int] = (-1,)) -> None:
         self.asked: list[str] = []
         self.states: list[str] = []
         self.question = None
-        self._objects = [self._host(), *(self._guest(number) for number in range(guests))]
+        self._objects = [self._root(roles), self._host(), *(self._guest(number) for number in range(guests))]
         self._page = page
+
+    @staticmethod
+    def _root(roles):
+        told = (
+            [vmodl.DynamicProperty(name="effectiveRole", val=VmomiSupport.GetVmodlType("int[]")(roles))]
+            if roles
+            else []
+        )
+        return QUERY.ObjectContent(obj=vim.Folder("group-d1"), propSet=told)
 
     @staticmethod
     def _host():
@@ -86,14 +98,17 @@ class Server:
 
 def client_of(server, tmp_path, monkeypatch, budget_s=5.0):
     client = Client(Access(server="esx1"), tmp_path, Refusals(tmp_path / "state"))
-    place = room._Place(content=SimpleNamespace(propertyCollector=server), view=vim.view.ContainerView("view-1"))
+    place = room._Place(
+        content=SimpleNamespace(propertyCollector=server, rootFolder=vim.Folder("group-d1")),
+        view=vim.view.ContainerView("view-1"),
+    )
     monkeypatch.setattr(client, "_entered", lambda: place)
     monkeypatch.setattr(client, "_guest", lambda machine: server)
     client.guarded(lambda _: None, time.monotonic() + budget_s)
     return client
 
 
-@pytest.mark.parametrize(("guests", "questions"), [(0, 1), (998, 1), (2500, 3)])
+@pytest.mark.parametrize(("guests", "questions"), [(0, 1), (997, 1), (2500, 3)])
 def test_all_guests_are_asked_for_page_by_page(tmp_path, monkeypatch, guests, questions):
     server = Server(guests)
     found = client_of(server, tmp_path, monkeypatch).survey()
@@ -106,6 +121,16 @@ def test_an_answer_without_hosts_and_guests_is_none(tmp_path, monkeypatch):
     server._objects = []
     with pytest.raises(Undetermined, match="neither guests nor hosts"):
         client_of(server, tmp_path, monkeypatch).survey()
+
+
+@pytest.mark.parametrize(
+    ("roles", "is_whole"), [([-1], True), ([-2], True), ([-3, 11], True), ([-3], False), ([], False)]
+)
+def test_only_who_sees_the_whole_inventory_can_tell_who_is_absent(tmp_path, monkeypatch, roles, is_whole):
+    client = client_of(Server(3, roles=roles), tmp_path, monkeypatch)
+    guest = EsxGuest(**identity("esx", "gone"), server="esx1")
+    with contextlib.nullcontext() if is_whole else pytest.raises(Undetermined, match="a part of its inventory"):
+        assert client.find(guest) is None
 
 
 def test_a_start_waits_for_its_task(tmp_path, monkeypatch):
@@ -207,7 +232,7 @@ class Doorman:
         self.asked = []
         self.sessionManager = self
         self.viewManager = SimpleNamespace(CreateContainerView=lambda *_: vim.view.ContainerView("view-1"))
-        self.rootFolder = None
+        self.rootFolder = vim.Folder("group-d1")
         self.propertyCollector = Server(1)
 
     def RetrieveContent(self):

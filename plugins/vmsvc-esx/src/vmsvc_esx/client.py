@@ -35,6 +35,11 @@ _CANCEL_S = 1.0
 _NOT_INSTALLED = "guestToolsNotInstalled"
 #: What a server calls itself that is one ESX host and no vCenter: AboutInfo, `apiType`.
 HOST_AGENT = "HostAgent"
+# Roles of every server that let their user see nothing of what an object is: View, Anonymous and No access
+# (vSphere Web Services API, AuthorizationManager, system roles).
+_BLIND_ROLES = frozenset({-3, -4, -5})
+_ROLES = "effectiveRole"  # of a ManagedEntity: what the session's user may do with it
+_WHOLE_INVENTORY = "give it a role on the whole inventory (read-only is enough to look)"
 
 
 @frozen(kw_only=True)
@@ -58,6 +63,7 @@ class Client:
         self.access = access
         self._config_dir = config_dir
         self._refusals = refusals
+        self._roles: frozenset[int] = frozenset()
         self._turn = threading.Lock()
         self._stub: Any = None
         self._place: _Place | None = None
@@ -100,20 +106,24 @@ class Client:
             raise Undetermined(
                 f"{self.access.server} shows neither guests nor hosts to this user",
                 code="undetermined.blind",
-                hint="give it a role on the whole inventory (read-only is enough to look)",
+                hint=_WHOLE_INVENTORY,
             )
         read = machines.started_by_hosts([machines.read(*each) for each in told.items()], autostarts)
         return {machine: told[machine.id] for machine in read}
 
     def _retrieve(self, place: _Place, paths: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[Any]]:
-        """What the server tells of guests, by their ids; and of hosts."""
+        """What the server tells of guests, by their ids; and of hosts. What the user may see is kept."""
         from vmsvc_esx.soap import vim, vmodl  # noqa: PLC0415 - loaded by now
 
         query = vmodl.query.PropertyCollector
         each = query.TraversalSpec(type=vim.view.ContainerView, path="view", skip=False)
         spec = query.FilterSpec(
-            objectSet=[query.ObjectSpec(obj=place.view, skip=True, selectSet=[each])],
+            objectSet=[
+                query.ObjectSpec(obj=place.view, skip=True, selectSet=[each]),
+                query.ObjectSpec(obj=place.content.rootFolder),
+            ],
             propSet=[
+                query.PropertySpec(type=vim.Folder, pathSet=[_ROLES]),
                 query.PropertySpec(type=vim.VirtualMachine, pathSet=list(paths)),
                 query.PropertySpec(type=vim.HostSystem, pathSet=list(machines.HOST_PROPERTIES)),
             ],
@@ -122,14 +132,18 @@ class Client:
         answer = collector.RetrievePropertiesEx([spec], query.RetrieveOptions(maxObjects=PAGE))
         told: dict[str, dict[str, Any]] = {}
         autostarts = []
+        roles: Sequence[int] = ()
         while answer is not None:
             for one in answer.objects:
                 found = {each.name: each.val for each in one.propSet}
                 if isinstance(one.obj, vim.VirtualMachine):
                     told[str(one.obj._moId)] = found  # noqa: SLF001 - pyvmomi has no other name for it
+                elif isinstance(one.obj, vim.Folder):
+                    roles = found.get(_ROLES, ())
                 else:
                     autostarts.append(found.get(machines.AUTOSTART))
             answer = collector.ContinueRetrievePropertiesEx(answer.token) if answer.token else None
+        self._roles = frozenset(roles)
         return told, autostarts
 
     def find(self, guest: EsxGuest) -> Machine | None:
@@ -138,7 +152,23 @@ class Client:
         Args:
             guest: The guest, as the service describes it.
         """
-        return machines.pick(guest, list(self.survey(machines.wanted([guest]))))
+        found = machines.pick(guest, list(self.survey(machines.wanted([guest]))))
+        if found is None and (doubt := self.doubt()) is not None:
+            raise doubt
+        return found
+
+    def doubt(self) -> Undetermined | None:
+        """Why a guest that the last survey has not shown may be there all the same; ``None`` where it may not.
+
+        A user whose role is on a part of the inventory sees that part alone.
+        """
+        if self._roles - _BLIND_ROLES:
+            return None
+        return Undetermined(
+            f"{self.access.server} shows this user a part of its inventory: guests may be there that are not shown",
+            code="undetermined.blind",
+            hint=_WHOLE_INVENTORY,
+        )
 
     def described(self, guest: EsxGuest) -> Machine:
         """The guest that a service means, and that must be there.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from attrs import frozen
+
 from vmsvc.driver import (
     DriverError,
     Evidence,
@@ -54,27 +56,37 @@ class Observer:
         began = time.monotonic()
         try:
             way = self._lanes.to(access, "status", max_abandoned=2)
-            machines = ask(way, lambda client: list(client.survey(wanted(guests))), budget_s=budget_s)
+            machines, doubt = ask(
+                way, lambda client: (list(client.survey(wanted(guests))), client.doubt()), budget_s=budget_s
+            )
         except (Undetermined, DriverError) as error:
             nothing = unknown(probe, error, duration_s=time.monotonic() - began)
             return {(guest.service, guest.rid): nothing for guest in guests}
-        took_s = time.monotonic() - began
+        answer = _Answer(probe=probe, machines=machines, doubt=doubt, took_s=time.monotonic() - began)
         index = Index(machines)
-        return {
-            (guest.service, guest.rid): _observation(guest, index.around(guest), machines, probe, took_s)
-            for guest in guests
-        }
+        return {(guest.service, guest.rid): _observation(guest, index.around(guest), answer) for guest in guests}
 
 
-def _observation(
-    guest: EsxGuest, around: Sequence[Machine], machines: Sequence[Machine], probe: str, took_s: float
-) -> Observation:
+@frozen(kw_only=True)
+class _Answer:
+    """What a server has told, and why it may not be all."""
+
+    probe: str
+    machines: Sequence[Machine]
+    doubt: Undetermined | None
+    took_s: float
+
+
+def _observation(guest: EsxGuest, around: Sequence[Machine], answer: _Answer) -> Observation:
+    probe, took_s = answer.probe, answer.took_s
     try:
         machine = pick(guest, around)
-    except Undetermined as doubt:
-        return unknown(probe, doubt, duration_s=took_s)
+    except Undetermined as ambiguous:
+        return unknown(probe, ambiguous, duration_s=took_s)
+    if machine is None and answer.doubt is not None:
+        return unknown(probe, answer.doubt, duration_s=took_s)
     if machine is None:
-        near = did_you_mean(guest.name, [each.name for each in machines])
+        near = did_you_mean(guest.name, [each.name for each in answer.machines])
         said = "; ".join(filter(None, [f"{guest.server} has no guest {guest.name!r}", near]))
         evidence = Evidence(probe=probe, detail=said, duration_s=took_s)
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
