@@ -332,8 +332,8 @@ class Acting(Planning):
 
     def _journey(self, service: Service, arrivals: Arrivals) -> Journey:
         """The way of a service's guests to another node."""
-        from vmsvc.core.contract import Destination  # noqa: PLC0415
         from vmsvc.core.execution.moving import Journey  # noqa: PLC0415
+        from vmsvc.core.roles import Destination  # noqa: PLC0415
 
         def destination_of(guest: Guest) -> Destination[Guest]:
             theirs = self._guest_on(arrivals.to, service, guest)

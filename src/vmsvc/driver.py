@@ -4,27 +4,7 @@ Everything here is a promise to code outside of this project; nothing else is.
 """
 
 from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
-from vmsvc.core.contract import (
-    API,
-    AddressLister,
-    AddressPlumber,
-    BulkObserver,
-    Capability,
-    ConfigFiles,
-    Context,
-    DefinitionComparer,
-    DefinitionKeeper,
-    Destination,
-    Discoverer,
-    DiskLister,
-    Driver,
-    Entrance,
-    Migrator,
-    SelfStarting,
-    Sizer,
-    SplitStart,
-    Waiter,
-)
+from vmsvc.core.contract import API, Capability, Context, Driver
 from vmsvc.core.errors import (
     NO_COMMANDS,
     NO_SUCH_COMMAND,
@@ -61,6 +41,23 @@ from vmsvc.core.options import (
 )
 from vmsvc.core.records.publishing import Publication, Publisher
 from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.roles import (
+    AddressLister,
+    AddressPlumber,
+    BulkObserver,
+    ConfigFiles,
+    DefinitionComparer,
+    DefinitionKeeper,
+    Destination,
+    Discoverer,
+    DiskLister,
+    Entrance,
+    Migrator,
+    SelfStarting,
+    Sizer,
+    SplitStart,
+    Waiter,
+)
 from vmsvc.core.status import (
     AT_REST,
     AWAKE,

@@ -13,7 +13,7 @@ from attrs import evolve
 from vmsvc_docker import DockerDriver, DockerGuest, disks, sdk, vmsvc_drivers
 from vmsvc_docker.client import Connection
 
-from vmsvc.core.contract import ROLES
+from vmsvc.core.roles import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
 
 # The SDK leaves the socket of a connection that was refused to the garbage collector.

@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 from vmsvc_kvm import KvmDriver, KvmGuest, client, files, library, vmsvc_drivers
 
-from vmsvc.core.contract import ROLES
+from vmsvc.core.roles import ROLES
 from vmsvc.driver import API, Capability, Context, DriverError, Node, Phase, Status, Undetermined
 
 GUEST = KvmGuest(service="web", rid="container#1", kind="container", type="kvm", name="test", uri="test:///default")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from vmsvc.core.contract import API, Capability, SelfStarting
+from vmsvc.core.contract import API, Capability
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.inside.launchers import Action, Launchers, environment_of
@@ -22,6 +22,7 @@ from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.kinds import App, Ip, Located
 from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
 from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.roles import SelfStarting
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host

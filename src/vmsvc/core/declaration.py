@@ -12,9 +12,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from attrs import frozen
 
-from vmsvc.core.contract import ROLES, SUPPORTED_APIS, Capability
+from vmsvc.core.contract import SUPPORTED_APIS, Capability
 from vmsvc.core.kinds import KINDS
 from vmsvc.core.options import options_of
+from vmsvc.core.roles import ROLES
 
 _VERBS = ("observe", "start", "stop", "kill")
 

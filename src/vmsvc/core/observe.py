@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
-from vmsvc.core.contract import BulkObserver, Capability, Driver
+from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.kinds import Located
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.roles import BulkObserver
 from vmsvc.core.status import Observation, Phase, inapplicable, unknown
 
 _log = logging.getLogger(__name__)

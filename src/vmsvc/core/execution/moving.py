@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from vmsvc.core.contract import Destination
 from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.planning.rules import DOWN
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import Destination
 from vmsvc.core.status import Observation, Phase
 
 

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from vmsvc.core.contract import Capability, Driver, Entrance
+from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.errors import NoWayIn
 from vmsvc.core.inside.remembering import Memory, RememberingHost
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import Entrance
 from vmsvc.core.transport import Host, Outcome
 
 #: A driver may need a moment more than its budget to give up in an orderly way, in seconds.
@@ -61,7 +62,7 @@ class DriverHost:
 
     Attributes:
         guest: The guest.
-        driver: Its driver, which has :class:`~vmsvc.core.contract.Entrance`.
+        driver: Its driver, which has :class:`~vmsvc.core.roles.Entrance`.
     """
 
     guest: Guest

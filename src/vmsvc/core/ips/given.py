@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from vmsvc.core.answers import GuestAddress
-from vmsvc.core.contract import AddressPlumber, Capability
+from vmsvc.core.contract import Capability
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.inside.place import Places
@@ -20,6 +20,7 @@ from vmsvc.core.ips.names import meant, only_one
 from vmsvc.core.kinds import Ip
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import AddressPlumber
 
 _GRACE_S = 1.0
 

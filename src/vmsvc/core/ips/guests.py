@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from vmsvc.core.answers import GuestAddress
-from vmsvc.core.contract import AddressLister, Capability
+from vmsvc.core.contract import Capability
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined, VmsvcError, told
 from vmsvc.core.inside import verbs
@@ -23,6 +23,7 @@ from vmsvc.core.kinds import Ip
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import Key, key_of
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import AddressLister
 from vmsvc.core.status import Observation
 
 _GRACE_S = 1.0

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vmsvc.core.contract import Context, Destination
+from vmsvc.core.contract import Context
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import Destination
 from vmsvc.core.status import Phase
 from vmsvc.core.transport import NodeHost
 from vmsvc.core.transport.local import LocalHost

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from vmsvc.core.contract import ROLES, Capability, Destination, Driver
+from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.errors import Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_within
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import ROLES, Destination
 from vmsvc.core.status import Observation, Phase, Status, unknown
 from vmsvc.testing import commands
 from vmsvc.testing.kit.backend import Backend, trouble

@@ -17,10 +17,11 @@ from attrs import fields
 
 from vmsvc.core.config.load import parse_service
 from vmsvc.core.config.schema import Catalog
-from vmsvc.core.contract import ROLES, Capability
+from vmsvc.core.contract import Capability
 from vmsvc.core.declaration import declaration_of
 from vmsvc.core.options import Option, argv, options_of
 from vmsvc.core.resource import Guest
+from vmsvc.core.roles import ROLES
 from vmsvc.testing.kit.bench import Bench, role_of
 from vmsvc.testing.kit.clause import clause
 from vmsvc.testing.kit.written import service_file
