@@ -245,7 +245,8 @@ def test_a_launcher_that_reboots_its_guest_or_finds_the_disk_full_is_bounded_and
     reboots = "[ -e /svc/once ] || { touch /svc/once; sync; reboot -f; sleep 100; }"
     machine.do(f"rm -f {MARK} /svc/once; echo '{reboots}' >/svc/etc/init.d/S15boot; sync")
     done, took = site.svcmgr("startapp")
-    assert (done.returncode, took < 90) == (0, True), done.stderr  # one that fails is a warning
+    # By the agent, nobody can look inside yet; by ssh, the guest is back before the service is looked at.
+    assert (done.returncode, took < 90) == ({"agent": 4, "ssh": 0}[way], True), done.stderr
     assert "S15boot: " in done.stderr
     machine.ready()
     done, _ = site.svcmgr("startapp")
