@@ -190,9 +190,16 @@ class TestReboot:
         log.rename(f"{log}{becomes}") if becomes else log.unlink()
         assert driver.observe(guest, budget_s=10).phase is Phase.STARTING
 
+    def test_a_guest_that_has_come_from_another_node_is_not_down_while_it_reboots(self, backend, driver, guest, keeper):
+        keeper("web--incoming")  # so its xl has called it until it had come, and so its log is called for ever
+        assert driver.observe(guest, budget_s=10).phase is Phase.STARTING
+        assert driver.start(guest, budget_s=10) is False
+        assert driver.observe(backend.guest("we"), budget_s=10).phase is Phase.STOPPED
+
     @pytest.mark.parametrize("verb", ["stop", "kill"])
-    def test_what_is_to_be_down_is_not_made_anew(self, backend, driver, guest, keeper, verb):
-        ours, other = keeper("web"), keeper("web2")
+    @pytest.mark.parametrize("log", ["web", "web--incoming"])
+    def test_what_is_to_be_down_is_not_made_anew(self, backend, driver, guest, keeper, verb, log):
+        ours, other = keeper(log), keeper("web2")
         getattr(driver, verb)(guest, budget_s=10)
         assert ours.wait(timeout=5)
         assert other.poll() is None
@@ -304,13 +311,17 @@ class TestVerbs:
         assert len(backend.standin.calls("destroy")) == 1
         assert driver.observe(guest, budget_s=10).phase is Phase.STOPPED
 
-    @pytest.mark.parametrize("name", ["web--incoming", "web--migratedaway"])
-    def test_a_guest_between_two_nodes_is_left_to_whoever_moves_it(self, backend, driver, guest, name):
+    @pytest.mark.parametrize(
+        ("name", "decision"), [("web--incoming", "`xl unpause 2`"), ("web--migratedaway", "`xl destroy 2`")]
+    )
+    def test_a_guest_between_two_nodes_is_left_to_whoever_moves_it(self, backend, driver, guest, name, decision):
         backend.standin.add(name, "running")
         assert driver.observe(guest, budget_s=10).phase is Phase.MIGRATING
         for verb in (driver.start, driver.stop, driver.kill):
-            with pytest.raises(Undetermined, match="it is migrating"):
+            with pytest.raises(Undetermined, match="it is migrating") as error:
                 verb(guest, budget_s=10)
+            assert "`xl list`" in error.value.hint
+            assert decision in error.value.hint
         assert backend.standin.state(name) == "running"
 
     def test_a_refusal_is_told_in_xl_s_words(self, backend, driver, guest):

@@ -50,7 +50,7 @@ _BROKEN_OFF = {
     "restart": "what is running is broken off; what was stopped stays down, and what was started is stopped again",
     "stop": "nothing more is stopped; what was stopped stays down, and what was asked to stop may still do so",
     "boot": "nothing more is given up but what has been begun",
-    "migrate": "a move that is under way goes on to its end, and no other one is begun",
+    "migrate": "a move that is under way goes on, and no other one is begun; to leave now may break it off half-way",
 }
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shlex
 import time
 
+from attrs import frozen
+
 from vmsvc.driver import AT_REST, TIMED_OUT, Destination, DriverError, Phase, Undetermined, VmsvcError, ask, ask_once
 from vmsvc_kvm.client import Connection
 from vmsvc_kvm.lanes import Lanes
@@ -35,6 +37,7 @@ def migrate(lanes: Lanes, guest: KvmGuest, destination: Destination[KvmGuest], b
         Undetermined: That is not known.
     """
     deadline = time.monotonic() + budget_s
+    calling_off = deadline - min(CALLING_OFF_S, budget_s / 2)
     uri = reached_by(destination.node, destination.guest)
     if uri == guest.uri:
         raise DriverError(
@@ -42,13 +45,12 @@ def migrate(lanes: Lanes, guest: KvmGuest, destination: Destination[KvmGuest], b
             hint=f"give `migrate_uri@{destination.node}` the libvirt on that node",
         )
     way = lanes.to(guest.uri, f"migration of {guest.name}", max_abandoned=1)
-    patience_s = budget_s - min(CALLING_OFF_S, budget_s / 2)
-    ask(way, lambda connection: _check_runs(connection, guest), budget_s=patience_s)
+    ask(way, lambda connection: _check_runs(connection, guest), budget_s=calling_off - time.monotonic())
     try:
-        left_s = patience_s - (time.monotonic() - (deadline - budget_s))
+        left_s = calling_off - time.monotonic()
         ask_once(way, lambda connection: connection.migrate(guest.name, uri), budget_s=left_s)
     except (DriverError, Undetermined) as failure:
-        _settle(lanes, guest, uri, failure, deadline)
+        _settle(lanes, guest, uri, failure, calling_off=calling_off, deadline=deadline)
 
 
 def _check_runs(connection: Connection, guest: KvmGuest) -> None:
@@ -59,29 +61,29 @@ def _check_runs(connection: Connection, guest: KvmGuest) -> None:
         raise DriverError(f"{guest.name} on {guest.uri} cannot be moved: it is {state}")
 
 
-def _settle(lanes: Lanes, guest: KvmGuest, uri: str, failure: VmsvcError, deadline: float) -> None:
+def _settle(
+    lanes: Lanes, guest: KvmGuest, uri: str, failure: VmsvcError, *, calling_off: float, deadline: float
+) -> None:
     """After a request that has failed: call off what goes on, and tell by the guest's own state where it is left."""
-    is_late = failure.code == TIMED_OUT
+    if isinstance(failure, DriverError):  # libvirt's own answer: what goes on all the same is somebody else's move
+        calling_off = deadline
+    has_no_answer = failure.code == TIMED_OUT
 
-    def look(connection: Connection) -> tuple[Phase, str, bool]:
-        if is_late:
-            connection.call_off(guest.name)
-        while connection.is_moving(guest.name) and time.monotonic() < deadline - 2 * LOOK_AGAIN_S:
-            time.sleep(LOOK_AGAIN_S)
-        phase, state = phase_of(connection.find(guest.name))
-        return phase, state, connection.is_moving(guest.name)
+    def look(connection: Connection) -> _Left:
+        return _left(connection, guest.name, has_no_answer=has_no_answer, calling_off=calling_off, deadline=deadline)
 
     way = lanes.to(guest.uri, f"end of the migration of {guest.name}", max_abandoned=1)
     try:
-        phase, state, is_moving = ask(way, look, budget_s=deadline - time.monotonic())
+        left = ask(way, look, budget_s=deadline - time.monotonic())
     except (DriverError, Undetermined) as silence:
         raise Undetermined(f"{failure.message}; and then: {silence.message}", hint=silence.hint) from None
-    if phase in AT_REST:
-        return  # it has gone; whoever asked looks at both ends
-    if is_moving or phase is not Phase.RUNNING:
-        told = "goes on being moved" if is_moving else f"is {state}"
-        raise Undetermined(f"{failure.message}; {guest.name} {told}")
-    if is_late:
+    if left.phase is Phase.MOVED:
+        return  # libvirt itself says so; whoever asked looks at both ends
+    if left.phase is Phase.RUNNING and left.goes_on:
+        raise Undetermined(f"{failure.message}; {guest.name} goes on being moved, or may yet be")
+    if left.phase is not Phase.RUNNING:
+        raise Undetermined(f"{failure.message}; here it is {left.state}")
+    if left.was_called_off:
         raise DriverError(
             f"{uri} had not got it in time: the move was called off",
             hint="`migrate_timeout` gives it more; one that changes its memory faster than it is sent is never there",
@@ -90,3 +92,37 @@ def _settle(lanes: Lanes, guest: KvmGuest, uri: str, failure: VmsvcError, deadli
     if failure.code == UNSAFE:
         hint = "both nodes must share its disks, and their cache must be `none`; see virsh(1), migrate --unsafe"
     raise DriverError(f"{uri} has not got it: {failure.message}", code=failure.code, hint=failure.hint or hint)
+
+
+@frozen(kw_only=True)
+class _Left:
+    """How a guest is left by a request to move it that has failed.
+
+    Attributes:
+        phase: Where it stands.
+        state: The word for that.
+        goes_on: Whether it is being moved all the same, or may yet be.
+        was_called_off: Whether libvirt has ended a move when it was told to.
+    """
+
+    phase: Phase
+    state: str
+    goes_on: bool
+    was_called_off: bool
+
+
+def _left(connection: Connection, name: str, *, has_no_answer: bool, calling_off: float, deadline: float) -> _Left:
+    """Wait for a move to end, and call it off when its time is over.
+
+    A request that has no answer may still be on its way to libvirt: what it begins late is called off, too.
+    """
+    was_called_off = False
+    while True:
+        if time.monotonic() >= calling_off:
+            was_called_off = connection.call_off(name) or was_called_off
+        # The move first: what is told of a guest after its end is where that has left it.
+        goes_on = connection.is_moving(name) or (has_no_answer and not was_called_off)
+        phase, state = phase_of(connection.find(name))
+        if not goes_on or phase in AT_REST or time.monotonic() > deadline - 2 * LOOK_AGAIN_S:
+            return _Left(phase=phase, state=state, goes_on=goes_on, was_called_off=was_called_off)
+        time.sleep(LOOK_AGAIN_S)

@@ -190,7 +190,10 @@ class XenDriver:
         if now is not None and now.id == domain.id and now.phase is Phase.RUNNING:
             raise refusal
         # xl itself says so of a move that breaks off at its very end: look at both nodes.
-        raise Undetermined(f"{refusal.message}; here it is {'gone' if now is None else now.state}")
+        raise Undetermined(
+            f"{refusal.message}; here it is {'gone' if now is None else now.state}",
+            hint=now.broken_off if now is not None and now.phase is Phase.MIGRATING else "",
+        )
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 
@@ -246,7 +249,7 @@ def _known(domain: Domain) -> Phase:
     if domain.phase is Phase.UNKNOWN:
         raise Undetermined(f"{domain.name} is in a state that is not known: {domain.letters}")
     if domain.phase is Phase.MIGRATING:
-        raise Undetermined(f"it is {domain.state}", hint="try again when the migration has ended")
+        raise Undetermined(f"it is {domain.state}", hint=domain.broken_off)
     return domain.phase
 
 

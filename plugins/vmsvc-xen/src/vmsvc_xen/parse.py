@@ -21,8 +21,8 @@ DOM0 = 0
 # What xl prints in the place of a name that xenstore does not have: of a domain that is being made, or that has died
 # and is held by something, or of every domain where xenstore does not answer (printf(3) of a null pointer).
 _NAMELESS = "(null)"
-# What `xl migrate` calls a guest on the two nodes until it has arrived (tools/xl/xl_migrate.c).
-_MIGRATING = ("--incoming", "--migratedaway")
+#: What `xl migrate` calls a guest on the two nodes until it has arrived (tools/xl/xl_migrate.c).
+INCOMING, MIGRATED_AWAY = "--incoming", "--migratedaway"
 
 _HEADER = re.compile(r"Name +ID +Mem +VCPUs\s+State\s+Time\(s\)")
 _ROW = re.compile(
@@ -53,6 +53,24 @@ class Domain:
     vcpus: int
     memory_mib: int
 
+    @property
+    def broken_off(self) -> str:
+        """Of one between two nodes: what to do where that was broken off, since xl takes none up again."""
+        look = (
+            "try again when the migration has ended. Where `pgrep -a xl` shows none at work on either node, it was "
+            "broken off: see by `xl list` who has it"
+        )
+        if self.name.endswith(INCOMING):
+            own = self.name.removesuffix(INCOMING)
+            return (
+                f"{look}. If the other node still does, `xl destroy {self.id}` ends what has come here; if not, "
+                f"`xl rename {self.id} {own}` and `xl unpause {self.id}` let it go on here"
+            )
+        return (
+            f"{look}. If the other node does, `xl destroy {self.id}` ends what is left here; if not, the same gives up "
+            "what it had in memory, and it can be started again"
+        )
+
 
 @frozen(kw_only=True)
 class Domains:
@@ -77,7 +95,7 @@ class Domains:
         """
         if name in self.named:
             return self.named[name]
-        for ending in _MIGRATING:
+        for ending in (INCOMING, MIGRATED_AWAY):
             if domain := self.named.get(f"{name}{ending}"):
                 return evolve(domain, phase=Phase.MIGRATING, state=f"migrating, as {domain.name}")
         if self.nameless:

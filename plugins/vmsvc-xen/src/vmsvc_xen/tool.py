@@ -69,15 +69,14 @@ class Keepers:
     def of(self, name: str) -> tuple[str, ...]:
         """The numbers of a guest's processes; none where none is left.
 
+        The xl that has received a guest from another node named its log before the guest had its own name again:
+        create_domain() in tools/xl/xl_vmcontrol.c.
+
         Args:
             name: The guest's name.
         """
-        log = f"{LOGS}/xl-{name}.log"
-        return tuple(
-            number
-            for number, each in self.logs.items()
-            if each.startswith(log) and _OLDER.fullmatch(each.removeprefix(log))
-        )
+        logs = [f"{LOGS}/xl-{each}.log" for each in (name, f"{name}{parse.INCOMING}")]
+        return tuple(number for number, each in self.logs.items() if any(_is_now(log, each) for log in logs))
 
 
 class Tool(Commands):
@@ -310,6 +309,11 @@ class Tool(Commands):
             return config.settings(text)
         except ValueError as error:
             raise Undetermined(f"{file} is no config file that xl could read: {error}") from None
+
+
+def _is_now(log: str, path: str) -> bool:
+    """Whether a path is that of a log, or what has become of it."""
+    return path.startswith(log) and _OLDER.fullmatch(path.removeprefix(log)) is not None
 
 
 def _complaints(done: Outcome) -> list[str]:
