@@ -140,7 +140,7 @@ class IpDriver:
 
     def _ask_unexpected(self, address: str, deadline: float) -> Half:
         swept = self._sweep.check(address, deadline)
-        return asked(self._places.node(), address) if swept is None else swept
+        return asked(self._places.node(), address, deadline=deadline) if swept is None else swept
 
     def _unexpected(self) -> list[str]:
         """The addresses inside guests that are given as such; names are resolved, and asked, one by one."""

@@ -18,18 +18,19 @@ _NUMBER = re.compile(r"-?\d+")
 _MAC = re.compile(r"\[([0-9A-Fa-f:]{17})\]")
 
 
-def check_by_ping(node: Host, address: str) -> None:
+def check_by_ping(node: Host, address: str, *, deadline: float) -> None:
     """Check that nobody answers to an address, wherever it may be routed to, nor has it in this node's own networks.
 
     Args:
         node: Where to ask from.
         address: The address.
+        deadline: When it must be known, on the monotonic clock.
 
     Raises:
         Refused: Somebody does.
         Undetermined: Nobody could be asked.
     """
-    heard = asked(node, address)
+    heard = asked(node, address, deadline=deadline)
     if heard.found is Found.YES:
         raise taken(address, heard.holder or who_has(node, address))
     if heard.found is Found.UNKNOWN:

@@ -74,7 +74,7 @@ class GivenAddresses:
         if on_adapter(address, resource.ipdev, plumbed).found is Found.YES:
             return False
         if resource.check_ping and not any(each.address == address for each in plumbed):
-            check_by_ping(self.places.node(), address)
+            check_by_ping(self.places.node(), address, deadline=deadline)
         wanted = GuestAddress(device=resource.ipdev, address=address, prefix=resource.netmask or None)
         self.ledger.write(resource, [*self.ledger.read(resource), wanted])
         answer = self._ask(

@@ -7,14 +7,16 @@ what ping(8) sends. Only root may have the kernel forget what it knew before; fo
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.ips.halves import Found, Half
 from vmsvc.core.ips.links import C_LOCALE
-from vmsvc.core.ips.ping import UNEXPECTED_S, ping
+from vmsvc.core.ips.ping import START_S, UNEXPECTED_S, ping
 from vmsvc.core.networks import usual_form
 from vmsvc.core.transport import Host
 
@@ -32,59 +34,74 @@ _NOT_HEARD = frozenset({"PERMANENT", "NOARP"})
 _FORGET = "printf 'neigh del %s dev %s\\n' \"$@\" | ip -force -batch -"
 
 
-def asked(host: Host, address: str) -> Half:
+def asked(host: Host, address: str, *, deadline: float) -> Half:
     """Whether anybody has an address that nobody is expected to have: by ping, and else by its network.
 
     Args:
         host: This node.
         address: The address.
+        deadline: When the answer must be there, on the monotonic clock.
     """
-    listening = Listening(host, [address])
-    half = ping(host, address, wait_s=UNEXPECTED_S)
-    return listening.holders().get(address, half) if half.found is Found.NO else half
+
+    def by_ping(_addresses: Sequence[str]) -> Half:
+        return ping(host, address, wait_s=UNEXPECTED_S)
+
+    half = by_ping([address])
+    return silent_holders(host, [address], by_ping, deadline=deadline).get(address, half) if _is_silent(half) else half
 
 
-class Listening:
-    """What the kernel hears of addresses from now on: whatever it knew of them is forgotten.
+def silent_holders(
+    host: Host, addresses: Sequence[str], ask: Callable[[Sequence[str]], object], *, deadline: float
+) -> Mapping[str, Half]:
+    """Who in this node's own networks has addresses that have just been asked by ping, and did not answer.
 
-    A guest that has just been stopped stays known for a minute and longer, and must not be taken for somebody else.
+    A guest that has just been stopped stays known for a minute and longer, and must not be taken for somebody else:
+    what the kernel knows of an address is forgotten, and the address asked again.
 
     Args:
         host: This node.
         addresses: The addresses.
+        ask: Asks some of them by ping, once more.
+        deadline: When it must be known, on the monotonic clock.
+
+    Returns:
+        Who has answered, by the address; nobody whose answer may have been a router's for somebody else.
     """
+    known = _heard_of(host, addresses, deadline)
+    if not known or left_until(deadline) < UNEXPECTED_S + START_S:
+        return {}
+    entries = [word for each in known.values() for word in (str(each["dst"]), str(each["dev"]))]
+    _run(host, ["sh", "-c", _FORGET, "sh", *entries], deadline)
+    if forgotten := sorted(known.keys() - _heard_of(host, tuple(known), deadline).keys()):
+        ask(forgotten)
+    heard = _heard_of(host, forgotten, deadline) if forgotten else {}
+    routers = _routers(host, deadline) if heard else frozenset()
+    return {
+        address: Half(Found.YES, f"ping does not answer, and {_has_it(each)}", holder=_has_it(each))
+        for address, each in heard.items()
+        if each["lladdr"] not in routers
+    }
 
-    def __init__(self, host: Host, addresses: Sequence[str]) -> None:
-        self._host = host
-        self._by_form = {usual_form(address.partition("%")[0]): address for address in addresses}
-        known = [word for each in self._heard() for word in (str(each["dst"]), str(each["dev"]))]
-        if known:
-            _run(host, ["sh", "-c", _FORGET, "sh", *known])
-            for each in self._heard():
-                self._by_form.pop(usual_form(str(each["dst"])), None)
 
-    def holders(self) -> Mapping[str, Half]:
-        """Who has answered since, by the address; nobody whose answer may have been a router's for somebody else."""
-        heard = self._heard()
-        routers = _routers(self._host) if heard else frozenset()
-        return {
-            self._by_form[usual_form(str(each["dst"]))]: Half(
-                Found.YES, f"ping does not answer, and {_has_it(each)}", holder=_has_it(each)
-            )
-            for each in heard
-            if each["lladdr"] not in routers
-        }
+def _is_silent(half: Half) -> bool:
+    return half.found is Found.NO
 
-    def _heard(self) -> list[dict[str, Any]]:
-        only = ["to", *self._by_form] if len(self._by_form) == 1 else []
-        return [
-            each
-            for each in _told(self._host, ["ip", "-j", "neigh", "show", *map(str, only)])
-            if {"dst", "dev", "lladdr"} <= each.keys()
-            and "extern_learn" not in each
-            and not _NOT_HEARD & set(each.get("state", ()))
-            and usual_form(str(each["dst"])) in self._by_form
-        ]
+
+def _heard_of(host: Host, addresses: Sequence[str], deadline: float) -> dict[str, Mapping[str, Any]]:
+    """What the kernel has heard of who has addresses; one with a zone is that of its adapter alone."""
+    by_place = {(usual_form(bare), zone): each for each in addresses for bare, _, zone in [each.partition("%")]}
+    only = ["to", *(bare for bare, _ in by_place)] if len(by_place) == 1 else []
+    heard = dict[str, Mapping[str, Any]]()
+    for each in _told(host, ["ip", "-j", "neigh", "show", *only], deadline):
+        if {"dst", "dev", "lladdr"} <= each.keys() and "extern_learn" not in each and not _is_entered(each):
+            form = usual_form(str(each["dst"]))
+            address = by_place.get((form, str(each["dev"])), by_place.get((form, "")))
+            heard |= {address: each} if address else {}
+    return heard
+
+
+def _is_entered(neighbour: Mapping[str, Any]) -> bool:
+    return not _NOT_HEARD.isdisjoint(neighbour.get("state", ()))
 
 
 def who_has(host: Host, address: str) -> str:
@@ -97,14 +114,15 @@ def who_has(host: Host, address: str) -> str:
     Returns:
         The MAC and the adapter where it was heard; or why it cannot be seen, as behind a router.
     """
-    bare = address.partition("%")[0]
-    route = _told(host, ["ip", "-j", "route", "get", bare])
+    bare, _, zone = address.partition("%")
+    route = _told(host, ["ip", "-j", "route", "get", bare, *(["oif", zone] if zone else [])])
     if any(each.get("type") == "local" for each in route):
         return "this node itself has it"
     routers = [str(each["gateway"]) for each in route if each.get("gateway")]
     if routers:
         return f"it is behind the router {routers[0]}, so its MAC is not to be seen"
-    return next((_has_it(each) for each in _neighbours(host, bare) if each.get("lladdr")), _UNSEEN)
+    heard = [each for each in _neighbours(host, bare) if each.get("lladdr") and zone in ("", each.get("dev"))]
+    return _has_it(heard[0]) if heard else _UNSEEN
 
 
 def who_has_on(host: Host, address: str, adapter: str) -> str:
@@ -118,66 +136,72 @@ def who_has_on(host: Host, address: str, adapter: str) -> str:
     Returns:
         The MAC and the adapter; or that it cannot be seen.
     """
-    mac = _mac_on(host, address, adapter)
+    place = address, adapter
+    mac = _macs_on(host, [place], time.monotonic() + _RESOLVE_S)[place]
     return f"{mac} on {adapter} has it" if mac else _UNSEEN
 
 
-def _mac_on(host: Host, address: str, adapter: str) -> str:
-    """The MAC of who has an address in an adapter's network; empty where nobody answers."""
-    if mac := _known_on(host, address, adapter)[0]:
-        return mac
-    # This asks, without a packet that would need a route: ip-neighbour(8).
-    _run(host, ["ip", "neigh", "replace", address, "dev", adapter, "use"])
-    deadline = time.monotonic() + _RESOLVE_S
-    while True:
-        mac, is_asking = _known_on(host, address, adapter)
-        if mac or not is_asking or time.monotonic() >= deadline:
-            return mac
-        time.sleep(_POLL_S)
+def _macs_on(host: Host, places: Collection[tuple[str, str]], deadline: float) -> dict[tuple[str, str], str]:
+    """The MAC of who has each address in an adapter's network, all asked together; empty where nobody answers."""
+    macs = {place: _known_on(host, *place, deadline)[0] for place in places}
+    asking = [place for place, mac in macs.items() if not mac]
+    for address, adapter in asking:
+        # This asks, without a packet that would need a route: ip-neighbour(8).
+        _run(host, ["ip", "neigh", "replace", address, "dev", adapter, "use"], deadline)
+    while asking:
+        known = {place: _known_on(host, *place, deadline) for place in asking}
+        macs |= {place: mac for place, (mac, _) in known.items()}
+        asking = [place for place, (mac, is_asking) in known.items() if is_asking and not mac]
+        if time.monotonic() >= deadline:
+            break
+        if asking:
+            time.sleep(_POLL_S)
+    return macs
 
 
-def _known_on(host: Host, address: str, adapter: str) -> tuple[str, bool]:
+def _known_on(host: Host, address: str, adapter: str, deadline: float) -> tuple[str, bool]:
     """The MAC that the kernel knows, and whether it asks still."""
-    told = [each for each in _neighbours(host, address) if each.get("dev") == adapter]
+    told = [each for each in _neighbours(host, address, deadline) if each.get("dev") == adapter]
     mac = next((str(each["lladdr"]) for each in told if each.get("lladdr")), "")
     return mac, any("INCOMPLETE" in each.get("state", ()) for each in told)
 
 
-def _routers(host: Host) -> frozenset[str]:
+def _routers(host: Host, deadline: float) -> frozenset[str]:
     """The MACs of this node's own routers: one with proxy ARP answers for addresses that nobody has (RFC 1027)."""
-    hops = {hop for family in ("-4", "-6") for hop in _hops(host, family)}
-    return frozenset(_mac_on(host, gateway, adapter) for gateway, adapter in hops)
+    hops = {hop for family in ("-4", "-6") for hop in _hops(host, family, deadline)}
+    return frozenset(_macs_on(host, hops, min(deadline, time.monotonic() + UNEXPECTED_S)).values())
 
 
-def _hops(host: Host, family: str) -> Iterator[tuple[str, str]]:
+def _hops(host: Host, family: str, deadline: float) -> Iterator[tuple[str, str]]:
     """Each router that a default route leads to, and by which adapter."""
-    for route in _told(host, ["ip", "-j", family, "route", "show", "default"]):
+    for route in _told(host, ["ip", "-j", family, "route", "show", "default"], deadline):
         for hop in (route, *route.get("nexthops", ())):
             gateway, adapter = hop.get("gateway") or hop.get("via", {}).get("host"), hop.get("dev")
             if gateway and adapter:
                 yield str(gateway), str(adapter)
 
 
-def _neighbours(host: Host, address: str) -> list[dict[str, Any]]:
-    return _told(host, ["ip", "-j", "neigh", "show", "to", address])
+def _neighbours(host: Host, address: str, deadline: float = math.inf) -> list[dict[str, Any]]:
+    return _told(host, ["ip", "-j", "neigh", "show", "to", address], deadline)
 
 
 def _has_it(neighbour: Mapping[str, Any]) -> str:
     return f"{neighbour['lladdr']} on {neighbour.get('dev', 'an adapter')} has it"
 
 
-def _told(host: Host, argv: Sequence[str]) -> list[dict[str, Any]]:
+def _told(host: Host, argv: Sequence[str], deadline: float = math.inf) -> list[dict[str, Any]]:
     """What ``ip -j`` tells; nothing where it fails, as it only adds to what is known."""
     try:
-        told: Any = json.loads(_run(host, argv) or "[]")
+        told: Any = json.loads(_run(host, argv, deadline) or "[]")
     except ValueError:
         return []
     return [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
 
 
-def _run(host: Host, argv: Sequence[str]) -> str:
-    """What a command prints, or nothing."""
+def _run(host: Host, argv: Sequence[str], deadline: float) -> str:
+    """What a command prints; nothing where it fails, or there is no time for it."""
+    budget_s = min(_TELL_S, left_until(deadline))
     try:
-        return host.run(argv, budget_s=_TELL_S, environment=C_LOCALE).out
+        return host.run(argv, budget_s=budget_s, environment=C_LOCALE).out if budget_s else ""
     except VmsvcError:
         return ""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from vmsvc.core.deadline import left_until
 from vmsvc.core.ips.halves import Found, Half
-from vmsvc.core.ips.neighbours import Listening
+from vmsvc.core.ips.neighbours import silent_holders
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.echo import Heard, answering
 
@@ -50,7 +51,7 @@ class Sweep:
             return None if self._is_useless else Half(Found.UNKNOWN, "ping could not ask in time")
         try:
             if self._heard is None or time.monotonic() - self._at > _FRESH_S:
-                self._ask()
+                self._ask(deadline)
             heard, held = self._heard, self._held
         finally:
             self._turn.release()
@@ -62,15 +63,17 @@ class Sweep:
             return Half(Found.UNKNOWN, f"ping could not ask: {heard.unasked[address]}")
         return held.get(address) or Half(Found.NO, "ping does not answer")
 
-    def _ask(self) -> None:
+    def _ask(self, deadline: float) -> None:
         addresses = tuple(dict.fromkeys(self._addresses()))
         self._is_useless = len(addresses) <= _FEW
         if self._is_useless:
             return
-        listening = Listening(self._node(), addresses)
+        ask = partial(answering, wait_s=_WAIT_S)
         try:
-            self._heard = answering(addresses, wait_s=_WAIT_S)
-            self._held = listening.holders()
+            self._heard = ask(addresses)
+            answered = self._heard.answers.keys() | self._heard.unasked.keys()
+            silent = [each for each in addresses if each not in answered]
+            self._held = silent_holders(self._node(), silent, ask, deadline=deadline)
         except OSError:  # not permitted, or too few files may be open: each is asked by ping(8), which is permitted
             self._is_useless, self._heard = True, None
         self._asked, self._at = frozenset(addresses), time.monotonic()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
-from tests.unit.core.ips.test_ips import HEARD, MAC, NO_ROUTE, UNHEARD, FakeHost, Stage
+from tests.unit.core.ips.test_ips import HEARD, MAC, NO_ROUTE, UNHEARD, FakeHost, Stage, soon
 from vmsvc.core.errors import ActionFailed, Refused
 from vmsvc.core.ips import neighbours
 from vmsvc.core.ips.free import check_by_ping
 from vmsvc.core.ips.halves import Found
-from vmsvc.core.ips.neighbours import asked, who_has_on
+from vmsvc.core.ips.neighbours import asked, who_has, who_has_on
 from vmsvc.core.status import Phase
 
 ADDRESS, OTHER = "192.0.2.1", "192.0.2.254"
@@ -45,7 +46,7 @@ class Kernel(FakeHost):
 
 @pytest.mark.parametrize("state", ["REACHABLE", "STALE", "DELAY", "PROBE"])
 def test_who_answers_its_network_and_no_ping_has_the_address(state):
-    half = asked(Kernel(after=[entry(state)]), ADDRESS)
+    half = asked(Kernel(after=[entry(state)]), ADDRESS, deadline=soon())
     assert (half.found, half.words) == (Found.YES, f"ping does not answer, and {MAC} on br0 has it")
 
 
@@ -62,23 +63,25 @@ def test_who_answers_its_network_and_no_ping_has_the_address(state):
     ],
 )
 def test_who_has_not_been_heard_has_it_not(silent):
-    assert asked(Kernel(after=silent), ADDRESS).found is Found.NO
+    assert asked(Kernel(after=silent), ADDRESS, deadline=soon()).found is Found.NO
 
 
 @pytest.mark.parametrize("state", ["REACHABLE", "STALE", "DELAY", "PROBE"])
 def test_a_guest_that_has_just_been_stopped_is_not_taken_for_somebody_else(state):
-    assert asked(Kernel(before=[entry(state)], after=[entry("INCOMPLETE", mac="")]), ADDRESS).found is Found.NO
-    another = asked(Kernel(before=[entry(state)], after=[entry("REACHABLE", mac="52:54:00:00:00:99")]), ADDRESS)
+    silent = Kernel(before=[entry(state)], after=[entry("INCOMPLETE", mac="")])
+    assert asked(silent, ADDRESS, deadline=soon()).found is Found.NO
+    taken = Kernel(before=[entry(state)], after=[entry("REACHABLE", mac="52:54:00:00:00:99")])
+    another = asked(taken, ADDRESS, deadline=soon())
     assert "52:54:00:00:00:99" in another.holder
 
 
 def test_what_the_kernel_would_not_forget_is_no_evidence():
-    assert asked(Kernel(before=[entry("REACHABLE")], is_root=False), ADDRESS).found is Found.NO
+    assert asked(Kernel(before=[entry("REACHABLE")], is_root=False), ADDRESS, deadline=soon()).found is Found.NO
 
 
 def test_what_an_administrator_has_entered_is_not_forgotten():
     host = Kernel(before=[entry("PERMANENT"), entry("REACHABLE", address=OTHER)])
-    asked(host, ADDRESS)
+    asked(host, ADDRESS, deadline=soon())
     assert not [argv for argv in host.asked if argv[0] == "sh"]
 
 
@@ -93,17 +96,46 @@ def test_what_an_administrator_has_entered_is_not_forgotten():
 def test_a_router_that_answers_for_everybody_has_no_address_of_a_guest(route):
     router = entry("REACHABLE", address=OTHER)
     host = Kernel(before=[router], after=[entry("REACHABLE")], **{"-4": (json.dumps([route]), 0)})
-    assert asked(host, ADDRESS).found is Found.NO
+    assert asked(host, ADDRESS, deadline=soon()).found is Found.NO
+
+
+def test_routers_that_answer_no_more_are_asked_together_and_not_waited_for_long():
+    hops = [{"gateway": f"192.0.2.{number}", "dev": "br0"} for number in range(241, 245)]
+    routes = {family: (json.dumps([{"dst": "default", "nexthops": hops}]), 0) for family in ("-4", "-6")}
+    dead = [entry("INCOMPLETE", mac="", address=hop["gateway"]) for hop in hops]
+    began = time.monotonic()
+    assert asked(Kernel(before=dead, after=[entry("REACHABLE")], **routes), ADDRESS, deadline=soon()).holder
+    assert time.monotonic() - began < 2.5
+    began = time.monotonic()
+    host = Kernel(before=dead, after=[entry("REACHABLE")], **routes)
+    asked(host, ADDRESS, deadline=soon(1.5))
+    assert time.monotonic() - began < 1.9
+
+
+def test_nobody_is_asked_for_by_his_network_once_the_deadline_has_passed():
+    host = Kernel(after=[entry("REACHABLE")])
+    assert asked(host, ADDRESS, deadline=time.monotonic()).found is Found.NO
+    assert [argv[0] for argv in host.asked] == ["ping"]
+
+
+def test_of_an_address_with_a_zone_only_its_own_network_counts():
+    host = Kernel(after=[entry("REACHABLE", address="fe80::1")])
+    assert asked(host, "fe80::1%br1", deadline=soon()).found is Found.NO
+    assert asked(host, "fe80::1%br0", deadline=soon()).holder == f"{MAC} on br0 has it"
+    assert "not to be seen" in who_has(host, "fe80::1%br1")
+    assert who_has(host, "fe80::1%br0") == f"{MAC} on br0 has it"
 
 
 def test_nobody_is_looked_for_where_ping_has_an_answer_or_could_not_ask():
-    assert not asked(Kernel(after=[entry("REACHABLE")], ping=HEARD), ADDRESS).holder
-    assert asked(Kernel(after=[entry("REACHABLE")], ping=(NO_ROUTE, 2)), ADDRESS).found is Found.UNKNOWN
+    assert not asked(Kernel(after=[entry("REACHABLE")], ping=HEARD), ADDRESS, deadline=soon()).holder
+    assert (
+        asked(Kernel(after=[entry("REACHABLE")], ping=(NO_ROUTE, 2)), ADDRESS, deadline=soon()).found is Found.UNKNOWN
+    )
 
 
 def test_a_node_without_such_a_table_is_left_with_its_ping():
     host = FakeHost(ping=UNHEARD, neigh=ActionFailed("there is no ip"))
-    assert asked(host, ADDRESS).found is Found.NO
+    assert asked(host, ADDRESS, deadline=soon()).found is Found.NO
 
 
 def test_a_silent_holder_of_a_down_guests_address_is_contested_and_told():
@@ -115,7 +147,7 @@ def test_a_silent_holder_of_a_down_guests_address_is_contested_and_told():
 
 def test_an_address_with_a_silent_holder_is_given_to_no_guest():
     with pytest.raises(Refused, match=f"192.0.2.1 is taken: {MAC} on br0 has it"):
-        check_by_ping(Kernel(after=[entry("REACHABLE")]), ADDRESS)
+        check_by_ping(Kernel(after=[entry("REACHABLE")]), ADDRESS, deadline=soon())
 
 
 def test_who_is_asked_for_is_waited_for_while_the_kernel_asks():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -35,6 +36,7 @@ class Asked:
 
     def __call__(self, addresses, *, wait_s):
         self.times += 1
+        self.addresses = addresses
         time.sleep(0.05)
         if self.error:
             raise self.error
@@ -71,15 +73,37 @@ def test_who_asks_first_asks_for_all_who_ask_meanwhile(asked):
     assert told[MANY[-1]].words == "ping could not ask: Network is unreachable"
 
 
+class Table(FakeHost):
+    """A node whose kernel knows who has some addresses; what it has forgotten, it knows again once that is asked."""
+
+    def __init__(self, asked, *addresses):
+        super().__init__(neigh=lambda _: (json.dumps(self.known()), 0))
+        self._asked, self._addresses, self._forgotten = asked, addresses, {}
+        self.forgotten = []
+
+    def known(self):
+        entry = {"dev": "br0", "lladdr": "52:54:00:12:34:56", "state": ["REACHABLE"]}
+        return [{"dst": each, **entry} for each in self._addresses if self._forgotten.get(each) != self._asked.times]
+
+    def run(self, argv, *, budget_s, environment=None):
+        if argv[0] == "sh":
+            self.forgotten += argv[4::2]
+            self._forgotten |= dict.fromkeys(argv[4::2], self._asked.times)
+        return super().run(argv, budget_s=budget_s, environment=environment)
+
+
 def test_of_many_one_that_only_its_network_has_heard_of_is_there(asked):
-    table = '[{"dst":"192.0.2.3","dev":"br0","lladdr":"52:54:00:12:34:56","state":["REACHABLE"]}]'
-    before = []
-    host = FakeHost(neigh=lambda argv: before.append(1) or ("[]" if not asked.times else table, 0))
-    made = sweep_of(MANY, host)
+    made = sweep_of(MANY, Table(asked, MANY[2]))
     assert made.check(MANY[1], soon()).found is Found.NO
     held = made.check(MANY[2], soon())
     assert (held.found, held.holder) == (Found.YES, "52:54:00:12:34:56 on br0 has it")
-    assert len(before) == 2  # once for all of them, before and after
+
+
+def test_of_many_those_that_answer_are_not_forgotten_by_the_kernel(asked):
+    host = Table(asked, MANY[0], MANY[2])
+    assert sweep_of(MANY, host).check(MANY[0], soon()).found is Found.YES
+    assert host.forgotten == [MANY[2]]
+    assert asked.addresses == [MANY[2]]
 
 
 def test_what_was_heard_long_ago_is_not_believed(asked, monkeypatch):
