@@ -441,7 +441,7 @@ def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_every_ke
     server = make_sshd()
     server.authorize(own_key.with_suffix(".pub"), f'restrict,command="sh {installed} permit {tmp_path}"')
     host = connect(server, own_key=own_key if by_own_key else None)
-    launching = Launching(host=host, directory=str(tmp_path), budget_s=1.5, environment={})
+    launching = Launching(host=host, directory=str(tmp_path), budget_s=1.5, environment=lambda _: {})
     (ran,) = launching.run(Action.START, ("S1",), deadline=time.monotonic() + BUDGET_S)
     assert isinstance(ran.failure, TimedOut)
     assert re.search(r"launch \S+ S1 start: did not end within \d\.\d s.*; nothing of it is left$", ran.failure.message)

@@ -137,7 +137,7 @@ class AppDriver:
     def _observe_launchers(self, app: App, deadline: float) -> Observation:
         began = time.monotonic()
         launching = self._launching(app)
-        found = self._found(launching, app, budget_s=deadline - began)
+        found = self._found(launching, app, budget_s=left_until(deadline))
         checks = found.of_action(Action.STATUS)
         if not found:
             return inapplicable(app.launchers, f"there are no launchers in {app.launchers}")
@@ -222,7 +222,7 @@ class AppDriver:
             return whose(useless=useless)
         deadline = time.monotonic() + budget_s
         launching = self._launching(resource)
-        found = self._found(launching, resource, budget_s=budget_s)
+        found = self._found(launching, resource, budget_s=left_until(deadline))
         if not found:
             return whose(useless=f"there are no launchers in {resource.launchers}")
         ran = launching.run(Action.START, found.of_action(Action.START), deadline=deadline, word="info")
@@ -312,11 +312,15 @@ class AppDriver:
     def _launching(self, app: App, verb: Verb | None = None) -> Launching:
         cancelled = self._interrupt(verb)
         service = self._places.services[app.service]
+
+        def environment(deadline: float) -> dict[str, str]:
+            return environment_of(app, service, self._places.node().name, _addresses(app, service, deadline))
+
         return Launching(
             host=self._places.host_of(app),
             directory=app.launchers,
             budget_s=app.launcher_timeout,
-            environment=environment_of(app, service, self._places.node().name, _addresses(service)),
+            environment=environment,
             keep=partial(self._keep, app),
             cancelled=cancelled,
         )
@@ -337,11 +341,18 @@ class AppDriver:
         return host
 
 
-def _addresses(service: Service) -> dict[str, str]:
-    """The first address of each name of a service's addresses, as this node resolves them in time."""
-    deadline, found = time.monotonic() + _RESOLVE_S, dict[str, str]()
+def _addresses(app: App, service: Service, deadline: float) -> dict[str, str]:
+    """The first address of each name that an application's guest has, as this node resolves them in a part of the time.
+
+    Args:
+        app: The application.
+        service: Its service.
+        deadline: When the application must be done, on the monotonic clock.
+    """
+    resolved_by = time.monotonic() + min(_RESOLVE_S, left_until(deadline) / 2)
+    found = dict[str, str]()
     for each in service.resources:
-        if isinstance(each, Ip):
+        if isinstance(each, Ip) and each.container_id == app.container_id:
             with contextlib.suppress(Undetermined):
-                found[each.ipname] = resolved(each.ipname, budget_s=left_until(deadline))[0]
+                found[each.ipname] = resolved(each.ipname, budget_s=left_until(resolved_by))[0]
     return found

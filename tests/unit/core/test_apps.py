@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -180,13 +181,13 @@ def inside():
 class Launched:
     """An application of launchers, its directory, and what its driver told."""
 
-    def __init__(self, tmp_path, inside, **options):
+    def __init__(self, tmp_path, inside, *also, **options):
         self.directory = tmp_path / "init.d"
         self.directory.mkdir(exist_ok=True)
         self.log = tmp_path / "log"
         self.app = resource("app#1", container_id="container#1", launchers=str(self.directory), **options)
         self.told, self.kept = [], []
-        places = places_of(service(guest(), self.app), Host(), inside)
+        places = places_of(service(guest(), self.app, *also), Host(), inside)
         self.cancelled = threading.Event()
         self.driver = AppDriver(places, self.told.append, self.keep, self.cancelled)
 
@@ -213,7 +214,7 @@ class Launched:
 
 @pytest.fixture
 def launched(tmp_path, inside):
-    return lambda **options: Launched(tmp_path, inside, **options)
+    return lambda *also, **options: Launched(tmp_path, inside, *also, **options)
 
 
 def test_launchers_start_and_stop_in_the_order_of_their_names(launched):
@@ -645,6 +646,44 @@ def test_launchers_are_told_of_their_service(launched):
     web.add("S1", 'echo "$VMSVC_SERVICE $OPENSVC_SVCNAME $VMSVC_RID $VMSVC_NODE $VMSVC_ACTION"')
     web.driver.start(web.app, budget_s=5.0)
     assert web.printed == [("S1", "start", "web web app#1 n1 start\n")]
+
+
+@pytest.fixture
+def resolver(monkeypatch):
+    """A resolver that hangs, and whom it was asked for."""
+    asked, released = [], threading.Event()
+
+    def getaddrinfo(name, *_args, **_options):
+        asked.append(name)
+        released.wait(10)
+        raise OSError("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield asked
+    released.set()
+
+
+def named(number, name, **options):
+    return resource(f"ip#{number}", ipname=name, ipdev="eth0", **options)
+
+
+def test_names_of_addresses_are_resolved_for_launchers_that_run_and_of_their_own_guest(launched, resolver):
+    web = launched(named(1, "web", container_id="container#1"), named(2, "node"))
+    web.add("S1", 'echo "$OPENSVC_IPNAME $OPENSVC_IPADDR"')
+    assert web.look().phase is Phase.INAPPLICABLE
+    assert resolver == []  # none of its launchers checks
+    web.driver.start(web.app, budget_s=5.0)
+    assert resolver == ["web"]
+    assert web.printed == [("S1", "start", "web \n")]
+
+
+def test_a_resolver_that_hangs_leaves_checks_time_within_the_look(launched, resolver):
+    web = launched(named(1, "web", container_id="container#1"))
+    web.add("C1")
+    began = time.monotonic()
+    assert web.driver.observe(web.app, budget_s=1.5).phase is Phase.RUNNING
+    assert time.monotonic() - began < 1.5
+    assert resolver == ["web"]
 
 
 def test_launchers_that_start_tell_about_themselves(launched):

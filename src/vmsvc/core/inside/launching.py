@@ -83,7 +83,7 @@ class Launching:
         host: The inside of the guest.
         directory: Where the launchers are.
         budget_s: How long each of them may take, in seconds.
-        environment: What they are told.
+        environment: Makes what they are told by a deadline, on the monotonic clock: called where one is run.
         keep: Keeps what one of them printed, called with its name and its argument, and tells where.
         cancelled: When set, no further one is run. One that runs is ended, unless it stops something: half of a stop
             would be worse than all of it.
@@ -92,7 +92,7 @@ class Launching:
     host: Host
     directory: str
     budget_s: float
-    environment: Mapping[str, str]
+    environment: Callable[[float], Mapping[str, str]]
     keep: Callable[[str, str, Ran], str] = lambda _name, _word, _ran: ""
     cancelled: threading.Event = field(factory=threading.Event)
 
@@ -127,20 +127,22 @@ class Launching:
             ActionFailed: The operator has interrupted.
         """
         word = word or action.word
+        environment = self.environment(deadline) if names else {}
         lost: Marked | None = None
         for name in names:
             launch = Marked(host=self.host)
-            ran = self._in_turn(name, word, launch, lost, deadline)
+            work = partial(self._run, name, word, launch, {**environment, **launch.environment}, deadline)
+            ran = self._in_turn(work, lost, deadline)
             # Where the way broke, it may go on, and whoever comes next waits for it.
             has_broken = isinstance(ran.failure, Undetermined) and not isinstance(ran.failure, (NoWayIn, TimedOut))
             lost = launch if has_broken else lost
             yield evolve(ran, kept=self.keep(name, word, ran))
 
-    def _in_turn(self, name: str, word: str, launch: Marked, lost: Marked | None, deadline: float) -> Ran:
+    def _in_turn(self, run: Callable[[], Ran], lost: Marked | None, deadline: float) -> Ran:
         """Run a launcher once no other of the directory runs. A lost one has had its time by then: it is ended."""
         patient_until = time.monotonic() + self.budget_s
         while True:
-            ran = self._run(name, word, launch, deadline)
+            ran = run()
             if ran.failure is None or ran.failure.code != BUSY:
                 return ran
             if min(patient_until, deadline) <= time.monotonic():
@@ -150,7 +152,7 @@ class Launching:
                 lost = None
             self.cancelled.wait(_AGAIN_S)
 
-    def _run(self, name: str, word: str, launch: Marked, deadline: float) -> Ran:
+    def _run(self, name: str, word: str, launch: Marked, environment: Mapping[str, str], deadline: float) -> Ran:
         whose = printable(name)
         budget_s = min(self.budget_s, deadline - time.monotonic())
         if self.cancelled.is_set():
@@ -158,8 +160,8 @@ class Launching:
         if budget_s <= 0:
             late = Undetermined("not run: the others have left no time for it", code=TIMED_OUT)
             return Ran(name=whose, failure=late)
-        environment = {**self.environment, **launch.environment, "VMSVC_ACTION": word}
-        work = partial(ask, self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=environment)
+        told = {**environment, "VMSVC_ACTION": word}
+        work = partial(ask, self.host, "launch", self.directory, name, word, budget_s=budget_s, environment=told)
         try:
             is_heard = word != Action.STOP.word
             outcome = launch.run(work, cancelled=self.cancelled if is_heard else threading.Event())
@@ -167,8 +169,8 @@ class Launching:
             if error.code == INTERRUPTED:
                 raise error.reworded(f"{whose}: {error.message}") from None
             # Who reads it knows which launcher was called: the line that called it says nothing more.
-            line, told = error.message.partition(shown(["launch", self.directory, name, word]))[1:]
-            return Ran(name=whose, failure=error.reworded(told.lstrip(": ")) if line else error)
+            line, rest = error.message.partition(shown(["launch", self.directory, name, word]))[1:]
+            return Ran(name=whose, failure=error.reworded(rest.lstrip(": ")) if line else error)
         return Ran(name=whose, outcome=outcome)
 
 
