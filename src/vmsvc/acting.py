@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from vmsvc.core.execution.moving import Journey
     from vmsvc.core.execution.report import Progress, Report
     from vmsvc.core.peers.arrivals import Arrivals
+    from vmsvc.core.peers.interlock import Interlock
     from vmsvc.core.planning.plan import Plan, Step
     from vmsvc.core.planning.rules import Consent
     from vmsvc.core.resource import Guest
+    from vmsvc.core.status import Observation
 
 _log = logging.getLogger(__name__)
 
@@ -294,14 +296,14 @@ class Acting(Planning):
             arrivals = interlock = None
             if action == Verb.MIGRATE.value:
                 arrivals = self._arrivals(service, to, consent, waiting=waiting, cancelled=cancelled)
-                made = self._migration_plan(service, arrivals, consent)
+                made = self._migration_plan(service, arrivals, consent, only)
             else:
                 interlock = self._interlock(action, service, consent, waiting=waiting, cancelled=cancelled)
                 made = self._made(action, service, consent, only, interlock)
-            others = arrivals or interlock
             made.raise_if_refused()
             check(made)
             told: list[str] = []
+            losses: list[str] = []
             journal = self._journal(service)
             executor = Executor(
                 driver_of=self._finder([service], consent, told.append, cancelled),
@@ -315,32 +317,54 @@ class Acting(Planning):
                 cancelled=cancelled,
                 reach=self._reach,
                 forget=self._forget,
-                confirm=others.confirm if others else lambda _: None,
+                confirm=_last_word(arrivals, interlock),
                 renew=self._renew,
-                journey=self._journey(service, arrivals) if arrivals else None,
+                journey=self._journey(service, arrivals, losses) if arrivals else None,
             )
-            losses: list[str] = []
             if action in ("stop", "restart"):
                 losses += _losses_of(lambda: give_up_charge(self.node, service.name, only))
             # Where there is nothing to do there is nothing to record, unless it closes what a crash has cut short.
             report = executor.run(made) if made.steps or journal.unfinished() else Report(plan=made)
-            if action == Verb.MIGRATE.value:  # it is there, and nothing is to start it again here
+            if action == Verb.MIGRATE.value:  # all of it is there, and nothing is to start it again here
                 losses += _losses_of(lambda: give_up_charge(self.node, service.name, ()))
             if action in STARTING_ACTIONS and not is_upkeep:
                 losses += _losses_of(lambda: take_charge(self.node, service.name, _brought_up(report)))
             return evolve(report, losses=(*report.losses, *losses))
 
-    def _journey(self, service: Service, arrivals: Arrivals) -> Journey:
-        """The way of a service's guests to another node."""
+    def _journey(self, service: Service, arrivals: Arrivals, losses: list[str]) -> Journey:
+        """The way of a service's guests to another node, on which this one answers for them no longer."""
         from vmsvc.core.execution.moving import Journey  # noqa: PLC0415
+        from vmsvc.core.keeping.charge import charge_of, give_up_charge, take_charge  # noqa: PLC0415
         from vmsvc.core.roles import Destination  # noqa: PLC0415
 
+        node, held = self.node, charge_of(self.node, service.name)
+
         def destination_of(guest: Guest) -> Destination[Guest]:
-            theirs = self._guest_on(arrivals.to, service, guest)
-            assert theirs is not None  # the plan would have refused it
+            theirs = arrivals.counterpart(guest)
+            assert theirs is not None  # the plan, which goes by the same reading of the file, would have refused it
             return Destination(node=arrivals.to, guest=theirs)
 
-        return Journey(destination_of=destination_of, look=arrivals.look)
+        def leave(guest: Guest) -> None:
+            losses.extend(_losses_of(lambda: give_up_charge(node, service.name, _with_what_is_inside(guest, service))))
+
+        def stay(guest: Guest) -> None:
+            kept_up = [rid for rid in _with_what_is_inside(guest, service) if rid in held]
+            losses.extend(_losses_of(lambda: take_charge(node, service.name, kept_up)))
+
+        return Journey(destination_of=destination_of, look=arrivals.look, leave=leave, stay=stay)
+
+
+def _last_word(arrivals: Arrivals | None, interlock: Interlock | None) -> Callable[[str, Observation], None]:
+    """What is asked just before a guest is moved, or started."""
+    if arrivals is not None:
+        return lambda rid, _seen: arrivals.confirm(rid)
+    return interlock.confirm if interlock is not None else lambda _rid, _seen: None
+
+
+def _with_what_is_inside(guest: Guest, service: Service) -> list[str]:
+    """The rids of a guest and of what goes with it."""
+    inside = [each for each in service.resources if service.is_inside_guest(each) and service.guest_of(each) == guest]
+    return [guest.rid, *(each.rid for each in inside)]
 
 
 def _disks_of(ledger: Ledger, service: str) -> str:

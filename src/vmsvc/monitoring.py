@@ -88,13 +88,11 @@ class Monitoring(Acting):
         return f"another action is going on: {holder}" if holder else ""
 
     def _start_again(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> Deed:
-        from vmsvc.core.keeping.charge import charge_of, note_attempt  # noqa: PLC0415
+        from vmsvc.core.keeping.charge import note_attempt  # noqa: PLC0415
 
         def check(plan: Plan) -> None:
-            # It may have been stopped on purpose since it was looked at; or have come up by itself.
-            if finding.rid not in charge_of(self.node, service.name):
-                raise Refused(f"{finding.rid} is no longer to be up", code="refused.no-longer-wanted")
-            if plan.steps:
+            self._check_wanted(service, finding)
+            if plan.steps:  # it may have come up by itself
                 note_attempt(self.node, service.name, finding.rid, time.time())
 
         def start() -> None:
@@ -114,14 +112,26 @@ class Monitoring(Acting):
     def _give_up(self, service: Service, finding: Finding, cancelled: threading.Event | None) -> list[Deed]:
         reason = f"{finding.rid}: {finding.why}"
         if service.monitor_action in self.node.commands:
-            return [_deed(f"{reason}: {service.monitor_action} the node", lambda: self._end_node(service))]
-        deeds = []
-        if service.monitor_action == "freezestop":
-            deeds.append(_deed(f"{reason}: freeze the service", lambda: self.freeze(service, reason)))
-        stop = _deed(f"{reason}: stop the service", lambda: self.act("stop", service, cancelled=cancelled))
-        return [*deeds, stop]
+            return [_deed(f"{reason}: {service.monitor_action} the node", lambda: self._end_node(service, finding))]
 
-    def _end_node(self, service: Service) -> None:
+        def freeze() -> None:
+            self._check_wanted(service, finding)
+            self.freeze(service, reason)
+
+        def stop() -> None:
+            self.act("stop", service, planned=lambda _plan: self._check_wanted(service, finding), cancelled=cancelled)
+
+        deeds = [_deed(f"{reason}: freeze the service", freeze)] if service.monitor_action == "freezestop" else []
+        return [*deeds, _deed(f"{reason}: stop the service", stop)]
+
+    def _check_wanted(self, service: Service, finding: Finding) -> None:
+        """Refuse what a look calls for that is over: it may have been stopped on purpose since then, or moved."""
+        from vmsvc.core.keeping.charge import charge_of  # noqa: PLC0415
+
+        if finding.rid not in charge_of(self.node, service.name):
+            raise Refused(f"{finding.rid} is no longer to be up", code="refused.no-longer-wanted")
+
+    def _end_node(self, service: Service, finding: Finding) -> None:
         """Reboot or crash the node. The service's journal tells why, to who finds the node up again."""
         from vmsvc.core.execution.lock import service_lock  # noqa: PLC0415
         from vmsvc.core.keeping.charge import give_up_charge  # noqa: PLC0415
@@ -136,6 +146,7 @@ class Monitoring(Acting):
             )
         step, journal = f"{action} {node.name}", self._journal(service)
         with service_lock(node, service.name, action, timeout_s=service.lock_timeout):
+            self._check_wanted(service, finding)
             journal.begin(action, (step,))
             journal.intend(step)
             error = self._failure_of(command)

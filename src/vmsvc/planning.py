@@ -55,10 +55,10 @@ class Planning(Looking):
             The plan; its ``refusals`` say why it may not run, if so.
 
         Raises:
-            UsageError: There is no such action, no such resource, or no such other node.
+            UsageError: There is no such action, no such resource, or no such other node; or it cannot be limited so.
         """
         if action == Verb.MIGRATE.value:
-            return self._migration_plan(service, self._arrivals(service, to, consent), consent)
+            return self._migration_plan(service, self._arrivals(service, to, consent), consent, only)
         return self._made(action, service, consent, only, self._interlock(action, service, consent))
 
     def _check_consent(self, service: Service, consent: Consent | None) -> None:
@@ -195,19 +195,22 @@ class Planning(Looking):
             service,
             self.node,
             found,
+            as_seen_by(found, service, self.node, self.catalog),
             lambda: self._peers,
             despite_frozen=consent is not None and consent.despite_frozen,
             waiting=waiting,
             cancelled=cancelled,
         )
 
-    def _migration_plan(self, service: Service, arrivals: Arrivals, consent: Consent | None) -> Plan:
+    def _migration_plan(
+        self, service: Service, arrivals: Arrivals, consent: Consent | None, only: Collection[str]
+    ) -> Plan:
         from vmsvc.core.planning.migrating import plan_migration  # noqa: PLC0415
 
+        _check_migration(service, consent, only)
         seen = observe([each for each in service.resources if not each.disable], self._finder([service], consent))
-        cannot = {
-            guest.rid: why for guest in service.guests if (why := self._why_unmovable(service, guest, arrivals.to))
-        }
+        cannot = {guest.rid: why for guest in service.guests if (why := self._why_unmovable(guest, arrivals))}
+        disks = [each for each in (arrivals.theirs or service).resources if isinstance(each, Reserved)]
         made = plan_migration(
             service,
             self.node,
@@ -215,23 +218,18 @@ class Planning(Looking):
             {rid: observation for (_, rid), observation in seen.items()},
             arrivals.expected,
             cannot=cannot,
+            reserved_there=[each.rid for each in disks if each.may_be_held and not each.disable],
             consent=consent,
         )
         return self._with_goings_on(made)
 
-    def _why_unmovable(self, service: Service, guest: Guest, to: str) -> str:
+    def _why_unmovable(self, guest: Guest, arrivals: Arrivals) -> str:
         """Why a guest cannot be moved to another node while it runs, whatever is seen of it; empty where it can."""
         if Capability.MIGRATE not in self._drivers.of_guest(guest).capabilities:
             return f"a guest of type {guest.type} cannot be moved while it runs"
-        there = self._guest_on(to, service, guest)
-        if there is None or (there.type, there.name) != (guest.type, guest.name):
-            return f"the service's file does not mean the same guest on {to}"
+        if arrivals.counterpart(guest) is None:
+            return f"the service's file does not mean the same guest on {arrivals.to}"
         return ""
-
-    def _guest_on(self, peer: str, service: Service, guest: Guest) -> Guest | None:
-        """A guest as another node reads the service's file; ``None`` where that has no such guest for it."""
-        theirs = as_seen_by(peer, service, self.node, self.catalog)
-        return next((each for each in theirs.guests if each.rid == guest.rid), None) if theirs else None
 
     def _boot_plan(self, service: Service, only: Collection[str]) -> Plan:
         from vmsvc.core.disks.booting import looked_at, plan_boot  # noqa: PLC0415
@@ -253,6 +251,26 @@ def _worth_a_look(service: Service) -> list[Resource]:
 
     needed = {need.rid for each in disks for need in needs_of(Verb.STOP, each, service)}
     return [each for each in service.resources if not each.disable or each.rid in needed]
+
+
+def _check_migration(service: Service, consent: Consent | None, only: Collection[str]) -> None:
+    """Refuse what no migration does: to move less than was asked for, or more, must not pass for it."""
+    from vmsvc.core.planning.rules import Consent as Agreed  # noqa: PLC0415
+
+    for rid in only:
+        service.resource(rid)
+    if only:
+        raise UsageError(
+            f"a migration moves all guests of {service.name}, and cannot be limited to {', '.join(sorted(only))}",
+            code="usage.only",
+            hint="leave the limit out",
+        )
+    if consent is not None and evolve(consent, despite_frozen=False) != Agreed():
+        raise UsageError(
+            f"of all consent, a migration of {service.name} takes none but --despite-frozen",
+            code="usage.consent",
+            hint="leave the rest out",
+        )
 
 
 def _guests(service: Service) -> set[str]:

@@ -12,6 +12,7 @@ import vmsvc
 from tests.neighbours import Neighbours
 from vmsvc.core.execution import steps
 from vmsvc.core.keeping.charge import charge_of
+from vmsvc.core.peers import arrivals
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_what_comes_up_there_at_the_last_moment_is_heard_of(pair, n1):
             pair.hypervisors["n2"].set("web", phase="running")
 
     pair.before_answer = come_up
-    with pytest.raises(vmsvc.Refused, match="by now it is running on n2"):
+    with pytest.raises(vmsvc.Refused, match="things have changed: it is running on n2, too"):
         n1.migrate(web, "n2")
     assert pair.phase("n1") == "running"
 
@@ -146,6 +147,7 @@ def test_a_move_that_hangs_is_unknown_and_can_be_finished(pair, n1):
     with pytest.raises(vmsvc.Undetermined, match="whether it has moved is not known") as error:
         n1.migrate(web, "n2")
     assert "here it is running, and on n2 stopped" in error.value.message
+    assert not charge_of(n1.node, "web"), "it may go at any moment: nothing is to start it again here, or end this node"
     assert pair.phase("n1") == "running"
     pair.hypervisors["n2"].set(None, hang=())
     _until(lambda: pair.phase("n2") == "running")  # what hung goes on by itself
@@ -207,6 +209,142 @@ def test_a_plugin_may_veto_it(pair, n1, monkeypatch):
     with pytest.raises(vmsvc.ActionFailed, match="a plugin vetoed it: not today"):
         n1.migrate(web, "n2")
     assert pair.phase("n1") == "running"
+
+
+PAIR = """
+    [DEFAULT]
+    nodes = n1 n2
+    drpnodes = n3
+    [container#1]
+    type = null
+    name = web1
+    {more}
+    [container#2]
+    type = null
+    name = web2
+    {more}
+"""
+
+
+def start_two(pair, n1):
+    pair.add(text=PAIR)
+    return start(n1)
+
+
+def test_a_refusal_after_the_first_guest_has_moved_is_a_failure_that_tells_of_it(pair, n1):
+    web = start_two(pair, n1)
+    asked = []
+
+    def before(peer):
+        asked.append(peer)
+        if len(asked) == 4:  # the plan, the first guest, its arrival, and the second guest
+            with pair.session("n2") as n2:
+                n2.freeze(n2.load("web"), "no")
+
+    pair.before_answer = before
+    with pytest.raises(vmsvc.ActionFailed, match="web is frozen on n2") as error:
+        n1.migrate(web, "n2")
+    assert error.value.exit_code == 1
+    told = {each.section: each.message for each in error.value.problems if each.code == "action.left"}
+    assert told == {"container#1": "done before, and not taken back: migrate container#1 to n2"}
+    assert (pair.phase("n2", "web1"), pair.phase("n1", "web2")) == ("running", "running")
+    assert set(charge_of(n1.node, "web")) == {"container#2"}, "what has gone is not kept up here, and what stayed is"
+
+
+def test_a_file_that_is_gone_while_the_first_guest_moves_is_no_defect(pair, n1):
+    web = start_two(pair, n1)
+    report = n1.act("migrate", web, to="n2", progress=lambda _: web.file.unlink(missing_ok=True))
+    assert [result.error for result in report.results] == ["", ""]
+
+
+@pytest.mark.parametrize("ask", ["plan", "act"])
+def test_it_cannot_be_limited_to_some_of_the_guests(pair, n1, ask):
+    web = start_two(pair, n1)
+    with pytest.raises(
+        vmsvc.UsageError, match="moves all guests of web, and cannot be limited to container#2"
+    ) as error:
+        getattr(n1, ask)("migrate", web, only={"container#2"}, to="n2")
+    assert error.value.code == "usage.only"
+    with pytest.raises(vmsvc.UsageError, match="container#9"):
+        getattr(n1, ask)("migrate", web, only={"container#9"}, to="n2")
+    with pytest.raises(vmsvc.UsageError, match="takes none but --despite-frozen") as error:
+        getattr(n1, ask)("migrate", web, consent=vmsvc.Consent(kill=True), to="n2")
+    assert error.value.code == "usage.consent"
+    assert pair.phase("n1", "web2") == "running"
+
+
+def test_a_restart_of_what_is_moved_meanwhile_does_not_start_it_twice(pair, n1):
+    web = start(n1)
+
+    def move(progress):
+        if progress.step.verb is vmsvc.Verb.STOP and progress.duration_s is not None:
+            pair.hypervisors["n1"].set("web", phase="moved")
+            pair.hypervisors["n2"].set("web", phase="running")
+
+    with pytest.raises(vmsvc.VmsvcError, match="it is running on n2"):
+        n1.act("restart", web, progress=move)
+    assert pair.phase("n1") == "moved"
+
+
+def test_a_node_whose_file_does_not_name_this_one_gets_nothing(pair, n1):
+    web = start(n1)
+    pair.add(text="[DEFAULT]\nnodes = n2 n3\n[container#1]\ntype = null\n", on=("n2",))
+    with pytest.raises(vmsvc.Refused, match="n2's file of web does not name n1") as error:
+        n1.migrate(web, "n2")
+    assert (error.value.code, pair.phase("n1")) == ("refused.not-named", "running")
+
+
+def test_disks_that_the_other_node_alone_would_reserve_keep_a_guest_here(pair, n1):
+    pair.add("disks = /dev/disk0", "scsireserv@n2 = true")
+    with pytest.raises(vmsvc.Refused, match="its disks are reserved for n2 alone before a start there") as error:
+        n1.migrate(start(n1), "n2")
+    assert (error.value.code, error.value.problems[0].section) == ("refused.exclusive-disks", "vmdg#1")
+
+
+def test_an_interrupt_in_a_move_leaves_it_unknown(pair, n1, monkeypatch):
+    web = start(n1)
+    really = steps.call_within
+
+    def call_within(name, *more, **options):
+        if "migrate" in name:
+            raise KeyboardInterrupt
+        return really(name, *more, **options)
+
+    monkeypatch.setattr(steps, "call_within", call_within)
+    with pytest.raises(vmsvc.Undetermined, match="interrupted while container#1 was moved to n2") as error:
+        n1.migrate(web, "n2")
+    assert error.value.code == "undetermined.migration"
+
+
+def test_a_tool_that_cannot_be_asked_any_more_has_moved_it_all_the_same(pair, n1, monkeypatch):
+    web = start(n1)
+    driver = n1._drivers.of_guest(web.guests[0])
+    really = type(driver).migrate
+
+    def migrate(self, guest, destination, *, budget_s):
+        really(self, guest, destination, budget_s=budget_s)
+        raise vmsvc.ActionFailed("no more processes")
+
+    monkeypatch.setattr(type(driver), "migrate", migrate)
+    assert [result.error for result in n1.migrate(web, "n2").results] == [""]
+
+
+def test_a_move_that_ends_between_the_two_looks_is_a_move_and_runs_at_one_end(pair, n1, monkeypatch):
+    web = start(n1)
+    really = arrivals.Arrivals.look
+
+    def look(self, guest):
+        pair.hypervisors["n1"].set("web", phase="moved")
+        pair.hypervisors["n2"].set("web", phase="running")
+        return really(self, guest)
+
+    def migrate(self, guest, destination, *, budget_s):
+        raise vmsvc.Undetermined("it goes on")
+
+    monkeypatch.setattr(steps, "_ENDS_S", 0.0)  # these looks are the last ones
+    monkeypatch.setattr(arrivals.Arrivals, "look", look)
+    monkeypatch.setattr(type(n1._drivers.of_guest(web.guests[0])), "migrate", migrate)
+    assert [result.error for result in n1.migrate(web, "n2").results] == [""]
 
 
 def _until(holds):

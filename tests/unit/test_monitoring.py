@@ -119,6 +119,19 @@ def test_a_stop_between_look_and_start_wins(session, load, hypervisor):
     assert hypervisor.starts("web1") == 1
 
 
+@pytest.mark.parametrize("action", ["reboot", "stop", "freezestop"])
+def test_what_was_stopped_on_purpose_between_look_and_giving_up_ends_nothing(session, load, hypervisor, root, action):
+    mark = root / "mark"
+    (root / "etc/vmsvc/node.toml").write_text(f'[node]\nmode = "TST"\nreboot_command = ["touch", "{mark}"]\n')
+    web = load("monitor = true", f"monitor_action = {action}")
+    session.start(web)
+    hypervisor.set("web1", phase="stopped")
+    decided = look(session, web)
+    session.stop(web)
+    assert {deed.error.code for deed in session.keep_up(decided)} == {"refused.no-longer-wanted"}
+    assert (mark.exists(), session.frozen(web)) == (False, None)
+
+
 def test_an_attempt_that_fails_counts_and_is_told(session, load, hypervisor):
     web = load("restart = 1")
     session.start(web)

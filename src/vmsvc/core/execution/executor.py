@@ -62,8 +62,8 @@ class Executor:
         cancelled: When set, no further step is begun, and waits end; Ctrl-C sets it, too.
         reach: Runs nothing inside a guest, within so many seconds: it raises where there is no way in.
         forget: Has the next look inside a guest not trust in an earlier one.
-        confirm: Called with the rid of a guest at the last moment before it is started, or moved: raises where that
-            must not be any more.
+        confirm: Called with the rid of a guest, and with what was seen of it, at the last moment before it is started,
+            or moved: raises where that must not be any more.
         renew: Has the next look inside a guest that was started go by none of the connections to what ran before.
         journey: The way to another node, of a migration.
     """
@@ -77,7 +77,7 @@ class Executor:
     cancelled: threading.Event = field(factory=threading.Event)
     reach: Callable[[Guest, float], None] = field(default=lambda _guest, _budget_s: None)
     forget: Callable[[Guest], None] = field(default=lambda _guest: None)
-    confirm: Callable[[str], None] = field(default=lambda _rid: None)
+    confirm: Callable[[str, Observation], None] = field(default=lambda _rid, _seen: None)
     renew: Callable[[Guest], None] = field(default=lambda _guest: None)
     journey: Journey | None = None
     _left_s: dict[str, float] = field(factory=dict)
@@ -125,7 +125,15 @@ class Executor:
             left = [] if service.rollback else started
             unclear = [result for result in results if _is_unclear(result, service)]
             failure = failure_of(
-                plan, step, error, taken_back, left, unclear=unclear, losses=self._losses, told=self.told
+                plan,
+                step,
+                error,
+                taken_back,
+                left,
+                moved=[each.step for each in results if each.step.verb is Verb.MIGRATE and each.failure is None],
+                unclear=unclear,
+                losses=self._losses,
+                told=self.told,
             )
             with self._recording():
                 self.journal.end(str(failure))
@@ -264,7 +272,7 @@ class Executor:
             self._tell(Progress(service=service.name, step=step))
             self._announce(step, service)
             if step.verb in _VITAL and isinstance(service.resource(step.rid), Guest):
-                self.confirm(step.rid)
+                self.confirm(step.rid, seen)
             self._stop_if_cancelled()
             acted = True
             if step.trigger is not None:
@@ -275,7 +283,7 @@ class Executor:
             failure = error
         except KeyboardInterrupt:
             self.cancelled.set()  # no harder step follows, and no other resource
-            failure = interrupted()
+            failure = _interrupted_at(step) if acted else interrupted()
         is_ours = taker.has_set_going
         if is_ours is None:  # the driver did not answer whether it was this request
             is_ours = _was_set_going(step, seen, service, results)
@@ -350,6 +358,17 @@ class Executor:
             if not step.takes_back:
                 raise ActionFailed(f"a plugin vetoed it: {error}", code="action.vetoed") from error
             _log.warning("a plugin objects to %s of %s, which takes back a start: %s", step, service.name, error)
+
+
+def _interrupted_at(step: Step) -> VmsvcError:
+    """The error of a step that was broken off in the middle: a hypervisor goes on moving a guest by itself."""
+    if step.verb is not Verb.MIGRATE:
+        return interrupted()
+    return Undetermined(
+        f"interrupted while {step.rid} was moved to {step.to}: whether it goes on is not known",
+        code="undetermined.migration",
+        hint="`vmsvc status --peers` shows both ends. When they are clear, the same command finishes what is left",
+    )
 
 
 def _brings_up(step: Step) -> bool:

@@ -20,10 +20,14 @@ class Journey:
     Attributes:
         destination_of: Where a guest goes.
         look: What the destination sees of a guest, now; unknown where it cannot be asked.
+        leave: Called when a guest is about to go: nothing is to start it here again, whatever becomes of the move.
+        stay: Called when a guest that was about to go has certainly stayed.
     """
 
     destination_of: Callable[[Guest], Destination[Guest]]
     look: Callable[[Guest], Observation]
+    leave: Callable[[Guest], None] = lambda _guest: None
+    stay: Callable[[Guest], None] = lambda _guest: None
 
 
 @frozen(kw_only=True)
@@ -51,6 +55,11 @@ class Ends:
         is_over = self.failure is not None and not isinstance(self.failure, Undetermined)
         return is_over and self.here.phase is Phase.RUNNING and self.there.phase in (*DOWN, Phase.UNKNOWN)
 
+    @property
+    def run_twice(self) -> bool:
+        """Whether it runs at both ends; by looks one after the other, between which it may have gone."""
+        return self.here.phase is Phase.RUNNING and self.there.phase is Phase.RUNNING
+
     def error(self, to: str) -> VmsvcError:
         """Say of a move that was not seen to succeed what is known, and what is not.
 
@@ -62,15 +71,21 @@ class Ends:
         if self.has_stayed:
             hint = self.failure.hint if self.failure is not None else ""
             return ActionFailed(f"it has not moved{told}; {known}", code="action.not-moved", hint=hint)
-        if self.here.phase is Phase.RUNNING and self.there.phase is Phase.RUNNING:
+        if self.run_twice:
             return ActionFailed(
                 f"it runs twice{told}; {known}", code="action.runs-twice", hint="stop it on one of the two, at once"
+            )
+        if self.here.phase is Phase.MOVED and self.there.phase in DOWN:
+            return Undetermined(
+                f"it has left, and {to} does not have it{told}; {known}",
+                code="undetermined.migration",
+                hint=f"the hypervisor here has moved it: does its way lead to {to}? Find it before anything starts it",
             )
         if self.here.phase in DOWN and self.there.phase in DOWN:
             return ActionFailed(
                 f"it went down on the way{told}; {known}",
                 code="action.went-down",
-                hint="start it where it is to run, and look at the hypervisors' logs",
+                hint="look at the hypervisors' logs on both nodes, then start it where it is to run",
             )
         return Undetermined(
             f"whether it has moved is not known{told}; {known}",

@@ -99,6 +99,7 @@ def failure_of(
     taken_back: Sequence[StepResult],
     left: Sequence[Step],
     *,
+    moved: Sequence[Step] = (),
     unclear: Sequence[StepResult] = (),
     losses: Sequence[str],
     told: Sequence[str] = (),
@@ -111,6 +112,7 @@ def failure_of(
         error: Why.
         taken_back: What was done to take back what the action had started.
         left: What it had started and left, because the service wants no rollback.
+        moved: The moves of guests before, which are not taken back.
         unclear: The starts of which nobody knows what they did; they were left.
         losses: What could not be recorded, and why.
         told: What drivers have done beyond what was asked.
@@ -141,6 +143,10 @@ def failure_of(
         Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
         for kept in left
     ]
+    problems += [
+        Problem(message=f"done before, and not taken back: {each}", code="action.left", section=each.rid)
+        for each in moved
+    ]
     problems += [_of_unclear(result.step, plan.service) for result in unclear]
     problems += [Problem(message=each, code="action.told") for each in told]
     problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
@@ -150,7 +156,8 @@ def failure_of(
     if are_disks_unclear or any(isinstance(doubt, Undetermined) for doubt in doubts):
         return Undetermined(problems=problems)
     # Refused is for what changed nothing; an action that has got further than that has failed.
-    is_refusal = isinstance(error, Refused) and not left and all(result.failure is None for result in last_of.values())
+    is_undone = not left and not moved and all(result.failure is None for result in last_of.values())
+    is_refusal = isinstance(error, Refused) and is_undone
     return (Refused if is_refusal else ActionFailed)(problems=problems)
 
 

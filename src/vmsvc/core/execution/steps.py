@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.deadline import left_until
@@ -282,15 +282,20 @@ class StepTaker:
         """Have a guest moved; both ends tell whether it was, and not the request: that may fail when it is there."""
         destination = journey.destination_of(guest)
         failure: VmsvcError | None = None
+        journey.leave(guest)
         try:
             self._request(driver, Verb.MIGRATE, guest, destination, budget_s=left_until(deadline))
-        except (DriverError, Undetermined) as error:
+        except VmsvcError as error:
             failure = error
         patience = time.monotonic() + _ENDS_S
         while True:
             ends = Ends(here=self.observe(guest), there=journey.look(guest), failure=failure)
+            if ends.run_twice:  # it may have gone between the two looks
+                ends = evolve(ends, here=self.observe(guest))
             if ends.has_moved:
                 return
+            if ends.has_stayed:
+                journey.stay(guest)
             if ends.has_stayed or time.monotonic() > patience:
                 raise ends.error(destination.node) from failure
             time.sleep(_ENDS_AGAIN_S)

@@ -11,17 +11,14 @@ from attrs import field, frozen
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.node import Node
 from vmsvc.core.resource import Guest, Resource
+from vmsvc.core.room import ROOM, UNSEEN
 from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase, unknown
 from vmsvc.core.transport import OUTPUT_LIMIT, Outcome
 from vmsvc.core.transport.command import said_last
 
-#: Down, with nothing kept that would go on: a guest whose memory is saved goes on with an old view of its disks.
-_DOWN = frozenset({Phase.STOPPED, Phase.ABSENT, Phase.MOVED})
-#: Nobody there could see it, or wants to look.
-_UNSEEN = frozenset({Phase.UNKNOWN, Phase.INAPPLICABLE})
 #: It is there, and may use addresses.
-UP_THERE = frozenset(Phase) - _DOWN - _UNSEEN - {Phase.SAVED, Phase.CRASHED, Phase.PREPARED}
+UP_THERE = frozenset(Phase) - ROOM - UNSEEN - {Phase.SAVED, Phase.CRASHED, Phase.PREPARED}
 #: Actions after which no guest runs that did not run before. Any other one may start it, one of a later version too.
 _STARTS_NOTHING = ("stop", "boot", "validate-disks")
 
@@ -87,15 +84,6 @@ class PeerAnswer:
             hint=f"copy {service.file} to {self.node}",
             severity=Severity.WARNING,
         )
-
-
-def is_room(seen: Observation) -> bool:
-    """Whether a guest is positively down somewhere, with nothing kept that would go on there.
-
-    Args:
-        seen: What is seen of it there.
-    """
-    return seen.phase in _DOWN
 
 
 def read_answers(node: str, services: Sequence[str], outcome: Outcome) -> dict[str, PeerAnswer]:
@@ -209,7 +197,7 @@ def _refusals(service: Service, guests: Collection[str], answer: PeerAnswer) -> 
         )
     for rid in guests:
         seen = answer.of(service.resource(rid))
-        if seen is not None and seen.phase not in _DOWN | _UNSEEN:
+        if seen is not None and seen.phase not in ROOM | UNSEEN:
             verb = "its memory is saved on" if seen.phase is Phase.SAVED else f"it is {seen.state} on"
             hint = f"`vmsvc stop {service.name}` there first"
             if seen.phase is Phase.SAVED:
@@ -233,7 +221,7 @@ def _doubts(service: Service, guests: Collection[str], answer: PeerAnswer) -> It
         if seen is None:
             why = answer.why_not_of(service.resource(rid))
             yield f"{answer.node} cannot say whether it runs {rid}: {why}"
-        elif seen.phase in _UNSEEN:
+        elif seen.phase in UNSEEN:
             yield f"{answer.node} cannot say whether it runs {rid}: {seen.evidence.detail}"
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Sequence
 
+from attrs import evolve
+
 from vmsvc.core.errors import Problem, Refused, Severity
 from vmsvc.core.node import Node
-from vmsvc.core.peers.answers import PeerAnswer, is_room
+from vmsvc.core.peers.answers import PeerAnswer
 from vmsvc.core.peers.asking import Attention, Peers
 from vmsvc.core.resource import Guest
+from vmsvc.core.room import why_no_room
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation
 
@@ -21,6 +24,7 @@ class Arrivals:
         service: Their service.
         node: This node.
         to: The node that is asked.
+        theirs: The service as that node reads the same file; ``None`` where it is wrong for it.
         peers: Makes what asks it; called when something is to be asked first.
         despite_frozen: Whether it does not matter that the service is frozen there.
         waiting: Told of what is waited for, once it takes longer than one would expect.
@@ -28,6 +32,7 @@ class Arrivals:
 
     Attributes:
         to: The node that is asked.
+        theirs: The service as it reads the file; read once, so that a file that is edited meanwhile changes nothing.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class Arrivals:
         service: Service,
         node: Node,
         to: str,
+        theirs: Service | None,
         peers: Callable[[], Peers],
         *,
         despite_frozen: bool = False,
@@ -44,6 +50,7 @@ class Arrivals:
         self._service = service
         self._node = node
         self.to = to
+        self.theirs = theirs
         self._peers = peers
         self._despite_frozen = despite_frozen
         self._waiting = waiting
@@ -61,6 +68,15 @@ class Arrivals:
         answer = self._ask(meanwhile=Attention(self._waiting, self._cancelled, self.to))
         return {guest.rid: answer.told_of(guest) for guest in self._service.guests}, self._problems(answer)
 
+    def counterpart(self, guest: Guest) -> Guest | None:
+        """A guest as the node reads the file; ``None`` where that means no such guest for it, or another one.
+
+        Args:
+            guest: The guest, as this node reads it.
+        """
+        found = next((each for each in self.theirs.guests if each.rid == guest.rid), None) if self.theirs else None
+        return found if found and (found.type, found.name) == (guest.type, guest.name) else None
+
     def confirm(self, rid: str) -> None:
         """Make sure, just before a guest is moved, that there still is room for it.
 
@@ -73,9 +89,9 @@ class Arrivals:
         """
         seen, problems = self.expected()
         errors = [each for each in problems if each.severity is Severity.ERROR]
-        if not is_room(seen[rid]):
-            message = f"by now it is {seen[rid].state} on {self.to}: {seen[rid].evidence.detail}"
-            errors.append(Problem(message=message, code="refused.runs-on-peer", section=rid))
+        [guest] = [each for each in self._service.guests if each.rid == rid]
+        if problem := why_no_room(guest, seen[rid], self.to):
+            errors.append(evolve(problem, message=f"things have changed: {problem.message}"))
         if errors:
             raise Refused(problems=errors)
 
@@ -112,5 +128,7 @@ class Arrivals:
                     file=str(self._service.file),
                 )
             )
-        overlooking = answer.overlooking(self._service, self._node)
-        return [*found, *([overlooking] if overlooking else [])]
+        # A start can do no better than to warn of it; a move can wait until starts there ask this node, too.
+        if overlooking := answer.overlooking(self._service, self._node):
+            found.append(evolve(overlooking, code="refused.not-named", severity=Severity.ERROR))
+        return found

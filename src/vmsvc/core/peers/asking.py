@@ -62,9 +62,7 @@ class Attention:
 
     def give_up(self) -> NoReturn:
         """End an action that was interrupted while it asked."""
-        raise ActionFailed(
-            f"interrupted while it waited for an answer of {self._names}; nothing was done", code="action.interrupted"
-        )
+        raise ActionFailed(f"interrupted while it waited for an answer of {self._names}", code="action.interrupted")
 
 
 class Peers:

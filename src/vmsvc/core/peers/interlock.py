@@ -12,6 +12,7 @@ from vmsvc.core.node import Node
 from vmsvc.core.peers.answers import PeerAnswer, objections
 from vmsvc.core.peers.asking import Attention, Peers
 from vmsvc.core.service import Service
+from vmsvc.core.status import Observation, Phase
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ def _now() -> float:
 class Interlock:
     """Keeps one action from starting guests that may run on other nodes.
 
-    Made before the action looks: what runs here then does not run elsewhere, which is believed as long as answers are.
+    Only answers are believed, and not for long. What an action finds running here is no answer: a guest that is being
+    moved to another node runs here until it runs there.
 
     Args:
         service: The service.
@@ -64,8 +66,8 @@ class Interlock:
         self._waiting = waiting
         self._cancelled = cancelled or threading.Event()
         self._now = now
-        self._began = now()
         self._asked: dict[str, float] = {}
+        self._found_down: set[str] = set()
 
     def objections(self, guests: Sequence[str]) -> list[Problem]:
         """Ask the other nodes what speaks against starting guests: errors, and what is to be told besides.
@@ -76,22 +78,26 @@ class Interlock:
         Raises:
             ActionFailed: The action was interrupted meanwhile.
         """
+        self._found_down.update(guests)
         return self._objections(guests, self._despite)
 
-    def confirm(self, rid: str) -> None:
-        """Make sure that what speaks for starting a guest is not old: if it is, ask again.
+    def confirm(self, rid: str, seen: Observation) -> None:
+        """Make sure that what speaks for starting a guest is not old: ask, unless that was done just now.
 
         Args:
             rid: The guest, which is about to be started.
+            seen: What was seen of it here, just now.
 
         Raises:
             Refused: By now, something speaks against it.
             ActionFailed: The action was interrupted meanwhile.
         """
-        if self._now() - self._asked.get(rid, self._began) <= BELIEVED_S:
+        if rid in self._asked and self._now() - self._asked[rid] <= BELIEVED_S:
             return
-        # A guest that the action found here, and has stopped since, needs no word of nodes that are silent.
-        despite = self._despite if rid in self._asked else self._names
+        # A guest that the action found here, and has stopped since, needs no word of nodes that are silent; unless it
+        # did not stop: it was moved.
+        needs_word = rid in self._found_down or seen.phase is Phase.MOVED
+        despite = self._despite if needs_word else self._names
         errors = [each for each in self._objections([rid], despite) if each.severity is Severity.ERROR]
         if errors:
             raise Refused(problems=errors)

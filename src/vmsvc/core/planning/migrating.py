@@ -6,9 +6,9 @@ reserved for this node alone cannot be written to by another one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.kinds import Ip, Reserved
@@ -17,13 +17,10 @@ from vmsvc.core.planning.plan import Kept, Plan, Step
 from vmsvc.core.planning.planner import refusal_of_place
 from vmsvc.core.planning.rules import DOWN, Consent, Ruling, judge
 from vmsvc.core.resource import NO_ACTION, Guest, Resource
+from vmsvc.core.room import why_no_room
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase
 from vmsvc.core.verb import Verb
-
-#: Down at the destination, with nothing kept that would go on there.
-_ROOM = DOWN - {Phase.SAVED}
-_UNSEEN = (Phase.UNKNOWN, Phase.INAPPLICABLE)
 
 #: Asks the destination: what it sees of each guest, by rid; and what speaks against moving anything there, or is to be
 #: told besides.
@@ -38,6 +35,7 @@ def plan_migration(
     ask: Ask,
     *,
     cannot: Mapping[str, str],
+    reserved_there: Collection[str] = (),
     consent: Consent | None = None,
 ) -> Plan:
     """Decide which guests are moved.
@@ -49,12 +47,13 @@ def plan_migration(
         seen: What was seen here of each resource, by rid; a missing one is unknown.
         ask: Asks the destination; called only where nothing else speaks against it.
         cannot: Why guests cannot be moved while they run, by rid: their technology has no way to do it.
+        reserved_there: The rids of disks that the destination would reserve before it starts a guest.
         consent: What the operator has agreed to.
 
     Returns:
         The plan, with its refusals if it may not run.
     """
-    draft = _Draft(service=service, node=node, to=to, seen=seen)
+    draft = _Draft(service=service, node=node, to=to, seen=seen, reserved_there=reserved_there)
     draft.rules_of_the_service(cannot)
     if not draft.refusals:
         there, problems = ask()
@@ -84,6 +83,7 @@ class _Draft:
     node: Node
     to: str
     seen: Mapping[str, Observation]
+    reserved_there: Collection[str] = ()
     guests: list[Guest] = field(factory=list)
     steps: list[Step] = field(factory=list)
     kept: list[Kept] = field(factory=list)
@@ -93,15 +93,13 @@ class _Draft:
     def rules_of_the_service(self, cannot: Mapping[str, str]) -> None:
         """What speaks against it before anybody else is asked; and which guests are meant."""
         service, instead = self.service, self._instead
-        if not service.place_of(self.node):
-            self.refusals.append(refusal_of_place(service, self.node))
-        if self.to.casefold() not in map(str.casefold, service.nodes):
-            self._refuse(
-                "refused.drp",
-                f"{self.to} is a disaster recovery node of {service.name}, whose storage is not taken for shared",
-                hint=f"`vmsvc stop {service.name}` here, then `vmsvc start {service.name} --drp` on {self.to}",
-            )
+        self._rules_of_places()
+        for rid in self.reserved_there:
+            why = f"its disks are reserved for {self.to} alone before a start there, and a move reserves none"
+            self._refuse("refused.exclusive-disks", why, section=rid, hint=instead)
         for resource in service.resources:
+            if resource.rid in self.reserved_there:
+                continue
             if isinstance(resource, Reserved) and resource.may_be_held and not resource.disable:
                 why = "its disks are reserved for this node alone: no other one could write to them"
                 self._refuse("refused.exclusive-disks", why, section=resource.rid, hint=instead)
@@ -116,6 +114,19 @@ class _Draft:
         if not self.guests and not self.refusals:
             self._refuse("refused.no-guest", f"{service.name} has no guest that could be moved")
 
+    def _rules_of_places(self) -> None:
+        """Both ends are nodes of the service, and not the ones for disasters."""
+        service, node = self.service, self.node
+        place = service.place_of(node)
+        if not place:
+            self.refusals.append(refusal_of_place(service, node))
+        why = f"is a disaster recovery node of {service.name}, whose storage is not taken for shared"
+        if place == "drpnodes":
+            self._refuse("refused.drp", f"{node.name} {why}", hint=self._instead)
+        if self.to.casefold() not in map(str.casefold, service.nodes):
+            hint = f"`vmsvc stop {service.name}` here, then `vmsvc start {service.name} --drp` on {self.to}"
+            self._refuse("refused.drp", f"{self.to} {why}", hint=hint)
+
     def consider(self, guest: Guest, there: Observation) -> None:
         """Decide what becomes of a guest, from what is seen of it at both ends."""
         here, to = self.seen.get(guest.rid), self.to
@@ -127,20 +138,8 @@ class _Draft:
             code = "undetermined.status" if judgement.ruling is Ruling.UNKNOWN else "refused.not-to-migrate"
             hint = judgement.hint or f"`vmsvc start {self.service.name}` on the node where it is to run"
             self._refuse(code, judgement.why, section=guest.rid, hint=hint)
-        elif there.phase in _UNSEEN:
-            self._refuse(
-                "refused.peer-silent",
-                f"{to} cannot say whether it runs {guest.rid}: {there.evidence.detail}",
-                section=guest.rid,
-                hint="nothing is moved to a node that does not answer; see `vmsvc trust peers --test`",
-            )
-        elif there.phase not in _ROOM:
-            self._refuse(
-                "refused.runs-on-peer",
-                f"it is {there.state} on {to}, too",
-                section=guest.rid,
-                hint=f"look at it there; `vmsvc status --peers {self.service.name}` shows both nodes",
-            )
+        elif problem := why_no_room(guest, there, to):
+            self.refusals.append(evolve(problem, file=str(self.service.file)))
         else:
             why = f"{judgement.why} here, {there.state} on {to}"
             budget_s = guest.budgets_s[Verb.MIGRATE]

@@ -904,7 +904,8 @@ def test_a_guest_is_confirmed_last_before_it_is_started_and_left_alone_where_tha
     stage = Stage(tmp_path, {"container#1": DOWN, "container#2": DOWN})
     heard = []
 
-    def confirm(rid):
+    def confirm(rid, seen):
+        assert seen.phase is DOWN
         heard.append((rid, stage.hooks.heard[-1]))
         if rid == "container#2":
             raise Refused("it runs on n2", code="refused.runs-on-peer")
@@ -918,7 +919,7 @@ def test_a_guest_is_confirmed_last_before_it_is_started_and_left_alone_where_tha
 
 def test_both_halves_of_a_start_are_confirmed_and_no_stop_is(tmp_path):
     stage, heard = Stage(tmp_path, {C1: DOWN}, [split_guest()]), []
-    stage.executor = confirming(stage, heard.append)
+    stage.executor = confirming(stage, lambda rid, _seen: heard.append(rid))
     stage.run()
     assert heard == [C1, C1]
     stage.run("stop")

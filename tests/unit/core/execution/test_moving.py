@@ -44,6 +44,8 @@ def test_a_clear_refusal_and_a_guest_that_runs_here_is_a_failure_that_has_change
         (UP, UP, None, ActionFailed, "action.runs-twice"),
         (UP, UP, NO, ActionFailed, "action.runs-twice"),
         (DOWN, DOWN, LATE, ActionFailed, "action.went-down"),
+        (MOVED, ABSENT, None, Undetermined, "undetermined.migration"),  # somewhere else
+        (MOVED, DOWN, NO, Undetermined, "undetermined.migration"),
     ],
 )
 def test_everything_else_is_told_as_what_each_end_shows(here, there, failure, kind, code):

@@ -83,6 +83,7 @@ def test_what_speaks_against_coming_matters_only_to_what_comes():
     [
         ({"nodes": ("n2", "n3")}, "refused.not-listed"),
         ({"to": "n4"}, "refused.drp"),
+        ({"nodes": ("n2",), "drpnodes": ("n1",)}, "refused.drp"),
         ({"cannot": {"container#1": "it cannot"}}, "refused.cannot-migrate"),
     ],
 )
@@ -103,6 +104,20 @@ def test_a_guest_whose_disks_are_reserved_is_not_moved_whatever_is_seen_of_them(
             "stop it here and start it there: `vmsvc stop web`, then `vmsvc start web` on n2"
         )
     assert planned(guest(), resource("vmdg", container_id="container#1")).steps
+
+
+def test_disks_that_only_the_destination_would_reserve_keep_a_guest_here():
+    of = service(guest(), resource("vmdg", container_id="container#1"), **NODES)
+    made = plan_migration(
+        of, NODE, "n2", {"container#1": UP}, lambda: ({"container#1": DOWN}, ()), cannot={}, reserved_there=("vmdg",)
+    )
+    assert [(each.code, each.section) for each in made.refusals] == [("refused.exclusive-disks", "vmdg")]
+
+
+def test_memory_that_is_saved_there_is_told_as_that():
+    (refusal,) = planned(there={"container#1": seen(Phase.SAVED)}).refusals
+    assert refusal.message == "its memory is saved on n2"
+    assert "discard it there" in refusal.hint
 
 
 def test_what_would_stay_on_the_node_must_be_down():
