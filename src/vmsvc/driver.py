@@ -74,7 +74,7 @@ from vmsvc.core.transport import ANSWER_LIMIT, OUTPUT_GRACE_S, OUTPUT_LIMIT, Hos
 from vmsvc.core.transport.announced import Announced
 from vmsvc.core.transport.command import check as check_command
 from vmsvc.core.transport.command import printable, said_last, shown
-from vmsvc.core.transport.commands import Commands, refusal, whole, whole_lines
+from vmsvc.core.transport.commands import Commands, not_moved, refusal, whole, whole_lines
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
@@ -164,6 +164,7 @@ __all__ = [
     "line",
     "name",
     "names",
+    "not_moved",
     "option",
     "path",
     "printable",

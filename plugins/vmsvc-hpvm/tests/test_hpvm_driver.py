@@ -72,9 +72,23 @@ def test_a_start_returns_when_the_table_shows_it(backend, driver, web):
 
 def test_a_start_that_never_shows_is_not_known(backend, driver, web, monkeypatch):
     monkeypatch.setattr("vmsvc_hpvm.driver._SHOWN_S", 0.3)
-    monkeypatch.setattr("vmsvc_hpvm.driver.AWAKE", frozenset())
+    monkeypatch.setattr("vmsvc_hpvm.driver.AT_REST", frozenset(Phase))
     with pytest.raises(Undetermined, match="has begun to start guest web, and hpvmstatus says that it is"):
         driver.start(web, budget_s=BUDGET_S)
+
+
+def test_a_start_that_shows_something_odd_at_once_is_not_waited_for(backend, driver, web, monkeypatch):
+    really = Tools.run
+
+    def run(self, *argv):
+        done = really(self, *argv)
+        if argv[0] == "hpvmstart":
+            backend.standin.change("web", "attention")
+        return done
+
+    monkeypatch.setattr(Tools, "run", run)
+    assert driver.start(web, budget_s=BUDGET_S)
+    assert len(backend.standin.calls("hpvmstatus")) == 2
 
 
 def test_a_guest_that_was_migrated_away_is_down_and_is_not_started(backend, driver, web):
@@ -91,16 +105,16 @@ def test_a_guest_that_was_migrated_away_is_down_and_is_not_started(backend, driv
     assert not backend.standin.calls("hpvmstop")
 
 
-def test_a_guest_that_the_node_starts_by_itself_is_warned_of_however_many_are_asked_for(backend, driver, web):
+def test_a_guest_that_the_node_starts_by_itself_is_warned_of_where_it_alone_is_asked_for(backend, driver, web):
     db = backend.guest("db")
     assert driver.observe(web, budget_s=BUDGET_S).warnings == ()
 
     backend.standin.change("web", boot="Auto")
-    seen = driver.observe_all([web, evolve(db, service="db")], budget_s=BUDGET_S)
-    assert seen["db", db.rid].warnings == ()
-    for each in (driver.observe(web, budget_s=BUDGET_S), seen[web.service, web.rid]):
-        [warning] = each.warnings
-        assert "hpvmmodify -P web -B manual" in warning
+    [warning] = driver.observe(web, budget_s=BUDGET_S).warnings
+    assert "hpvmmodify -P web -B manual" in warning
+    before = len(backend.standin.calls("hpvmstatus"))
+    driver.observe_all([web, evolve(db, service="db")], budget_s=BUDGET_S)
+    assert len(backend.standin.calls("hpvmstatus")) == before + 1
 
 
 def test_a_warning_that_cannot_be_had_costs_no_state(backend, driver, web):
@@ -173,13 +187,13 @@ def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
 def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, web, monkeypatch):
     driver.start(web, budget_s=BUDGET_S)
     _until_it_runs(backend, web)
-    really = Tools.run
+    really = Tools.run_sparing
 
-    def run(self, *argv):
-        done = really(self, *argv)
+    def run(self, spare_s, *argv):
+        done = really(self, spare_s, *argv)
         return evolve(done, code=1) if "hpvmmigrate" in argv[:2] else done
 
-    monkeypatch.setattr(Tools, "run", run)
+    monkeypatch.setattr(Tools, "run_sparing", run)
     with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is Off \(NR\)"):
         driver.migrate(web, Destination(node="elsewhere", guest=web), budget_s=BUDGET_S)
 

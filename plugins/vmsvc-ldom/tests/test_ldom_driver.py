@@ -67,9 +67,28 @@ def test_a_domain_that_cannot_be_started_is_not_left_bound(backend, driver, web)
 def test_what_is_neither_up_nor_down_is_not_started(backend, driver, web):
     backend.standin.change("web", "error")
 
-    with pytest.raises(DriverError, match=r"it is active \(error\)"):
+    with pytest.raises(DriverError, match=r"it is active \(error\)") as error:
         driver.start(web, budget_s=BUDGET_S)
+    assert "ldm cancel-operation migration web" in error.value.hint
     assert not backend.standin.calls("start-domain")
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill"])
+def test_what_a_failed_migration_has_left_bound_is_unbound_and_not_stopped(backend, driver, web, verb):
+    backend.standin.change("web", "left")
+    getattr(driver, verb)(web, budget_s=BUDGET_S)
+    assert backend.standin.state("web") == "inactive"
+    assert not backend.standin.calls("stop-domain")
+
+
+def test_what_cannot_be_freed_of_a_failed_migration_is_told_with_the_way_out(backend, driver, web):
+    backend.standin.change("web", "left")
+    with (
+        backend.standin.having("locked", words=["unbind-domain"]),
+        pytest.raises(DriverError, match=r"does not run, and is bound \(error\)") as error,
+    ):
+        driver.stop(web, budget_s=BUDGET_S)
+    assert "ldm cancel-operation migration web" in error.value.hint
 
 
 def test_a_domain_between_two_machines_is_left_to_whoever_moves_it(backend, driver, web):
@@ -158,13 +177,13 @@ def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
 def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, web, monkeypatch):
     driver.start(web, budget_s=BUDGET_S)
     _until_it_runs(backend, web)
-    really = Ldm.run
+    really = Ldm.run_sparing
 
-    def run(self, *argv):
-        done = really(self, *argv)
+    def run(self, spare_s, *argv):
+        done = really(self, spare_s, *argv)
         return evolve(done, code=1) if "migrate-domain" in argv[:2] else done
 
-    monkeypatch.setattr(Ldm, "run", run)
+    monkeypatch.setattr(Ldm, "run_sparing", run)
     with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is gone"):
         driver.migrate(web, Destination(node="elsewhere", guest=web), budget_s=BUDGET_S)
 

@@ -311,6 +311,21 @@ class TestVerbs:
         assert len(backend.standin.calls("destroy")) == 1
         assert driver.observe(guest, budget_s=10).phase is Phase.STOPPED
 
+    def test_what_somebody_else_s_xl_makes_is_not_destroyed(
+        self, backend, driver, guest, keeper, monkeypatch, tmp_path
+    ):
+        keeper("db")  # its log is not where Xen's are, once these are elsewhere
+        monkeypatch.setattr(tool_module, "LOGS", str(tmp_path / "logs"))
+        backend.standin.knob("hang", words=["create"])
+        begun = threading.Timer(0.5, lambda: backend.standin.change("web", "made"))
+        begun.start()
+        with pytest.raises(Undetermined, match="did not end"):
+            driver.start(guest, budget_s=4)
+        begun.join()
+        backend.standin.well()
+        assert not backend.standin.calls("destroy")
+        assert driver.observe(guest, budget_s=10).phase is Phase.STARTING
+
     @pytest.mark.parametrize(
         ("name", "decision"), [("web--incoming", "`xl unpause 2`"), ("web--migratedaway", "`xl destroy 2`")]
     )
@@ -398,13 +413,13 @@ def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, guest):
 def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, guest, monkeypatch):
     driver.start(guest, budget_s=BUDGET_S)
     _until_it_runs(backend, guest)
-    really = Tool.run
+    really = Tool.run_sparing
 
-    def run(self, *argv):
-        done = really(self, *argv)
+    def run(self, spare_s, *argv):
+        done = really(self, spare_s, *argv)
         return evolve(done, code=1) if "migrate" in argv[:2] else done
 
-    monkeypatch.setattr(Tool, "run", run)
+    monkeypatch.setattr(Tool, "run_sparing", run)
     with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is gone"):
         driver.migrate(guest, Destination(node="elsewhere", guest=guest), budget_s=BUDGET_S)
 

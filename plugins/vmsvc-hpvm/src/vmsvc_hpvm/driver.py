@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vmsvc.driver import (
+    AT_REST,
+    AWAKE,
     Capability,
     Context,
     Destination,
@@ -21,24 +23,24 @@ from vmsvc.driver import (
     GuestDisk,
     Objection,
     Observation,
-    Outcome,
     Phase,
     Resource,
     Sizes,
     Undetermined,
     VmsvcError,
     line,
+    not_moved,
     option,
     path,
-    said_last,
+    refusal,
     unknown,
 )
 from vmsvc_hpvm import parse
 from vmsvc_hpvm.parse import Listed
 from vmsvc_hpvm.tools import PROBE, Tools
 
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
-AT_REST = frozenset({Phase.STOPPED, Phase.MOVED})
+# What is left of the time of a move to look where that has left the guest, in seconds.
+_LOOK_S = 5.0
 # hpvmstart returns when a start has begun ("Successful start initiation"): how long the table may take to show it, and
 # how often it is looked at, in seconds.
 _SHOWN_S, _PAUSE_S = 10.0, 0.2
@@ -100,18 +102,15 @@ class HpvmDriver:
         return self.observe_all([resource], budget_s=budget_s)[resource.service, resource.rid]
 
     def observe_all(self, resources: Sequence[HpvmGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
-        """Say where the guests stand, by one table of all, and warn of those that the node starts by itself."""
+        """Say where the guests stand, by one table of all; of one alone, warn where the node starts it by itself."""
         if not resources:
             return {}
         tools = self._tools(budget_s)
-        began = time.monotonic()
-        table = tools.table()
-        found = {each: _found(tools, each.name, table) for each in resources}
-        evidence = Evidence(probe=PROBE, duration_s=time.monotonic() - began)
-        # The table does not tell that: it is asked for with what time is left, and what comes of it is no evidence.
-        there = {guest.name for guest in found.values() if isinstance(guest, Listed)}
-        automatic = self._tools(tools.left_s / 2).started_with_the_node(*there) if there else set()
-        return {(each.service, each.rid): _observed(each, guest, evidence, automatic) for each, guest in found.items()}
+        seen = _survey(tools, resources)
+        if len(resources) > 1:
+            return seen
+        # The table does not tell that: it is asked for in what time is left, and what comes of it is no evidence.
+        return {key: _warned(self._tools(tools.left_s / 2), resources[0], each) for key, each in seen.items()}
 
     def discover(self, where: HpvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every guest."""
@@ -136,7 +135,7 @@ class HpvmDriver:
             return True
         if tools.get(guest.name).phase in AWAKE:
             return False  # somebody else was faster
-        raise _refusal(f"guest {guest.name} cannot be started", done)
+        raise refusal(f"guest {guest.name} cannot be started", done)
 
     def stop(self, resource: HpvmGuest, *, budget_s: float) -> None:
         """Ask the guest's system to shut down."""
@@ -155,7 +154,7 @@ class HpvmDriver:
             raise Undetermined(f"guest {guest.name} is in a state that is not known: {guest.state}")
         done = tools.run("hpvmstop", *how, "-F", "-P", guest.name)  # -F: do not ask whether it is meant
         if done.code and tools.get(guest.name).phase not in AT_REST:
-            raise _refusal(f"guest {guest.name} does not stop", done)
+            raise refusal(f"guest {guest.name} does not stop", done)
 
     def migrate(self, guest: HpvmGuest, destination: Destination[HpvmGuest], *, budget_s: float) -> None:
         """Move the guest online (``-o``); it stays here as one that is not runnable: nothing starts it twice."""
@@ -165,14 +164,16 @@ class HpvmDriver:
             what = f"guest {found.name} cannot be moved: it is {found.state}"
             raise Undetermined(what) if found.phase is Phase.UNKNOWN else DriverError(what)
         host = destination.guest.migrate_host or destination.node
-        done = tools.run("hpvmmigrate", "-o", "-P", found.name, "-h", host)
+        done = tools.run_sparing(_LOOK_S, "hpvmmigrate", "-o", "-P", found.name, "-h", host)
         if not done.code:
             return
-        refusal = _refusal(f"guest {found.name} has not come to {host}", done)
         now = tools.find(found.name, tools.table())
-        if now is not None and now.phase is Phase.RUNNING:
-            raise refusal
-        raise Undetermined(f"{refusal.message}; here it is {'gone' if now is None else now.state}")
+        raise not_moved(
+            f"guest {found.name} has not come to {host}",
+            done,
+            "gone" if now is None else now.state,
+            is_up=now is not None and now.phase is Phase.RUNNING,
+        )
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 
@@ -198,12 +199,27 @@ class HpvmDriver:
 
 def _wait_until_shown(tools: Tools, name: str) -> None:
     until = time.monotonic() + min(_SHOWN_S, tools.left_s)
-    while (guest := tools.get(name)).phase not in AWAKE:
+    while (guest := tools.get(name)).phase in AT_REST:
         if time.monotonic() > until:
             raise Undetermined(
                 f"hpvmstart has begun to start guest {name}, and hpvmstatus says that it is {guest.state}"
             )
         time.sleep(_PAUSE_S)
+
+
+def _survey(tools: Tools, resources: Sequence[HpvmGuest]) -> dict[tuple[str, str], Observation]:
+    began = time.monotonic()
+    table = tools.table()
+    found = {each: _found(tools, each.name, table) for each in resources}
+    evidence = Evidence(probe=PROBE, duration_s=time.monotonic() - began)
+    return {(each.service, each.rid): _observed(guest, evidence) for each, guest in found.items()}
+
+
+def _warned(tools: Tools, guest: HpvmGuest, seen: Observation) -> Observation:
+    if seen.phase in (Phase.ABSENT, Phase.UNKNOWN) or not tools.is_started_with_the_node(guest.name):
+        return seen
+    why = f"the node starts it when it boots: `hpvmmodify -P {guest.name} -B manual` ends that"
+    return evolve(seen, warnings=(why,))
 
 
 def _found(tools: Tools, name: str, table: Sequence[Listed]) -> Listed | VmsvcError | None:
@@ -213,20 +229,16 @@ def _found(tools: Tools, name: str, table: Sequence[Listed]) -> Listed | VmsvcEr
         return error
 
 
-def _observed(
-    resource: HpvmGuest, guest: Listed | VmsvcError | None, evidence: Evidence, automatic: Collection[str]
-) -> Observation:
+def _observed(guest: Listed | VmsvcError | None, evidence: Evidence) -> Observation:
     if isinstance(guest, VmsvcError):
         return unknown(evidence.probe, guest, duration_s=evidence.duration_s)
     if guest is None:
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    why = f"the node starts it when it boots: `hpvmmodify -P {resource.name} -B manual` ends that"
     objection = Objection(why=_MOVED.format(guest.state), hint=_MOVED_HINT.format(guest.name))
     return Observation(
         phase=guest.phase,
         state=guest.state,
         evidence=evidence,
-        warnings=(why,) if resource.name in automatic else (),
         objection=objection if guest.phase is Phase.MOVED else None,
     )
 
@@ -236,7 +248,3 @@ def _unready(guest: Listed) -> Exception:
         return DriverError(_MOVED.format(guest.state), hint=_MOVED_HINT.format(guest.name))
     what = f"guest {guest.name} cannot be started: it is {guest.state}"
     return Undetermined(what) if guest.phase is Phase.UNKNOWN else DriverError(what)
-
-
-def _refusal(what: str, done: Outcome) -> DriverError:
-    return DriverError(f"{what}: {done.argv[0]} exits with {done.code}{said_last(done.stderr, done.stdout)}")

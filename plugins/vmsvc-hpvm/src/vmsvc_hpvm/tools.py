@@ -1,4 +1,4 @@
-"""hpvmstatus, hpvmstart and hpvmstop on a node: run, and answered in records."""
+"""The commands of HP Integrity VM on a node: run, and answered in records."""
 
 from __future__ import annotations
 
@@ -67,16 +67,15 @@ class Tools(Commands):
             )
         return guest
 
-    def started_with_the_node(self, *names: str) -> set[str]:
-        """Which guests the node starts when it boots, as far as that can be read: it only adds to what is known.
+    def is_started_with_the_node(self, name: str) -> bool:
+        """Whether the node starts a guest when it boots, as far as that can be read: it only adds to what is known.
 
         Args:
-            names: The guests.
+            name: Its name.
         """
-        which = ("-P", *names) if len(names) == 1 else ()
         with contextlib.suppress(VmsvcError):
-            return parse.started_with_the_node(self.lines(PROBE, "-M", *which))
-        return set()
+            return name in parse.started_with_the_node(self.lines(PROBE, "-M", "-P", name))
+        return False
 
     def files(self, directory: str) -> tuple[str, list[str]]:
         """Where a directory really is, and the names of the files in it; none where there is no such directory.

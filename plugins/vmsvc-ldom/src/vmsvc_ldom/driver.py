@@ -10,6 +10,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from vmsvc.driver import (
+    AWAKE,
     Capability,
     Commands,
     Context,
@@ -27,13 +28,16 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
     line,
+    not_moved,
     option,
-    said_last,
+    refusal,
 )
 from vmsvc_ldom import parse
 from vmsvc_ldom.parse import Domain
 
-AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+# What is left of the time of a move to look where that has left the domain, in seconds.
+_LOOK_S = 5.0
+_CANCEL = "`ldm cancel-operation migration {0}` takes back what a migration that has failed has left"
 _LACKING = "it is degraded: the machine lacks resources that it needs, and it cannot be started"
 _LACKING_HINT = (
     "`ldm list-domain -l {0}` beside `ldm list-devices`: give back what is missing, or change what {0} needs"
@@ -116,13 +120,14 @@ class LdomDriver:
         if _known(domain) in AWAKE:
             return False
         if domain.phase is not Phase.STOPPED:
-            raise DriverError(f"domain {domain.name} cannot be started: it is {domain.word}")
+            hint = _CANCEL.format(domain.name) if domain.phase is Phase.STUCK else ""
+            raise DriverError(f"domain {domain.name} cannot be started: it is {domain.word}", hint=hint)
         if domain.is_degraded:
             raise DriverError(_LACKING, hint=_LACKING_HINT.format(domain.name))
         if domain.state == "inactive":
             bound = ldm.run("bind-domain", domain.name)
             if bound.code and ldm.get(domain.name).state == "inactive":
-                raise _refusal(f"domain {domain.name} cannot be bound to its resources", bound)
+                raise refusal(f"domain {domain.name} cannot be bound to its resources", bound)
         started = ldm.run("start-domain", domain.name)
         if not started.code:
             return True
@@ -130,7 +135,7 @@ class LdomDriver:
             return False  # somebody else was faster
         if domain.state == "inactive":
             ldm.run("unbind-domain", domain.name)
-        raise _refusal(f"domain {domain.name} cannot be started", started)
+        raise refusal(f"domain {domain.name} cannot be started", started)
 
     def _made(self, ldm: Ldm, resource: LdomGuest) -> Domain:
         file = self._context.definition_file(resource)
@@ -142,7 +147,7 @@ class LdomDriver:
         done = ldm.run("add-domain", "-i", str(file))
         domain = ldm.find(resource.name)
         if domain is None:
-            raise _refusal(f"{file} does not make a domain {resource.name!r}", done)
+            raise refusal(f"{file} does not make a domain {resource.name!r}", done)
         return domain
 
     def stop(self, resource: LdomGuest, *, budget_s: float) -> None:
@@ -158,15 +163,18 @@ class LdomDriver:
         domain = ldm.find(resource.name)
         if domain is None or (domain.phase is Phase.STOPPED and domain.state == "inactive"):
             return
-        if _known(domain) is not Phase.STOPPED:
+        _known(domain)
+        if domain.has_begun:
             done = ldm.run("stop-domain", *how, domain.name)
             domain = ldm.get(domain.name)
-            if domain.phase is not Phase.STOPPED:
+            if domain.has_begun:
                 if done.code:
-                    raise _refusal(f"domain {domain.name} does not stop", done)
+                    raise refusal(f"domain {domain.name} does not stop", done)
                 return  # it was asked; the core waits, and asks again
         # A domain that cannot be unbound is down all the same, and keeps nothing but processors and memory.
         ldm.run("unbind-domain", domain.name)
+        if domain.phase is Phase.STUCK and (now := ldm.get(domain.name)).phase is Phase.STUCK:
+            raise DriverError(f"domain {now.name} does not run, and is {now.word}", hint=_CANCEL.format(now.name))
 
     def migrate(self, guest: LdomGuest, destination: Destination[LdomGuest], *, budget_s: float) -> None:
         """Move the domain to another machine, whose certificate this control domain trusts (``-c``).
@@ -181,14 +189,17 @@ class LdomDriver:
         if domain.phase is not Phase.RUNNING:
             raise DriverError(f"domain {domain.name} cannot be moved: it is {domain.word}")
         host = destination.guest.migrate_host or destination.node
-        done = ldm.run("migrate-domain", "-c", domain.name, host)
+        done = ldm.run_sparing(_LOOK_S, "ldm", "migrate-domain", "-c", domain.name, host)
         if not done.code:
             return
-        refusal = _refusal(f"domain {domain.name} has not come to {host}", done)
         now = ldm.find(domain.name)
-        if now is not None and now.phase is Phase.RUNNING:
-            raise refusal
-        raise Undetermined(f"{refusal.message}; here it is {'gone' if now is None else now.word}")
+        raise not_moved(
+            f"domain {domain.name} has not come to {host}",
+            done,
+            "gone" if now is None else now.word,
+            is_up=now is not None and now.phase is Phase.RUNNING,
+            hint=_CANCEL.format(domain.name) if now is not None and now.phase is Phase.STUCK else "",
+        )
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 
@@ -276,7 +287,3 @@ def _known(domain: Domain) -> Phase:
     if domain.phase is Phase.MIGRATING:
         raise Undetermined(f"domain {domain.name} is {domain.word}", hint="try again when the migration has ended")
     return domain.phase
-
-
-def _refusal(what: str, done: Outcome) -> DriverError:
-    return DriverError(f"{what}: ldm exits with {done.code}{said_last(done.stderr, done.stdout)}")

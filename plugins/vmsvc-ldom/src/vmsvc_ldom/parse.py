@@ -60,6 +60,11 @@ class Domain:
         return Phase.STOPPED
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it runs, or is on its way up or down: who is merely bound has processors and memory, and no more."""
+        return self.state == "active" or self.flags[0] == "s"
+
+    @property
     def is_degraded(self) -> bool:
         """Whether it is down, and cannot be started since the machine lacks what it needs."""
         return self.phase is Phase.STOPPED and self.flags[1] == "d"

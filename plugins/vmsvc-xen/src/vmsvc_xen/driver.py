@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from vmsvc.driver import (
+    AWAKE,
+    TIMED_OUT,
     Capability,
     Context,
     Destination,
@@ -16,12 +18,12 @@ from vmsvc.driver import (
     FoundGuest,
     GuestDisk,
     Observation,
-    Outcome,
     Phase,
     Resource,
     Sizes,
     Undetermined,
-    said_last,
+    not_moved,
+    refusal,
 )
 from vmsvc_xen.options import XenGuest
 
@@ -29,11 +31,10 @@ if TYPE_CHECKING:
     from vmsvc_xen.parse import Domain
     from vmsvc_xen.tool import Tool
 
-# What a start is to bring about; and where a guest has sizes of its own: none before and after its life.
-_AWAKE = frozenset({Phase.RUNNING, Phase.STARTING})
+# Where a guest has sizes of its own: none before and after its life.
 _ALIVE = frozenset({Phase.RUNNING, Phase.PAUSED})
-# The code of what is said of a command that did not end in time.
-_TIMED_OUT = "undetermined.timeout"
+# What is left of the time of a move to look where that has left the guest, in seconds.
+_LOOK_S = 5.0
 # How xl is to reach another node: without a question to anybody. A shell reads it, and the host's name behind it.
 _SSH = "ssh -o BatchMode=yes --"
 _HINTS = {
@@ -98,7 +99,7 @@ class XenDriver:
         tool = self._tool(budget_s)
         domain = tool.find(resource.name)
         if domain is not None:
-            if _known(domain) in _AWAKE:
+            if _known(domain) in AWAKE:
                 return False
             hint = _HINTS.get(domain.phase, "try again when that has ended, or stop the service first")
             raise DriverError(f"{domain.name} cannot be started: it is {domain.state}", hint=hint.format(domain.id))
@@ -110,9 +111,9 @@ class XenDriver:
         if not done.code:
             return True
         now = tool.find(resource.name)
-        if now is not None and now.phase in _AWAKE:
+        if now is not None and now.phase in AWAKE:
             return False  # somebody else was faster
-        raise _refusal(f"{resource.name} cannot be started", done)
+        raise refusal(f"{resource.name} cannot be started", done)
 
     def _comes_back(self, tool: Tool, guest: XenGuest) -> bool:
         """Whether a guest without a domain is merely between two of them, since it reboots."""
@@ -128,7 +129,7 @@ class XenDriver:
             return
         done = tool.run("install", "-D", "--mode=0600", "--", str(kept), guest.file)  # it may have passwords
         if done.code:
-            raise _refusal(f"{guest.file} cannot be written", done)
+            raise refusal(f"{guest.file} cannot be written", done)
 
     def stop(self, resource: XenGuest, *, budget_s: float) -> None:
         """Ask the guest to shut down; one without Xen's drivers by its power button.
@@ -148,7 +149,7 @@ class XenDriver:
             self._end(tool, domain, "does not hear a request to stop", "shutdown", "-F")
         except Undetermined as silence:
             # It was asked, and xl waits a minute for its word: who waits for the guest to end looks for itself.
-            if silence.code != _TIMED_OUT:
+            if silence.code != TIMED_OUT:
                 raise
 
     def kill(self, resource: XenGuest, *, budget_s: float) -> None:
@@ -172,7 +173,7 @@ class XenDriver:
             return
         now = tool.find(domain.name)
         if now is not None and now.id == domain.id and now.phase is not Phase.STOPPING:
-            raise _refusal(f"{domain.name} {why}", done)
+            raise refusal(f"{domain.name} {why}", done)
 
     def migrate(self, guest: XenGuest, destination: Destination[XenGuest], *, budget_s: float) -> None:
         """Send the guest to the xl of another node, by ssh; it is renamed before it may go on there."""
@@ -182,16 +183,15 @@ class XenDriver:
             state = "not there" if domain is None else domain.state
             raise DriverError(f"{guest.name} cannot be moved: it is {state}")
         host = destination.guest.migrate_host or destination.node
-        done = tool.run("xl", "migrate", "-s", _SSH, str(domain.id), shlex.quote(host))
+        done = tool.run_sparing(_LOOK_S, "xl", "migrate", "-s", _SSH, str(domain.id), shlex.quote(host))
         if not done.code:
             return
-        refusal = _refusal(f"{guest.name} has not come to {host}", done)
         now = tool.find(guest.name)
-        if now is not None and now.id == domain.id and now.phase is Phase.RUNNING:
-            raise refusal
-        # xl itself says so of a move that breaks off at its very end: look at both nodes.
-        raise Undetermined(
-            f"{refusal.message}; here it is {'gone' if now is None else now.state}",
+        raise not_moved(
+            f"{guest.name} has not come to {host}",
+            done,
+            "gone" if now is None else now.state,
+            is_up=now is not None and now.id == domain.id and now.phase is Phase.RUNNING,
             hint=now.broken_off if now is not None and now.phase is Phase.MIGRATING else "",
         )
 
@@ -251,7 +251,3 @@ def _known(domain: Domain) -> Phase:
     if domain.phase is Phase.MIGRATING:
         raise Undetermined(f"it is {domain.state}", hint=domain.broken_off)
     return domain.phase
-
-
-def _refusal(what: str, done: Outcome) -> DriverError:
-    return DriverError(f"{what}: {done.argv[0]} exits with {done.code}{said_last(done.stderr, done.stdout)}")

@@ -29,9 +29,8 @@ _MOMENT_S, _PAUSE_S = 2.0, 0.2
 _NOT_THERE = (": No such file or directory", ": Not a directory")
 # What becomes of a log's name when a newer one takes its place, or somebody removes it.
 _OLDER = re.compile(r"(\.\d+)?( \(deleted\))?")
-# Of the time of a start, what is kept to take apart what an xl has begun that did not end in time: a share, in seconds
-# at most.
-_SHARE, _AT_MOST_S = 0.25, 10.0
+# Of the time of a start, what is left to take apart what an xl has begun that did not end in time, in seconds.
+_CLEANING_S = 10.0
 _KINDS = {"block special file": "block", "regular file": "file", "regular empty file": "file"}
 
 
@@ -156,7 +155,8 @@ class Tool(Commands):
     def create(self, guest: XenGuest) -> Outcome:
         """Make a domain of a guest's config file; what it has begun when its time is over is taken apart.
 
-        xl makes a domain that is paused, and lets it go at the end: one whose xl was ended before stays so for ever.
+        xl makes a domain that is paused, and lets it go at the end: one whose xl was ended before stays so for ever. It
+        may be somebody else's, for whose xl ours has waited: as long as there is such an xl, nothing is destroyed.
 
         Args:
             guest: The guest, of which Xen has no domain.
@@ -164,16 +164,23 @@ class Tool(Commands):
         Raises:
             Undetermined: It did not end in time.
         """
-        argv = ("xl", "create", guest.file)
-        kept_s = min(self.left_s * _SHARE, _AT_MOST_S)
         try:
-            return self._host.run(argv, budget_s=self.left_s - kept_s, environment=self.environment, keep=self._keep)
+            return self.run_sparing(_CLEANING_S, "xl", "create", guest.file)
         except Undetermined:
             with contextlib.suppress(VmsvcError):
-                domain = self.find(guest.name)
-                if domain is not None and domain.phase is Phase.STARTING:
-                    self.run("xl", "destroy", str(domain.id))
+                self._take_apart(guest.name)
             raise
+
+    def _take_apart(self, name: str) -> None:
+        while self._logs_elsewhere():
+            time.sleep(_PAUSE_S)
+        domain = self.find(name)
+        if domain is not None and domain.phase is Phase.STARTING:
+            self.run("xl", "destroy", str(domain.id))
+
+    def _logs_elsewhere(self) -> bool:
+        """Whether there is an xl that does not merely wait for a guest to end: those write to logs of their own."""
+        return not all(each.startswith(f"{LOGS}/") for each in self._logs().values())
 
     def devices(self, domain: Domain) -> list[Device]:
         """The disks that Xen has given a guest.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from attrs import evolve
 
 from vmsvc.driver import (
+    AT_REST,
+    NO_SUCH_COMMAND,
     ActionFailed,
     Announced,
     Capability,
@@ -26,6 +28,7 @@ from vmsvc.driver import (
     Sizes,
     TimedOut,
     Undetermined,
+    refusal,
     said_last,
     shown,
 )
@@ -35,9 +38,6 @@ from vmsvc_zone.states import DETACHED
 if TYPE_CHECKING:
     from vmsvc_zone.parse import Plumbed, Zone
     from vmsvc_zone.tool import Tool
-
-# Phases in which there is nothing to stop.
-_DOWN = frozenset({Phase.STOPPED, Phase.SAVED})
 
 
 class ZoneDriver:
@@ -125,7 +125,7 @@ class ZoneDriver:
         """Have the zone's init shut it down; one that is merely ready has nobody to ask."""
         tool = self._tool(budget_s)
         zone = tool.find(resource.name)
-        if zone is None or _known(zone) in _DOWN:
+        if zone is None or _known(zone) in AT_REST:
             return
         if zone.phase is Phase.PREPARED:
             tool.do("zoneadm", "-z", zone.name, "halt")
@@ -133,7 +133,7 @@ class ZoneDriver:
             done = tool.run("zlogin", zone.name, "/sbin/init", "0")
             now = tool.find(zone.name)
             if done.code and now is not None and now.phase is Phase.RUNNING:
-                raise DriverError(f"{zone.name} does not shut down: zlogin exits with {done.code}{_said(done)}")
+                raise refusal(f"{zone.name} does not shut down", done)
         elif zone.phase is not Phase.STOPPING:
             raise DriverError(f"{zone.name} cannot hear a request to stop: it is {zone.word}")
 
@@ -141,12 +141,12 @@ class ZoneDriver:
         """Halt the zone."""
         tool = self._tool(budget_s)
         zone = tool.find(resource.name)
-        if zone is None or _known(zone) in _DOWN:
+        if zone is None or _known(zone) in AT_REST:
             return
         done = tool.run("zoneadm", "-z", zone.name, "halt")
         now = tool.find(zone.name)
-        if done.code and now is not None and now.phase not in _DOWN:
-            raise DriverError(f"{zone.name} cannot be halted: zoneadm exits with {done.code}{_said(done)}")
+        if done.code and now is not None and now.phase not in AT_REST:
+            raise refusal(f"{zone.name} cannot be halted", done)
 
     # --- addresses ----------------------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class ZoneDriver:
         if announced.is_missing(done.stdout):
             raise ActionFailed(
                 f"there is no such command in {guest.name}, or it may not be run: {argv[0]}",
-                code="action.no-such-command",
+                code=NO_SUCH_COMMAND,
             )
         printed = announced.printed(done.stdout)
         if printed is None:

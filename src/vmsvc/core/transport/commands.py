@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from vmsvc.core.errors import DriverError, Undetermined
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.transport import ANSWER_LIMIT, NodeHost, Outcome
 from vmsvc.core.transport.command import said_last, shown
 
@@ -47,7 +47,21 @@ class Commands:
             Undetermined: It did not end in time, or no time was left for it.
             ActionFailed: It could not be run.
         """
-        return self._host.run(argv, budget_s=self.left_s, environment=self.environment, keep=self._keep)
+        return self.run_sparing(0.0, *argv)
+
+    def run_sparing(self, spare_s: float, *argv: str) -> Outcome:
+        """Run a command that may take all the time there is, but for some to look afterwards what has come of it.
+
+        Args:
+            spare_s: How much of the time to leave, in seconds; no more than a quarter of it is left.
+            argv: The command.
+
+        Raises:
+            Undetermined: As for :meth:`run`.
+            ActionFailed: It could not be run.
+        """
+        budget_s = max(self.left_s - spare_s, self.left_s * 0.75)
+        return self._host.run(argv, budget_s=budget_s, environment=self.environment, keep=self._keep)
 
     def told(self, *argv: str) -> str:
         """What a command prints that has to succeed.
@@ -82,6 +96,22 @@ def refusal(what: str, done: Outcome) -> DriverError:
         done: What the tool left behind.
     """
     return DriverError(f"{what}: {done.argv[0]} exits with {done.code}{said_last(done.stderr, done.stdout)}")
+
+
+def not_moved(what: str, done: Outcome, here: str, *, is_up: bool, hint: str = "") -> VmsvcError:
+    """The error for a tool that says that it has not moved a guest: where that is up here still, it has stayed.
+
+    A move may break off at its very end. Who is not up here any more may be at either end, or at none.
+
+    Args:
+        what: What was not done, such as ``web has not come to n2``.
+        done: What the tool left behind.
+        here: How the guest stands here afterwards, in the technology's word.
+        is_up: Whether that means that it runs.
+        hint: What to do where it does not.
+    """
+    refused = refusal(what, done)
+    return refused if is_up else Undetermined(f"{refused.message}; here it is {here}", hint=hint)
 
 
 def whole(done: Outcome) -> str:
