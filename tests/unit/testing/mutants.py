@@ -679,7 +679,7 @@ class MovesNothing(ToyDriver):
         pass
 
 
-@mutant("migrate")
+@mutant("migrate-arrived")
 class StopsWhatItIsToMove(ToyDriver):
     def _send(self, guest, destination, budget_s):
         self.kill(guest, budget_s=budget_s)

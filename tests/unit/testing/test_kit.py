@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -62,6 +63,27 @@ def test_a_driver_that_goes_round_the_door(statement, tmp_path):
     kit = kit_of(importing(statement, tmp_path))
     with pytest.raises(AssertionError, match=r"toy_that_imports\.py imports"):
         hold(kit, CLAUSES["imports"], kit.backend(tmp_path))
+
+
+def test_a_guest_that_a_hung_move_has_lost_is_noticed(tmp_path):
+    class Backend(ToyBackend):
+        @contextlib.contextmanager
+        def when_hung(self):
+            with super().when_hung():
+                yield
+            self.tool.machines["web"].state = "off"
+
+    with pytest.raises(AssertionError, match="stopped here, and does not run at the destination"):
+        hold(ToyKit, CLAUSES["migrate-hung"], Backend(tmp_path))
+
+
+def test_a_backend_that_cannot_tell_what_has_arrived_says_so(tmp_path):
+    class Backend(ToyBackend):
+        def has_arrived(self, guest):
+            return None
+
+    with pytest.raises(AssertionError, match=r"Backend cannot tell: give it has_arrived\(\), or waive"):
+        hold(ToyKit, CLAUSES["migrate-arrived"], Backend(tmp_path))
 
 
 def test_each_clause_has_a_mutant():

@@ -62,8 +62,10 @@ class XenBackend(StandInBackend):
 
 
 class XenKit(DriverKit):
-    """Every clause, none waived."""
+    """Every clause but what the stand-in of ``xl`` cannot show."""
 
     driver = XenDriver
     backend = XenBackend
-    waivers: ClassVar[Mapping[str, str]] = {}
+    waivers: ClassVar[Mapping[str, str]] = {
+        "migrate-arrived": "what stands for xl is one machine: nothing shows what arrives at another one",
+    }

@@ -132,14 +132,14 @@ class Backend(ABC):
         """
         return Destination(node="elsewhere" if is_open else "nowhere", guest=guest)
 
-    def has_arrived(self, guest: Guest) -> bool:
-        """Whether a guest that was moved runs at the open destination; believed where nobody can tell.
+    def has_arrived(self, guest: Guest) -> bool | None:
+        """Whether a guest that was moved runs at the open destination; ``None`` if it cannot be told.
 
         Args:
             guest: The guest.
         """
         del guest
-        return True
+        return None
 
     def can_be_named(self, name: str) -> bool:
         """Whether the technology lets a guest have a name.
