@@ -216,6 +216,29 @@ def test_a_connection_that_fell_silent_while_nobody_used_it_costs_no_command(mak
     assert logins(server) == 2
 
 
+def test_a_host_that_prints_is_heard_and_keeps_its_connection_though_it_does_not_answer(make_sshd, connect):
+    server = make_sshd()
+    host = connect(server)
+    host.run(["true"], budget_s=BUDGET_S)
+    transport = host._attempt._opened._transport
+    answers = {81, 82}  # SSH_MSG_REQUEST_SUCCESS and SSH_MSG_REQUEST_FAILURE: RFC 4250, 4.1.2
+    transport._handler_table = {**transport._handler_table, **dict.fromkeys(answers, lambda _message: None)}
+    with ThreadPoolExecutor(1) as pool:
+        talks = pool.submit(host.run, ["sh", "-c", "for n in 1 2 3 4 5 6 7 8; do echo; sleep 0.5; done"], budget_s=9.0)
+        time.sleep(2.5)
+        assert time.monotonic() - transport.heard_at < 1.0
+        for _ in range(2):  # the second question waits for the answer to the first
+            with pytest.raises(TimeoutError):
+                transport.ask_host("keepalive@openssh.com", budget_s=0.6)
+        assert host.run(["echo", "beside it"], budget_s=BUDGET_S).out == "beside it\n"
+        assert talks.result().code == 0
+    assert logins(server) == 1
+    with pytest.raises(TimeoutError):
+        transport.ask_host("keepalive@openssh.com", budget_s=0.6)
+    assert host.run(["echo", "by another"], budget_s=BUDGET_S).out == "by another\n"
+    assert logins(server) == 2
+
+
 def test_a_host_that_vanished_while_nobody_used_it_is_told_in_time(make_sshd, connect):
     server = make_sshd()
     host = connect(server)

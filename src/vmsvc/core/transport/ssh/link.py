@@ -85,7 +85,6 @@ class Link:
         self._endings = threading.BoundedSemaphore(_ENDING_AT_ONCE)
         self._guard = threading.Lock()
         self._knocking = threading.Lock()
-        self._heard_at = time.monotonic()
         self._running = 0
         self._is_left = False
 
@@ -103,7 +102,7 @@ class Link:
             budget_s: How much time there is for the command, in seconds; a part of it is spent here.
         """
         with self._knocking:  # who comes meanwhile is told what has come of it
-            if self.is_alive and time.monotonic() - self._heard_at > _FRESH_S:
+            if self.is_alive and time.monotonic() - self._transport.heard_at > _FRESH_S:
                 wait_s = min(_KNOCK_S, _KNOCK_SHARE * budget_s)
                 with watched(self.close, time.monotonic() + wait_s + _SPARE_S):
                     self._knock(wait_s)
@@ -146,7 +145,6 @@ class Link:
             self._tell(session, command)
             if not session.read_until_end():
                 raise self._late(session, command)
-            self._heard_at = time.monotonic()
             code = _code_of(session, command)
         word = script.why_not(session.out)
         if code == script.NOT_RUN and word:
@@ -206,7 +204,6 @@ class Link:
         """Hear whether the host is there still, so that whoever comes next goes by a way that leads there."""
         with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
             self._transport.ask_host(_KNOCK, budget_s=wait_s)
-            self._heard_at = time.monotonic()
 
     def _end(self, session: Session) -> str:
         """End all processes of a command's session, by another channel; tells what has become of them."""

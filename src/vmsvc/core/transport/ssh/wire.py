@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
+from vmsvc.core.deadline import left_until
+
 #: A peer that has vanished is noticed after so many seconds of silence, and so many probes at such a distance in
 #: seconds without an answer; see tcp(7).
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -40,6 +42,7 @@ class Transport(paramiko.Transport):
         exit_signals: By a channel's number, what ended its command, such as ``KILL``; RFC 4254, section 6.10.
         is_silent: Whether somebody has waited on it for the other end in vain. It may have vanished without a word, as
             a guest does that is destroyed.
+        heard_at: When something was read last, whatever it was, on the monotonic clock.
     """
 
     # A cipher that also authenticates takes one pass; paramiko prefers those that take two.
@@ -56,8 +59,12 @@ class Transport(paramiko.Transport):
         self.set_log_channel(_LOG)
         self.exit_signals: dict[int, str] = {}
         self.is_silent = False
+        self.heard_at = time.monotonic()
         self._asking = threading.Lock()
+        self._answered = threading.Event()
+        self._answered.set()
         inner: Any = self
+        inner.packetizer.read_message = self._noting(inner.packetizer.read_message)
         # Whoever opens a connection keeps its deadline; paramiko's own timer would hold up the program's end.
         inner.packetizer.start_handshake = _no_timer
 
@@ -107,19 +114,21 @@ class Transport(paramiko.Transport):
             The answer's fields; ``None`` where it was refused.
 
         Raises:
-            TimeoutError: Nobody has answered.
+            TimeoutError: It was not answered. Where nothing else was heard meanwhile, the other end is silent.
             EOFError: The connection broke.
         """
         inner: Any = self
+        began = time.monotonic()
         request = paramiko.Message()
         request.add_byte(cMSG_GLOBAL_REQUEST)
         request.add_string(what)
         request.add_boolean(True)
-        with self._asking:  # answers say nothing of their questions: they come in the same order
-            answered = inner.completion_event = threading.Event()
-            inner._send_user_message(_with(request, fields))  # noqa: SLF001
-            if not answered.wait(budget_s):
-                self.is_silent = True
+        with self._asking:  # answers say nothing of their questions: none is asked while one is open
+            if self._answered.wait(budget_s):
+                self._answered = inner.completion_event = threading.Event()
+                inner._send_user_message(_with(request, fields))  # noqa: SLF001
+            if not self._answered.wait(left_until(began + budget_s)):
+                self.is_silent |= self.heard_at < began
                 raise TimeoutError
             if not self.is_active():
                 raise EOFError
@@ -153,6 +162,16 @@ class Transport(paramiko.Transport):
         with inner.lock:
             if not inner.closed and (message := inner._send_eof()) is not None:  # noqa: SLF001
                 inner.transport._send_user_message(message)  # noqa: SLF001
+
+    def _noting(self, read: Callable[[], Any]) -> Callable[[], Any]:
+        """Have it noted when something was read: a host that is slow, or prints much, may be long in answering."""
+
+        def noted() -> Any:
+            message = read()
+            self.heard_at = time.monotonic()
+            return message
+
+        return noted
 
     def _hear_request(self, channel: Any, message: paramiko.Message) -> None:
         """Take note of an exit signal, which paramiko does not know of."""
