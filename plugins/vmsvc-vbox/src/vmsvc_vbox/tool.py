@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, shown, whole, whole_lines
+from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, whole, whole_lines
 from vmsvc_vbox import parse
 from vmsvc_vbox.parse import Listed, Machine, Medium
 
 #: The code of an error, in any language, where no guest has the name (``include/VBox/com/defs.h``).
 _NOT_FOUND = "VBOX_E_OBJECT_NOT_FOUND"
-# How ``find`` says so in the language that this driver asks for: glibc's text of ENOENT.
-_NOT_THERE = "No such file or directory"
 # Enough of a VMDK file for its descriptor, in bytes.
 _DESCRIPTOR = 65536
 
@@ -102,20 +100,6 @@ class Tool(Commands):
             Undetermined: It cannot be read.
         """
         return whole(super().run("cat", "--", path))
-
-    def there(self, *paths: str) -> list[str]:
-        """Which of some files there are.
-
-        Args:
-            paths: Where they may be.
-
-        Raises:
-            Undetermined: That cannot be told.
-        """
-        done = super().run("find", "-L", *paths, "-maxdepth", "0", "-type", "f", "-print0")
-        if lost := [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]:
-            raise Undetermined(f"{shown(done.argv)}: {lost[0]}")
-        return [path for path in done.out.split("\0") if path]
 
     def raw_device(self, path: str) -> str | None:
         """The device that a disk's file stands for: empty where its data are in files, ``None`` if that is not known.

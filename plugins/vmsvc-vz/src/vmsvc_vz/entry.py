@@ -13,7 +13,6 @@ from attrs import evolve
 
 from vmsvc.driver import (
     NO_SUCH_COMMAND,
-    OUTPUT_LIMIT,
     ActionFailed,
     Announced,
     NodeHost,
@@ -71,8 +70,8 @@ def enter(
         Undetermined: What the command did is not known.
     """
     check_command(argv, environment)
-    tools, container = _way(host, guest, budget_s)
     announced = Announced(argv)
+    tools, container = _way(host, guest, budget_s, keep=announced.keep)
     began = time.monotonic()
     try:
         done = tools.enter(container, announced.line({_MARK: announced.mark, **environment}))
@@ -91,16 +90,16 @@ def enter(
         raise ActionFailed(
             f"there is no such command in {guest.name}, or it may not be run: {argv[0]}", code=NO_SUCH_COMMAND
         )
-    printed = announced.printed(done.stdout)
-    if printed is None:
+    left = announced.left_by_command(done)
+    if left is None:
         raise NoWayIn(
             f"no command can be run in {guest.name}: {done.argv[0]} exits with {done.code}"
             f"{said_last(done.stderr, done.stdout)}"
         )
-    return evolve(done, argv=tuple(argv), stdout=printed, duration_s=time.monotonic() - began)
+    return evolve(left, duration_s=time.monotonic() - began)
 
 
-def _way(host: NodeHost, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed]:
+def _way(host: NodeHost, guest: VzGuest, budget_s: float, *, keep: int) -> tuple[Tools, Listed]:
     try:
         tools, containers = listed_by(host, guest.tool, budget_s)
         container = the_one(containers, guest.name)
@@ -108,7 +107,7 @@ def _way(host: NodeHost, guest: VzGuest, budget_s: float) -> tuple[Tools, Listed
         raise NoWayIn(f"no command can be run in {guest.name}: {error}") from None
     if container is None or phase_of(container.state) is not Phase.RUNNING:
         raise NoWayIn(f"no command can be run in {guest.name}: it is {container.state if container else 'absent'}")
-    return type(tools)(host, tools.left_s, keep=OUTPUT_LIMIT), container
+    return type(tools)(host, tools.left_s, keep=keep), container
 
 
 def _was_killed(host: NodeHost, tools: type[Tools], container: Listed, mark: str) -> bool:

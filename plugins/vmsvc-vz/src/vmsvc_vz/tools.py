@@ -10,8 +10,6 @@ from attrs import frozen
 
 from vmsvc.driver import NO_SUCH_COMMAND, ActionFailed, Commands, NodeHost, Outcome, Undetermined, shown, whole
 
-# How ``find`` says so in the language that this driver asks for: glibc's text of ENOENT.
-_NOT_THERE = "No such file or directory"
 # What is printed for a container without a name.
 _NO_NAME = ("", "-", None)
 
@@ -118,20 +116,6 @@ class Tools(Commands):
             Undetermined: It cannot be read.
         """
         return self.told("cat", "--", path)
-
-    def there(self, *paths: str) -> Sequence[str]:
-        """Which of some files there are.
-
-        Args:
-            paths: Where they may be.
-
-        Raises:
-            Undetermined: That cannot be told.
-        """
-        done = self.run("find", "-L", *paths, "-maxdepth", "0", "-type", "f", "-print0")
-        if lost := [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]:
-            raise Undetermined(f"{shown(done.argv)}: {lost[0]}")
-        return [path for path in done.out.split("\0") if path]
 
     def _listed(self, facts: Mapping[str, Any]) -> Listed:
         raise NotImplementedError

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import evolve
-
 from vmsvc.driver import (
     AT_REST,
     NO_SUCH_COMMAND,
@@ -190,7 +188,8 @@ class ZoneDriver:
         announced = Announced(argv)
         host = self._context.host
         try:
-            done = host.run(["zlogin", guest.name, announced.line(environment or {})], budget_s=budget_s)
+            command = ["zlogin", guest.name, announced.line(environment or {})]
+            done = host.run(command, budget_s=budget_s, keep=announced.keep)
         except TimedOut as error:
             raise TimedOut(
                 f"{shown(argv)} in {guest.name} did not end within {budget_s:.1f} s, and may go on there",
@@ -204,10 +203,10 @@ class ZoneDriver:
                 f"there is no such command in {guest.name}, or it may not be run: {argv[0]}",
                 code=NO_SUCH_COMMAND,
             )
-        printed = announced.printed(done.stdout)
-        if printed is None:
+        left = announced.left_by_command(done)
+        if left is None:
             raise NoWayIn(f"no command can be run in {guest.name}: zlogin exits with {done.code}{_said(done)}")
-        return evolve(done, argv=tuple(argv), stdout=printed)
+        return left
 
     # --- what it is made of -------------------------------------------------------------------------------------------
 

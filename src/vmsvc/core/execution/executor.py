@@ -219,7 +219,10 @@ class Executor:
         return own, judgement
 
     def _until_seen(self, resource: Resource, seen: Observation, service: Service) -> Observation:
-        """Give what is inside a guest that this action has started the rest of the guest's time to show itself."""
+        """Give what is inside a guest that this action has started the rest of the guest's time to show itself.
+
+        For launchers the plan has a step that waits; this is for applications with commands of their own.
+        """
         guest = service.guest_of(resource) if service.is_inside_guest(resource) else None
         if guest is None or guest.rid not in self._left_s:
             return seen

@@ -121,7 +121,10 @@ class StepTaker:
         return found[key_of(resource)]
 
     def _wait_for(self, resource: Resource, deadline: float) -> None:
-        """Wait until something is there. What could not be seen in time was not there in time: a failure, no doubt."""
+        """Wait until something is there. An address that could not be seen in time was not there in time: a failure.
+
+        Of an application it stays a doubt: whether it runs decides what comes next.
+        """
         if isinstance(resource, Guest):
             self._wait_for_way_into(resource, deadline)
             return

@@ -9,6 +9,9 @@ from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.transport import ANSWER_LIMIT, NodeHost, Outcome
 from vmsvc.core.transport.command import said_last, shown
 
+# How ``find`` says so in English: glibc's text of ENOENT.
+_NOT_THERE = "No such file or directory"
+
 
 class Commands:
     """Runs commands on a host, within the budget of one verb.
@@ -86,6 +89,23 @@ class Commands:
             ActionFailed: It could not be run.
         """
         return whole_lines(self.run(*argv))
+
+    def there(self, *paths: str) -> list[str]:
+        """Which of some files there are, by one command, however many they may be.
+
+        Args:
+            paths: Where they may be.
+
+        Raises:
+            Undetermined: That cannot be told.
+            ActionFailed: The command could not be run.
+        """
+        done = Commands.run(self, "find", "-L", *paths, "-maxdepth", "0", "-type", "f", "-print0")  # and no tool
+        if done.truncated:
+            raise Undetermined(f"{shown(done.argv)}: it printed more than is kept")
+        if lost := [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]:
+            raise Undetermined(f"{shown(done.argv)}: {lost[0]}")
+        return [path for path in done.out.split("\0") if path]
 
 
 def refusal(what: str, done: Outcome) -> DriverError:

@@ -44,6 +44,25 @@ def test_what_a_tool_needs_is_set_for_each_of_its_commands():
     assert [(argv, environment) for argv, _, environment in host.ran] == [(("acmectl", "list"), {"LC_ALL": "C.UTF-8"})]
 
 
+class Acme(Commands):
+    """Runs its tool by default."""
+
+    def run(self, *argv):
+        return super().run("acmectl", *argv)
+
+
+def test_files_that_are_there_are_told_by_one_command_that_is_not_the_tool():
+    host = FakeHost(code=1, stdout=b"/a\0/c d\0", stderr=b"find: '/b': No such file or directory\n")
+    assert Acme(host, 10.0).there("/a", "/b", "/c d") == ["/a", "/c d"]
+    assert [argv[0] for argv, *_ in host.ran] == ["find"]
+
+
+@pytest.mark.parametrize("outcome", [{"stderr": b"find: '/b': Permission denied\n"}, {"truncated": True}])
+def test_files_of_which_it_cannot_be_told_are_not_taken_for_missing(outcome):
+    with pytest.raises(Undetermined, match=r"Permission denied|more than is kept"):
+        Acme(FakeHost(stdout=b"/a\0", **outcome), 10.0).there("/a", "/b")
+
+
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
