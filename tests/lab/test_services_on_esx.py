@@ -341,7 +341,7 @@ def test_what_cannot_be_read_is_no_answer(shell, esx, spoil):
     assert shell.run("stop", "web").returncode == 4
 
 
-def test_a_password_that_is_refused_is_tried_once_for_each_command(shell, esx):
+def test_a_password_that_is_refused_is_not_tried_again_by_the_next_command(shell, esx):
     serve(shell, esx, "web", f"name = {FIRST['esx']}")
     file = shell.root / "etc/vmsvc/esx.toml"
     file.write_text(f'user = "{USER}"\npassword = "wrong-{CANARY}"\n')
@@ -351,7 +351,7 @@ def test_a_password_that_is_refused_is_tried_once_for_each_command(shell, esx):
     esx.gateway.requests.clear()
     done = shell.run("start", "web")
     assert done.returncode == 4
-    assert esx.gateway.requests.count("Login") == 1, "ESXi locks accounts after a few failures"
+    assert esx.gateway.requests.count("Login") == 0, "ESXi locks accounts after a few failures"
     file.chmod(0o644)
     assert "read by others" in shell.statuses(code=4)["web"][2]
     file.unlink()

@@ -56,7 +56,7 @@ def test_what_is_done_around_an_answer_is_needed_as_it_is(law, scenario, wrong):
     [
         (NO_TROUBLE, "PeerAnswer.may_be_starting", property(lambda _: False)),
         (CUT, "_doubts", lambda *_: iter(())),
-        (NO_TROUBLE, "_DOWN", frozenset(answers.Phase)),
+        (NO_TROUBLE, "ROOM", frozenset(answers.Phase)),
     ],
     ids=["who acts there is not heard", "silence is taken for down", "what runs there is taken for down"],
 )
