@@ -154,12 +154,16 @@ class Hooks:
         self.after(step)
 
 
-def lay_plugin(folder: Path, name: str, source: str) -> None:
-    """Lay a plugin as a package manager would: a module, and the metadata that makes it known."""
+def lay_plugin(folder: Path, name: str, source: str, *, serves: str = "") -> None:
+    """Lay a plugin as a package manager would: a module, and the metadata that makes it known.
+
+    It says that it is for one type of container alone where that is given.
+    """
     metadata = folder / f"{name}-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(f"[vmsvc]\n{name} = {name}\n")
+    says = f"[vmsvc.container]\n{serves} = {name}\n" if serves else ""
+    (metadata / "entry_points.txt").write_text(f"[vmsvc]\n{name} = {name}\n{says}")
     (folder / f"{name}.py").write_text(textwrap.dedent(source))
 
 

@@ -29,8 +29,9 @@ hookimpl = pluggy.HookimplMarker("vmsvc")
 def vmsvc_drivers() -> list[type[Driver[object]]]:  # type: ignore[type-var, empty-body]
     """The driver classes that the plugin offers.
 
-    Called once for each session, before any service is read. Import nothing heavy here: a session asks every plugin,
-    also for a command that will not use it.
+    Called once for each session, when the plugin is loaded: before any service is read; of a plugin whose entry points
+    of the group ``vmsvc.KIND`` say which types it is for, when one of these is first used. Import nothing heavy here: a
+    session asks every other plugin, also for a command that will not use it.
 
     Returns:
         Classes that satisfy :class:`vmsvc.driver.Driver`.

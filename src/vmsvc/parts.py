@@ -19,6 +19,7 @@ from vmsvc.core.errors import ConfigError, Problem
 from vmsvc.core.execution.journal import SUFFIX, Journal, with_journals
 from vmsvc.core.execution.lock import holder_of, with_holders
 from vmsvc.core.kinds import App, Reserved
+from vmsvc.core.lazily import Lazily
 from vmsvc.core.node import Node
 from vmsvc.core.observe import DriverFinder
 from vmsvc.core.plugins import PluginHost, PluginReport, load_plugins
@@ -137,9 +138,9 @@ class Parts:
         """The types of resource that installed drivers serve, and the options of each."""
         drivers = self._plugin_host.drivers
         return Catalog(
-            classes={key: driver.options for key, driver in drivers.items()},
+            classes=Lazily(lambda key: drivers[key].options, drivers.keys),
             refused=self._plugin_host.refused_types,
-            capabilities={key: {str(each.value) for each in driver.capabilities} for key, driver in drivers.items()},
+            capabilities=Lazily(lambda key: {str(each.value) for each in drivers[key].capabilities}, drivers.keys),
         )
 
     def services(self) -> list[str]:

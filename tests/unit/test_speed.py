@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from tests.support import FakeDriver, guest
+from tests.support import FakeDriver, guest, lay_plugin
 from vmsvc.core import observe as observing
 from vmsvc.core.contract import Capability
 from vmsvc.core.observe import key_of
@@ -51,13 +51,39 @@ HEAVY = {
 }
 
 
+#: A driver in a module of its own, as in every plugin: the module of its hook costs next to nothing.
+PLUGIN = """
+from vmsvc.driver import hookimpl
+from {name}_driver import Driver
+
+@hookimpl
+def vmsvc_drivers():
+    return [Driver]
+"""
+DRIVER = """
+from vmsvc.driver import Evidence, Guest, Observation, Phase
+
+class Driver:
+    type, kind, api, options, capabilities = "{name}", "container", frozenset({{1}}), Guest, frozenset()
+
+    def __init__(self, context): pass
+    def observe(self, resource, *, budget_s):
+        return Observation(phase=Phase.STOPPED, state="off", evidence=Evidence(probe="test"))
+    def start(self, resource, *, budget_s): pass
+    def stop(self, resource, *, budget_s): pass
+    kill = stop
+    def close(self): pass
+"""
+
+
 @pytest.fixture
 def loaded(tmp_path):
     """Runs a command in a Python of its own; gives the modules that it has loaded."""
     services = tmp_path / "etc/vmsvc/services"
     services.mkdir(parents=True)
     (services / "web.conf").write_text("[DEFAULT]\nnodes = n1\n[ip#1]\nipname = 192.0.2.1\nipdev = eth0\n")
-    environment = {**os.environ, "VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n1"}
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "VMSVC_ROOT": str(tmp_path), "VMSVC_NODENAME": "n1", "PYTHONPATH": path}
     code = "import json, sys; from vmsvc.cli import main; code = main(sys.argv[1:])\nprint(json.dumps([code, *sys.modules]))"
 
     def run(*words):
@@ -80,6 +106,16 @@ def test_the_version_loads_no_plugin_no_grammar_and_no_session(loaded):
 @pytest.mark.parametrize("command", ["status", "print status", "ls"])
 def test_a_look_loads_nothing_that_only_others_need(loaded, command):
     assert loaded(*command.split()) & HEAVY == set()
+
+
+@pytest.mark.parametrize("command", ["status", "print status", "status web"])
+def test_a_look_at_guests_of_one_type_loads_the_driver_of_no_other(loaded, tmp_path, command):
+    for name in ("stone", "wood"):
+        lay_plugin(tmp_path, name, PLUGIN.format(name=name), serves=name)
+        (tmp_path / f"{name}_driver.py").write_text(DRIVER.format(name=name))
+    service = tmp_path / "etc/vmsvc/services/web.conf"
+    service.write_text("[DEFAULT]\nnodes = n1\nenv = TST\nstart_timeout = 1m\n[container#1]\ntype = stone\n")
+    assert loaded(*command.split()) & {"stone_driver", "wood", "wood_driver"} == {"stone_driver"}
 
 
 def test_the_guard_knows_its_modules_by_the_names_that_they_have(loaded):

@@ -1,22 +1,27 @@
-"""The plugin host: finds plugins by their entry points, and keeps a broken one from harming the rest.
+"""The plugin host: loads plugins, and keeps a broken one from harming the rest.
 
-Entry points are loaded one at a time. A plugin that fails in any way is *quarantined*: its hooks are taken out again
-and a report says why, in words for an operator. What the others offer works as if it were not there.
+Plugins are loaded one at a time. One that fails in any way is *quarantined*: its hooks are taken out again and a report
+says why, in words for an operator. What the others offer works as if it were not there.
+
+Most are loaded at once, since their hooks may have something to say to whatever is done. One that says in its metadata
+that it serves certain types, and is for nothing else, waits until one of these types is asked for: a command about
+guests of one technology does not pay for the other eleven. That changes nothing but the time that it takes:
+
+* Whoever claims a type is loaded before the type is given to anybody, so two that claim it are found as ever.
+* A plugin that says so and does more, such as to veto steps, is refused: no hook of it is ever in use.
+* Whoever asks for everything, as ``vmsvc drivers`` does, has everything loaded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
-import importlib.metadata
-import inspect
-import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from types import MappingProxyType, ModuleType
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -25,17 +30,16 @@ from attrs import evolve, frozen
 from vmsvc.core.contract import Driver
 from vmsvc.core.declaration import DriverReport, Quarantined, declaration_of
 from vmsvc.core.errors import Undetermined, told
+from vmsvc.core.installed import GROUP, Installed, installed_plugins
 from vmsvc.core.lane import call_within
+from vmsvc.core.lazily import Lazily
 from vmsvc.core.nearest import nearest
 
-#: The entry-point group of plugins, which is also pluggy's project name.
-GROUP = "vmsvc"
 #: Environment variable: names of plugins, or of their distributions, not to load; separated by commas.
 DISABLE_VARIABLE = "VMSVC_DISABLE_PLUGINS"
 
 AnyDriver = type[Driver[Any]]
 
-_log = logging.getLogger(__name__)
 #: How long a plugin may take to be imported, and to name its drivers, in seconds.
 _PATIENCE_S = 3.0
 
@@ -75,24 +79,6 @@ class PluginReport:
     origin: str = ""
 
 
-@frozen(kw_only=True)
-class PluginHost:
-    """What the installed plugins offer.
-
-    Attributes:
-        drivers: Driver classes by kind and type.
-        refused_types: Why a type that somebody claims has no driver; for a plugin that could not be asked, the type is
-            guessed from its name.
-        reports: Every plugin that was found, by name.
-        hook: Calls a broadcast hook in all plugins in use: ``host.hook.vmsvc_before_step(step=…, service=…)``.
-    """
-
-    drivers: Mapping[tuple[str, str], AnyDriver]
-    refused_types: Mapping[str, str]
-    reports: tuple[PluginReport, ...]
-    hook: pluggy.HookRelay
-
-
 @frozen
 class _Claim:
     """One driver that one plugin offers."""
@@ -102,120 +88,150 @@ class _Claim:
     declared: DriverReport
 
 
+class PluginHost:
+    """What the installed plugins offer.
+
+    Args:
+        hookspecs: The module that specifies the hooks; given, so that the core depends on no hook.
+        installed: The plugins.
+        disabled: The names of plugins, or of their distributions, that are not to be loaded.
+
+    Attributes:
+        drivers: Driver classes by kind and type.
+        refused_types: Why a type that somebody claims has no driver; for a plugin that could not be asked, the type is
+            guessed from its name, unless its metadata tell.
+        hook: Calls a broadcast hook in all plugins in use: ``host.hook.vmsvc_before_step(step=…, service=…)``.
+    """
+
+    drivers: Mapping[tuple[str, str], AnyDriver]
+    refused_types: Mapping[str, str]
+    hook: pluggy.HookRelay
+
+    def __init__(
+        self, hookspecs: ModuleType, installed: Iterable[Installed], *, disabled: Collection[str] = ()
+    ) -> None:
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(hookspecs)
+        self._disabled = disabled
+        self._loading = threading.RLock()
+        self._waiting = list(installed)
+        self._reports: list[PluginReport] = []
+        self._claims: list[_Claim] = []
+        self._refused: dict[str, str] = {}
+        self.drivers = Lazily(self._driver, lambda: self._everything()[0])
+        self.refused_types = Lazily(lambda type_: self._refusals()[type_], self._refusals)
+        self.hook = self._manager.hook
+        self._load(lambda plugin: not plugin.serves)
+
+    @property
+    def reports(self) -> tuple[PluginReport, ...]:
+        """Every plugin that was found, by name, and what became of it."""
+        _, clashes = self._everything()
+        reports = [_with_clash(report, clashes) for report in self._reports]
+        return tuple(sorted(reports, key=lambda report: (report.name, report.distribution)))
+
+    def _driver(self, key: tuple[str, str]) -> AnyDriver:
+        with self._loading:
+            self._load(lambda plugin: key in plugin.serves)
+            drivers, _ = _settle(self._claims)
+        return drivers[key]
+
+    def _everything(self) -> tuple[dict[tuple[str, str], AnyDriver], dict[tuple[str, str], str]]:
+        """All drivers, and all clashes, by kind and type."""
+        with self._loading:
+            self._load(lambda _: True)
+            return _settle(self._claims)
+
+    def _refusals(self) -> dict[str, str]:
+        drivers, clashes = self._everything()
+        served = {type_name for _, type_name in drivers}
+        refused = {**self._refused, **{type_name: reason for (_, type_name), reason in clashes.items()}}
+        return {type_name: reason for type_name, reason in refused.items() if type_name not in served}
+
+    def _load(self, is_due: Callable[[Installed], bool]) -> None:
+        """Load some of the plugins that wait for it, and take down what became of them."""
+        due = [plugin for plugin in self._waiting if is_due(plugin)]
+        self._waiting = [plugin for plugin in self._waiting if plugin not in due]
+        for plugin in due:
+            report = PluginReport(
+                name=plugin.point.name,
+                distribution=plugin.distribution,
+                version=plugin.version,
+                origin=plugin.origin,
+            )
+            try:
+                if report.name in self._disabled or report.distribution in self._disabled:
+                    raise Quarantined(f"disabled by {DISABLE_VARIABLE}")
+                offered = [_Claim(report, *one) for one in _drivers_of(plugin, report, self._manager)]
+            except Quarantined as verdict:
+                _take_out(self._manager, report)
+                self._reports.append(evolve(report, state=PluginState.REFUSED, reason=str(verdict)))
+                for type_name in verdict.types or [type_ for _, type_ in plugin.serves] or [report.name]:
+                    self._refused.setdefault(type_name, f"{_who(report)} was refused: {verdict}")
+            else:
+                self._claims += offered
+                self._reports.append(evolve(report, drivers=tuple(claim.declared for claim in offered)))
+
+
 def load_plugins(
     hookspecs: ModuleType,
     *,
-    entry_points: Iterable[importlib.metadata.EntryPoint] | None = None,
+    installed: Iterable[Installed] | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> PluginHost:
     """Load every installed plugin that can be used, and say of the others why they cannot.
 
     Args:
-        hookspecs: The module that specifies the hooks; given, so that the core depends on no hook.
-        entry_points: What to load instead of all installed entry points of the group ``vmsvc``.
+        hookspecs: The module that specifies the hooks.
+        installed: What to load instead of all plugins that are installed.
         environment: Where :data:`DISABLE_VARIABLE` is looked up.
 
     Returns:
         The drivers, the hooks, and a report for each plugin.
     """
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
     disabled = set(re.split(r"[\s,]+", environment.get(DISABLE_VARIABLE, ""))) - {""}
-    reports: list[PluginReport] = []
-    claims: list[_Claim] = []
-    refused_types: dict[str, str] = {}
-    for entry_point in _installed() if entry_points is None else entry_points:
-        report = _report_on(entry_point)
-        try:
-            if disabled & {report.name, report.distribution}:
-                raise Quarantined(f"disabled by {DISABLE_VARIABLE}")
-            drivers = _load(entry_point, report, manager)
-            with _foreign_code("its drivers cannot be examined"):
-                offered = [_Claim(report, driver, declaration_of(driver)) for driver in drivers]
-        except Quarantined as verdict:
-            _take_out(manager, report)
-            reports.append(evolve(report, state=PluginState.REFUSED, reason=str(verdict)))
-            for type_name in verdict.types or (report.name,):
-                refused_types.setdefault(type_name, f"{_who(report)} was refused: {verdict}")
-        else:
-            claims += offered
-            reports.append(evolve(report, drivers=tuple(claim.declared for claim in offered)))
-    winners, clashes = _settle(claims)
-    refused_types.update({type_name: reason for (_, type_name), reason in clashes.items()})
-    served = {type_name for _, type_name in winners}
-    return PluginHost(
-        drivers=MappingProxyType(winners),
-        refused_types=MappingProxyType({name: why for name, why in refused_types.items() if name not in served}),
-        reports=tuple(sorted((_with_clash(r, clashes) for r in reports), key=lambda r: (r.name, r.distribution))),
-        hook=manager.hook,
-    )
-
-
-# --- finding ---------------------------------------------------------------------------------------------------------
-
-
-def _installed() -> Iterator[importlib.metadata.EntryPoint]:
-    """Entry points of all distributions; of one that is on the path twice, those that Python would import.
-
-    Distributions are asked one by one, so that unreadable metadata of one of them costs only that one.
-    """
-    seen = set()
-    for distribution in importlib.metadata.distributions():
-        try:
-            found = [point for point in distribution.entry_points if point.group == GROUP]
-            name, _ = _identity(distribution) if found else ("", "")
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's broken metadata raises
-            _log.warning("ignoring a distribution with unreadable metadata: %s", error)
-            continue
-        if found and name not in seen:
-            seen.add(name)
-            yield from found
-
-
-def _canonical(name: str) -> str:
-    """A distribution's name in the form in which names compare (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-@lru_cache(maxsize=64)
-def _identity(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
-    """A distribution's canonical name, and its version. Each look at its metadata parses the whole of it again."""
-    metadata = distribution.metadata
-    return _canonical(metadata["Name"]), metadata["Version"]
-
-
-def _report_on(entry_point: importlib.metadata.EntryPoint) -> PluginReport:
-    distribution = entry_point.dist
-    if distribution is None:
-        return PluginReport(name=entry_point.name, distribution="", version="")
-    name, version = _identity(distribution)
-    return PluginReport(
-        name=entry_point.name, distribution=name, version=version, origin=str(distribution.locate_file(""))
-    )
+    return PluginHost(hookspecs, installed_plugins() if installed is None else installed, disabled=disabled)
 
 
 def _who(report: PluginReport) -> str:
-    return f"{report.distribution or 'an unknown distribution'} {report.version}".strip()
+    return f"{report.distribution} {report.version}"
 
 
 # --- loading ---------------------------------------------------------------------------------------------------------
 
 
-def _load(
-    entry_point: importlib.metadata.EntryPoint, report: PluginReport, manager: pluggy.PluginManager
-) -> list[AnyDriver]:
-    """Import a plugin, register its hooks, and ask it for its drivers."""
+def _drivers_of(
+    plugin: Installed, report: PluginReport, manager: pluggy.PluginManager
+) -> list[tuple[AnyDriver, DriverReport]]:
+    """Import a plugin, register its hooks, ask it for its drivers, and examine them."""
     with _foreign_code("it cannot be imported"):
-        plugin = _in_time(report, entry_point.load)
-    if not inspect.ismodule(plugin):
-        raise Quarantined(f"its entry point must name a module, not {type(plugin).__name__}: {entry_point.value}")
+        module = _in_time(report, plugin.point.load)
+    if not isinstance(module, ModuleType):
+        raise Quarantined(f"its entry point must name a module, not {type(module).__name__}: {plugin.point.value}")
     # Two distributions may bring the very same module: its hooks count once, and its types are claimed by both.
-    if not manager.is_registered(plugin):
-        _register(plugin, manager, _registered_name(report))
-    others = manager.get_plugins() - {plugin}
+    if not manager.is_registered(module):
+        _register(module, manager, _registered_name(report))
+    others = manager.get_plugins() - {module}
     with _foreign_code("its hook vmsvc_drivers failed"):
         answers = _in_time(report, manager.subset_hook_caller("vmsvc_drivers", others))
-        return [driver for answer in answers for driver in answer]
+        drivers = [driver for answer in answers for driver in answer]
+    with _foreign_code("its drivers cannot be examined"):
+        examined = [(driver, declaration_of(driver)) for driver in drivers]
+    if plugin.serves:
+        hooks = {caller.name for caller in manager.get_hookcallers(module) or []}
+        _check_word(plugin, {(declared.kind, declared.type) for _, declared in examined}, hooks)
+    return examined
+
+
+def _check_word(plugin: Installed, served: Collection[tuple[str, str]], hooks: Collection[str]) -> None:
+    """Hold a plugin to what its metadata say: relied upon, they keep it from being loaded for anything else."""
+    groups = " and ".join(sorted({f"{GROUP}.{kind}" for kind, _ in plugin.serves}))
+    advice = f"leave {groups} out of its entry points, and it is loaded at once"
+    if more := sorted({*hooks} - {"vmsvc_drivers"}):
+        raise Quarantined(f"its metadata say that it does nothing but serve types, and it has {more[0]}: {advice}")
+    if plugin.serves != {*served}:
+        promised, found = (", ".join(" ".join(key) for key in sorted(keys)) for keys in (plugin.serves, served))
+        raise Quarantined(f"its metadata say that it serves {promised}, and it serves {found or 'none'}: {advice}")
 
 
 def _in_time(report: PluginReport, work: Callable[[], Any]) -> Any:

@@ -60,14 +60,25 @@ def site(tmp_path, monkeypatch):
 
 
 def lay(
-    folder, dist: str, source: str | None, *, name: str = "", version: str = "1.0", module: str = "", group="vmsvc"
+    folder,
+    dist: str,
+    source: str | None,
+    *,
+    name: str = "",
+    version: str = "1.0",
+    module: str = "",
+    group="vmsvc",
+    serves: tuple[str, ...] = (),
 ):
     """Install a distribution by hand: its metadata, its entry point, and one module."""
     module = module or "fake_" + dist.replace("-", "_")
     info = folder / f"{dist.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n")
-    (info / "entry_points.txt").write_text(f"[{group}]\n{name or dist.removeprefix('vmsvc-')} = {module}\n")
+    points = f"[{group}]\n{name or dist.removeprefix('vmsvc-')} = {module}\n"
+    if serves:
+        points += "[vmsvc.container]\n" + "".join(f"{type_} = {module}\n" for type_ in serves)
+    (info / "entry_points.txt").write_text(points)
     if source is not None:
         (folder / f"{module.partition(':')[0]}.py").write_text(source)
     return info
@@ -106,7 +117,7 @@ def test_a_good_plugin_is_in_use_and_described(site):
 
 
 def test_no_plugins_at_all():
-    host = load_plugins(hookspecs, entry_points=())
+    host = load_plugins(hookspecs, installed=())
     assert (dict(host.drivers), dict(host.refused_types), host.reports) == ({}, {}, ())
     assert host.hook.vmsvc_before_step(step=None, service=None) == []
 
@@ -382,3 +393,97 @@ def test_a_plugin_may_only_listen(site):
     host, reports = load()
     assert reports["fake-listener"].state is PluginState.OK
     assert host.hook.vmsvc_after_step(step=None, service=None, error="why") == ["why"]
+
+
+# --- plugins that say which types they are for -----------------------------------------------------------------------
+
+
+def imported(dist: str) -> bool:
+    return "fake_" + dist.replace("-", "_") in sys.modules
+
+
+def test_a_plugin_that_is_for_one_type_is_loaded_when_that_is_asked_for(site):
+    lay(site, "fake-one", driver_source("one"), serves=("one",))
+    lay(site, "fake-two", driver_source("two"), serves=("two",))
+    lay(site, "fake-silent", driver_source("silent"))
+    host = load_plugins(hookspecs, environment={})
+    assert [imported(name) for name in ("fake-one", "fake-two", "fake-silent")] == [False, False, True]
+    assert host.drivers["container", "one"].type == "one"
+    assert ("ip", "one") not in host.drivers
+    assert [imported(name) for name in ("fake-one", "fake-two")] == [True, False]
+
+
+@pytest.mark.parametrize("ask", [lambda host: list(host.drivers), lambda host: host.reports])
+def test_who_asks_for_everything_is_told_of_every_plugin(site, ask):
+    lay(site, "fake-one", driver_source("one"), serves=("one",))
+    lay(site, "fake-two", "raise OSError", serves=("two",))
+    host = load_plugins(hookspecs, environment={})
+    ask(host)
+    assert ("container", "one") in set(host.drivers)
+    states = {report.distribution: report.state.value for report in host.reports}
+    assert (states["fake-one"], states["fake-two"]) == ("ok", "refused")
+    assert "fake-two 1.0 was refused" in host.refused_types["two"]
+
+
+def test_one_plugin_may_be_for_several_types(site):
+    both = driver_source("one", "class Other(Driver):\n    type = 'two'\n").replace("[Driver]", "[Driver, Other]")
+    lay(site, "fake-both", both, serves=("one", "two"))
+    host = load_plugins(hookspecs, environment={})
+    assert host.drivers["container", "two"].__name__ == "Other"
+    assert host.drivers["container", "one"].__name__ == "Driver"
+
+
+@pytest.mark.parametrize("says", [(("same",), ("same",)), (("same",), ()), ((), ("same",))])
+def test_a_type_that_two_claim_goes_to_neither_whichever_says_what_it_is_for(site, says):
+    lay(site, "fake-one", driver_source("same"), serves=says[0])
+    lay(site, "fake-two", driver_source("same"), serves=says[1])
+    host, _ = load()
+    assert ("container", "same") not in load_plugins(hookspecs, environment={}).drivers
+    assert {report.state for report in host.reports if report.distribution.startswith("fake-")} == {PluginState.CLASH}
+
+
+@pytest.mark.parametrize("first", ["its type", "everything", "the hook"])
+def test_a_veto_of_a_plugin_that_says_it_only_serves_a_type_is_never_in_use_and_that_is_told(site, first):
+    """Whether it counts must not depend on what was asked for before."""
+    veto = """
+    @hookimpl
+    def vmsvc_before_step(step, service): raise AssertionError("called")
+    """
+    lay(site, "fake-veto", driver_source("veto", veto), name="x", serves=("veto",))
+    host = load_plugins(hookspecs, environment={})
+    if first == "its type":
+        assert ("container", "veto") not in host.drivers
+    elif first == "everything":
+        assert host.reports
+    assert host.hook.vmsvc_before_step(step=None, service=None) == []
+    [report] = [each for each in host.reports if each.distribution == "fake-veto"]
+    assert report.reason == (
+        "its metadata say that it does nothing but serve types, and it has vmsvc_before_step: "
+        "leave vmsvc.container out of its entry points, and it is loaded at once"
+    )
+    assert report.reason in host.refused_types["veto"]
+
+
+def test_a_plugin_that_serves_another_type_than_it_says_is_refused(site):
+    lay(site, "fake-other", driver_source("other"), serves=("one", "two"))
+    host, reports = load()
+    assert reports["fake-other"].reason.startswith(
+        "its metadata say that it serves container one, container two, and it serves container other: "
+    )
+    assert set(host.drivers).isdisjoint({("container", "one"), ("container", "two"), ("container", "other")})
+    assert {"one", "two"} <= set(host.refused_types)
+
+
+def test_a_disabled_plugin_that_says_what_it_is_for_is_told_by_that_type(site):
+    lay(site, "fake-one", "raise AssertionError('imported')", name="x", serves=("one",))
+    host, _ = load(VMSVC_DISABLE_PLUGINS="fake-one")
+    assert "disabled by VMSVC_DISABLE_PLUGINS" in host.refused_types["one"]
+
+
+def test_the_group_of_kits_and_other_modules_say_nothing_of_what_a_plugin_is_for(site):
+    info = lay(site, "fake-one", driver_source("one"))
+    (info / "entry_points.txt").write_text(
+        "[vmsvc]\none = fake_fake_one\n[vmsvc.kit]\none = fake_kit:Kit\n[vmsvc.container]\nkvm = another\n"
+    )
+    _, reports = load()
+    assert (reports["fake-one"].state, imported("fake-one")) == (PluginState.OK, True)

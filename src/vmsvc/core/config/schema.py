@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from attrs import field, frozen
 
 from vmsvc.core.kinds import KINDS
+from vmsvc.core.lazily import Lazily
 from vmsvc.core.options import Option, name, options_of
 from vmsvc.core.resource import Resource
 from vmsvc.core.service import Service
@@ -30,6 +31,24 @@ TYPE = Option(
 SERVICE_OPTIONS: Mapping[str, Option] = {option.key: option for option in options_of(Service)}
 
 
+def _inherited_of(owners: Iterable[type[Resource]]) -> dict[str, Option]:
+    """The keys of some classes that ``[DEFAULT]`` may give; of one that several have, the first one's."""
+    found: dict[str, Option] = {}
+    for owner in owners:
+        for option in options_of(owner):
+            if option.inherited:
+                found.setdefault(option.key, option)
+    return found
+
+
+def _after(known: Mapping[str, Option], others: Callable[[], Mapping[str, Option]]) -> Mapping[str, Option]:
+    """Keys that are known, and then others, which are asked for only where a key is not among these."""
+    return Lazily(
+        lambda key: known[key] if key in known else others()[key],
+        lambda: {**known, **others()},
+    )
+
+
 @frozen
 class Catalog:
     """What the installed drivers declare. The session hands it in: this room knows no plugin.
@@ -51,12 +70,11 @@ class Catalog:
 
     @inherited_options.default
     def _inherited_options(self) -> Mapping[str, Option]:
-        owners = dict.fromkeys([*KINDS.values(), *self.classes.values()])
-        return {option.key: option for owner in reversed(owners) for option in options_of(owner) if option.inherited}
+        return _after(_inherited_of(KINDS.values()), lambda: _inherited_of(self.classes.values()))
 
     @default_options.default
     def _default_options(self) -> Mapping[str, Option]:
-        return {**self.inherited_options, **SERVICE_OPTIONS}
+        return _after(SERVICE_OPTIONS, lambda: self.inherited_options)
 
     def types_of(self, kind: str) -> tuple[str, ...]:
         """The types of a kind of resource that a file may name, with or without a driver here.

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support import lay_plugin
 from vmsvc import hookspecs
+from vmsvc.core.installed import plugins_of
 from vmsvc.core.node import Node
 from vmsvc.core.plugins import load_plugins
 from vmsvc.core.records import publishing
@@ -37,8 +38,7 @@ def publishers(tmp_path, monkeypatch):
         for name, code in plugins.items():
             lay_plugin(tmp_path, name, PLUGIN + code)
         monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.setattr("vmsvc.core.plugins._installed", lambda: _laid(tmp_path))
-        host = load_plugins(hookspecs, environment={})
+        host = load_plugins(hookspecs, installed=_laid(tmp_path), environment={})
         assert all(report.state.value == "ok" for report in host.reports), host.reports
         return Publishers(host.hook.vmsvc_publishers, NODE)
 
@@ -51,7 +51,7 @@ def _laid(folder):
     import importlib.metadata
 
     for distribution in importlib.metadata.distributions(path=[str(folder)]):
-        yield from distribution.entry_points
+        yield from plugins_of(distribution)
 
 
 GOOD = """
