@@ -15,6 +15,11 @@ from tests import documents
 from tests.support import drivers_but
 
 VMSVC = (sys.executable, "-m", "vmsvc")
+#: What ping says, by whether somebody has answered, and its exit code: iputils 20221126.
+_PING = {
+    True: ("64 bytes from 192.0.2.7: icmp_seq=1 ttl=64 time=0.4 ms\n1 packets transmitted, 1 received", 0),
+    False: ("1 packets transmitted, 0 received, 100% packet loss, time 0ms", 1),
+}
 
 
 class Node:
@@ -37,6 +42,14 @@ class Node:
         path = self.services_dir / f"{name}.conf"
         path.write_text("\n".join(["[DEFAULT]", *default, "[container#1]", "type = null", *lines, ""]))
         return path
+
+    def pings(self, directory: Path, *, answered: bool) -> None:
+        """Have everybody answer its pings, or nobody: another `ping` is made in a directory, and found there first."""
+        words, code = _PING[answered]
+        directory.mkdir()
+        (directory / "ping").write_text(f"#!/bin/sh\necho '{words}'\nexit {code}\n")
+        (directory / "ping").chmod(0o755)
+        self.environment["PATH"] = f"{directory}:{self.environment['PATH']}"
 
     def run(self, *words: str, program: tuple[str, ...] = VMSVC, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(

@@ -303,10 +303,23 @@ def test_a_service_without_a_section_has_the_launchers_of_its_guest(launchers, i
 
 def test_a_guest_without_launchers_has_nothing_to_start_and_says_so(launchers, inside):
     launchers.service()
-    inside.run("start web")
-    code, _, err = inside.run("startapp web")
-    assert code == 0
-    assert f"note: web: app#1: there is no launcher in {launchers.directory}\n" in err
+    why = f"there are no launchers in {launchers.directory}"
+    _, out, err = inside.run("start web")
+    assert f"note: web: app#1: {why}\n" in err
+    assert "start app#1" not in out + err
+    code, out, err = inside.run("startapp web")
+    assert (code, out, err) == (0, f"web: up (nothing to do: app#1 n/a: {why})\n", "")
+    code, out, _ = inside.run("--format json startapp web")
+    assert documents.checked(out)["results"][0]["outcome"] == "unchanged"
+
+
+def test_a_script_can_tell_applications_that_were_started_from_a_whole_service(launchers, inside):
+    launchers.service()
+    for verb in ("start", "startapp", "stopapp"):
+        answer = documents.checked(inside.run(f"--format json {verb} web")[1])
+        only = [] if verb == "start" else ["app#1"]
+        assert (answer["action"], answer["command"]) == (verb.removesuffix("app"), verb)
+        assert answer["results"][0]["only"] == only
 
 
 def test_a_service_without_applications_and_guests_has_none_to_start(inside):

@@ -123,11 +123,12 @@ def test_an_address_is_not_given_to_a_guest_that_is_down(node):
     assert effects(node) == []
 
 
-def test_an_address_that_others_have_is_not_given_to_a_guest(node):
-    node.add("taken", "name = g2", "split_start = true", "[ip#1]", "ipname = 127.0.0.1", "ipdev = net0")
+def test_an_address_that_others_have_is_not_given_to_a_guest(node, tmp_path):
+    node.pings(tmp_path / "bin", answered=True)
+    node.add("taken", "name = g2", "split_start = true", "[ip#1]", "ipname = 192.0.2.77", "ipdev = net0")
     refused = node.run("start", "taken")
     assert refused.returncode == 3
-    assert "127.0.0.1 answers although the guest is stopped here" in refused.stderr
+    assert "192.0.2.77 answers although the guest is stopped here" in refused.stderr
     assert effects(node) == []
 
 
@@ -143,12 +144,8 @@ SILENT = (
 
 @pytest.fixture
 def silent(node, tmp_path):
-    """The node, where no ping is answered; its words are those of iputils 20221126."""
-    ping = tmp_path / "bin/ping"
-    ping.parent.mkdir()
-    ping.write_text("#!/bin/sh\necho '1 packets transmitted, 0 received, 100% packet loss, time 0ms'\nexit 1\n")
-    ping.chmod(0o755)
-    node.environment["PATH"] = f"{ping.parent}:{node.environment['PATH']}"
+    """The node, where no ping is answered."""
+    node.pings(tmp_path / "bin", answered=False)
     node.add("web", *GUEST, *SILENT)
     return node
 

@@ -114,11 +114,12 @@ def test_a_status_shows_peers_where_that_is_asked_for(pair):
         assert one.run(*words).returncode == 0
 
 
-def test_an_address_that_answers_is_no_alarm_where_the_guest_runs_on_a_peer(pair):
+def test_an_address_that_answers_is_no_alarm_where_the_guest_runs_on_a_peer(pair, tmp_path):
     one, two = pair
+    one.pings(tmp_path / "bin", answered=True)
     for node in pair:
         path = node.services_dir / "web.conf"
-        path.write_text(path.read_text() + "[ip#1]\nipname = 127.0.0.77\nipdev = lo\nwait = false\n")
+        path.write_text(path.read_text() + "[ip#1]\nipname = 192.0.2.77\nipdev = lo\nwait = false\n")
 
     def address(*words):
         _, answer = one.json("status", "web", *words)

@@ -64,6 +64,7 @@ class Ending:
         status: The service's status afterwards; ``None`` where nobody looked.
         error: Why it failed or was refused; ``None`` where it did not.
         notes: What was told before anything was done.
+        only: The rids of the resources that it was limited to; empty for all.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Ending:
     status: ServiceStatus | None = None
     error: VmsvcError | None = None
     notes: tuple[Problem, ...] = ()
+    only: frozenset[str] = frozenset()
 
     @property
     def exit_code(self) -> ExitCode:
@@ -152,14 +154,14 @@ def act(call: Call) -> int:
             screen.say("left at once: `vmsvc status` tells what was cut short, and how far it had come")
             raise
     endings = [
-        Ending(name=name, error=result) if isinstance(result, VmsvcError) else result
-        for name, result in zip(names, results, strict=True)
+        Ending(name=service.name, error=result, only=_only(call, service)) if isinstance(result, VmsvcError) else result
+        for service, result in zip(services, results, strict=True)
     ]
     tell(call, failures)
     for ending in endings:
         for problem in ending.problems:
             screen.tell(problem, of=ending.name)
-    screen.answer(_document(arguments.action, endings, problems_of(failures)), _lines(endings))
+    screen.answer(_document(call, endings, problems_of(failures)), _lines(endings))
     return selection.worst([*(item.exit_code for item in endings), *(each.error.exit_code for each in failures)])
 
 
@@ -175,8 +177,8 @@ def plan(call: Call) -> int:
     services, failures = _services(call)
 
     def work(service: Service) -> Plan:
-        only = selection.limits(call.arguments).rids_of(service)
         consent = _consent(call, service, services)
+        only = _only(call, service)
         return call.session.plan(call.arguments.action, service, consent=consent, only=only, to=_to(call))
 
     plans: list[Plan] = []
@@ -191,6 +193,11 @@ def plan(call: Call) -> int:
             call.screen.tell(problem, of=item.service.name)
     call.screen.answer(actions.plans(plans, problems_of(failures)), render.plans(plans))
     return selection.worst([item.exit_code for item in plans] + [item.error.exit_code for item in failures])
+
+
+def _only(call: Call, service: Service) -> frozenset[str]:
+    """The rids of the resources to which an action is limited; empty for all."""
+    return frozenset(selection.limits(call.arguments).rids_of(service))
 
 
 def _to(call: Call) -> str:
@@ -266,7 +273,7 @@ def _left_behind(call: Call) -> list[Service]:
 
 def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, cancelled: threading.Event) -> Ending:
     """Act on one service, and look at it afterwards, unless it is left as it was or cannot be seen."""
-    action, session, name = call.arguments.action, call.session, service.name
+    action, session, name, only = call.arguments.action, call.session, service.name, _only(call, service)
     if cancelled.is_set():
         raise ActionFailed(f"{action} of {name} was not begun: interrupted", code="action.interrupted")
     if holder := holder_of(session.node, name):
@@ -285,7 +292,7 @@ def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, c
             action,
             service,
             consent=consent,
-            only=selection.limits(call.arguments).rids_of(service),
+            only=only,
             to=_to(call),
             planned=planned,
             progress=progress,
@@ -296,7 +303,7 @@ def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, c
         error = failure
     is_as_it_was = isinstance(error, (Refused, Undetermined)) or (action == BOOT and report and not report.results)
     status = None if is_as_it_was else session.status(service)
-    return Ending(name=name, report=report, status=status, error=error, notes=tuple(notes))
+    return Ending(name=name, report=report, status=status, error=error, notes=tuple(notes), only=only)
 
 
 def _lines(endings: Sequence[Ending]) -> Iterator[Line]:
@@ -319,7 +326,7 @@ def _taken(result: StepResult) -> str:
     return f"{result.step}{' failed' if result.failure else ''}, {result.duration_s:.1f} s"
 
 
-def _document(action: str, endings: Sequence[Ending], problems: Sequence[Problem]) -> envelope.Data:
+def _document(call: Call, endings: Sequence[Ending], problems: Sequence[Problem]) -> envelope.Data:
     results = [
         actions.action_result(
             ending.name,
@@ -327,7 +334,10 @@ def _document(action: str, endings: Sequence[Ending], problems: Sequence[Problem
             report=ending.report,
             status=ending.status,
             problems=(*ending.notes, *ending.problems),
+            only=ending.only,
         )
         for ending in endings
     ]
-    return actions.action(action, results, problems)
+    return actions.action(
+        call.arguments.action, results, problems, command=getattr(call.arguments, "called", call.arguments.action)
+    )

@@ -158,6 +158,7 @@ def _applying(commands: Commands) -> None:
                 f"vmsvc {action}app web --dry-run",
             ),
             action=action,
+            called=f"{action}app",
             applications=True,
         )
         names(command, required=True)
@@ -231,6 +232,7 @@ def _reserving(commands: Commands) -> None:
             about=about,
             examples=(f"vmsvc pr {action} web", f"vmsvc pr {action} web --dry-run"),
             action=action,
+            called=f"pr {action}",
             reserved=True,
         )
         names(command, required=True)

@@ -90,7 +90,7 @@ class AppDriver:
             budget_s: How long the look may take, in seconds.
         """
         if useless := self.why_useless(resource):
-            return inapplicable("configuration", useless)
+            return inapplicable("configuration", useless, bears_no_verbs=True)
         if guest.phase is Phase.UNKNOWN:
             return unknown("guest", f"its guest could not be seen: {guest.evidence.detail}")
         if guest.phase in DOWN:
@@ -140,7 +140,8 @@ class AppDriver:
         found = self._found(launching, app, budget_s=left_until(deadline))
         checks = found.of_action(Action.STATUS)
         if not found:
-            return inapplicable(app.launchers, f"there are no launchers in {app.launchers}")
+            why = f"there are no launchers in {app.launchers}"
+            return inapplicable(app.launchers, why, bears_no_verbs=True)
         if not checks:
             others = [name for action in (Action.START, Action.STOP) for name in found.of_action(action)]
             names = ", ".join(map(printable, others))

@@ -28,6 +28,44 @@ def usual_form(text: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+def held_by_no_one(address: str) -> str:
+    """Why no machine has an address for itself, to follow the address in a sentence; empty where one may have it.
+
+    Args:
+        address: The address, in its usual form.
+
+    >>> held_by_no_one("::1"), held_by_no_one("224.0.0.18"), held_by_no_one("192.0.2.7")
+    ("is every machine's own (loopback)", 'is the address of a group (multicast)', '')
+    """
+    from ipaddress import ip_address  # noqa: PLC0415 - as above
+
+    meaning = ip_address(address)
+    if meaning.is_unspecified:
+        return "means any address"
+    if meaning.is_multicast:
+        return "is the address of a group (multicast)"
+    if address == "255.255.255.255":
+        return "means all machines (broadcast)"
+    return "is every machine's own (loopback)" if meaning.is_loopback else ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or a name whatever a resolver says of it (RFC 6761, 6.3), leads to whoever asks.
+
+    Args:
+        host: The address or the name.
+
+    >>> is_loopback("127.0.1.1"), is_loopback("LocalHost."), is_loopback("web")
+    (True, True, False)
+    """
+    from ipaddress import ip_address  # noqa: PLC0415 - as above
+
+    address = usual_form(host)
+    if address:
+        return ip_address(address).is_loopback
+    return host.casefold().rstrip(".").rpartition(".")[2] == "localhost"
+
+
 def is_of_its_network(address: str, prefix: int) -> bool:
     """Whether an address is one that a machine of its network can have, and not the network's own or its broadcast.
 
@@ -71,15 +109,9 @@ def _host(raw: Raw) -> str:
         if re.search(r"\s", written):
             raise ValueError(f"{written!r} is no address and no host name: there are blanks in it")
         return written
-    from ipaddress import ip_address  # noqa: PLC0415 - as above
-
-    meaning = ip_address(address)
-    if meaning.is_unspecified:
-        raise ValueError(f"{written} means any address: give one that a machine can have")
-    if meaning.is_multicast:
-        raise ValueError(f"{written} is the address of a group (multicast): give one that a machine can have")
-    if address == "255.255.255.255":
-        raise ValueError(f"{written} means all machines (broadcast): give one that a machine can have")
+    why = held_by_no_one(address)
+    if why and not is_loopback(address):  # which some resources may have: who knows them tells
+        raise ValueError(f"{written} {why}: give one that a machine can have")
     return written
 
 

@@ -159,6 +159,7 @@ class Observation:
         evidence: What was asked and answered.
         warnings: Things worth telling that change no phase, such as an autostart that would fight the service.
         objection: Why it must not be started as it is, whatever its phase; ``None`` where nothing speaks against it.
+        bears_no_verbs: Of what is n/a: whether nothing can be done to it, either, so that nothing is tried.
     """
 
     phase: Phase = field(validator=instance_of(Phase))
@@ -166,6 +167,7 @@ class Observation:
     evidence: Evidence = field(validator=instance_of(Evidence))
     warnings: tuple[str, ...] = field(default=(), validator=deep_iterable(instance_of(str), instance_of(tuple)))
     objection: Objection | None = field(default=None, validator=optional(instance_of(Objection)))
+    bears_no_verbs: bool = field(default=False, validator=instance_of(bool))
 
     @property
     def status(self) -> Status:
@@ -188,14 +190,16 @@ def unknown(probe: str, reason: object, *, duration_s: float = 0.0) -> Observati
     return Observation(phase=Phase.UNKNOWN, state="unknown", evidence=evidence)
 
 
-def inapplicable(probe: str, reason: str) -> Observation:
+def inapplicable(probe: str, reason: str, *, bears_no_verbs: bool = False) -> Observation:
     """The observation of a resource that has no status here, and why.
 
     Args:
         probe: What was looked at.
         reason: Why there is no status.
+        bears_no_verbs: Whether nothing can be done to it, either.
 
     Returns:
         An observation of :attr:`Phase.INAPPLICABLE`.
     """
-    return Observation(phase=Phase.INAPPLICABLE, state="n/a", evidence=Evidence(probe=probe, detail=reason))
+    evidence = Evidence(probe=probe, detail=reason)
+    return Observation(phase=Phase.INAPPLICABLE, state="n/a", evidence=evidence, bears_no_verbs=bears_no_verbs)

@@ -458,12 +458,14 @@ def test_an_application_without_checks_has_no_status_and_says_what_there_is(laun
     web.add("K1")
     found = web.look()
     assert (found.phase, found.evidence.detail) == (Phase.INAPPLICABLE, "none of its launchers checks (C…): S1, K1")
+    assert not found.bears_no_verbs
 
 
 def test_a_guest_without_launchers_has_nothing_to_start(launched):
     web = launched()
     missing = f"there are no launchers in {web.directory}"
     assert (web.look().phase, web.look().evidence.detail) == (Phase.INAPPLICABLE, missing)
+    assert web.look().bears_no_verbs
     web.driver.start(web.app, budget_s=5.0)
     assert web.told == [f"app#1: there is no launcher in {web.directory}"]
 
@@ -533,6 +535,7 @@ def test_where_guests_start_what_they_have_launchers_are_explained_and_not_run(l
     words = "the image of container#1 starts what is to run"
     for phase in (Phase.RUNNING, Phase.STOPPED, Phase.UNKNOWN):
         assert (web.look(phase).phase, web.look(phase).evidence.detail) == (Phase.INAPPLICABLE, words)
+        assert web.look(phase).bears_no_verbs
     web.driver.start(web.app, budget_s=5.0)
     web.driver.stop(web.app, budget_s=5.0)
     assert (web.told, web.ran) == ([f"app#1: {words}"] * 2, [])

@@ -137,6 +137,7 @@ def test_action():
     assert ([each["message"] for each in found["notes"]], found["errors"]) == (["by the way"], [])
     whole = plain(actions.action("start", [found], [Problem(message="no such service")]))
     assert (whole["schema"], whole["action"], whole["results"]) == ("vmsvc.action/1", "start", [found])
+    assert whole["command"] == "start"
     assert whole["errors"][0]["message"] == "no such service"
 
 

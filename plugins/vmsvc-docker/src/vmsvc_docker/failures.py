@@ -14,7 +14,7 @@ def words(error: Exception) -> str:
     if explanation := getattr(error, "explanation", None):
         return str(explanation)
     system = next((cause for cause in causes(error) if isinstance(cause, OSError) and cause.errno), None)
-    return str(system or error) or type(error).__name__
+    return (system.strerror if system else "") or str(system or error) or type(error).__name__
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -27,7 +27,8 @@ def words(error: BaseException) -> str:
     Args:
         error: The exception.
     """
-    return " ".join(str(error).split()) or type(error).__name__
+    told = (error.strerror if isinstance(error, OSError) and error.errno else "") or str(error)
+    return " ".join(told.split()) or type(error).__name__
 
 
 def meaning(error: Exception, access: Access, left_s: float) -> Undetermined:

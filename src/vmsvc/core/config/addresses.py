@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from vmsvc.core.config.model import Findings, Section, shortened
 from vmsvc.core.errors import Severity
 from vmsvc.core.kinds import Ip
-from vmsvc.core.networks import is_of_its_network, usual_form
+from vmsvc.core.networks import is_loopback, is_of_its_network, usual_form
 from vmsvc.core.resource import Guest, Resource
 
 _LONGEST_OF_IPV4 = 32
@@ -41,6 +41,7 @@ def tell_of_addresses(resources: Iterable[Resource], sections: Mapping[str, Sect
         if address.container_id not in on_windows:
             _tell_of_adapter(address, sections[address.rid], findings)
         _tell_of_netmask(address, sections[address.rid], findings)
+        _tell_of_loopback(address, sections[address.rid], findings)
         if address.disable:
             continue
         other = first.setdefault(meant(address), address)
@@ -96,3 +97,18 @@ def _tell_of_netmask(address: Ip, section: Section, findings: Findings) -> None:
             key="netmask",
             hint="correct the address, or the netmask",
         )
+
+
+def _tell_of_loopback(address: Ip, section: Section, findings: Findings) -> None:
+    """A ping to it never leaves the node, and to take it away from the node would cut its programs off each other."""
+    if not is_loopback(address.ipname) or (address.is_inside_guest and not address.check_ping):
+        return
+    entry = next(iter(section.variants("ipname")), None)
+    findings.add(
+        entry.position if entry else section.position,
+        f"{shortened(address.ipname, 60)} is every machine's own (loopback): it is this node that answers by it",
+        code="loopback",
+        section=address.rid,
+        key="ipname",
+        hint="give the address by which others reach it",
+    )

@@ -57,15 +57,21 @@ def _step(item: Step) -> Data:
     return {**asdict(item), "needs": [asdict(need) for need in item.needs], "trigger": trigger}
 
 
-def action(name: str, results: Iterable[Data], problems: Iterable[Problem] = ()) -> Data:
+def action(name: str, results: Iterable[Data], problems: Iterable[Problem] = (), *, command: str = "") -> Data:
     """``vmsvc.action/1``: what an action did to services.
 
     Args:
         name: ``start``, ``stop``, ``restart``, ``boot`` or ``migrate``.
+        command: What asked for it, such as ``startapp``; the action itself where that is not given.
         results: An :func:`action_result` for each service.
         problems: What kept the action from services whose files cannot be read.
     """
-    content = {"action": name, "results": list(results), "errors": [problem(item) for item in problems]}
+    content = {
+        "action": name,
+        "command": command or name,
+        "results": list(results),
+        "errors": [problem(item) for item in problems],
+    }
     return document("vmsvc.action/1", content)
 
 
@@ -76,6 +82,7 @@ def action_result(
     report: Report | None,
     status: ServiceStatus | None,
     problems: Iterable[Problem],
+    only: Iterable[str] = (),
 ) -> Data:
     """What an action did to one service.
 
@@ -85,6 +92,7 @@ def action_result(
         report: What was done; ``None`` where it failed or was refused.
         status: The service's status afterwards; ``None`` where nobody looked.
         problems: Errors, warnings and notes.
+        only: The rids of the resources that it was limited to; empty for all.
     """
     told = list(problems)
     outcome = "unchanged" if report is not None and not report.results else exit_code.name.lower()
@@ -92,6 +100,7 @@ def action_result(
         "service": service,
         "outcome": outcome,
         "exit_code": int(exit_code),
+        "only": sorted(only),
         "steps": [
             {
                 "rid": result.step.rid,

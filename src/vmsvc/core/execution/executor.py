@@ -82,6 +82,7 @@ class Executor:
     journey: Journey | None = None
     _left_s: dict[str, float] = field(factory=dict)
     _losses: list[str] = field(factory=list)
+    _left_out: list[str] = field(factory=list)
 
     def run(self, plan: Plan) -> Report:
         """Take the steps of a plan.
@@ -109,6 +110,7 @@ class Executor:
                 seen, judgement = self._turn(step, plan.steps, service, plan.consent, results)
                 if judgement.ruling in _LEFT_OUT:
                     found_up += [step] if seen.phase is Phase.RUNNING else []
+                    self._left_out.extend([f"{step.rid}: {seen.evidence.detail}"] if seen.bears_no_verbs else [])
                     continue
                 if step.verb in STARTING:
                     started.append(step)  # before it is taken: an interrupt may come at any moment
@@ -140,7 +142,8 @@ class Executor:
             raise failure from error
         with self._recording():
             self.journal.end("done")
-        return Report(plan=plan, results=tuple(results), losses=tuple(self._losses), told=tuple(self.told))
+        told = tuple(dict.fromkeys((*self.told, *self._left_out)))
+        return Report(plan=plan, results=tuple(results), losses=tuple(self._losses), told=told)
 
     def take_back(self, started: Iterable[Step], service: Service) -> list[StepResult]:
         """Stop what an action has started, in reverse; leave alone what nobody can see.

@@ -23,7 +23,7 @@ from vmsvc.core.ips.ping import START_S, ping
 from vmsvc.core.ips.sweep import Sweep
 from vmsvc.core.kinds import Ip, Located
 from vmsvc.core.lane import call_each
-from vmsvc.core.networks import usual_form
+from vmsvc.core.networks import held_by_no_one, usual_form
 from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
@@ -139,6 +139,8 @@ class IpDriver:
         return f"answers although the guest is {guest.state} here: {self._who_has(address)}"
 
     def _ask_unexpected(self, address: str, deadline: float) -> Half:
+        if common := held_by_no_one(address):
+            return _nobody_to_ask(address, common)
         swept = self._sweep.check(address, deadline)
         return asked(self._places.node(), address, deadline=deadline) if swept is None else swept
 
@@ -192,6 +194,8 @@ class IpDriver:
             return partial(Half, Found.LEFT_OUT, "nobody is there yet to answer a ping")
         if not resource.check_ping:
             return partial(Half, Found.LEFT_OUT, "ping is left out (`check_ping = false`)")
+        if common := held_by_no_one(address):
+            return partial(_nobody_to_ask, address, common)
         wait_s = min(resource.ping_timeout, left_until(deadline) - START_S)
         return partial(ping, self._places.node(), address, wait_s=wait_s)
 
@@ -281,6 +285,11 @@ def _together(asks: Sequence[Callable[[], Half]], deadline: float) -> list[Half]
     """Ask side by side; who has not answered by the deadline is unknown."""
     halves = call_each(lambda ask: ask(), asks, deadline=deadline, width=_WIDTH, name="vmsvc ip")
     return [half or Half(Found.UNKNOWN, "no answer in time") for half in halves]
+
+
+def _nobody_to_ask(address: str, common: str) -> Half:
+    """The half that a name has got wrong: whoever answers to such an address, nobody knows who it is."""
+    return Half(Found.UNKNOWN, f"{address} {common}: no ping can tell whether the guest has it")
 
 
 def _is_doubt(half: Half) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from vmsvc.core.answers import GuestAddress
 from vmsvc.core.errors import Undetermined
 from vmsvc.core.kinds import Ip
+from vmsvc.core.networks import held_by_no_one
 from vmsvc.core.transport.names import resolved
 
 #: How long a resolver is waited for that is not needed, in seconds: what it takes is missing for all that comes after.
@@ -21,7 +22,7 @@ def only_one(resource: Ip, budget_s: float) -> str:
         budget_s: How long it may take to find out, in seconds.
 
     Raises:
-        Undetermined: The name has several, or none, or that could not be found out.
+        Undetermined: The name has several, or none that a machine could have, or that could not be found out.
     """
     addresses = resolved(resource.ipname, budget_s=budget_s)
     if len(addresses) > 1:
@@ -29,6 +30,12 @@ def only_one(resource: Ip, budget_s: float) -> str:
             f"{resource.ipname} has several addresses: {', '.join(addresses)}",
             code="undetermined.name",
             hint="give the one that the adapter is to have, and another section for each other one",
+        )
+    if common := held_by_no_one(addresses[0]):
+        raise Undetermined(
+            f"{resource.ipname} resolves to {addresses[0]}, which {common}",
+            code="undetermined.name",
+            hint=f"see `getent ahosts {resource.ipname}`, or give the address itself",
         )
     return addresses[0].partition("%")[0]
 

@@ -13,9 +13,10 @@ from attrs import frozen
 
 from vmsvc.core.errors import VmsvcError
 from vmsvc.core.instance import Instance, ResourceStatus
-from vmsvc.core.kinds import Reserved
+from vmsvc.core.kinds import Located, Reserved
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of
+from vmsvc.core.planning.rules import clause_of
 from vmsvc.core.resource import NO_ACTION, Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import Phase, Status
@@ -117,21 +118,19 @@ def _finding(service: Service, item: ResourceStatus, node: Node, attempts: tuple
         is_unknown = item.status is Status.UNKNOWN
         why = f"it is {item.status}{f': {told}' if told else ''}"
         return Finding(rid=resource.rid, care=Care.LEAVE, why=why, is_unknown=is_unknown)
+    stands = clause_of(resource, state)
     recent = [at for at in attempts if now - at < resource.restart_period]
     if resource.restart and (reason := _unsafe(service, resource, node)):
-        return Finding(rid=resource.rid, care=Care.LEAVE, why=f"it is {state}, and {reason}")
+        return Finding(rid=resource.rid, care=Care.LEAVE, why=f"{stands}, and {reason}")
     if len(recent) < resource.restart:
         due = max(recent, default=0.0) + resource.restart_delay - now
         if due > 0:
-            return Finding(
-                rid=resource.rid, care=Care.WAIT, why=f"it is {state}; the next attempt is due in {due:.0f} s"
-            )
-        why = f"it is {state} (attempt {len(recent) + 1} of {resource.restart})"
+            return Finding(rid=resource.rid, care=Care.WAIT, why=f"{stands}; the next attempt is due in {due:.0f} s")
+        why = f"{stands} (attempt {len(recent) + 1} of {resource.restart})"
         return Finding(rid=resource.rid, care=Care.START, why=why)
     tried = f" after {len(recent)} attempts" if recent else ""
-    return Finding(
-        rid=resource.rid, care=Care.GIVE_UP if resource.monitor else Care.LEAVE, why=f"it stays {state}{tried}"
-    )
+    stays = f"it stays down{tried}: {state}" if isinstance(resource, Located) else f"it stays {state}{tried}"
+    return Finding(rid=resource.rid, care=Care.GIVE_UP if resource.monitor else Care.LEAVE, why=stays)
 
 
 def _unsafe(service: Service, resource: Resource, node: Node) -> str:

@@ -235,7 +235,8 @@ class _Draft:
         if verb is Verb.BOOT and self._is_begun(resource):
             self._bring_up(resource, verb, "it is prepared then")
             return
-        judgement = self._judgement(verb, resource, _STOPPED_BEFORE if will_be_down else seen)
+        bears_no_verbs = seen is not None and seen.bears_no_verbs  # whether it is down or not
+        judgement = self._judgement(verb, resource, _STOPPED_BEFORE if will_be_down and not bears_no_verbs else seen)
         if judgement is None or (verb is Verb.PREPARE and judgement.ruling is Ruling.NEEDLESS):
             return  # what becomes of it is told of its second half
         if isinstance(resource, Reserved) and seen is not None:

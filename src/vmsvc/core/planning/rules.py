@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from attrs import field, frozen
 
-from vmsvc.core.kinds import App, Ip, Reserved
+from vmsvc.core.kinds import App, Ip, Located, Reserved
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import AT_REST, Observation, Phase
 from vmsvc.core.verb import STARTING, Verb
@@ -115,6 +115,16 @@ class Judgement:
     hint: str = ""
 
 
+def clause_of(resource: Resource, state: str) -> str:
+    """Where a resource stands, as a clause: addresses and applications tell one, and all else what completes "it is".
+
+    Args:
+        resource: The resource.
+        state: The state that was seen of it.
+    """
+    return state if isinstance(resource, Located) else f"it is {state}"
+
+
 def judge(verb: Verb, resource: Resource, seen: Observation | None, despite_unknown: Collection[str]) -> Judgement:
     """Decide whether a verb may be done to a resource.
 
@@ -157,6 +167,8 @@ def _judge_migrate(seen: Observation | None) -> Judgement:
 def _judge_inapplicable(verb: Verb, resource: Resource, seen: Observation) -> Judgement:
     if verb is Verb.STOP and isinstance(resource, Reserved) and resource.is_left_over:
         return Judgement(ruling=Ruling.DO, why="nothing of it is left, so it is forgotten")
+    if seen.bears_no_verbs:
+        return Judgement(ruling=Ruling.NEEDLESS, why=f"{seen.status}: {seen.evidence.detail}")
     if resource.proves_itself:
         return Judgement(ruling=Ruling.NEEDLESS, why=f"nothing to do: {seen.evidence.detail}")
     return Judgement(ruling=Ruling.DO, why=seen.state)  # without a check, its commands must bear being run again
@@ -174,7 +186,8 @@ def _judge_start(verb: Verb, resource: Resource, seen: Observation) -> Judgement
     if seen.phase in resource.startable:
         return Judgement(ruling=Ruling.DO, why=seen.state)
     hint = _NOT_STARTABLE_HINTS.get(seen.phase, "")
-    return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}: neither up nor down", hint=hint)
+    why = f"{clause_of(resource, seen.state)}: neither up nor down"
+    return Judgement(ruling=Ruling.FORBIDDEN, why=why, hint=hint)
 
 
 def _judge_wait(resource: Resource, phase: Phase, state: str) -> Judgement:
@@ -183,7 +196,7 @@ def _judge_wait(resource: Resource, phase: Phase, state: str) -> Judgement:
     if phase in (Phase.RUNNING, Phase.INAPPLICABLE, Phase.INCAPABLE):
         return Judgement(ruling=Ruling.NEEDLESS, why="already there" if phase is Phase.RUNNING else state)
     if phase is Phase.CONTESTED:
-        return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {state}", hint=_NOT_STARTABLE_HINTS[phase])
+        return Judgement(ruling=Ruling.FORBIDDEN, why=state, hint=_NOT_STARTABLE_HINTS[phase])
     return Judgement(ruling=Ruling.DO, why=state)
 
 

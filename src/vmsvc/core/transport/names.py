@@ -35,7 +35,7 @@ def resolved(name: str, *, budget_s: float) -> tuple[str, ...]:
         found = call_within(f"the resolver of {name}", ask, budget_s=budget_s)
     except (OSError, UnicodeError) as error:
         raise Undetermined(
-            f"{name} cannot be resolved: {error}",
+            f"{name} cannot be resolved: {why_not(error)}",
             code="undetermined.name",
             hint=f"see `getent ahosts {name}`, or give the address itself",
         ) from None
@@ -43,3 +43,14 @@ def resolved(name: str, *, budget_s: float) -> tuple[str, ...]:
     if known := tuple(address for address in addresses if address):
         return known
     raise Undetermined(f"{name} has no address", code="undetermined.name")
+
+
+def why_not(error: OSError | UnicodeError) -> str:
+    """Why a name cannot be resolved, in the words of the system's resolver.
+
+    Args:
+        error: What Python has raised. It says by a ``UnicodeError`` that it has not even asked.
+    """
+    if isinstance(error, UnicodeError):
+        return "no name has parts that are empty, or longer than 63 letters"
+    return error.strerror or str(error)

@@ -57,7 +57,6 @@ def test_what_no_machine_can_have_is_an_error_with_its_place(written, why):
     "written",
     [
         "192.0.2.7",
-        "127.0.0.1",
         "240.0.0.1",
         "2001:DB8::7",
         "fe80::1%br0",
@@ -71,6 +70,20 @@ def test_what_a_machine_can_have_is_right(written):
     service, problems = read(address(written))
     assert problems == ()
     assert service.resource("ip#1").ipname == written
+
+
+@pytest.mark.keyword("ip.ipname")
+@pytest.mark.parametrize(
+    "written", ["127.0.0.1", "127.0.1.1", "::1", "::ffff:127.0.0.1", "localhost", "Web.LocalHost."]
+)
+def test_an_address_by_which_this_node_would_answer_itself_is_an_error(written):
+    in_guest, of_node = TWO_GUESTS.partition("[container#2]")[0] + address(written), address(written)
+    for text in (in_guest, of_node):
+        service, (problem,) = read(text)
+        assert service is None
+        assert (problem.code, problem.section, problem.key) == ("config.loopback", "ip#1", "ipname")
+        assert "it is this node that answers by it" in problem.message
+    assert read(f"{in_guest}check_ping = false\n")[1] == ()  # only the guest is asked, and may tell of its own
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from vmsvc.core.ips.free import check_by_ping
 from vmsvc.core.ips.halves import Check, Found, Half, best, on_adapter
 from vmsvc.core.ips.ledger import Ledger
 from vmsvc.core.ips.ping import ping
+from vmsvc.core.networks import held_by_no_one
 from vmsvc.core.node import Node
 from vmsvc.core.observe import observe
 from vmsvc.core.status import Phase, Status
@@ -505,12 +507,38 @@ def test_both_halves_must_hold_for_the_same_address(monkeypatch):
     assert Stage(ipname="web", node=heard).look().phase is Phase.DEGRADED
 
 
-@pytest.mark.parametrize("error", [OSError("Name or service not known"), UnicodeError("too long")])
-def test_a_name_that_does_not_resolve_leaves_the_status_unknown(monkeypatch, error):
+@pytest.mark.parametrize("address", ["127.0.1.1", "::1", "0.0.0.0", "224.0.0.18", "255.255.255.255"])
+def test_a_name_that_means_no_machine_of_its_own_is_neither_up_nor_down(monkeypatch, address):
+    """Debian's installer has a machine's own name resolve to 127.0.1.1, where every machine answers itself."""
+    resolver(monkeypatch, [address])
+    heard = FakeHost(ping=HEARD)
+    told = Stage(ipname="web", node=heard).look()
+    assert (told.phase, heard.asked) == (Phase.UNKNOWN, [])
+    assert f"{address} {held_by_no_one(address)}: no ping can tell" in told.evidence.detail
+    down = Stage(ipname="web", node=heard).look(Phase.STOPPED)
+    assert (down.phase, heard.asked) == (Phase.STOPPED, [])
+    assert "no ping can tell" in down.warnings[0]
+
+
+def test_a_name_that_means_its_own_machine_too_is_up_by_its_other_address(monkeypatch):
+    resolver(monkeypatch, ["127.0.1.1", ADDRESS])
+    told = Stage(ipname="web").look()
+    assert told.phase is Phase.RUNNING
+    assert "web is 127.0.1.1, too: 127.0.1.1 is every machine's own" in told.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), "Temporary failure in"),
+        (UnicodeError("encoding with 'idna' codec failed"), "no name has parts that are empty, or longer than"),
+    ],
+)
+def test_a_name_that_does_not_resolve_leaves_the_status_unknown(monkeypatch, error, why):
     resolver(monkeypatch, error)
     told = Stage(ipname="web").look()
     assert told.phase is Phase.UNKNOWN
-    assert "web cannot be resolved" in told.evidence.detail
+    assert f"web cannot be resolved: {why}" in told.evidence.detail
     down = Stage(ipname="web").look(Phase.STOPPED)
     assert down.phase is Phase.STOPPED
     assert "cannot be resolved" in down.warnings[0]

@@ -32,6 +32,9 @@ def test_restart_starts_again_what_is_down():
     assert found(guest(restart=1)) == [("container#1", Care.START)]
     assert why(guest(restart=3), attempts={"container#1": (NOW - 100,)}) == "it is stopped (attempt 2 of 3)"
     assert found(guest(restart=0)) == []
+    app = resource("app#1", **APP, restart=1)  # which tells a sentence, as "check exited with 1"
+    assert why(app) == "stopped (attempt 1 of 1)"
+    assert why(app, attempts={"app#1": (NOW - 100,)}) == "it stays down after 1 attempts: stopped"
 
 
 @pytest.mark.parametrize("phase", list(Phase))

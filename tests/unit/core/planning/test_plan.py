@@ -10,7 +10,7 @@ from vmsvc.core.node import Node
 from vmsvc.core.planning.plan import Step
 from vmsvc.core.planning.planner import plan, undo
 from vmsvc.core.planning.rules import Consent, Need
-from vmsvc.core.status import Phase
+from vmsvc.core.status import Phase, inapplicable
 from vmsvc.core.verb import Verb
 
 APP = {"start": ("run",), "stop": ("halt",), "check": ("look",)}
@@ -640,6 +640,16 @@ def test_a_start_waits_for_launchers_within_the_budget_of_the_guest():
 )
 def test_nothing_waits_for_launchers_that_are_not_to_come(phases, options):
     assert "wait app#1" not in steps(launched(*phases, **options))
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart"])
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.STOPPED])
+def test_where_launchers_are_of_no_use_no_step_says_that_they_run(action, phase):
+    web = service(guest(1), resource("app#1", container_id="container#1"))
+    useless = inapplicable("configuration", "launchers are of no use", bears_no_verbs=True)
+    made = plan(action, web, NODE, {"container#1": seen(phase), "app#1": useless})
+    assert "app#1" not in {step.rid for step in made.steps}
+    assert ("app#1", "n/a: launchers are of no use") in {(kept.rid, kept.why) for kept in made.kept}
 
 
 # --- a guest whose memory is saved --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import guest, resource, seen
 from vmsvc.core.planning.rules import DOWN, Consent, Need, Ruling, judge, judge_need
-from vmsvc.core.status import Objection, Phase
+from vmsvc.core.status import Objection, Phase, inapplicable
 from vmsvc.core.verb import Verb
 
 DO, NEEDLESS, UNHEARD, FORBIDDEN, UNKNOWN = Ruling
@@ -92,6 +92,22 @@ def test_reasons_are_the_technologys_own_words():
     assert why(STOP, Phase.RUNNING) == why(STOP, Phase.PAUSED) == why(KILL, Phase.INAPPLICABLE) == "as it says"
     assert why(KILL, Phase.MIGRATING) == "it is as it says"
     assert why(STOP, Phase.UNKNOWN) == "its status is unknown: as told"
+
+
+def test_what_tells_a_whole_sentence_is_not_put_into_another():
+    address = resource("ip#1", container_id="container#1")
+    words = "192.0.2.7 is on no adapter; 192.0.2.8/24 is still on eth0"
+    assert judge(START, address, seen(Phase.DEGRADED, words), ()).why == f"{words}: neither up nor down"
+    assert judge(Verb.WAIT, address, seen(Phase.CONTESTED, words), ()).why == words
+
+
+@pytest.mark.parametrize("verb", [START, STOP])
+def test_where_no_verb_does_anything_none_is_tried(verb):
+    app = resource("app#1", container_id="container#1")
+    useless = inapplicable("configuration", "launchers are of no use", bears_no_verbs=True)
+    judgement = judge(verb, app, useless, ())
+    assert (judgement.ruling, judgement.why) == (NEEDLESS, "n/a: launchers are of no use")
+    assert judge(verb, app, inapplicable("configuration", "it has no check command"), ()).ruling is DO
 
 
 def test_each_way_out_is_told():

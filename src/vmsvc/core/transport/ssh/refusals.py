@@ -21,7 +21,7 @@ _KINDS: tuple[tuple[type[Exception], str, str, str], ...] = (
     (
         socket.gaierror,
         "no-name",
-        "the name {host} is not known: {why}",
+        "the name {host} cannot be resolved: {why}",
         "mend the name service, or give an address (HostName)",
     ),
     (

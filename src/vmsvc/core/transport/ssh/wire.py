@@ -14,6 +14,7 @@ import paramiko
 from paramiko.common import MSG_CHANNEL_REQUEST, cMSG_CHANNEL_REQUEST, cMSG_GLOBAL_REQUEST
 
 from vmsvc.core.deadline import left_until
+from vmsvc.core.transport.names import why_not
 
 #: A peer that has vanished is noticed after so many seconds of silence, and so many probes at such a distance in
 #: seconds without an answer; see tcp(7).
@@ -200,7 +201,10 @@ def connected(host: str, port: int, limit_s: float) -> socket.socket:
     Raises:
         OSError: The last address's refusal, or that the name is not known.
     """
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:  # Python has not even asked
+        raise socket.gaierror(socket.EAI_NONAME, why_not(error)) from None
     end = time.monotonic() + limit_s
     refusal: OSError = TimeoutError()
     for number, (family, kind, protocol, _, address) in enumerate(addresses):
