@@ -104,11 +104,10 @@ class Ending:
                 for result in self.report.results
                 if result.step.trigger is not None and result.failure is not None
             ]
-            told += [
-                evolve(result.failure.problems[0], message=f"{result.step} failed: {result.error}").as_warning()
-                for result in self._forgiven
-                if result.failure is not None
-            ]
+            for result in self._forgiven:
+                if result.failure is not None:
+                    first = evolve(result.failure.problems[0], message=f"{result.step} failed: {result.error}")
+                    told += [each.as_warning() for each in (first, *result.details)]
         if self.error is not None:
             told += [
                 evolve(problem, severity=_NEWS.get(problem.code, problem.severity)) for problem in self.error.problems

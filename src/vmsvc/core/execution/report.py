@@ -38,6 +38,12 @@ class StepResult:
         """Why the step failed; empty where it succeeded."""
         return "" if self.failure is None else self.failure.message
 
+    @property
+    def details(self) -> tuple[Problem, ...]:
+        """What there is to tell of a failure beside the error, such as each of several launchers that failed."""
+        more = () if self.failure is None else self.failure.problems[1:]
+        return tuple(evolve(each, section=self.step.rid) for each in more)
+
     def is_forgiven(self, service: Service) -> bool:
         """Whether the step failed, and the service wants that to be told and no more.
 
@@ -121,11 +127,13 @@ def failure_of(
         An error with a problem for each thing to tell: undetermined where the end state is, refused where a safety
         rule said no and all is as it was.
     """
-    cause = (error if isinstance(error, VmsvcError) else interrupted()).problems[0]
+    cause, *details = (error if isinstance(error, VmsvcError) else interrupted()).problems
     at = f" at {step}" if step is not None else ""
     message = f"{plan.action} of {plan.service.name} failed{at}: {cause.message}"
     hint = _what_stands(plan, step) if cause.code == interrupted().code else cause.hint
-    problems = [evolve(cause, message=message, hint=hint, section=step.rid if step is not None else "")]
+    rid = step.rid if step is not None else ""
+    problems = [evolve(cause, message=message, hint=hint, section=rid)]
+    problems += [evolve(each, section=rid) for each in details]
     last_of = {result.step.rid: result for result in taken_back if result.step.trigger is None}
     for result in taken_back:
         if result.step.trigger is not None:
@@ -139,6 +147,7 @@ def failure_of(
             code = last.code
         line = f"{words}rolled back: {result.step}: {result.error or 'done'}"
         problems.append(Problem(message=line, code=code, section=result.step.rid))
+        problems += [evolve(each, code=code) for each in result.details]
     problems += [
         Problem(message=f"not rolled back, as the service wants it: {kept}", code="action.left", section=kept.rid)
         for kept in left

@@ -6,19 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import PurePath
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import TIMED_OUT, ActionFailed, DriverError, NoWayIn, TimedOut, Undetermined, VmsvcError
+from vmsvc.core.errors import TIMED_OUT, ActionFailed, DriverError, NoWayIn, Problem, TimedOut, Undetermined, VmsvcError
 from vmsvc.core.inside.launchers import Action, Launchers, parsed
 from vmsvc.core.inside.marked import INTERRUPTED, Marked
 from vmsvc.core.inside.verbs import BUSY, ask
 from vmsvc.core.transport import Host, Outcome
-from vmsvc.core.transport.command import NOT_RUN, killed_by, printable, shown
+from vmsvc.core.transport.command import NOT_RUN, killed_by, last_words, printable, shortened, shown
 
 #: How often one that has to wait for its turn is tried again, in seconds.
 _AGAIN_S = 0.5
-_LAST_LINES, _LAST_CHARACTERS = 3, 300
 
 
 @frozen(kw_only=True)
@@ -175,7 +175,7 @@ class Launching:
 
 
 def raise_of(ran: Sequence[Ran], names: Sequence[str]) -> None:
-    """Tell in one error which launchers have failed; nothing where none has.
+    """Tell in one error which launchers have failed, in a problem for each where they are several; nothing for none.
 
     Args:
         ran: What became of those that were run.
@@ -188,14 +188,19 @@ def raise_of(ran: Sequence[Ran], names: Sequence[str]) -> None:
     failures = [each for each in ran if each.has_failed]
     if not failures:
         return
-    message = f"{len(failures)} of {len(names)} launchers failed: " + "; ".join(map(str, failures))
+    is_unclear = any(isinstance(each.failure, Undetermined) for each in failures)
+    code = "undetermined.launcher" if is_unclear else "driver.launcher-failed"
+    is_one = len(failures) == 1
+    which = str(failures[0]) if is_one else shortened(", ".join(each.name for each in failures))
+    message = f"{len(failures)} of {len(names)} launchers failed: {which}"
     if left := names[len(ran) :]:
-        message = f"{message}; not run: {', '.join(map(printable, left))}"
-    kept = ", ".join(each.kept for each in failures if each.kept)
-    hint = f"what they printed: {kept}" if kept else ""
-    if any(isinstance(each.failure, Undetermined) for each in failures):
-        raise Undetermined(message, code="undetermined.launcher", hint=hint)
-    raise DriverError(message, code="driver.launcher-failed", hint=hint)
+        message = f"{message}; not run: {shortened(', '.join(map(printable, left)))}"
+    kept = next((each.kept for each in failures if each.kept), "")
+    where = kept if is_one else str(PurePath(kept).parent)
+    problems = [Problem(message=message, code=code, hint=f"what was printed is in {where}" if kept else "")]
+    if not is_one:  # each has a line of its own
+        problems += [Problem(message=str(each), code=code) for each in failures]
+    raise (Undetermined if is_unclear else DriverError)(problems=problems)
 
 
 def last_lines(outcome: Outcome) -> str:
@@ -204,5 +209,4 @@ def last_lines(outcome: Outcome) -> str:
     Args:
         outcome: What it left behind.
     """
-    lines = (outcome.err.strip() or outcome.out.strip()).splitlines()[-_LAST_LINES:]
-    return printable(" / ".join(lines)[-_LAST_CHARACTERS:]) or f"exit code {outcome.code}, no output"
+    return last_words(outcome.stderr, outcome.stdout, between=" / ") or "no output"

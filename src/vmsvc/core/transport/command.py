@@ -16,6 +16,10 @@ _KILLED, _SIGNALS = 128, 31
 
 _SECRET = re.compile(r"(-[\w-]*(?:passw(?:or)?d|passphrase|secret|token)[\w-]*)(=.*)?", re.IGNORECASE | re.DOTALL)
 _SHOWN_CHARACTERS = 500
+#: How much of what a command printed last stands in a message; a character has 4 bytes at most.
+_LAST_LINES, _LAST_CHARACTERS = 3, 300
+_LAST_BYTES = 4 * _LAST_CHARACTERS
+_ESCAPED = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
 _OUR_SECRET = re.compile(r"VMSVC_\w*PASSWORD\w*", re.ASCII)
 #: NUL ends an argument; and surrogates are halves of characters, which no encoding of text has.
 _NO_ARGUMENT = re.compile(r"[\0\ud800-\udfff]")
@@ -67,8 +71,16 @@ def shown(argv: Sequence[str]) -> str:
         else:
             masked.append(f"{option[1]}=***" if option and option[2] else argument)
         is_secret = option is not None and option[2] is None
-    line = printable(shlex.join(masked))
-    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}…"
+    return shortened(printable(shlex.join(masked)))
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that nobody has kept short, for a message.
+
+    Args:
+        text: The text.
+    """
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
 
 def printable(text: str) -> str:
@@ -117,5 +129,27 @@ def said_last(stderr: bytes, stdout: bytes) -> str:
     >>> said_last(b"", b"one\ntwo\n")
     '; it said last: one | two'
     """
-    lines = (stderr or stdout).decode(errors="backslashreplace").strip().splitlines()[-3:]
-    return f"; it said last: {printable(' | '.join(lines)[-300:])}" if lines else ""
+    words = last_words(stderr, stdout)
+    return f"; it said last: {words}" if words else ""
+
+
+def last_words(stderr: bytes, stdout: bytes, *, between: str = " | ") -> str:
+    r"""The last lines that a command printed, where reasons usually are, as a part of one line; empty for none.
+
+    Args:
+        stderr: What it printed to standard error.
+        stdout: What it printed to standard output, which counts where it printed no errors.
+        between: What stands between two lines.
+
+    >>> last_words(b"", b"one\ntwo\n"), last_words(bytes(4096), b"")
+    ('one | two', '4096 bytes that are no text')
+    """
+    printed = stderr.strip() or stdout.strip()
+    end = printed[-_LAST_BYTES:].decode(errors="backslashreplace")
+    whole = between.join(end.splitlines()[-_LAST_LINES:])
+    words = printable(whole[-_LAST_CHARACTERS:])
+    if len(words) <= _LAST_CHARACTERS:
+        return f"…{words}" if len(whole) > _LAST_CHARACTERS else words
+    words = words[-_LAST_CHARACTERS:]
+    is_noise = sum(map(len, _ESCAPED.findall(words))) > _LAST_CHARACTERS / 2
+    return f"{len(printed)} bytes that are no text" if is_noise else f"…{words}"

@@ -38,9 +38,12 @@ def test_before_the_first_step_there_is_no_place():
     assert told(step=None)[1] == [("driver", "", "start of web failed: no memory")]
 
 
-def test_of_several_problems_the_first_is_the_cause():
+def test_of_several_problems_the_first_is_the_cause_and_the_others_belong_to_it():
     cause = ActionFailed(problems=[Problem(message="one"), Problem(message="two")])
-    assert [message for _, _, message in told(cause)[1]] == ["start of web failed at start container#2: one"]
+    assert [(section, message) for _, section, message in told(cause)[1]] == [
+        ("container#2", "start of web failed at start container#2: one"),
+        ("container#2", "two"),
+    ]
 
 
 def test_an_interrupt_is_told_as_one():
