@@ -71,7 +71,7 @@ class Node:
             service: The service's name.
             rid: The guest's rid.
         """
-        return self.state_dir / "definitions" / service / rid
+        return self.state_dir.joinpath("definitions", service, rid)
 
     def reservations_dir(self, service: str) -> Path:
         """Where it is written down what the node has reserved for a service: a file for each resource.
@@ -79,7 +79,7 @@ class Node:
         Args:
             service: The service's name.
         """
-        return self.state_dir / "reserved" / service
+        return self.state_dir.joinpath("reserved", service)
 
     def is_called(self, name: str) -> bool:
         """Whether a name in a service file means this node; host names have no case (RFC 4343).

@@ -51,11 +51,12 @@ class Value(Generic[T]):
         """
         if type(raw) is not str:
             return self.parse(raw)
-        if raw not in self._known:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[raw] = self.parse(raw)
-        return self._known[raw]
+        if raw in self._known:
+            return self._known[raw]
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        value = self._known[raw] = self.parse(raw)
+        return value
 
 
 @frozen(kw_only=True)

@@ -41,6 +41,7 @@ def check_name(name: str) -> str:
     return f"a name of more than {_LONGEST_NAME} bytes is too long" if len(name.encode()) > _LONGEST_NAME else ""
 
 
+@lru_cache(4096)
 def check_service_name(name: str) -> str:
     """Say why a service cannot have a name.
 
@@ -166,8 +167,8 @@ def files_of(node: Node, name: str) -> list[Path]:
     """
     if check_service_name(name):
         return []
-    stem = f"{node.services_dir}/{name}"
-    return [Path(path) for suffix in SUFFIXES if os.path.lexists(path := f"{stem}{suffix}")]
+    directory, names = node.services_dir, [f"{name}{suffix}" for suffix in SUFFIXES]
+    return [directory / each for each in names if os.path.lexists(f"{directory}/{each}")]
 
 
 def two_files(first: Path, second: Path) -> Problem:

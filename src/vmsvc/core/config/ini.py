@@ -89,14 +89,16 @@ def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section
         body = line.strip()
         if not body:
             current = None
-        elif body[0] in "#;":
             continue
+        if body[0] in "#;":
+            continue
+        column = indent_of(line)
         # A header always begins a section, however far it is indented: a section that silently became a part of
         # the value before it would be lost without a word.
-        elif body[0] == "[" and (header := _HEADER.fullmatch(body)):
+        if body[0] == "[" and (header := _HEADER.fullmatch(body)):
             current = None
             sections.append(_section(header["name"], number, begun, findings))
-        elif current is not None and indent_of(line) > indent:
+        elif current is not None and column > indent:
             current = _continued(current, without_comment(body), number)
             kept[current.identity] = current
         elif body[0] == "[":
@@ -114,7 +116,7 @@ def read(text: str, findings: Findings, *, home: str = DEFAULT) -> tuple[Section
         else:
             key, scope = split_key(found["key"])
             current = Entry(key=key, scope=scope, raw=found["value"], position=number, end=number)
-            indent = indent_of(line)
+            indent = column
             kept = {}  # what has no place in any section goes on in the next line all the same
             if sections and _is_new(current, sections[-1], findings):
                 kept = sections[-1].entries

@@ -56,7 +56,7 @@ def translate(sections: tuple[Section, ...], findings: Findings) -> tuple[Sectio
     Returns:
         The sections in today's words.
     """
-    if not any(entry.key in OLD_NAMES for section in sections for entry in section.entries):
+    if all(OLD_NAMES.keys().isdisjoint(section.by_key) for section in sections):
         return sections
     tables = [_Table.of(section) for section in sections]
     default = next((table for table in tables if table.name == DEFAULT), None)

@@ -66,12 +66,12 @@ def parse_service(
         return None, error.problems
     findings = Findings(str(path))
     sections = read_sections(path, text, findings)
-    if not sections and not findings.errors:
+    if not sections and not findings.has_errors:
         findings.add(0, "the file describes nothing", code="file", hint="begin with a `[DEFAULT]` section")
     reading = _Reading(path, node, catalog, findings, name or path.stem, with_applications)
     service = reading.service(translate(sections, findings))
     problems = tuple(findings)
-    if service is None or findings.errors:
+    if service is None or findings.has_errors:
         return None, problems
     return (evolve(service, problems=problems) if problems else service), problems
 
@@ -177,7 +177,7 @@ class _Reading:
         self._check_guests(bound, by_name)
         tell_of_addresses(bound, by_name, self.findings)
         tell_of_idle_applications(bound, by_name, self.findings)
-        if self.findings.errors:
+        if self.findings.has_errors:
             return None
         service = Service(name=self.name, file=self.path, resources=tuple(bound), **own)
         tell_what_has_no_effect(service, self.node, self.catalog, by_name, self.findings)

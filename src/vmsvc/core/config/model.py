@@ -28,6 +28,7 @@ class Entry:
         position: The line it begins on (INI), or its rank in the file (TOML, whose parser tells no lines).
         end: The last line of its value (INI only).
         continued: The lines that continued its value (INI only).
+        identity: What must be unique in a section; node names, and so scopes, have no case.
     """
 
     key: str
@@ -36,16 +37,16 @@ class Entry:
     position: int = 0
     end: int = 0
     continued: tuple[str, ...] = ()
+    identity: tuple[str, str] = field(init=False, eq=False, repr=False)
+
+    @identity.default
+    def _identity(self) -> tuple[str, str]:
+        return (self.key, self.scope.casefold())
 
     @property
     def label(self) -> str:
         """The key as it is written in a file, with its scope."""
         return f"{self.key}@{self.scope}" if self.scope else self.key
-
-    @property
-    def identity(self) -> tuple[str, str]:
-        """What must be unique in a section; node names, and so scopes, have no case."""
-        return (self.key, self.scope.casefold())
 
 
 @frozen(kw_only=True)
@@ -66,7 +67,7 @@ class Section:
 
     def __attrs_post_init__(self) -> None:
         for entry in self.entries:
-            self.by_key[entry.key] = (*self.variants(entry.key), entry)
+            self.by_key[entry.key] = (*self.by_key.get(entry.key, ()), entry)
 
     def variants(self, key: str) -> tuple[Entry, ...]:
         """The entries of one key, which may be none.
@@ -178,3 +179,8 @@ class Findings:
     def errors(self) -> tuple[Problem, ...]:
         """Those that stop a command."""
         return tuple(problem for problem in self if problem.severity is Severity.ERROR)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there is one that stops a command."""
+        return any(problem.severity is Severity.ERROR for problem in self._found)

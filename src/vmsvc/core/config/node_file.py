@@ -90,7 +90,7 @@ def _facts_in(sections: tuple[Section, ...], findings: Findings) -> dict[str, An
             hint = f"the sections are `[{_SECTION}]` and `[{_DISKS}]`"
             findings.add(section.position, message, code="unknown-section", section=section.name, hint=hint)
     is_silent = not sections or any(section.name == _SECTION for section in sections)
-    if is_silent and not found.get("mode") and not findings.errors:
+    if is_silent and not found.get("mode") and not findings.has_errors:
         problem = Problem(message="the host mode is missing", code="config.node", file=findings.file, section="node")
         raise ConfigError(problems=[evolve(problem, key="mode", hint="add `mode = PRD`, say")])
     return found

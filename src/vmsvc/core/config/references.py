@@ -204,7 +204,7 @@ class References:
 
 
 def _may_refer(raw: Raw) -> bool:
-    return any(map(_may_refer, raw)) if isinstance(raw, list) else isinstance(raw, str) and "{" in raw
+    return "{" in raw if isinstance(raw, str) else isinstance(raw, list) and any(map(_may_refer, raw))
 
 
 def _text(raw: Raw) -> str:

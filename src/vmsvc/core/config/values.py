@@ -111,7 +111,7 @@ class Values:
         Returns:
             The values that the file gives for this node; :data:`WRONG` in the place of one that could not be read.
         """
-        read: dict[tuple[str, str], Any] = {}
+        read: dict[int, Any] = {}  # by the entry itself, which one that is moved here from elsewhere is, too
         for entry in section.entries:
             option = options.get(entry.key)
             if option is not None:
@@ -119,13 +119,13 @@ class Values:
                     self._check_scope(section, entry, option)
                 if entry.continued:
                     self._check_continuation(section, entry, options)
-                read[entry.identity] = self.value(section.name, entry, option)
+                read[id(entry)] = self.value(section.name, entry, option)
             elif closed:
                 self._unknown_key(section, entry, options)
         values: dict[str, Any] = {}
         for key, variants in section.by_key.items():
             if key in options and (own := self.chosen(variants) or self._anything(options[key], variants)):
-                values[key] = read[own.identity]
+                values[key] = read[id(own)]
         if section.name != DEFAULT:
             values.update(self._inherited(options, own=values))
         return values
