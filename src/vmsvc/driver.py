@@ -3,7 +3,11 @@
 Everything here is a promise to code outside of this project; nothing else is.
 """
 
-from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from vmsvc.core.contract import API, Capability, Context, Driver
 from vmsvc.core.errors import (
     NO_COMMANDS,
@@ -17,7 +21,6 @@ from vmsvc.core.errors import (
     UsageError,
     VmsvcError,
 )
-from vmsvc.core.inside.addresses.zones import addresses_of_zones
 from vmsvc.core.kinds import App, Disk, Fs, Ip, Sync, Vmdg
 from vmsvc.core.lane import Lane
 from vmsvc.core.lanes import ClientLanes, ConnectionLost, ask, ask_once, survey_each
@@ -39,7 +42,6 @@ from vmsvc.core.options import (
     text,
     words,
 )
-from vmsvc.core.records.publishing import Publication, Publisher
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.roles import (
     AddressLister,
@@ -71,13 +73,30 @@ from vmsvc.core.status import (
     unknown,
 )
 from vmsvc.core.transport import ANSWER_LIMIT, OUTPUT_GRACE_S, OUTPUT_LIMIT, Host, Kept, NodeHost, Outcome
-from vmsvc.core.transport.announced import Announced
-from vmsvc.core.transport.command import check as check_command
-from vmsvc.core.transport.command import printable, said_last, shown
-from vmsvc.core.transport.commands import Commands, not_moved, refusal, whole, whole_lines
 from vmsvc.core.verb import Verb
-from vmsvc.core.vmdg.quirks import Quirks
 from vmsvc.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
+    from vmsvc.core.inside.addresses.zones import addresses_of_zones
+    from vmsvc.core.records.publishing import Publication, Publisher
+    from vmsvc.core.transport.announced import Announced
+    from vmsvc.core.transport.command import check_command, printable, said_last, shown
+    from vmsvc.core.transport.commands import Commands, not_moved, refusal, whole, whole_lines
+    from vmsvc.core.vmdg.quirks import Quirks
+
+# What not every driver needs to tell where a guest stands is looked up when it is first used: a look is asked for most
+# often, and start-up is most of what it costs.
+_HOMES = {
+    "vmsvc.core.answers": ("DefinitionFields", "Definitions", "FoundGuest", "GuestAddress", "GuestDisk", "Sizes"),
+    "vmsvc.core.inside.addresses.zones": ("addresses_of_zones",),
+    "vmsvc.core.records.publishing": ("Publication", "Publisher"),
+    "vmsvc.core.transport.announced": ("Announced",),
+    "vmsvc.core.transport.command": ("check_command", "printable", "said_last", "shown"),
+    "vmsvc.core.transport.commands": ("Commands", "not_moved", "refusal", "whole", "whole_lines"),
+    "vmsvc.core.vmdg.quirks": ("Quirks",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ANSWER_LIMIT",
@@ -179,3 +198,15 @@ __all__ = [
     "whole_lines",
     "words",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Find a name in the module that it comes from."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
-from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
 from vmsvc.core.contract import Capability
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Observation
 from vmsvc.core.transport import Outcome
+
+# Every look knows the roles, and none of its answers is one of these.
+if TYPE_CHECKING:
+    from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
 
 R_contra = TypeVar("R_contra", bound=Resource, contravariant=True)
 G_co = TypeVar("G_co", bound=Guest, covariant=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from vmsvc.driver import Node, Publisher, hookimpl
+from typing import TYPE_CHECKING
+
+from vmsvc.driver import hookimpl
+
+if TYPE_CHECKING:
+    from vmsvc.driver import Node, Publisher
 
 __all__ = ["vmsvc_publishers"]
 

@@ -11,17 +11,20 @@ import contextlib
 import importlib
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve
 
-from vmsvc.driver import TIMED_OUT, ConnectionLost, Definitions, DriverError, GuestDisk, Undetermined, VmsvcError
+from vmsvc.driver import TIMED_OUT, ConnectionLost, DriverError, Undetermined, VmsvcError
 from vmsvc_kvm import definition, hints
 from vmsvc_kvm.definition import Definition
 from vmsvc_kvm.library import library
 from vmsvc_kvm.options import driver_of, is_session, unattended
 from vmsvc_kvm.seen import Described, Listed, Seen
 from vmsvc_kvm.states import SHUTOFF
+
+if TYPE_CHECKING:
+    from vmsvc.driver import Definitions, GuestDisk
 
 T = TypeVar("T")
 
@@ -221,6 +224,8 @@ class Connection:
         Raises:
             DriverError: There is no such guest.
         """
+        from vmsvc.driver import Definitions  # noqa: PLC0415 - a look at states asks for none
+
         domain = self._domain(name)
         secure = self._virt.VIR_DOMAIN_XML_SECURE
         live = persistent = None

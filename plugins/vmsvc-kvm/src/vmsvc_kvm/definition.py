@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from vmsvc.driver import DriverError, GuestDisk
+from vmsvc.driver import DriverError
 
 if TYPE_CHECKING:
     import xml.etree.ElementTree as ET
+
+    from vmsvc.driver import GuestDisk  # a look at states has no disk
 
 # Firmware below this comes with a package: every node has its own copy.
 _PACKAGED = Path("/usr")
@@ -117,6 +119,8 @@ def unknown(origin: str) -> GuestDisk:
     Args:
         origin: Where it comes from.
     """
+    from vmsvc.driver import GuestDisk  # noqa: PLC0415
+
     return GuestDisk(target="", kind="save-image", source=origin)
 
 
@@ -146,6 +150,8 @@ def merge(
 
 
 def _disk(element: ET.Element) -> GuestDisk:
+    from vmsvc.driver import GuestDisk  # noqa: PLC0415
+
     target = element.find("target")
     kind = element.get("type", "file")
     return GuestDisk(
@@ -166,6 +172,8 @@ def _handed_over(element: ET.Element) -> GuestDisk | None:
 
     A local one is named by its address, ``3:0:0:1``; :func:`with_devices` finds its block device.
     """
+    from vmsvc.driver import GuestDisk  # noqa: PLC0415
+
     source = element.find("source")
     if source is None:
         return None

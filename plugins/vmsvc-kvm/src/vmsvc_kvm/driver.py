@@ -17,32 +17,26 @@ from vmsvc.driver import (
     TIMED_OUT,
     Capability,
     Context,
-    DefinitionFields,
-    Definitions,
-    Destination,
     DriverError,
-    FoundGuest,
-    GuestAddress,
-    GuestDisk,
     Lane,
     Observation,
     Outcome,
     Phase,
     Resource,
-    Sizes,
     Undetermined,
     ask,
     did_you_mean,
 )
 from vmsvc_kvm import definition
 from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
-from vmsvc_kvm.files import belonging_to
 from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.observing import Observer, look, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.seen import Described
 
+# What a look at a guest's state does without is imported where it is needed.
 if TYPE_CHECKING:
+    from vmsvc.driver import DefinitionFields, Definitions, Destination, FoundGuest, GuestAddress, GuestDisk, Sizes
     from vmsvc_kvm.agent import Agent
 
 T = TypeVar("T")
@@ -284,6 +278,8 @@ class KvmDriver:
 
     def config_files(self, guest: KvmGuest, *, budget_s: float) -> Sequence[Path]:
         """Files of a local libvirt: the guest's definition, its NVRAM, and firmware that no package brings."""
+        from vmsvc_kvm.files import belonging_to  # noqa: PLC0415 - nothing that is done daily pays for it
+
         if not is_local(guest.uri):
             return []
 
@@ -295,6 +291,8 @@ class KvmDriver:
 
     def sizes(self, guest: KvmGuest, *, budget_s: float) -> Sizes:
         """The guest's virtual processors and memory, current ones where it runs."""
+        from vmsvc.driver import Sizes  # noqa: PLC0415
+
         vcpus, kib = self._ask(guest, lambda connection: connection.sizes(guest.name), budget_s)
         return Sizes(vcpus=vcpus, memory_mib=kib // 1024)
 

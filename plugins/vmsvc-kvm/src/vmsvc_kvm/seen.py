@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
 
-from vmsvc.driver import GuestDisk
 from vmsvc_kvm import definition
-from vmsvc_kvm.definition import Definition
+
+if TYPE_CHECKING:
+    from vmsvc.driver import GuestDisk
+    from vmsvc_kvm.definition import Definition
 
 
 @frozen(kw_only=True)

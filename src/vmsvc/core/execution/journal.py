@@ -7,7 +7,6 @@ crash has torn is skipped when reading, and closed off by the next append.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -187,6 +186,8 @@ class Journal:
         return last.get("event") == "end" or not lines
 
     def _append(self, **record: object) -> None:
+        import json  # noqa: PLC0415 - most looks find no journal to read, and need none of it
+
         line = json.dumps({"at": time.time(), "pid": os.getpid(), **record}) + "\n"
         try:
             is_new = not self.path.exists()
@@ -220,6 +221,8 @@ class Journal:
 
 def _record_in(line: bytes) -> dict[str, Any]:
     """The record that a line holds; empty where it is none of ours: torn, or what a broken disk has made of it."""
+    import json  # noqa: PLC0415
+
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

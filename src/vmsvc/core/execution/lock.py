@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -139,6 +138,8 @@ def _holder_path(node: Node, service: str) -> Path:
 
 
 def _tell(holder: Path, intent: str) -> None:
+    import json  # noqa: PLC0415 - most looks find nobody who has left word, and need none of it
+
     pid = os.getpid()
     note = {"intent": intent, "pid": pid, "born": _born(pid), "since": time.time()}
     holder.write_text(json.dumps(note), encoding="utf-8")
@@ -162,6 +163,8 @@ def _held_namelessly(lock: Path) -> str:
 
 def _living_holder(path: Path) -> tuple[str, int]:
     """What the holder says of itself, and its pid; nothing and 0 where it said nothing, or has ended since."""
+    import json  # noqa: PLC0415
+
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
         pid, born = int(note["pid"]), int(note["born"])

@@ -7,7 +7,6 @@ counts as frozen: a refusal can be answered with a word, a start cannot be undon
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterable
@@ -53,6 +52,8 @@ def freeze_of(node: Node, service: str) -> Freeze | None:
         return None
     except OSError as error:
         return Freeze(reason=f"or so it seems, since nobody can tell: {error.strerror}: {error.filename}")
+    import json  # noqa: PLC0415 - hardly any service is frozen, and every look asks
+
     with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
         found = json.loads(text)
         freeze = Freeze(at=float(found["at"]), reason=str(found["reason"]))
@@ -96,6 +97,8 @@ def freeze(node: Node, service: str, reason: str = "") -> Freeze | None:
     Raises:
         VmsvcError: It cannot be recorded; the service is not frozen.
     """
+    import json  # noqa: PLC0415
+
     from vmsvc.core.config.atomic import write_atomically  # noqa: PLC0415 - who only asks whether it is frozen writes none
 
     if freeze_of(node, service) is not None:

@@ -95,7 +95,7 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
-def check(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+def check_command(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Refuse what no process can be given.
 
     Args:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import binascii
 import contextlib
-import json
 import logging
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +18,7 @@ from typing import Any
 from vmsvc.core.errors import TIMED_OUT, ActionFailed, TimedOut, Undetermined
 from vmsvc.core.node import node_from
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Outcome
-from vmsvc.core.transport.command import check, inherited, said_last, shown
+from vmsvc.core.transport.command import check_command, inherited, said_last, shown
 
 log = logging.getLogger("vmsvc.host")
 
@@ -48,6 +46,9 @@ class _Runner:
     """The helper process, and the socket by which it is given work."""
 
     def __init__(self) -> None:
+        # Every driver is given this node, and one that has an API may run nothing on it.
+        import subprocess  # noqa: PLC0415
+
         self._control, theirs = socket.socketpair()
         self._control.settimeout(_RUNNER_GRACE_S)
         with theirs, contextlib.ExitStack() as undo:
@@ -76,6 +77,8 @@ class _Runner:
 
     def close(self) -> None:
         """End the runner; commands that still run are their workers' business."""
+        import subprocess  # noqa: PLC0415
+
         self._control.close()
         try:
             self._process.wait(_RUNNER_GRACE_S)
@@ -134,7 +137,7 @@ class LocalHost:
             TimedOut: The budget was spent; what the command did is not known.
             Undetermined: The helper process ended, or the command cannot be killed; that is not known, either.
         """
-        check(argv, environment or {})
+        check_command(argv, environment or {})
         request = {
             "argv": [*argv],
             "budget_s": budget_s,
@@ -182,6 +185,8 @@ class LocalHost:
             self._close_runner()
 
     def _ask(self, request: dict[str, Any], place: str, deadline: float) -> dict[str, Any]:
+        import json  # noqa: PLC0415
+
         try:
             with self._new_link() as link:
                 _set_deadline(link, deadline)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vmsvc.core.deadline import left_until
 from vmsvc.core.errors import TIMED_OUT, NoWayIn, told
 from vmsvc.core.transport import Outcome
-from vmsvc.core.transport.command import check, shown
+from vmsvc.core.transport.command import check_command, shown
 
 if TYPE_CHECKING:  # paramiko takes longer to load than a status takes
     from vmsvc.core.transport.ssh.known_hosts import HostKey
@@ -108,7 +108,7 @@ class SshHost:
             Undetermined: The budget was spent, or the connection broke; what the command did is not known.
         """
         environment = environment or {}
-        check(argv, environment)
+        check_command(argv, environment)
         deadline = time.monotonic() + budget_s
         with self._named():
             link = self._link(budget_s)
