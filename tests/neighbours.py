@@ -70,6 +70,11 @@ class Neighbours:
             found.update({(peer, name): answer for name, answer in answers.items()})
         return found
 
+    def host_mode(self, peer, *, meanwhile=lambda _: None):
+        meanwhile((peer,))
+        with self.session(peer) as session:
+            return session.node.mode
+
     def _answer(self, peer, services) -> Outcome:
         with self.session(peer) as session:
             session.asks_peers = False

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("vmsvc_null")
 
 import vmsvc
-from tests.neighbours import Neighbours
+from tests.neighbours import WEB, Neighbours
 from vmsvc.core.execution import steps
 from vmsvc.core.keeping.charge import charge_of
 from vmsvc.core.peers import arrivals
@@ -299,6 +299,30 @@ def test_disks_that_the_other_node_alone_would_reserve_keep_a_guest_here(pair, n
     with pytest.raises(vmsvc.Refused, match="its disks are reserved for n2 alone before a start there") as error:
         n1.migrate(start(n1), "n2")
     assert (error.value.code, error.value.problems[0].section) == ("refused.exclusive-disks", "vmdg#1")
+
+
+def test_a_service_goes_to_no_node_where_its_environment_could_not_start(pair, n1):
+    mode = pair.roots["n2"] / "etc/vmsvc/node.conf"
+    mode.write_text("PRD\n")
+    web = start(n1)
+    assert n1.plan("migrate", web, to="n2").refusals == (), (
+        "without an environment of its own, it has that of each node"
+    )
+    pair.add(text=WEB.replace("[DEFAULT]", "[DEFAULT]\n    env = DEV"))
+    web = n1.load("web")
+    with pytest.raises(vmsvc.Refused, match="web is a DEV service and n2 is a PRD node") as error:
+        n1.migrate(web, "n2")
+    assert (error.value.code, pair.phase("n1")) == ("refused.host-mode", "running")
+    mode.write_text("DEV\n")
+    assert n1.plan("migrate", web, to="n2").refusals == ()
+
+
+def test_what_is_started_with_the_node_is_warned_of_before_it_goes(pair, n1):
+    web = start(n1)
+    pair.hypervisors["n1"].set("web", autostart=True)
+    told = []
+    n1.act("migrate", web, to="n2", planned=lambda plan: told.extend(plan.notes))
+    assert [(each.code, each.message) for each in told] == [("warning.guest", "the hypervisor starts it with the node")]
 
 
 def test_an_interrupt_in_a_move_leaves_it_unknown(pair, n1, monkeypatch):

@@ -308,7 +308,7 @@ class NullDriver:
                 options={"disks": " ".join(machine.disks)} if machine.disks else {},
                 autostart=machine.autostart,
                 disks=tuple(_disks(machine, machine.disks)),
-                warnings=("the hypervisor starts it with the node",) if machine.autostart else (),
+                warnings=_warnings(machine),
             )
             for machine in self._ask(Hypervisor.machines, budget_s)
         ]
@@ -387,4 +387,8 @@ def _observation(probe: str, answer: Machine | HypervisorError, duration_s: floa
         return unknown(probe, f"the hypervisor says {answer.phase!r}, which we do not know", duration_s=duration_s)
     detail = f"{answer.name} is {answer.phase}"
     evidence = Evidence(probe=probe, detail=detail, duration_s=duration_s)
-    return Observation(phase=PHASES[answer.phase], state=answer.phase, evidence=evidence)
+    return Observation(phase=PHASES[answer.phase], state=answer.phase, evidence=evidence, warnings=_warnings(answer))
+
+
+def _warnings(machine: Machine) -> tuple[str, ...]:
+    return ("the hypervisor starts it with the node",) if machine.autostart else ()

@@ -106,9 +106,10 @@ def as_seen_by(peer: str, service: Service, node: Node, catalog: Catalog) -> Ser
         catalog: What the drivers declare.
 
     Returns:
-        The service; ``None`` where the file is wrong for that node.
+        The service; ``None`` where the file is wrong for that node. Its environment is empty where the file gives none:
+        it is the other node's host mode then, which is not known here.
     """
-    return parse_service(service.file, evolve(node, name=peer), catalog, name=service.name)[0]
+    return parse_service(service.file, evolve(node, name=peer, mode=""), catalog, name=service.name)[0]
 
 
 def read_sections(path: Path, text: str, findings: Findings) -> tuple[Section, ...]:

@@ -69,8 +69,7 @@ class Ends:
         known = f"here it is {_told(self.here)}, and on {to} {_told(self.there)}"
         told = f": {self.failure.message}" if self.failure is not None else ""
         if self.has_stayed:
-            hint = self.failure.hint if self.failure is not None else ""
-            return ActionFailed(f"it has not moved{told}; {known}", code="action.not-moved", hint=hint)
+            return ActionFailed(f"it has not moved{told}; {known}", code="action.not-moved", hint=self._hint())
         if self.run_twice:
             return ActionFailed(
                 f"it runs twice{told}; {known}", code="action.runs-twice", hint="stop it on one of the two, at once"
@@ -79,20 +78,29 @@ class Ends:
             return Undetermined(
                 f"it has left, and {to} does not have it{told}; {known}",
                 code="undetermined.migration",
-                hint=f"the hypervisor here has moved it: does its way lead to {to}? Find it before anything starts it",
+                hint=self._hint(
+                    f"the hypervisor here has moved it: does its way lead to {to}? Find it before anything starts it"
+                ),
             )
         if self.here.phase in DOWN and self.there.phase in DOWN:
             return ActionFailed(
                 f"it went down on the way{told}; {known}",
                 code="action.went-down",
-                hint="look at the hypervisors' logs on both nodes, then start it where it is to run",
+                hint=self._hint("look at the hypervisors' logs on both nodes, then start it where it is to run"),
             )
         return Undetermined(
             f"whether it has moved is not known{told}; {known}",
             code="undetermined.migration",
-            hint="`vmsvc status --peers` shows both ends; nothing starts it twice meanwhile. When they are clear, the "
-            "same command finishes what is left",
+            hint=self._hint(
+                "`vmsvc status --peers` shows both ends; nothing starts it twice meanwhile. When they are clear, the "
+                "same command finishes what is left"
+            ),
         )
+
+    def _hint(self, *ours: str) -> str:
+        """What the driver says is to be done, and what is to be done besides."""
+        theirs = self.failure.hint if self.failure is not None else ""
+        return "; ".join(filter(None, (theirs, *ours)))
 
 
 def _told(seen: Observation) -> str:

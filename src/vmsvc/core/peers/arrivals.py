@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 
 from attrs import evolve
 
-from vmsvc.core.errors import Problem, Refused, Severity
+from vmsvc.core.errors import Problem, Refused, Severity, Undetermined
+from vmsvc.core.host_mode import why_not_on
 from vmsvc.core.node import Node
 from vmsvc.core.peers.answers import PeerAnswer
 from vmsvc.core.peers.asking import Attention, Peers
@@ -55,6 +56,7 @@ class Arrivals:
         self._despite_frozen = despite_frozen
         self._waiting = waiting
         self._cancelled = cancelled or threading.Event()
+        self._mode: str | None = None  # asked once: nobody changes it while a service is moved
 
     def expected(self) -> tuple[dict[str, Observation], Sequence[Problem]]:
         """Ask what the node sees of the service's guests, and what speaks against any of them coming.
@@ -65,8 +67,12 @@ class Arrivals:
         Raises:
             ActionFailed: The action was interrupted meanwhile.
         """
-        answer = self._ask(meanwhile=Attention(self._waiting, self._cancelled, self.to))
-        return {guest.rid: answer.told_of(guest) for guest in self._service.guests}, self._problems(answer)
+        attention = Attention(self._waiting, self._cancelled, self.to)
+        answer = self._ask(meanwhile=attention)
+        problems = self._problems(answer)
+        if not answer.error and (problem := self._why_not_there(attention)):
+            problems.append(problem)
+        return {guest.rid: answer.told_of(guest) for guest in self._service.guests}, problems
 
     def counterpart(self, guest: Guest) -> Guest | None:
         """A guest as the node reads the file; ``None`` where that means no such guest for it, or another one.
@@ -106,6 +112,16 @@ class Arrivals:
     def _ask(self, *, meanwhile: Callable[[Collection[str]], None] = lambda _: None) -> PeerAnswer:
         [answer] = self._peers().ask("guests", {self.to: [self._service.name]}, meanwhile=meanwhile).values()
         return answer
+
+    def _why_not_there(self, meanwhile: Callable[[Collection[str]], None]) -> Problem | None:
+        """What the node's host mode has against the service, as it reads the file: there it would not start, either."""
+        if self._mode is None:
+            try:
+                self._mode = self._peers().host_mode(self.to, meanwhile=meanwhile)
+            except Undetermined as error:
+                hint = f"`vmsvc node` on {self.to} tells what is wrong; nothing is started there as long as that is so"
+                return Problem(message=error.message, code="refused.host-mode", hint=hint, file=str(self._service.file))
+        return why_not_on(self.to, self._mode, self.theirs or self._service)
 
     def _problems(self, answer: PeerAnswer) -> list[Problem]:
         found = []

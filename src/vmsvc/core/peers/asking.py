@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NoReturn, Protocol
 
-from vmsvc.core.errors import ActionFailed, VmsvcError, told
+from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_each
+from vmsvc.core.node import HOST_MODES
 from vmsvc.core.peers.answers import PeerAnswer, read_answers
 from vmsvc.core.peers.verbs import script
 from vmsvc.core.transport import Host
+from vmsvc.core.transport.command import said_last
 
 #: How long all peers together have to answer, in seconds: their own looks take up to 9.
 ASK_S = 12.0
@@ -121,6 +123,31 @@ class Peers:
             for service in questions[peer]
         }
 
+    def host_mode(self, peer: str, *, meanwhile: Callable[[Collection[str]], None] = lambda _: None) -> str:
+        """Ask a peer for its host mode.
+
+        Args:
+            peer: The peer that is asked.
+            meanwhile: As in :meth:`ask`.
+
+        Raises:
+            Undetermined: It has not answered, or does not know.
+        """
+        deadline = time.monotonic() + ASK_S
+        [answer] = call_each(
+            lambda peer: self._host_mode(peer, deadline - _RESERVE_S),
+            [peer],
+            deadline=deadline,
+            width=1,
+            name="vmsvc peer",
+            meanwhile=lambda: meanwhile((peer,)),
+        )
+        mode, error = answer or ("", f"it gave no answer within {ASK_S:g} s")
+        if mode not in HOST_MODES:
+            why = error or f"it tells {mode!r}"
+            raise Undetermined(f"the host mode of {peer} is not known: {why}", code="undetermined.host-mode")
+        return mode
+
     def close(self) -> None:
         """Give up all connections."""
         with self._guard:
@@ -130,9 +157,7 @@ class Peers:
 
     def _ask(self, peer: str, verb: str, services: Sequence[str], deadline: float) -> Mapping[str, PeerAnswer]:
         try:
-            with self._guard:
-                host = self._kept.setdefault(peer, self._ssh(peer))
-            outcome = script().ask(host, verb, *services, budget_s=deadline - time.monotonic())
+            outcome = script().ask(self._host(peer), verb, *services, budget_s=deadline - time.monotonic())
         except VmsvcError as error:
             return {service: PeerAnswer(node=peer, error=error.message, hint=error.hint) for service in services}
         except Exception as error:  # noqa: BLE001 - a defect in asking is no answer, and must not end the asking of others
@@ -142,3 +167,17 @@ class Peers:
             parts = (self._ask(peer, verb, part, deadline) for part in (services[:half], services[half:]))
             return {service: answer for part in parts for service, answer in part.items()}
         return read_answers(peer, services, outcome)
+
+    def _host_mode(self, peer: str, deadline: float) -> tuple[str, str]:
+        """The word that a peer tells, and why it tells none."""
+        try:
+            outcome = script().ask(self._host(peer), "mode", budget_s=deadline - time.monotonic())
+        except Exception as error:  # noqa: BLE001 - a defect in asking is no answer
+            return "", told(error)
+        if outcome.code:
+            return "", f"it answered with exit code {outcome.code}{said_last(outcome.stderr, outcome.stdout)}"
+        return outcome.out.strip(), ""
+
+    def _host(self, peer: str) -> ClosingHost:
+        with self._guard:
+            return self._kept.setdefault(peer, self._ssh(peer))

@@ -132,6 +132,7 @@ class _Draft:
         here, to = self.seen.get(guest.rid), self.to
         if here is not None and here.phase in DOWN and there.phase is Phase.RUNNING:
             self._keep(guest, f"it runs on {to} already", in_place=True)
+            self._warn_of_what_is_left(guest, here)
             return
         judgement = judge(Verb.MIGRATE, guest, here, ())
         if judgement.ruling is not Ruling.DO:
@@ -144,6 +145,18 @@ class _Draft:
             why = f"{judgement.why} here, {there.state} on {to}"
             budget_s = guest.budgets_s[Verb.MIGRATE]
             self.steps.append(Step(rid=guest.rid, verb=Verb.MIGRATE, budget_s=budget_s, why=why, to=to))
+            self._warn_of_what_is_left(guest, here)
+
+    def _warn_of_what_is_left(self, guest: Guest, here: Observation | None) -> None:
+        """Tell what the technology warns of here: a hypervisor that starts guests with its node knows of no move."""
+        hint = (
+            f"whatever starts it with {self.node.name}, such as the next boot, would start it a second time, "
+            f"while it runs on {self.to}"
+        )
+        self.notes += [
+            Problem(message=each, code="warning.guest", hint=hint, section=guest.rid, severity=Severity.WARNING)
+            for each in (here.warnings if here is not None else ())
+        ]
 
     @property
     def _instead(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from attrs import evolve
 
 from vmsvc.core.errors import Problem, Severity, UsageError
+from vmsvc.core.host_mode import why_not_on
 from vmsvc.core.kinds import App, Ip, Reserved, Vmdg
 from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of, not_stopped_before, nothing_to_reserve, warning_of
@@ -221,12 +222,8 @@ class _Draft:
             self._refuse_taken(resource)
             self._refuse_stale_memory(resource)
         self._refusals.extend(node.problems)  # its host mode is not known, so nor is what may start here
-        if node.mode == "PRD" and service.env not in ("", "PRD"):
-            self._refuse(
-                "refused.host-mode",
-                f"{service.name} is a {service.env} service and {node.name} is a PRD node",
-                hint="only PRD services start on PRD nodes; see `vmsvc node`",
-            )
+        if problem := why_not_on(node.name, node.mode, service):
+            self._refusals.append(problem)
 
     def start(self, resource: Resource, seen: Observation | None, verb: Verb, *, will_be_down: bool) -> None:
         if isinstance(resource, Ip) and resource.is_inside_guest and (verb is Verb.WAIT or not resource.is_plumbed):

@@ -10,7 +10,7 @@ from vmsvc.core.execution.moving import Ends
 from vmsvc.core.status import Phase
 
 NO = DriverError("no route to n2", hint="look at n2")
-LATE = Undetermined("no answer in time")
+LATE = Undetermined("no answer in time", hint="`ldm cancel-operation` frees it")
 UP, DOWN, MOVED, DARK = (seen(phase) for phase in (Phase.RUNNING, Phase.STOPPED, Phase.MOVED, Phase.UNKNOWN))
 ABSENT, UNDER_WAY = seen(Phase.ABSENT), seen(Phase.MIGRATING, "paused (migrating)")
 
@@ -58,3 +58,4 @@ def test_everything_else_is_told_as_what_each_end_shows(here, there, failure, ki
         state = "unknown (as told)" if end is DARK else end.state
         assert f"{words}{state}" in error.message
     assert failure is None or failure.message in error.message
+    assert code == "action.runs-twice" or failure is None or failure.hint in error.hint

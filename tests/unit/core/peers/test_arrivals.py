@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
+from attrs import evolve
 
 from tests.support import NODE, guest, seen, service
-from vmsvc.core.errors import ActionFailed, Refused
+from vmsvc.core.errors import ActionFailed, Refused, Undetermined
 from vmsvc.core.peers.answers import PeerAnswer
 from vmsvc.core.peers.arrivals import Arrivals
 from vmsvc.core.status import Phase
@@ -16,14 +17,20 @@ WEB = service(guest(name="web"), nodes=("n1", "n2"))
 ME = {"container#1": ("fake", "web")}
 
 
-def arrivals(answer, **settings):
+def arrivals(answer, mode="TST", theirs=WEB, **settings):
     class Peers:
         def ask(self, verb, questions, *, meanwhile):
             assert (verb, questions) == ("guests", {"n2": ["web"]})
             meanwhile(("n2",))
             return {("n2", "web"): answer}
 
-    return Arrivals(WEB, NODE, "n2", WEB, Peers, **settings)
+        def host_mode(self, peer, *, meanwhile):
+            assert peer == "n2"
+            if mode is None:
+                raise Undetermined("the host mode of n2 is not known: it tells 'unknown'")
+            return mode
+
+    return Arrivals(WEB, NODE, "n2", theirs, Peers, **settings)
 
 
 def answer(phase=Phase.STOPPED, **more):
@@ -52,6 +59,20 @@ def test_what_acts_there_or_is_frozen_there_speaks_against_it():
     assert codes(arrivals(answer(is_frozen=True))) == ["refused.frozen"]
     assert codes(arrivals(answer(is_frozen=True), despite_frozen=True)) == []
     assert codes(arrivals(answer(lists=("n2",)))) == ["refused.not-named"]
+
+
+def test_a_move_is_no_way_around_the_host_mode_that_a_start_there_obeys():
+    here, there = {"lists": ("n1", "n2")}, evolve(WEB, env="DEV")
+    assert codes(arrivals(answer(**here), mode="PRD")) == []
+    assert codes(arrivals(answer(**here), mode="DEV", theirs=there)) == []
+    assert codes(arrivals(answer(**here), mode="PRD", theirs=there)) == ["refused.host-mode"]
+    assert codes(arrivals(answer(**here), mode=None)) == ["refused.host-mode"]
+    with pytest.raises(Refused, match="web is a DEV service and n2 is a PRD node"):
+        arrivals(answer(**here), mode="PRD", theirs=there).confirm("container#1")
+
+
+def test_a_node_that_is_silent_is_not_asked_for_its_host_mode():
+    assert codes(arrivals(PeerAnswer(node="n2", error="no route"), mode=None)) == []
 
 
 @pytest.mark.parametrize("phase", list(Phase))

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vmsvc.core.errors import NoWayIn
+from vmsvc.core.errors import NoWayIn, Undetermined
 from vmsvc.core.peers.asking import Peers
 from vmsvc.core.transport import OUTPUT_LIMIT, Outcome
 
@@ -97,3 +97,29 @@ def test_what_is_raised_meanwhile_ends_the_asking():
         asked(Hung(), "web", meanwhile=meanwhile)
     assert time.monotonic() - began < 5
     release.set()
+
+
+@pytest.mark.parametrize(
+    ("code", "out", "known"),
+    [(0, b"DEV\n", "DEV"), (0, b"unknown\n", None), (125, b"DEV\n", None), (0, b"", None)],
+)
+def test_a_host_mode_is_a_word_that_a_node_has_told_or_is_not_known(code, out, known):
+    class Node(Host):
+        def run(self, argv, *, budget_s, environment=None):
+            assert argv[-1] == "mode"
+            return Outcome(argv=tuple(argv), code=code, stdout=out, stderr=b"", duration_s=0.0)
+
+    peers = Peers(lambda _: Node())
+    if known:
+        assert peers.host_mode("n2") == known
+    else:
+        with pytest.raises(Undetermined, match="the host mode of n2 is not known: "):
+            peers.host_mode("n2")
+
+
+def test_a_host_mode_that_cannot_be_asked_for_is_not_known():
+    def broken(peer):
+        raise RuntimeError(f"no way to {peer}")
+
+    with pytest.raises(Undetermined, match="RuntimeError: no way to n2"):
+        Peers(broken).host_mode("n2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core.errors import ExitCode, Problem, Severity
@@ -76,6 +77,18 @@ def test_what_speaks_against_coming_matters_only_to_what_comes():
     assert (made.refusals, made.notes) == ((busy,), (note,))
     made = planned(problems=(busy, note), here={"container#1": DOWN}, there={"container#1": UP})
     assert (made.refusals, made.notes) == ((), (note,))
+
+
+@pytest.mark.parametrize("here", [UP, DOWN], ids=["it goes", "it has gone"])
+def test_a_hypervisor_that_would_start_it_a_second_time_is_warned_of(here):
+    there = DOWN if here is UP else UP
+    made = planned(
+        here={"container#1": evolve(here, warnings=("libvirt autostart is on",))}, there={"container#1": there}
+    )
+    ((note,), refusals) = made.notes, made.refusals
+    assert (note.message, note.section, note.severity) == ("libvirt autostart is on", "container#1", Severity.WARNING)
+    assert "the next boot, would start it a second time, while it runs on n2" in note.hint
+    assert not refusals
 
 
 @pytest.mark.parametrize(
