@@ -115,6 +115,27 @@ def test_a_peer_that_vanished_under_what_it_was_sent_is_noticed():
     assert time.monotonic() - began < 15
 
 
+ARRIVED = """
+import socket, subprocess, time
+from vmsvc.core.transport.ssh.wire import has_arrived
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+listener = socket.create_server(("127.0.0.1", 0))
+link = socket.create_connection(listener.getsockname())  # which nobody accepts, and nobody reads from
+link.sendall(b"is anybody there?")
+time.sleep(0.2)
+print(has_arrived(link))
+subprocess.run(["ip", "link", "set", "lo", "down"], check=True)
+link.sendall(b"and now?")
+time.sleep(0.2)
+print(has_arrived(link), has_arrived(socket.socketpair()[0]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is missing")
+def test_a_server_that_is_slow_is_told_from_a_system_that_has_vanished():
+    assert run_python(ARRIVED, before=["unshare", "--net"]).stdout == "True\nFalse False\n"
+
+
 @pytest.mark.skipif(shutil.which("ip") is None, reason="iproute2 is missing")
 def test_an_address_without_a_route(sshd, connect):
     # An address for documentation (RFC 5737), which this node is told to refuse.

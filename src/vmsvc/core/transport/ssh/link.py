@@ -37,6 +37,8 @@ _END_S, _SPARE_S = 2.5, 1.0
 #: What every server answers, be it by a refusal (RFC 4254, section 4); how long that may take, in seconds, and at most
 #: which part of a command's time.
 _KNOCK, _KNOCK_S, _KNOCK_SHARE = "keepalive@openssh.com", 1.0, 0.3
+#: How much longer, where the host's system has taken the question: a new login would take a slow host longer still.
+_PATIENCE_S, _PATIENCE_SHARE = 2.0, 0.3
 #: How long a host that was heard of is taken to be there still, in seconds.
 _FRESH_S = 2.0
 
@@ -104,8 +106,9 @@ class Link:
         with self._knocking:  # who comes meanwhile is told what has come of it
             if self.is_alive and time.monotonic() - self._transport.heard_at > _FRESH_S:
                 wait_s = min(_KNOCK_S, _KNOCK_SHARE * budget_s)
-                with watched(self.close, time.monotonic() + wait_s + _SPARE_S):
-                    self._knock(wait_s)
+                patience_s = min(_PATIENCE_S, _PATIENCE_SHARE * budget_s)
+                with watched(self.close, time.monotonic() + wait_s + patience_s + _SPARE_S):
+                    self._knock(wait_s, patience_s)
             return self.is_alive
 
     def leave(self) -> None:
@@ -200,10 +203,10 @@ class Link:
             truncated=session.out.truncated or session.err.truncated,
         )
 
-    def _knock(self, wait_s: float) -> None:
+    def _knock(self, wait_s: float, patience_s: float = 0.0) -> None:
         """Hear whether the host is there still, so that whoever comes next goes by a way that leads there."""
         with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
-            self._transport.ask_host(_KNOCK, budget_s=wait_s)
+            self._transport.ask_host(_KNOCK, budget_s=wait_s, patience_s=patience_s)
 
     def _end(self, session: Session) -> str:
         """End all processes of a command's session, by another channel; tells what has become of them."""

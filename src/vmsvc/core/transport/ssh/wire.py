@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import socket
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,13 +106,17 @@ class Transport(paramiko.Transport):
         request.add_boolean(True)
         inner.transport._send_user_message(_with(request, fields))  # noqa: SLF001
 
-    def ask_host(self, what: str, *fields: str | bool | int, budget_s: float) -> paramiko.Message | None:
+    def ask_host(
+        self, what: str, *fields: str | bool | int, budget_s: float, patience_s: float = 0.0
+    ) -> paramiko.Message | None:
         """Ask for something that belongs to no channel; RFC 4254, section 4.
 
         Args:
             what: The type of request, such as ``tcpip-forward``.
             fields: What belongs to it.
             budget_s: How long the answer may take, in seconds; paramiko's own method would wait for ever.
+            patience_s: How much longer it may take, in seconds, where the host's system has taken the question: then
+                it has not vanished, and its server is slow.
 
         Returns:
             The answer's fields; ``None`` where it was refused.
@@ -128,7 +135,10 @@ class Transport(paramiko.Transport):
             if self._answered.wait(budget_s):
                 self._answered = inner.completion_event = threading.Event()
                 inner._send_user_message(_with(request, fields))  # noqa: SLF001
-            if not self._answered.wait(left_until(began + budget_s)):
+            is_answered = self._answered.wait(left_until(began + budget_s))
+            if not is_answered and patience_s and has_arrived(self.sock):
+                is_answered = self._answered.wait(patience_s)
+            if not is_answered:
                 self.is_silent |= self.heard_at < began
                 raise TimeoutError
             if not self.is_active():
@@ -224,6 +234,23 @@ def connected(host: str, port: int, limit_s: float) -> socket.socket:
                 link.setsockopt(socket.IPPROTO_TCP, option, value)
             return link
     raise refusal
+
+
+def has_arrived(link: object) -> bool:
+    """Whether the system at the other end has acknowledged all that was sent; never where a jump host stands between.
+
+    Linux tells what is not acknowledged yet by ``SIOCOUTQ``, which is another name of ``TIOCOUTQ``: tcp(7).
+
+    Args:
+        link: What a connection goes by.
+    """
+    if not isinstance(link, socket.socket) or link.family not in (socket.AF_INET, socket.AF_INET6):
+        return False
+    try:
+        waiting = fcntl.ioctl(link, termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return False
+    return not int.from_bytes(waiting, sys.byteorder)
 
 
 def jumped(before: Transport, host: str, port: int, limit_s: float) -> paramiko.Channel:
