@@ -71,6 +71,7 @@ class GuestAddress:
         unusable: Why it is of no use although it is configured, such as ``the adapter is down``; empty where nothing
             speaks against it.
         also_called: Other names of the adapter, by which it can be meant as well: Linux gives some to many.
+        is_cut: Whether the adapter's name may go on beyond what is told of it, as old tools cut names.
     """
 
     device: str = field(validator=instance_of(str))
@@ -79,6 +80,7 @@ class GuestAddress:
     hardware: str = field(default="", validator=instance_of(str))
     unusable: str = field(default="", validator=instance_of(str))
     also_called: tuple[str, ...] = field(default=(), converter=_as_names, eq=False)
+    is_cut: bool = field(default=False, validator=instance_of(bool), eq=False)
 
     def is_on(self, device: str) -> bool:
         """Whether it is on an adapter; an alias of an adapter is on that as well.
@@ -90,6 +92,14 @@ class GuestAddress:
         True
         """
         return device in (self.device, self.device.partition(":")[0], *self.also_called)
+
+    def may_be_on(self, device: str) -> bool:
+        """Whether it cannot be told that it is not on an adapter, since the end of a name is missing.
+
+        Args:
+            device: The name of an adapter or of an alias.
+        """
+        return self.is_on(device) or (self.is_cut and device.startswith(self.device))
 
 
 @frozen(kw_only=True)

@@ -17,6 +17,7 @@ from vmsvc.core.answers import GuestAddress
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import NO_COMMANDS, ActionFailed, NoWayIn, Undetermined
 from vmsvc.core.inside.addresses.forms import BEGIN
+from vmsvc.core.inside.addresses.ifconfig import read_ifconfig
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Ways
 from vmsvc.core.ips.driver import IpDriver
@@ -596,6 +597,23 @@ def test_an_address_that_is_there_and_of_no_use_is_not_up():
     told = [GuestAddress(device="eth0", address=ADDRESS, prefix=24, unusable="the adapter is down")]
     half = on_adapter(ADDRESS, "eth0", told)
     assert half == Half(Found.NO, "192.0.2.1/24 is on eth0, and of no use: the adapter is down")
+
+
+def test_a_name_that_was_cut_leaves_it_unknown_on_which_adapter_an_address_is():
+    printed = (
+        "enp0s31f6 Link encap:Ethernet  HWaddr 52:54:00:12:34:56  \n"
+        f"          inet addr:{ADDRESS}  Bcast:192.0.2.255  Mask:255.255.255.0\n"
+        "          UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1\n"
+    )
+    told = read_ifconfig(printed)
+    half = on_adapter(ADDRESS, "enp0s31f6d1", told)
+    assert half.found is Found.UNKNOWN
+    assert f"{ADDRESS}/24 is on enp0s31f6…" in half.words
+    assert on_adapter(ADDRESS, "enp0s31f6", told).found is Found.YES
+    assert on_adapter(ADDRESS, "enp0s4", told).found is Found.NO
+    assert on_adapter("192.0.2.9", "enp0s31f6d1", told).found is Found.NO
+    short = read_ifconfig(printed.replace("enp0s31f6", "enp0s31  "))
+    assert on_adapter(ADDRESS, "enp0s31f6d1", short).found is Found.NO
 
 
 def test_an_alias_and_a_scope_are_understood():

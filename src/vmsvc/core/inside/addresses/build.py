@@ -48,6 +48,7 @@ def address_of(
     hardware: str = "",
     unusable: str = "",
     also_called: Sequence[str] = (),
+    is_cut: bool = False,
 ) -> GuestAddress:
     """An address as it was printed, perhaps with its prefix (``/24``) and its zone (``%eth0``).
 
@@ -58,6 +59,7 @@ def address_of(
         hardware: The adapter's own address.
         unusable: Why it is of no use.
         also_called: Other names of the adapter.
+        is_cut: Whether its name may be the beginning of one.
 
     Raises:
         Undetermined: It is no address.
@@ -71,6 +73,7 @@ def address_of(
             hardware=hardware,
             unusable=unusable,
             also_called=also_called,
+            is_cut=is_cut,
         )
     except ValueError:
         raise unreadable("no address", text) from None

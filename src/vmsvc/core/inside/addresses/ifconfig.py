@@ -17,6 +17,8 @@ from vmsvc.core.inside.addresses.build import address_of, lines_of, prefix_of, u
 _BEGINS = re.compile(r"(?P<name>[^\s:]+(?::[^\s:]+)?): flags=[0-9a-fA-Fx,]+\s?<(?P<flags>[^>]*)>")
 #: `eth0      Link encap:Ethernet  HWaddr 52:54:00:12:34:56`: net-tools until 1.60, and busybox.
 _BEGINS_OLD = re.compile(r"(?P<name>\S+)\s+Link encap:(?:.*HWaddr (?P<hardware>\S+))?")
+#: Net-tools 1.60 prints names as `%-9.9s`, and busybox, which cuts none, cannot be told from it.
+_CUT_AT = 9
 _FLAGS_OLD = re.compile(r"\s+(?:\[NO FLAGS\] )?(?P<flags>(?:[A-Z]+ )*) ?MTU:\d+")
 _ADDRESS = re.compile(
     r"\s+inet6? (?:addr: ?|alias )?(?P<address>[0-9a-fA-F.:]+)(?:%[^\s/]+)?(?:/(?P<prefix>\d+))?(?P<rest>\s.*)?"
@@ -44,12 +46,14 @@ class _Adapter:
         flags: Its flags.
         lines: What is told of it.
         hardware: Its own address.
+        is_cut: Whether its name may be the beginning of one.
     """
 
     name: str
     flags: tuple[str, ...]
     lines: tuple[str, ...]
     hardware: str
+    is_cut: bool = False
 
     @property
     def zone(self) -> str:
@@ -110,6 +114,7 @@ def _adapters(lines: list[str]) -> Iterator[_Adapter]:
 
 
 def _adapter(first: str, rest: tuple[str, ...]) -> _Adapter:
+    is_cut = False
     if begins := _BEGINS.match(first):
         flags = begins["flags"].split(",")
         hardware = next((found["hardware"] for found in map(_HARDWARE.match, rest) if found), "")
@@ -118,11 +123,12 @@ def _adapter(first: str, rest: tuple[str, ...]) -> _Adapter:
         if len(told) != 1:
             raise unreadable("an adapter without its flags", first)
         (flags,), hardware = told, begins["hardware"] or ""
+        is_cut = len(begins["name"]) == _CUT_AT
     else:
         raise unreadable("no adapter of `ifconfig -a`", first)
     if any(_NO_LINK.match(line) for line in rest):
         flags = [*flags, "NO-CARRIER"]
-    return _Adapter(begins["name"], tuple(flags), rest, hardware)
+    return _Adapter(begins["name"], tuple(flags), rest, hardware, is_cut)
 
 
 def _read(line: str, adapter: _Adapter) -> GuestAddress:
@@ -142,6 +148,7 @@ def _read(line: str, adapter: _Adapter) -> GuestAddress:
         prefix=prefix,
         hardware=adapter.hardware,
         unusable=why or _stands_by(rest, adapter),
+        is_cut=adapter.is_cut,
     )
 
 
