@@ -97,9 +97,12 @@ def test_a_dry_run_shows_what_an_installation_would_change_and_changes_nothing(a
 def test_what_others_have_written_in_whatever_encoding_stays_as_it_is(admin):
     admin.server.ssh("mkdir", "-m", "700", str(Path(admin.keys).parent))
     theirs = "ssh-rsa AAAA J\\374rgen \\\\c 100%s"
-    admin.server.ssh("sh", "-c", f"printf '%b\\n' '{theirs}' >{admin.keys}".replace("\\374", "\\0374"))
+    line = f"printf '%b\\n' '{theirs}'".replace("\\374", "\\0374")
+    # More than one argument of a command may have.
+    admin.server.ssh("sh", "-c", f"for n in $(seq 8000); do {line}; done >{admin.keys}")
     before = admin.server.ssh("cat", admin.keys).stdout
     assert b"J\xfcrgen" in before
+    assert len(before) > 1 << 17
     code, guest = admin.guest("--install")
     assert (code, guest["problems"]) == (0, [])
     assert admin.server.ssh("cat", admin.keys).stdout == before + f"{guest['line']}\n".encode()

@@ -133,9 +133,7 @@ def _is_there(address: str, device: str, told: Sequence[GuestAddress]) -> Half:
     if there:
         return Half(Found.NO, f"{_with_prefix(there[0])} is on {there[0].device}, and of no use: {there[0].unusable}")
     if unsure := [each for each in having if each.may_be_on(device)]:
-        words = (
-            f"{_with_prefix(unsure[0])} is on {unsure[0].device}…, and what its guest tells is too short for {device}"
-        )
+        words = f"{_with_prefix(unsure[0])} is on {unsure[0].device}…: its guest cuts names, and this may be {device}"
         return Half(Found.UNKNOWN, words)
     if having:
         places = ", ".join(dict.fromkeys(each.device for each in having))

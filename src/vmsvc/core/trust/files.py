@@ -33,10 +33,11 @@ printf '%s\n' "$file"
 if [ -e "$file" ]; then checksum <"$file" && cat "$file"; else echo none; fi
 """
 
-#: Replaces a file that still has a checksum. Mode and owner stay; a new file gets a mode.
+#: Replaces a file that still has a checksum, by a text in parts. Mode and owner stay; a new file gets a mode.
 _WRITE = rf"""{_CHECKSUM}
 set -e
-file=$1 was=$2 mode=$3 text=$4
+file=$1 was=$2 mode=$3
+shift 3
 if [ -e "$file" ]; then now=$(checksum <"$file"); else now=none; fi
 if [ "$now" != "$was" ]; then
     echo "$file was changed by somebody else meanwhile" >&2
@@ -54,10 +55,14 @@ new=$directory/.vmsvc-new-$$
 trap 'rm -f "$new"' EXIT
 umask 077
 if [ "$was" = none ]; then : >"$new"; chmod "$mode" "$new"; else cp -p "$file" "$new"; fi
-printf %b "$text" >"$new"
+for part; do printf %b "$part"; done >"$new"
 mv -f "$new" "$file"
 if command -v restorecon >/dev/null 2>&1; then restorecon "$file" "$directory" || :; fi
 """
+
+
+#: How many characters one argument has, each of 5 bytes at most when escaped: Linux takes 128 KiB (``MAX_ARG_STRLEN``).
+_PART = 16384
 
 
 @frozen(kw_only=True)
@@ -122,7 +127,8 @@ def write(host: Host, change: Change, *, budget_s: float) -> None:
     Raises:
         ActionFailed: It could not be written, or was changed meanwhile; it holds what it held.
     """
-    words = [change.path, change.checksum, change.mode, _escaped(change.after)]
+    parts = [change.after[start : start + _PART] for start in range(0, len(change.after), _PART)]
+    words = [change.path, change.checksum, change.mode, *map(_escaped, parts)]
     outcome = host.run(["sh", "-c", _WRITE, "sh", *words], budget_s=budget_s)
     if outcome.code:
         raise _failed(host, outcome, f"{change.path} cannot be written")

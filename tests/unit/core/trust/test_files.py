@@ -45,6 +45,17 @@ def test_a_host_with_any_tool_for_checksums_has_its_files_replaced_and_changes_b
         files.write(host, change, budget_s=5)
 
 
+def test_a_file_that_is_longer_than_an_argument_may_be_is_replaced(host, tmp_path):
+    (host.tools / "cksum").symlink_to(shutil.which("cksum"))
+    file = tmp_path / "keys"
+    theirs = b"ssh-rsa AAAA J\xfcrgen \\c 100%s\n" * 9000  # 270 kB, with what is to be escaped
+    file.write_bytes(theirs)
+    path, checksum, before = files.read(host, str(file), budget_s=5)
+    change = files.Change(path=path, before=before, after=f"{before}ours\n", checksum=checksum, mode="600")
+    files.write(host, change, budget_s=5)
+    assert file.read_bytes() == theirs + b"ours\n"
+
+
 def test_a_host_without_any_is_told_what_it_lacks(host, tmp_path):
     (tmp_path / "keys").write_text("theirs\n")
     with pytest.raises(ActionFailed, match="none of cksum, sha256sum and md5sum"):
