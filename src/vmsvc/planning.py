@@ -126,12 +126,11 @@ class Planning(Looking):
             only=only,
             freeze="" if frozen is None else str(frozen),
         )
-        # What runs here already does not run elsewhere; and what starts nothing has nobody to ask.
         guests = {step.rid: None for step in made.steps if step.verb in STARTING and step.rid in _guests(service)}
-        asked = [rid for rid in guests if seen[service.name, rid].phase is not Phase.RUNNING]
-        if interlock is None or made.refusals or not asked:
+        if interlock is None or made.refusals or not guests:  # what starts nothing has nobody to ask
             return made
-        problems = interlock.objections(asked)
+        running = [rid for rid in guests if seen[service.name, rid].phase is Phase.RUNNING]
+        problems = interlock.objections([rid for rid in guests if rid not in running], running=running)
         errors = [problem for problem in problems if problem.severity is Severity.ERROR]
         notes = [problem for problem in problems if problem.severity is not Severity.ERROR]
         return evolve(made, refusals=(*made.refusals, *errors), notes=(*made.notes, *notes))

@@ -281,9 +281,23 @@ def test_a_restart_of_what_is_moved_meanwhile_does_not_start_it_twice(pair, n1):
             pair.hypervisors["n1"].set("web", phase="moved")
             pair.hypervisors["n2"].set("web", phase="running")
 
-    with pytest.raises(vmsvc.VmsvcError, match="it is running on n2"):
+    with pytest.raises(vmsvc.ActionFailed, match="it is running on n2") as error:
         n1.act("restart", web, progress=move)
+    (left,) = [each for each in error.value.problems if each.code == "action.left"]
+    assert (left.section, left.message) == ("container#1", "stopped before, and not started again: container#1")
+    assert left.hint == "`vmsvc start web` finishes the restart, once nothing speaks against it"
     assert pair.phase("n1") == "moved"
+
+
+def test_what_another_node_says_against_a_restart_is_heard_before_anything_is_stopped(pair, n1):
+    web = start(n1)
+    pair.hypervisors["n2"].set("web", phase="running")
+    with pytest.raises(vmsvc.Refused, match="it is running on n2") as error:
+        n1.restart(web)
+    assert (error.value.code, pair.phase("n1")) == ("refused.runs-on-peer", "running")
+    pair.hypervisors["n2"].set("web", phase="stopped")
+    n1.restart(web)  # n3 is silent, and a guest that runs here needs no word of it
+    assert (pair.phase("n1"), pair.hypervisors["n1"].starts("web")) == ("running", 2)
 
 
 def test_a_node_whose_file_does_not_name_this_one_gets_nothing(pair, n1):

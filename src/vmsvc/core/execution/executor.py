@@ -132,7 +132,8 @@ class Executor:
                 error,
                 taken_back,
                 left,
-                moved=[each.step for each in results if each.step.verb is Verb.MIGRATE and each.failure is None],
+                moved=_done(results, Verb.MIGRATE),
+                stopped=_done(results, Verb.STOP, Verb.KILL),
                 unclear=unclear,
                 losses=self._losses,
                 told=self.told,
@@ -417,6 +418,12 @@ def _was_set_going(step: Step, seen: Observation, service: Service, results: Seq
     guest = service.guest_of(resource).rid if service.is_inside_guest(resource) else ""
     is_fresh = any(each.step.rid == guest and each.step.verb in BRINGING_UP and each.is_ours for each in results)
     return True if is_fresh else None
+
+
+def _done(results: Sequence[StepResult], *verbs: Verb) -> list[Step]:
+    """The steps that were taken, of some verbs, and have succeeded; but not what ran around them."""
+    done = [each for each in results if each.acted and each.failure is None and each.step.trigger is None]
+    return [each.step for each in done if each.step.verb in verbs]
 
 
 def _is_unclear(result: StepResult, service: Service) -> bool:

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from vmsvc.core.errors import ActionFailed, Problem, Refused, Undetermined, VmsvcError
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.service import Service
-from vmsvc.core.verb import Verb
+from vmsvc.core.verb import STARTING, Verb
 
 #: The code of a failure whose reason is that a guest went down while something in it, or itself, was started.
 WENT_DOWN = "action.went-down"
@@ -106,6 +106,7 @@ def failure_of(
     left: Sequence[Step],
     *,
     moved: Sequence[Step] = (),
+    stopped: Sequence[Step] = (),
     unclear: Sequence[StepResult] = (),
     losses: Sequence[str],
     told: Sequence[str] = (),
@@ -119,6 +120,7 @@ def failure_of(
         taken_back: What was done to take back what the action had started.
         left: What it had started and left, because the service wants no rollback.
         moved: The moves of guests before, which are not taken back.
+        stopped: The stops before; what was to be started again after them is down.
         unclear: The starts of which nobody knows what they did; they were left.
         losses: What could not be recorded, and why.
         told: What drivers have done beyond what was asked.
@@ -156,6 +158,9 @@ def failure_of(
         Problem(message=f"done before, and not taken back: {each}", code="action.left", section=each.rid)
         for each in moved
     ]
+    unsure = {rid for rid, result in last_of.items() if result.failure is not None}
+    unsure |= {each.rid for each in left} | {result.step.rid for result in unclear}
+    problems += _of_stopped(plan, [each.rid for each in stopped if each.rid not in unsure])
     problems += [_of_unclear(result.step, plan.service) for result in unclear]
     problems += [Problem(message=each, code="action.told") for each in told]
     problems += [Problem(message=f"not recorded: {loss}", code="action.not-recorded") for loss in losses]
@@ -165,9 +170,24 @@ def failure_of(
     if are_disks_unclear or any(isinstance(doubt, Undetermined) for doubt in doubts):
         return Undetermined(problems=problems)
     # Refused is for what changed nothing; an action that has got further than that has failed.
-    is_undone = not left and not moved and all(result.failure is None for result in last_of.values())
+    is_undone = not (left or moved or stopped) and all(result.failure is None for result in last_of.values())
     is_refusal = isinstance(error, Refused) and is_undone
     return (Refused if is_refusal else ActionFailed)(problems=problems)
+
+
+def _of_stopped(plan: Plan, rids: Sequence[str]) -> list[Problem]:
+    """What a restart has stopped, and has not started again."""
+    to_start = {step.rid for step in plan.steps if step.verb in STARTING and step.trigger is None}
+    return [
+        Problem(
+            message=f"stopped before, and not started again: {rid}",
+            code="action.left",
+            section=rid,
+            hint=f"`vmsvc start {plan.service.name}` finishes the {plan.action}, once nothing speaks against it",
+        )
+        for rid in dict.fromkeys(rids)
+        if rid in to_start
+    ]
 
 
 def _of_unclear(step: Step, service: Service) -> Problem:

@@ -69,17 +69,23 @@ class Interlock:
         self._asked: dict[str, float] = {}
         self._found_down: set[str] = set()
 
-    def objections(self, guests: Sequence[str]) -> list[Problem]:
+    def objections(self, guests: Sequence[str], *, running: Sequence[str] = ()) -> list[Problem]:
         """Ask the other nodes what speaks against starting guests: errors, and what is to be told besides.
 
         Args:
-            guests: Their rids.
+            guests: The rids of those that were found down here.
+            running: Of those that run here, and are to be stopped first: what speaks against their start is heard while
+                they are up. They need no word of nodes that are silent, and are asked about again afterwards.
 
         Raises:
             ActionFailed: The action was interrupted meanwhile.
         """
         self._found_down.update(guests)
-        return self._objections(guests, self._despite)
+        answers, asked = self._ask_until_quiet()
+        self._asked.update(dict.fromkeys(guests, asked))
+        found = self._judged(guests, answers, self._despite) if guests else []
+        against = self._judged(running, answers, self._names) if running else []
+        return list(dict.fromkeys((*found, *(each for each in against if each.severity is Severity.ERROR))))
 
     def confirm(self, rid: str, seen: Observation) -> None:
         """Make sure that what speaks for starting a guest is not old: ask, unless that was done just now.
@@ -103,8 +109,12 @@ class Interlock:
             raise Refused(problems=errors)
 
     def _objections(self, guests: Sequence[str], despite: Collection[str]) -> list[Problem]:
+        answers, asked = self._ask_until_quiet()
+        self._asked.update(dict.fromkeys(guests, asked))
+        return self._judged(guests, answers, despite)
+
+    def _judged(self, guests: Sequence[str], answers: Sequence[PeerAnswer], despite: Collection[str]) -> list[Problem]:
         service = self._service
-        answers = self._ask_until_quiet(guests)
         found = objections(service, guests, answers, despite=despite)
         if any(problem.code == "refused.peer-silent" for problem in found) and self._are_exclusive(guests):
             found = objections(service, guests, answers, despite=despite, exclusive=True)
@@ -114,8 +124,8 @@ class Interlock:
         )
         return found
 
-    def _ask_until_quiet(self, guests: Sequence[str]) -> list[PeerAnswer]:
-        """Ask the other nodes, until nothing is going on there, or no more waiting helps.
+    def _ask_until_quiet(self) -> tuple[list[PeerAnswer], float]:
+        """Ask the other nodes, until nothing is going on there, or no more waiting helps; tell when that was.
 
         Two nodes that start a service at once both hold their own lock, and then ask: so at least one of them hears of
         the other, and whoever does must not go on. The node that the service lists before the other asks again until
@@ -130,11 +140,10 @@ class Interlock:
             attention = Attention(self._waiting, self._cancelled, ", ".join(self._names))
             given = self._peers().ask("guests", {name: [service.name] for name in self._names}, meanwhile=attention)
             answers = list(given.values())
-            self._asked.update(dict.fromkeys(guests, asked))
             acting = [answer for answer in answers if answer.may_be_starting]
             is_first = all(answer.node.casefold() in later for answer in acting)
             if not acting or not is_first or time.monotonic() - begun > _PATIENCE_S:
-                return answers
+                return answers, asked
             self._waiting(", ".join(f"{answer.going_on} on {answer.node}" for answer in acting))
             if self._cancelled.wait(_AGAIN_S):
                 attention.give_up()

@@ -917,6 +917,19 @@ def test_a_guest_is_confirmed_last_before_it_is_started_and_left_alone_where_tha
     assert stage.driver.verbs() == ["start container#1", "stop container#1"]
 
 
+def test_a_restart_that_is_refused_after_its_stop_has_failed_and_tells_what_it_has_left_down(tmp_path):
+    stage = Stage(tmp_path, {"container#1": UP, "container#2": UP})
+
+    def confirm(rid, _seen):
+        if rid == "container#2":
+            raise Refused("it runs on n2", code="refused.runs-on-peer")
+
+    stage.executor = confirming(stage, confirm)
+    told = stage.fails("restart", kind=ActionFailed)
+    assert stage.codes == ["refused.runs-on-peer", "action.rolled-back", "action.left", "action.left"]
+    assert sorted(told[2:]) == [f"stopped before, and not started again: container#{number}" for number in (1, 2)]
+
+
 def test_both_halves_of_a_start_are_confirmed_and_no_stop_is(tmp_path):
     stage, heard = Stage(tmp_path, {C1: DOWN}, [split_guest()]), []
     stage.executor = confirming(stage, lambda rid, _seen: heard.append(rid))

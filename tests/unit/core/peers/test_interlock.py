@@ -134,6 +134,23 @@ def test_a_guest_that_a_restart_found_here_needs_no_word_of_silent_nodes_unless_
     assert stage.refusal(here=Phase.MOVED) == "refused.peer-silent"
 
 
+def test_what_speaks_against_a_restart_is_heard_before_the_guest_is_stopped_and_asked_again_afterwards():
+    stage = Stage()
+
+    def heard():
+        return [problem.code for problem in stage.interlock.objections([], running=[RID])]
+
+    assert heard() == []
+    stage.phase, stage.now = Phase.RUNNING, 1.0  # it was moved there while it was stopped here
+    assert stage.refusal() == "refused.runs-on-peer"
+    assert heard() == ["refused.runs-on-peer"]
+    stage = Stage(web=service(guest(), nodes=("n2", "n1")))
+    stage.going_on = [START]
+    assert heard() == ["refused.peer-acts"]
+    stage.error = "it is off"
+    assert heard() == []
+
+
 def test_the_node_that_is_listed_first_waits_for_the_other_to_give_up():
     stage = Stage()
     stage.going_on = [START, START]
