@@ -70,10 +70,15 @@ def vmsvc_drivers():
     return [Driver]
 """
 DRIVER = """
-from vmsvc.driver import Evidence, Guest, Observation, Phase
+from attrs import frozen
+from vmsvc.driver import Evidence, Guest, Observation, Phase, option, text
+
+@frozen(kw_only=True)
+class Options(Guest):
+    of_{name}: str = option(text, default="", inherited=True, help="The driver's own key.")
 
 class Driver:
-    type, kind, api, options, capabilities = "{name}", "container", frozenset({{1}}), Guest, frozenset()
+    type, kind, api, options, capabilities = "{name}", "container", frozenset({{1}}), Options, frozenset()
 
     def __init__(self, context): pass
     def observe(self, resource, *, budget_s):
@@ -123,7 +128,9 @@ def test_a_look_at_guests_of_one_type_loads_the_driver_of_no_other(loaded, tmp_p
         lay_plugin(tmp_path, name, PLUGIN.format(name=name), serves=name)
         (tmp_path / f"{name}_driver.py").write_text(DRIVER.format(name=name))
     service = tmp_path / "etc/vmsvc/services/web.conf"
-    service.write_text("[DEFAULT]\nnodes = n1\nenv = TST\nstart_timeout = 1m\n[container#1]\ntype = stone\n")
+    service.write_text(
+        "[DEFAULT]\nnodes = n1\nenv = TST\nstart_timeout = 1m\nof_stone = x\n[container#1]\ntype = stone\n"
+    )
     modules = loaded(*command.split())
     assert modules & {"stone_driver", "wood", "wood_driver"} == {"stone_driver"}
     assert modules & (HEAVY | NOT_OF_STATES) == set()

@@ -158,7 +158,7 @@ class _Reading:
         values = Values(by_name, self.node, self.name, self.catalog, self.findings)
         lists = values.read_nodes()
         default = by_name.get(DEFAULT, NOTHING)
-        given = {**values.section(default, self.catalog.default_options), **lists}
+        given = {**values.section(default, values.default_options), **lists}
         own = {key: value for key, value in given.items() if key in SERVICE_OPTIONS}
         self._check_nodes(default, own, values.place)
         self._settle_env(default, own)
@@ -166,7 +166,7 @@ class _Reading:
         for section in sections:
             if section.name == DEFAULT:
                 if section is not default:
-                    values.section(section, self.catalog.default_options)
+                    values.section(section, values.default_options)
             elif self._is_known(section):
                 # Of a section that stands twice, the second may well be incomplete: that it is there is the mistake.
                 resource = self._resource(section, values, is_whole=section is by_name[section.name])

@@ -41,12 +41,8 @@ def _inherited_of(owners: Iterable[type[Resource]]) -> dict[str, Option]:
     return found
 
 
-def _after(known: Mapping[str, Option], others: Callable[[], Mapping[str, Option]]) -> Mapping[str, Option]:
-    """Keys that are known, and then others, which are asked for only where a key is not among these."""
-    return Lazily(
-        lambda key: known[key] if key in known else others()[key],
-        lambda: {**known, **others()},
-    )
+#: The keys that ``[DEFAULT]`` may have whatever types there are.
+_OF_ALL_TYPES: Mapping[str, Option] = {**_inherited_of(KINDS.values()), **SERVICE_OPTIONS}
 
 
 @frozen
@@ -57,24 +53,36 @@ class Catalog:
         classes: The option class of each driver, by kind and type of resource.
         refused: Why a type's plugin was refused, by type.
         capabilities: What each driver offers, by kind and type.
-        inherited_options: The keys that ``[DEFAULT]`` may give for all sections.
-        default_options: All keys that ``[DEFAULT]`` may have: those, and the service's own.
     """
 
     classes: Mapping[tuple[str, str], type[Resource]]
     refused: Mapping[str, str] = field(factory=dict)
     capabilities: Mapping[tuple[str, str], Collection[str]] = field(factory=dict)
-    inherited_options: Mapping[str, Option] = field(init=False, eq=False, repr=False)
-    default_options: Mapping[str, Option] = field(init=False, eq=False, repr=False)
+    _of_some_types: Mapping[str, Option] = field(init=False, eq=False, repr=False)
     _keys: dict[type[Resource], Mapping[str, Option]] = field(factory=dict, init=False, eq=False, repr=False)
 
-    @inherited_options.default
-    def _inherited_options(self) -> Mapping[str, Option]:
-        return _after(_inherited_of(KINDS.values()), lambda: _inherited_of(self.classes.values()))
+    @_of_some_types.default
+    def _inherited_by_types(self) -> Mapping[str, Option]:
+        return Lazily(lambda key: self._inherited()[key], self._inherited)
 
-    @default_options.default
-    def _default_options(self) -> Mapping[str, Option]:
-        return _after(SERVICE_OPTIONS, lambda: self.inherited_options)
+    def _inherited(self) -> dict[str, Option]:
+        return _inherited_of(self.classes.values())
+
+    def default_options(self, served: Callable[[], Iterable[tuple[str, str]]]) -> Mapping[str, Option]:
+        """The keys that ``[DEFAULT]`` may have: the service's own, and those that sections of any type inherit.
+
+        Args:
+            served: Tells the kinds and types of the file's sections. Most keys are the service's, or theirs: drivers of
+                other types are asked, and loaded, only for a key that is neither.
+        """
+
+        def find(key: str) -> Option:
+            if key in _OF_ALL_TYPES:
+                return _OF_ALL_TYPES[key]
+            own = _inherited_of(self.classes[one] for one in served() if one in self.classes)
+            return own.get(key) or self._of_some_types[key]
+
+        return Lazily(find, lambda: {**self._inherited(), **_OF_ALL_TYPES})
 
     def types_of(self, kind: str) -> tuple[str, ...]:
         """The types of a kind of resource that a file may name, with or without a driver here.

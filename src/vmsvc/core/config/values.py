@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -39,6 +39,7 @@ class Values:
         service_name: The service's name.
         catalog: What the drivers declare.
         findings: Where problems go.
+        default_options: The keys that ``[DEFAULT]`` may have.
     """
 
     sections: Mapping[str, Section]
@@ -47,10 +48,12 @@ class Values:
     catalog: Catalog
     findings: Findings
     place: str = field(default="", init=False)
+    default_options: Mapping[str, Option] = field(init=False)
     _members: tuple[str, ...] | None = field(default=(), init=False)
     _references: References = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.default_options = self.catalog.default_options(self._types)
         self._references = References(
             self.sections, self.node.name, self.service_name, self.chosen, self._default_text, self._keys
         )
@@ -261,11 +264,15 @@ class Values:
 
     def _options(self, section: str) -> Mapping[str, Option]:
         if section == DEFAULT:
-            return self.catalog.default_options
+            return self.default_options
         kind = kind_of(section)
         if kind not in KINDS:
             return {}
         return self.catalog.options(kind, self.type_of(self.sections[section]))
+
+    def _types(self) -> Iterator[tuple[str, str]]:
+        """The kinds and types of the sections."""
+        return ((kind_of(name), self.type_of(section)) for name, section in self.sections.items() if name != DEFAULT)
 
     def type_of(self, section: Section) -> str:
         """The type that a section gives for this node, as it is written; empty where it gives none.

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from vmsvc.core.config import Catalog, load_service, parse_service
 from vmsvc.core.errors import ConfigError, Severity
 from vmsvc.core.kinds import Vmdg
+from vmsvc.core.lazily import Lazily
 from vmsvc.core.node import Node
 from vmsvc.core.options import line, option
 from vmsvc.core.resource import Guest
@@ -234,6 +235,37 @@ def test_default_gives_what_may_be_inherited():
 
     assert [service.resource(rid).start_timeout for rid in ("container#1", "app#1")] == [60.0, 300.0]
     assert service.resource("vmdg").scsireserv is True
+
+
+@frozen(kw_only=True)
+class BoxGuest(Guest):
+    boxes: str = option(line, default="/boxes", inherited=True, help="Where boxes are.")
+    lid: str = option(line, default="", help="No key of [DEFAULT].")
+
+
+@pytest.mark.parametrize(
+    ("key", "asked", "problems"),
+    [
+        ("app", ["box"], []),
+        ("start_timeout", ["box"], []),
+        ("boxes", ["box"], []),
+        ("jars", ["box", "jar"], []),  # of a type that the file does not have
+        ("lid", ["box", "jar"], ["misplaced-key"]),
+        ("boxs", ["box", "jar"], ["unknown-key"]),
+    ],
+)
+def test_default_asks_types_that_a_file_does_not_have_only_for_keys_that_are_nobody_elses(key, asked, problems):
+    @frozen(kw_only=True)
+    class JarGuest(Guest):
+        jars: str = option(line, default="/jars", inherited=True, help="Where jars are.")
+
+    types = {("container", "box"): BoxGuest, ("container", "jar"): JarGuest}
+    looked_up = []
+    classes = Lazily(lambda one: looked_up.append(one[1]) or types[one], types.keys)
+    text = f"[DEFAULT]\n{key} = 5\n[container#1]\ntype = box\n"
+    _, found = parse_service(Path("web.conf"), NODE, Catalog(classes), text=text)
+    assert [problem.code for problem in found] == [f"config.{code}" for code in problems]
+    assert sorted({one for one in looked_up if one}) == asked
 
 
 def test_a_required_key_for_the_listed_nodes_only_is_no_error_elsewhere():
