@@ -66,6 +66,20 @@ def is_loopback(host: str) -> bool:
     return host.casefold().rstrip(".").rpartition(".")[2] == "localhost"
 
 
+def lacks_zone(address: str) -> bool:
+    """Whether an address is only told from others by the adapter that leads to its network, and that is not given.
+
+    Args:
+        address: The address, in its usual form; or a name, of which nothing is known.
+
+    >>> lacks_zone("fe80::7"), lacks_zone("fe80::7%br0"), lacks_zone("2001:db8::7"), lacks_zone("web")
+    (True, False, False, False)
+    """
+    from ipaddress import ip_address  # noqa: PLC0415 - as above
+
+    return ":" in address and "%" not in address and ip_address(address).is_link_local
+
+
 def is_of_its_network(address: str, prefix: int) -> bool:
     """Whether an address is one that a machine of its network can have, and not the network's own or its broadcast.
 

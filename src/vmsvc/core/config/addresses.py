@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from vmsvc.core.config.model import Findings, Section, shortened
 from vmsvc.core.errors import Severity
 from vmsvc.core.kinds import Ip
-from vmsvc.core.networks import is_loopback, is_of_its_network, usual_form
+from vmsvc.core.networks import is_loopback, is_of_its_network, lacks_zone, usual_form
 from vmsvc.core.resource import Guest, Resource
 
 _LONGEST_OF_IPV4 = 32
@@ -42,6 +42,7 @@ def tell_of_addresses(resources: Iterable[Resource], sections: Mapping[str, Sect
             _tell_of_adapter(address, sections[address.rid], findings)
         _tell_of_netmask(address, sections[address.rid], findings)
         _tell_of_loopback(address, sections[address.rid], findings)
+        _tell_of_zone(address, sections[address.rid], findings)
         if address.disable:
             continue
         other = first.setdefault(meant(address), address)
@@ -111,4 +112,19 @@ def _tell_of_loopback(address: Ip, section: Section, findings: Findings) -> None
         section=address.rid,
         key="ipname",
         hint="give the address by which others reach it",
+    )
+
+
+def _tell_of_zone(address: Ip, section: Section, findings: Findings) -> None:
+    """Each adapter leads to other machines with the same link-local addresses: RFC 4007, section 6."""
+    if not (address.is_inside_guest and address.check_ping and lacks_zone(usual_form(address.ipname))):
+        return
+    entry = next(iter(section.variants("ipname")), None)
+    findings.add(
+        entry.position if entry else section.position,
+        f"{address.ipname} is in each network (link-local): this node does not know by which adapter to ping it",
+        code="zone",
+        section=address.rid,
+        key="ipname",
+        hint=f"add this node's adapter, as in `{address.ipname}%br0`",
     )

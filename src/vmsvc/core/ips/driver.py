@@ -23,7 +23,7 @@ from vmsvc.core.ips.ping import START_S, ping
 from vmsvc.core.ips.sweep import Sweep
 from vmsvc.core.kinds import Ip, Located
 from vmsvc.core.lane import call_each
-from vmsvc.core.networks import held_by_no_one, usual_form
+from vmsvc.core.networks import held_by_no_one, lacks_zone, usual_form
 from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import Evidence, Observation, Phase, Status, inapplicable, unknown
@@ -139,8 +139,8 @@ class IpDriver:
         return f"answers although the guest is {guest.state} here: {self._who_has(address)}"
 
     def _ask_unexpected(self, address: str, deadline: float) -> Half:
-        if common := held_by_no_one(address):
-            return _nobody_to_ask(address, common)
+        if useless := _why_no_ping(address):
+            return Half(Found.UNKNOWN, useless)
         swept = self._sweep.check(address, deadline)
         return asked(self._places.node(), address, deadline=deadline) if swept is None else swept
 
@@ -194,8 +194,8 @@ class IpDriver:
             return partial(Half, Found.LEFT_OUT, "nobody is there yet to answer a ping")
         if not resource.check_ping:
             return partial(Half, Found.LEFT_OUT, "ping is left out (`check_ping = false`)")
-        if common := held_by_no_one(address):
-            return partial(_nobody_to_ask, address, common)
+        if useless := _why_no_ping(address):
+            return partial(Half, Found.UNKNOWN, useless)
         wait_s = min(resource.ping_timeout, left_until(deadline) - START_S)
         return partial(ping, self._places.node(), address, wait_s=wait_s)
 
@@ -287,9 +287,10 @@ def _together(asks: Sequence[Callable[[], Half]], deadline: float) -> list[Half]
     return [half or Half(Found.UNKNOWN, "no answer in time") for half in halves]
 
 
-def _nobody_to_ask(address: str, common: str) -> Half:
-    """The half that a name has got wrong: whoever answers to such an address, nobody knows who it is."""
-    return Half(Found.UNKNOWN, f"{address} {common}: no ping can tell whether the guest has it")
+def _why_no_ping(address: str) -> str:
+    """Why nobody knows who it is that answers to an address, which a name has resolved to; empty where it is known."""
+    why = held_by_no_one(address) or ("is in each network (link-local)" if lacks_zone(address) else "")
+    return why and f"{address} {why}: no ping can tell whether the guest has it"
 
 
 def _is_doubt(half: Half) -> bool:

@@ -86,6 +86,17 @@ def test_an_address_by_which_this_node_would_answer_itself_is_an_error(written):
     assert read(f"{in_guest}check_ping = false\n")[1] == ()  # only the guest is asked, and may tell of its own
 
 
+@pytest.mark.keyword("ip.ipname")
+def test_a_link_local_address_is_pinged_by_an_adapter_that_it_names():
+    in_guest = TWO_GUESTS.partition("[container#2]")[0] + address("FE80::7")
+    service, (problem,) = read(in_guest)
+    assert service is None
+    assert (problem.code, problem.section, problem.key) == ("config.zone", "ip#1", "ipname")
+    assert "as in `FE80::7%br0`" in problem.hint
+    for text in (in_guest.replace("::7", "::7%br0"), f"{in_guest}check_ping = false\n", address("fe80::7")):
+        assert read(text)[1] == ()
+
+
 @pytest.mark.parametrize(
     ("ipname", "netmask", "why"),
     [
