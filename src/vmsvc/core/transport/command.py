@@ -142,7 +142,7 @@ def last_words(stderr: bytes, stdout: bytes, *, between: str = " | ") -> str:
         between: What stands between two lines.
 
     >>> last_words(b"", b"one\ntwo\n"), last_words(bytes(4096), b"")
-    ('one | two', '4096 bytes that are no text')
+    ('one | two', 'bytes that are no text')
     """
     printed = stderr.strip() or stdout.strip()
     end = printed[-_LAST_BYTES:].decode(errors="backslashreplace")
@@ -152,4 +152,4 @@ def last_words(stderr: bytes, stdout: bytes, *, between: str = " | ") -> str:
         return f"…{words}" if len(whole) > _LAST_CHARACTERS else words
     words = words[-_LAST_CHARACTERS:]
     is_noise = sum(map(len, _ESCAPED.findall(words))) > _LAST_CHARACTERS / 2
-    return f"{len(printed)} bytes that are no text" if is_noise else f"…{words}"
+    return "bytes that are no text" if is_noise else f"…{words}"
