@@ -27,7 +27,7 @@ from vmsvc.core.service import Service
 from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted
-from vmsvc.core.transport.command import NOT_RUN, killed_by, printable
+from vmsvc.core.transport.command import NOT_RUN, killed_by, printable, shortened
 from vmsvc.core.transport.names import resolved
 from vmsvc.core.verb import Verb
 
@@ -144,7 +144,7 @@ class AppDriver:
             return inapplicable(app.launchers, why, bears_no_verbs=True)
         if not checks:
             others = [name for action in (Action.START, Action.STOP) for name in found.of_action(action)]
-            names = ", ".join(map(printable, others))
+            names = shortened(", ".join(map(printable, others)))
             return inapplicable(app.launchers, f"none of its launchers checks (C…): {names}")
         ran = list(launching.run(Action.STATUS, checks, deadline=deadline))
         for each in ran:

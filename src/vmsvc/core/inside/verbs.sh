@@ -45,6 +45,7 @@ launchers() {
     if ! enter "$1"; then
         printf 'absent/./'
     else
+        [ -r . ] || fail "$1 cannot be read"
         for entry in *; do
             if [ -f "./$entry" ]; then
                 if [ -x "./$entry" ]; then kind=executable; else kind=readable; fi

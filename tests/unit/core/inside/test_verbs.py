@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -183,6 +184,17 @@ def test_no_directory_is_not_the_same_as_nothing_in_it(host, init_d):
     init_d.touch()
     with pytest.raises(ActionFailed, match=r"guest: launchers: .*init\.d is no directory"):
         ask(host, "launchers", str(init_d), budget_s=30.0)
+
+
+def test_a_directory_that_may_be_entered_and_not_read_is_not_an_empty_one(shell):
+    """As of a file system of NFS, where root is nobody."""
+    nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "S1").touch()
+        Path(directory).chmod(0o311)
+        with pytest.raises(ActionFailed, match="cannot be read"):
+            ask(Guest([*nobody, *shell]), "launchers", directory, budget_s=30.0)
+        Path(directory).chmod(0o700)
 
 
 def test_a_launcher_of_any_name_is_run_with_its_action_and_its_exit_code(host, init_d):
