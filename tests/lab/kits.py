@@ -159,6 +159,9 @@ class KvmBackend(DaemonBackend):
         uri = f"qemu:///system?socket={self.relay.path}"
         return KvmGuest(**identity("kvm", name), uri=uri, shutdown="acpi", tags=("kit",))
 
+    def elsewhere(self, guest: Guest) -> KvmGuest:
+        return KvmGuest(**identity("kvm", guest.name), uri=f"qemu:///system?socket={self.directory}/nobody")
+
     def truth(self, guest: Guest) -> Phase:
         domain = self._domains[guest.name]
         if (pid := domain.pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
@@ -259,6 +262,9 @@ class EngineBackend(DaemonBackend):
         words = ["-e", "IGNORE=1"] if name == "deaf" else []
         self.daemon.create(name, *words, "-v", "/etc/hostname:/data:ro")
         return DockerGuest(**identity("docker", name), docker_host=f"unix://{self.relay.path}", tags=("kit",))
+
+    def elsewhere(self, guest: Guest) -> DockerGuest:
+        return DockerGuest(**identity("docker", guest.name), docker_host="tcp://127.0.0.1:1")
 
     def truth(self, guest: Guest) -> Phase:
         names = self.daemon.cli("ps", "-a", "--format", "{{.Names}}").split()

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from vmsvc_esx import EsxGuest
 from vmsvc_esx.kit import EsxKit
 
@@ -48,6 +49,9 @@ class VsphereBackend(Backend):
         self.inventory.create(name, folder=f"g{len(self.inventory.guests)}")
         access = {"server": self.simulator.address, "thumbprint": self.simulator.fingerprint.replace(":", "").lower()}
         return EsxGuest(**identity("esx", name), **access, credentials=str(self.credentials), tags=("kit",))
+
+    def elsewhere(self, guest):
+        return evolve(guest, server="127.0.0.1:1")
 
     def truth(self, guest):
         found = self.inventory.guest(guest.name)

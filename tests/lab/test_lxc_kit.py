@@ -37,6 +37,9 @@ class LxcBackend(CommandBackend):
         self._lxc.create(name)
         return LxcGuest(**identity("lxc", name), lxcpath=str(self._lxc.path))
 
+    def elsewhere(self, guest):
+        return evolve(guest, lxcpath=str(self.directory / "nobody"))
+
     def truth(self, guest):
         return _PHASES[self._lxc.state(guest.name)]
 

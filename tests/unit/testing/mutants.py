@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -242,6 +243,12 @@ class PullsThePlugWhenAskedAgain(ToyDriver):
         super().stop(resource, budget_s=budget_s)
 
 
+@mutant("phases")
+class KillsWhatComesFromAnotherNode(ToyDriver):
+    def kill(self, resource, *, budget_s):
+        self._run("kill", resource.name, budget_s=budget_s)
+
+
 @mutant("starting")
 class StartsWhatIsStarting(ToyDriver):
     def start(self, resource, *, budget_s):
@@ -347,6 +354,35 @@ class TellsAnotherStoryOfMany(ToyDriver):
         return {key: observation(Phase.RUNNING) for key in seen}
 
 
+@mutant("bulk")
+class ThinksThatEachServiceHasOneGuest(ToyDriver):
+    def observe_all(self, resources, *, budget_s):
+        states = self._states(budget_s)
+        return {(each.service, "container#1"): self._seen(states, each) for each in resources}
+
+
+@mutant("bulk")
+class ThinksThatEachGuestHasOneService(ToyDriver):
+    def observe_all(self, resources, *, budget_s):
+        return super().observe_all({each.name: each for each in resources}.values(), budget_s=budget_s)
+
+
+@mutant("bulk")
+class LooksWhereTheFirstIs(ToyDriver):
+    def observe_all(self, resources, *, budget_s):
+        return super().observe_all([evolve(each, home=resources[0].home) for each in resources], budget_s=budget_s)
+
+
+@mutant("life")
+class RemembersWhatItSawOfMany(ToyDriver):
+    seen = None
+
+    def observe_all(self, resources, *, budget_s):
+        if self.seen is None:
+            self.seen = self._states(budget_s)
+        return {(each.service, each.rid): self._seen(self.seen, each) for each in resources}
+
+
 @mutant("discover")
 class FindsOnlyWhatRuns(ToyDriver):
     def discover(self, where, *, budget_s):
@@ -383,8 +419,14 @@ class ANewWordIsDown(ToyDriver):
 class StartsWhatNobodyKnows(ToyDriver):
     def start(self, resource, *, budget_s):
         if self.observe(resource, budget_s=budget_s).phase is not Phase.RUNNING:
-            self.kill(resource, budget_s=budget_s)
+            self._run("kill", resource.name, budget_s=budget_s)
         return self._run("start", resource.name, budget_s=budget_s).out == "started\n"
+
+
+@mutant("new-word")
+class KillsWhatNobodyKnows(ToyDriver):
+    def kill(self, resource, *, budget_s):
+        self._run("kill", resource.name, budget_s=budget_s)
 
 
 @mutant("new-word")
@@ -439,6 +481,31 @@ class DiscoversNothing(ToyDriver):
             return super().discover(where, budget_s=budget_s)
         except Undetermined:
             return []
+
+
+def given_up_too_late(*verbs):
+    """A driver that raises in time, and tries again behind its caller's back."""
+
+    class TriesOn(ToyDriver):
+        def _ask(self, verb, resource, budget_s):
+            try:
+                return super()._ask(verb, resource, budget_s)
+            except Undetermined:
+                if verb in verbs:
+                    threading.Thread(target=self._later, args=(verb, resource), daemon=True).start()
+                raise
+
+        def _later(self, verb, resource):
+            for _ in range(20):
+                time.sleep(0.02)
+                with contextlib.suppress(Undetermined):
+                    return super()._ask(verb, resource, 0.02)
+
+    return TriesOn
+
+
+mutant("late")(type("AStartComesToLife", (given_up_too_late("start"),), {}))
+mutant("late")(type("AKillComesToLife", (given_up_too_late("stop", "kill"),), {}))
 
 
 @mutant("deadlines")

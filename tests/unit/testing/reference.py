@@ -35,7 +35,7 @@ from vmsvc.driver import (
 from vmsvc.testing import CommandBackend, DriverKit, identity
 
 PHASES = {"on": Phase.RUNNING, "off": Phase.STOPPED, "paused": Phase.PAUSED, "booting": Phase.STARTING,
-          "ending": Phase.STOPPING, "crashed": Phase.CRASHED, "ready": Phase.PREPARED}  # fmt: skip
+          "ending": Phase.STOPPING, "crashed": Phase.CRASHED, "ready": Phase.PREPARED, "moving": Phase.MIGRATING}  # fmt: skip
 NOT_FOUND, NOT_RUNNING = 4, 5
 
 
@@ -156,7 +156,7 @@ class ToyDriver:
         return {(each.service, each.rid): self._seen(states, each) for each in resources}
 
     def _seen(self, states, resource):
-        state = states.get(resource.name, "absent")
+        state = states.get(resource.name, "absent") if resource.home != "/nowhere" else "absent"
         phase = Phase.ABSENT if state == "absent" else PHASES.get(state, Phase.UNKNOWN)
         return Observation(phase=phase, state=state, evidence=Evidence(probe="toy list"))
 
@@ -177,13 +177,19 @@ class ToyDriver:
         return done
 
     def start(self, resource, *, budget_s):
-        return self._run("start", resource.name, budget_s=budget_s).out == "started\n"
+        return self._ask("start", resource, budget_s).out == "started\n"
 
     def stop(self, resource, *, budget_s):
-        self._run("stop", resource.name, budget_s=budget_s)
+        self._ask("stop", resource, budget_s)
 
     def kill(self, resource, *, budget_s):
-        self._run("kill", resource.name, budget_s=budget_s)
+        self._ask("kill", resource, budget_s)
+
+    def _ask(self, verb, resource, budget_s):
+        state = self._states(budget_s).get(resource.name, "absent")
+        if state == "moving" or state not in (*PHASES, "absent"):
+            raise Undetermined(f"it is {state}")
+        return self._run(verb, resource.name, budget_s=budget_s)
 
     def wait(self, resource, until, *, budget_s):
         deadline = time.monotonic() + budget_s
@@ -309,6 +315,9 @@ class ToyBackend(CommandBackend):
             del self.tool.machines[guest.name]
         else:
             self.tool.machines[guest.name].state = {value: key for key, value in PHASES.items()}[phase]
+
+    def elsewhere(self, guest):
+        return evolve(guest, home="/nowhere")
 
     def generation(self, guest):
         machine = self.tool.machines.get(guest.name)

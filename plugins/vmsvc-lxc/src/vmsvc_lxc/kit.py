@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from vmsvc.driver import Phase
+from vmsvc.driver import Guest, Phase
 from vmsvc.testing import DriverKit, identity
 from vmsvc.testing.standin import StandInBackend
 from vmsvc_lxc.driver import LxcDriver
@@ -34,6 +34,10 @@ class LxcBackend(StandInBackend):
         config.parent.mkdir(parents=True)
         config.write_text("lxc.rootfs.path = dir:/\n", encoding="utf-8")
         return LxcGuest(**identity("lxc", name), lxcpath=str(self.directory / "lxc"))
+
+    def elsewhere(self, guest: Guest) -> LxcGuest:
+        """Look for it in another directory."""
+        return LxcGuest(**identity("lxc", guest.name), lxcpath=str(self.directory / "elsewhere"))
 
 
 class LxcKit(DriverKit):

@@ -191,11 +191,11 @@ class NullDriver:
 
     def stop(self, resource: NullGuest, *, budget_s: float) -> None:
         """Ask the guest to shut down."""
-        self._ask(lambda hypervisor: hypervisor.stop(resource.script), budget_s)
+        self._act(resource, lambda hypervisor: hypervisor.stop(resource.script), budget_s)
 
     def kill(self, resource: NullGuest, *, budget_s: float) -> None:
         """Take the guest's power away."""
-        self._ask(lambda hypervisor: hypervisor.kill(resource.script), budget_s)
+        self._act(resource, lambda hypervisor: hypervisor.kill(resource.script), budget_s)
 
     # --- the roles: implement those that the technology has, and declare them as capabilities -------------------------
 
@@ -271,7 +271,7 @@ class NullDriver:
 
     def boot(self, guest: NullGuest, *, budget_s: float) -> bool:
         """Boot the guest that is prepared."""
-        return self._ask(lambda hypervisor: hypervisor.boot(guest.script), budget_s)
+        return self._act(guest, lambda hypervisor: hypervisor.boot(guest.script), budget_s)
 
     def plumbed(self, guest: NullGuest, *, budget_s: float) -> Sequence[GuestAddress]:
         """The addresses that the hypervisor has given to the guest."""
@@ -345,7 +345,21 @@ class NullDriver:
                 hypervisor.define(guest.script)
                 return work(hypervisor, guest.script)
 
-        return self._ask(begun, budget_s)
+        return self._act(guest, begun, budget_s)
+
+    def _act(self, guest: NullGuest, work: Callable[[Hypervisor], T], budget_s: float) -> T:
+        """Change something, once the hypervisor has answered in time: what it is asked while it hangs it does later."""
+        deadline = time.monotonic() + budget_s
+
+        def timely(hypervisor: Hypervisor) -> T:
+            machine = hypervisor.look(guest.script)
+            if machine.phase == "migrating":
+                raise Undetermined(f"{machine.name} is migrating: it is left to whoever moves it")
+            if time.monotonic() >= deadline:
+                raise Undetermined("nobody waits for it any more")
+            return work(hypervisor)
+
+        return self._ask(timely, budget_s)
 
     def _known(self, guest: NullGuest, budget_s: float) -> Machine:
         machine = self._ask(lambda hypervisor: hypervisor.look(guest.script), budget_s)

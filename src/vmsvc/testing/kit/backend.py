@@ -123,6 +123,21 @@ class Backend(ABC):
         del guest
         return None
 
+    def elsewhere(self, guest: Guest) -> Guest | None:
+        """The same guest as one would describe it whose service looks for it in another place, where there is none.
+
+        Another daemon, another directory: whatever of the driver's options tells where guests are. A query for many
+        that asks where the first one's options say, and answers for all by that, is noticed by it.
+
+        Args:
+            guest: The guest.
+
+        Returns:
+            Its description with another place; ``None`` where the technology has one place only.
+        """
+        del guest
+        return None
+
     def destination(self, guest: Guest, *, is_open: bool) -> Destination[Any]:
         """Where a guest is to be moved: the node ``elsewhere``, or ``nowhere``, unless a subclass says otherwise.
 

@@ -265,16 +265,25 @@ class Bench:
         )
 
     def shows(self, guest: Guest, phase: Phase) -> None:
-        """Wait until the driver says that a guest is in a phase.
+        """Wait until the driver says that a guest is in a phase, asked for it alone and by its query for many.
 
         Args:
             guest: The guest.
             phase: The phase.
         """
         self.eventually(
-            lambda: self.observe(guest).phase is phase,
-            lambda: f"observe tells of {guest.name!r}, which is {phase.value}: {shown(self.observe(guest))}",
+            lambda: all(seen.phase is phase for seen in self._looks(guest).values()),
+            lambda: (
+                f"{guest.name!r} is {phase.value}, and the driver tells: "
+                + "; ".join(f"{name}: {shown(seen)}" for name, seen in self._looks(guest).items())
+            ),
         )
+
+    def _looks(self, guest: Guest) -> dict[str, Observation]:
+        looks = {"observe": self.observe(guest)}
+        if self.has(Capability.BULK):
+            looks["observe_all"] = self.observe_all(guest)[guest.service, guest.rid]
+        return looks
 
     def stop(self, guest: Guest) -> None:
         """Stop a guest as the core does: ask, wait, and ask again.

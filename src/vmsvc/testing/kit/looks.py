@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from attrs import evolve
+
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, UsageError
 from vmsvc.core.options import name as a_name
@@ -148,6 +150,7 @@ def bulk_equals_single(bench: Bench) -> None:
         )
     assert set(seen) == {(guest.service, guest.rid) for guest in guests}, "observe_all tells of guests nobody asked for"
     assert dict(bench.do("observe_all", [])) == {}, "observe_all of no guest has answers"
+    _each_resource_has_its_own(bench, *guests[:2])
     # Of a guest alone a driver may ask for more, for a warning; and of one that is down, for what proves it.
     few = _queries(bench, guests)
     many = _queries(bench, [*guests, *(bench.stopped(f"more-{number}") for number in range(_MANY))])
@@ -170,6 +173,31 @@ def discover_names_all(bench: Bench) -> None:
     if Phase.ABSENT in bench.backend.phases:
         gone = bench.in_phase("gone", Phase.ABSENT)
         assert gone.name not in {each.name for each in bench.do("discover", gone)}, "discover names what is not there"
+
+
+def _each_resource_has_its_own(bench: Bench, up: Guest, down: Guest) -> None:
+    """A service may have several guests, several services may name the same one, and not all are in the same place."""
+    wanted = {
+        Phase.RUNNING: [up, evolve(up, rid="container#2"), evolve(up, service=f"{up.service}-too")],
+        Phase.STOPPED: [down, evolve(down, service=up.service, rid="container#3")],
+    }
+    away = bench.backend.elsewhere(up)
+    others = [] if away is None else [evolve(away, service=f"{up.service}-away")]
+    asked = [*others, *wanted[Phase.STOPPED], *wanted[Phase.RUNNING]]
+    for resources in (asked, asked[::-1]):
+        seen = bench.observe_all(*resources)
+        for phase, guests in wanted.items():
+            for guest in guests:
+                told = seen[guest.service, guest.rid]
+                assert told.phase is phase, (
+                    f"among others, {guest.rid} of {guest.service!r} is {guest.name!r}, which is {phase.value}, "
+                    f"and observe_all tells: {shown(told)}"
+                )
+        for guest in others:
+            told = seen[guest.service, guest.rid]
+            assert told.phase in (Phase.ABSENT, Phase.UNKNOWN), (
+                f"{guest.name!r} is asked for where there is none, and observe_all tells what is elsewhere: {shown(told)}"
+            )
 
 
 def _steady(bench: Bench) -> list[Phase]:

@@ -6,7 +6,7 @@ PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pyt
 from __future__ import annotations
 
 from vmsvc.core.contract import Capability
-from vmsvc.core.errors import DriverError, VmsvcError
+from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase, Status
 from vmsvc.testing.kit.bench import Bench, is_down, shown
@@ -140,7 +140,7 @@ def every_other_phase(bench: Bench) -> None:
     """Each state of the technology has its meaning: one that is read as another leads to the wrong action."""
     own = {Phase.PAUSED, Phase.STARTING, Phase.STOPPING, Phase.ABSENT}
     for phase in sorted(bench.backend.phases - own, key=lambda phase: phase.value):
-        _is_seen(bench, phase, asked=("start",) if phase is Phase.MIGRATING else ())
+        _is_seen(bench, phase, asked=_VERBS if phase is Phase.MIGRATING else ())
 
 
 def _is_seen(bench: Bench, phase: Phase, *, ends: bool = True, asked: tuple[str, ...] = ()) -> Guest:
@@ -154,6 +154,10 @@ def _is_seen(bench: Bench, phase: Phase, *, ends: bool = True, asked: tuple[str,
     before = bench.backend.generation(guest)
     for verb in asked:
         answer = bench.call(verb, guest)
+        if phase is Phase.MIGRATING:
+            assert isinstance(answer.error, Undetermined), (
+                f"the guest belongs to whoever moves it, and {verb} came to {answer}; it must raise Undetermined"
+            )
         assert answer.error is None or isinstance(answer.error, VmsvcError), f"{verb} raised {answer}"
         assert not (verb == "start" and answer.value), f"the guest is {phase.value}, and start says that it started it"
         truth = bench.backend.truth(guest)
