@@ -196,7 +196,7 @@ def _each_resource_has_its_own(bench: Bench, up: Guest, down: Guest) -> None:
         for guest in others:
             told = seen[guest.service, guest.rid]
             assert told.phase in (Phase.ABSENT, Phase.UNKNOWN), (
-                f"{guest.name!r} is asked for where there is none, and observe_all tells what is elsewhere: {shown(told)}"
+                f"{guest.name!r} is asked for where there is none, and observe_all tells: {shown(told)}"
             )
 
 
