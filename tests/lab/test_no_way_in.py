@@ -458,7 +458,9 @@ def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_every_ke
     make_sshd, connect, own_key, tmp_path, by_own_key
 ):
     launcher = tmp_path / "S1"
-    launcher.write_text("trap '' TERM; echo begun; (setsid sleep 1007 &) ; sleep 1000\n")
+    later = tmp_path / "later"
+    later.write_text("sleep 1007; exit\n")
+    launcher.write_text(f"trap '' TERM; echo begun; (setsid sh {later} &) ; sleep 1000\n")
     installed = tmp_path / "vmsvc-guest.sh"
     installed.write_text(script().text)
     server = make_sshd()
@@ -469,7 +471,7 @@ def test_a_launcher_that_hangs_is_ended_with_all_that_it_has_started_by_every_ke
     assert isinstance(ran.failure, TimedOut)
     assert re.search(r"^did not end within \d\.\d s.*; nothing of it is left$", ran.failure.message)
     assert ran.failure.stdout == b"begun\n"
-    for pattern in (f"^sh {launcher}", "^sleep 1007$"):
+    for pattern in (f"^sh {launcher}", f"^sh {later}"):
         assert subprocess.run(["pgrep", "-f", pattern], check=False, capture_output=True).stdout == b""
     assert ask(host, "hello", budget_s=BUDGET_S).code == 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import threading
@@ -147,11 +146,24 @@ class TestLooks:
         assert "would resume it" in warning
 
 
+def an_xl_that_waits(directory: Path) -> Path:
+    """A program that is called xl, and does nothing but run."""
+    return Path(shutil.copy2(shutil.which("sleep") or "", directory / "xl"))
+
+
+def test_an_xl_of_another_test_is_not_seen(backend, driver, guest, tmp_path_factory):
+    with subprocess.Popen([an_xl_that_waits(tmp_path_factory.mktemp("other")), "60"]) as other:
+        try:
+            assert driver.observe(guest, budget_s=10).phase is Phase.STOPPED
+        finally:
+            other.kill()
+    assert [argv[0] for argv in backend.commands.ran] == ["xl", "find", "pgrep"]
+
+
 @pytest.fixture(name="keeper")
 def a_keeper(tmp_path, monkeypatch):
     """Starts a process that is called xl, and whose output is a log in the place of Xen's; all are ended."""
-    program = tmp_path / "xl"
-    shutil.copy2(shutil.which("sleep") or "", program)
+    program = an_xl_that_waits(tmp_path)
     monkeypatch.setattr(tool_module, "LOGS", str(tmp_path))
     with contextlib.ExitStack() as ended:
 
@@ -225,11 +237,9 @@ class TestReboot:
         driver.stop(guest, budget_s=10)
         assert len(backend.standin.calls("destroy")) == 1
 
-    def test_where_processes_cannot_be_looked_at_nothing_is_down(self, backend, driver, guest, tmp_path, monkeypatch):
-        pgrep = tmp_path / "pgrep"
+    def test_where_processes_cannot_be_looked_at_nothing_is_down(self, backend, driver, guest):
+        pgrep = backend.standin.tools / "pgrep"
         pgrep.write_text("#!/bin/sh\necho 'pgrep: cannot open /proc' >&2\nexit 3\n")
-        pgrep.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
         backend.standin.change(backend.guest("db").name, "running")
         seen = driver.observe_all([guest, evolve(guest, name="db", rid="container#2")], budget_s=10).values()
         assert [each.phase for each in seen] == [Phase.UNKNOWN, Phase.RUNNING]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
 from vmsvc.driver import Guest, Phase
 from vmsvc.testing import DriverKit, identity
-from vmsvc.testing.standin import StandInBackend
+from vmsvc.testing.standin import StandIn, StandInBackend
 from vmsvc_xen.driver import XenDriver
 from vmsvc_xen.options import XenGuest
 
@@ -19,6 +22,17 @@ kernel = "/boot/vmlinuz"
 memory = 128
 vcpus = 1
 disk = [ "phy:/dev/loop0,xvda,w" ]
+"""
+
+# All who try this driver on a machine at the same time have one list of processes: each is told of those alone that
+# belong to its own directory.
+_PGREP = """\
+#!/bin/sh
+found=$({pgrep} "$@") || exit
+for each in $found; do
+    grep -qsaF {directory}/ "/proc/$each/cmdline" && echo "$each"
+done
+exit 0
 """
 
 
@@ -45,6 +59,16 @@ class XenBackend(StandInBackend):
         "suspended": Phase.SUSPENDED,
         "crashed": Phase.CRASHED,
     }
+
+    @cached_property
+    def standin(self) -> StandIn:
+        """xl, and a pgrep that finds no process of other tests."""
+        standin = super().standin
+        pgrep = standin.tools / "pgrep"
+        directory = shlex.quote(str(self.directory.absolute()))
+        pgrep.write_text(_PGREP.format(pgrep=shutil.which("pgrep") or "pgrep", directory=directory), encoding="utf-8")
+        pgrep.chmod(0o755)
+        return standin
 
     def described(self, name: str) -> XenGuest:
         """Give the guest its config file."""
