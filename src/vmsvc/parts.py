@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from attrs import frozen
 
 from vmsvc import hookspecs
-from vmsvc.core.config import Catalog, load_service, parse_service, read_node, service_file, service_names
+from vmsvc.core.config import (
+    Catalog,
+    load_service,
+    parse_service,
+    read_node,
+    service_file,
+    service_files,
+    service_names,
+)
 from vmsvc.core.drivers import Drivers
 from vmsvc.core.errors import ConfigError, Problem
 from vmsvc.core.execution.journal import SUFFIX, Journal, with_journals
@@ -150,6 +158,16 @@ class Parts:
             ConfigError: The directory of services cannot be read.
         """
         return service_names(self.node)
+
+    def files(self) -> dict[str, list[Path]]:
+        """The files of the node's services, by the services' names: to read many of them, each by its path.
+
+        More than one for a name is a mistake, of which :meth:`load` tells when it is given the name.
+
+        Raises:
+            ConfigError: The directory of services cannot be read.
+        """
+        return service_files(self.node)
 
     def load(self, service: str | Path) -> Service:
         """Read a service.

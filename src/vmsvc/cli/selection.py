@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from vmsvc.cli.failures import Failure
 from vmsvc.core.errors import ExitCode, Problem, Severity, UsageError, VmsvcError
@@ -38,12 +39,15 @@ def names_of(session: Session, written: Iterable[str]) -> tuple[list[str], list[
     return list(dict.fromkeys(found)), failures
 
 
-def load(session: Session, names: Iterable[str]) -> tuple[list[Service], list[Failure]]:
+def load(
+    session: Session, names: Iterable[str], files: Mapping[str, Sequence[Path]] | None = None
+) -> tuple[list[Service], list[Failure]]:
     """Read services; one that cannot be read does not hide the others.
 
     Args:
         session: The session.
         names: Their names.
+        files: Their files, where these are known already; a service without, or with more than one, is looked for.
 
     Returns:
         The services, and why the others are not among them.
@@ -52,7 +56,8 @@ def load(session: Session, names: Iterable[str]) -> tuple[list[Service], list[Fa
     failures: list[Failure] = []
     for name in names:
         try:
-            services.append(session.load(name))
+            there = (files or {}).get(name, ())
+            services.append(session.load(there[0] if len(there) == 1 else name))
         except VmsvcError as error:
             failures.append(Failure(name, error))
     return services, failures
@@ -69,8 +74,12 @@ def chosen(session: Session, written: Iterable[str]) -> tuple[list[Service], lis
         The services, and what kept the command from others.
     """
     words = list(written)
-    names, failures = names_of(session, words) if words else (session.services(), [])
-    services, unread = load(session, names)
+    if words:
+        names, failures = names_of(session, words)
+        services, unread = load(session, names)
+    else:
+        failures, files = [], session.files()
+        services, unread = load(session, files, files)
     return services, [*failures, *unread]
 
 

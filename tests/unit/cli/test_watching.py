@@ -41,8 +41,8 @@ class Site:
         self.arguments = SimpleNamespace(names=(), once=once, interval=interval)
         self.session = self.screen = self
 
-    def services(self):
-        return ["web"]
+    def files(self):
+        return {"web": [WEB.file]}
 
     def load(self, name):
         return WEB

@@ -68,8 +68,6 @@ def is_toml(path: Path) -> bool:
 def service_names(node: Node) -> list[str]:
     """The services that have a file on this node.
 
-    Hidden files are left out, and so is every file with another ending, such as an editor's backup.
-
     Args:
         node: The node.
 
@@ -79,7 +77,28 @@ def service_names(node: Node) -> list[str]:
     Raises:
         ConfigError: The directory cannot be read.
     """
-    return sorted({file.stem for file in _files(node) if not _why_ignored(file)})
+    return list(service_files(node))
+
+
+def service_files(node: Node) -> dict[str, list[Path]]:
+    """The files of all services of this node: one listing, however many there are.
+
+    Hidden files are left out, and so is every file with another ending, such as an editor's backup.
+
+    Args:
+        node: The node.
+
+    Returns:
+        By the services' names, sorted; more than one file for a name is a mistake.
+
+    Raises:
+        ConfigError: The directory cannot be read.
+    """
+    found: dict[str, list[Path]] = {}
+    for file in _files(node):
+        if not _why_ignored(file):
+            found.setdefault(file.stem, []).append(file)
+    return dict(sorted(found.items()))
 
 
 def ignored_files(node: Node) -> list[Problem]:
@@ -113,7 +132,7 @@ def _files(node: Node) -> list[Path]:
                 for entry in found
                 # A name that is not UTF-8 could be neither typed nor printed.
                 if entry.name[0] not in ".#" and not entry.name.endswith("~") and _encodable(entry.name)
-                if (file := Path(entry.path)).suffix.lower() in _LOOKS_LIKE_ONE and not entry.is_dir()
+                if (file := node.services_dir / entry.name).suffix.lower() in _LOOKS_LIKE_ONE and not entry.is_dir()
             ]
     except FileNotFoundError:
         return []
