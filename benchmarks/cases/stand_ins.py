@@ -100,7 +100,7 @@ def _commands(session: Session) -> list[Outcome]:
         made.append(run(host, argv, **options))
         return made[-1]
 
-    LocalHost.run = noted  # type: ignore[method-assign]
+    LocalHost.run = noted  # type: ignore[assignment, method-assign]
     try:
         session.statuses(session.load(name) for name in session.services())
     finally:
