@@ -315,6 +315,8 @@ def _form_hint(entry: Entry) -> str:
         return ""
     if re.search(r"\s#", entry.raw):
         return "a comment begins a line, or stands after ` ;`"
+    if any(entry.raw.count(quote) % 2 for quote in "\"'"):
+        return "a quote lacks its other half; ` ;` begins a comment within quotes, too: write `;` without the blank"
     if _QUOTED.fullmatch(entry.raw) or re.search(r"""^\[|["']""", entry.raw):
         return "INI needs neither quotes nor brackets: that is TOML"
     return ""

@@ -183,6 +183,7 @@ INI = [
     ("[DEFAULT]\nnodes = n1 # the main one\n", "type", "DEFAULT", "nodes", "a comment begins a line"),
     ("[DEFAULT]\nnodes = n1 'n2'\n", "type", "DEFAULT", "nodes", "that is TOML"),
     ('[DEFAULT]\nnodes = ["n1"]\n', "type", "DEFAULT", "nodes", "that is TOML"),
+    ("[app#1]\nstart = sh -c 'a ; b'\n", "type", "app#1", "start", "` ;` begins a comment within quotes, too"),
     ("[DEFAULT]\nnodes = n1; n2!\n", "type", "DEFAULT", "nodes", "'n1;' is no host name"),
     ("[DEFAULT]\nnodes = n1 n2 N2\n", "node-twice", "DEFAULT", "nodes", "more than once: n2"),
     ("[DEFAULT]\nnodes = n1 n2\ndrpnodes = N2\n", "node-twice", "DEFAULT", "drpnodes", "n2"),
