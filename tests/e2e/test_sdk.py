@@ -189,12 +189,28 @@ def test_a_kit_whose_backend_its_own_tests_make_is_left_to_them(node, bring):
         ("toykit:missing", "cannot be imported: AttributeError"),
         ("nowhere:Kit", "cannot be imported: ModuleNotFoundError"),
         ("toykit:print", "is no subclass of DriverKit"),
+        ("vmsvc.testing:DriverKit", "DriverKit has no `driver`: name the class of the driver in it"),
     ],
 )
 def test_a_kit_that_is_none_is_told_without_a_traceback(node, bring, entry, why):
     code, answer = node.json("sdk", "test", "vmsvc-toy", **bring(entry, "print = print"))
     assert (code, answer["errors"][0]["code"]) == (1, "kit")
     assert why in answer["errors"][0]["message"]
+
+
+def test_a_kit_that_is_none_keeps_no_other_from_being_run(node, bring):
+    code, answer = node.json("sdk", "test", "vmsvc-toy", "null", "--clause", "contract", **bring("nowhere:Kit"))
+    assert (code, [kit["type"] for kit in answer["kits"]]) == (1, ["null"])
+    assert "the kit of vmsvc-toy cannot be imported" in answer["errors"][0]["message"]
+
+
+def test_a_package_may_bring_several_kits(node, bring, tmp_path):
+    environment = bring("toykit:Kit", BROKEN)
+    points = tmp_path / "vmsvc_toy-1.2.dist-info/entry_points.txt"
+    points.write_text(points.read_text() + "other = toykit:NullKit\n")
+    for words in (["vmsvc-toy"], ["toy", "other"]):
+        code, answer = node.json("sdk", "test", *words, "--clause", "contract", **environment)
+        assert (code, sorted(kit["type"] for kit in answer["kits"])) == (0, ["other", "toy"])
 
 
 # --- record -----------------------------------------------------------------------------------------------------------

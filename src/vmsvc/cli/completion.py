@@ -72,10 +72,9 @@ def kits(*, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     Args:
         parsed_args: What has been written so far.
     """
-    from vmsvc.testing.sdk import bringing  # noqa: PLC0415 - only authors of drivers need it
+    from vmsvc.testing.sdk import bringing, distribution_of  # noqa: PLC0415 - only authors of drivers need it
 
-    named = parsed_args.packages or []
-    return sorted(name for name in bringing() if name not in named)
+    return sorted({distribution_of(point) for point in bringing()} - set(parsed_args.packages or []))
 
 
 def clauses(**_: Any) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from vmsvc.cli.call import Call
 from vmsvc.cli.screen import plain
 from vmsvc.core.documents import envelope
-from vmsvc.core.errors import ExitCode, UsageError
+from vmsvc.core.errors import ExitCode, Problem, UsageError, VmsvcError
 
 
 def new(call: Call) -> int:
@@ -42,11 +42,20 @@ def test(call: Call) -> int:
     """
     from vmsvc.testing.kit import State, clauses_named, results  # noqa: PLC0415 - see above
     from vmsvc.testing.reporting import Report, document, lines  # noqa: PLC0415 - see above
-    from vmsvc.testing.sdk import kits  # noqa: PLC0415 - see above
+    from vmsvc.testing.sdk import bringing, kit_of  # noqa: PLC0415 - see above
 
     wanted = clauses_named(call.arguments.clauses)
+    points = bringing(call.arguments.packages)
     reports: list[Report] = []
-    for kit in kits(call.arguments.packages):
+    problems: list[Problem] = []
+    for point in points:
+        try:
+            kit = kit_of(point)
+        except VmsvcError as error:
+            if len(points) == 1:
+                raise
+            problems.extend(error.problems)  # and the others are run all the same
+            continue
         if not kit.has_backend:
             left = f"{kit.distribution} brings no backend for its kit"
             if kit.serves in call.arguments.packages or kit.distribution in call.arguments.packages:
@@ -62,8 +71,10 @@ def test(call: Call) -> int:
         reports.append(
             Report(serves=kit.serves, distribution=kit.distribution, version=kit.version, results=tuple(found))
         )
-    call.screen.answer(document(reports), [line for report in reports for line in lines(report)])
-    broken = any(result.state is State.BROKEN for report in reports for result in report.results)
+    for problem in problems:
+        call.screen.tell(problem)
+    call.screen.answer(document(reports, problems), [line for report in reports for line in lines(report)])
+    broken = bool(problems) or any(result.state is State.BROKEN for report in reports for result in report.results)
     return ExitCode.FAILED if broken else ExitCode.DONE
 
 

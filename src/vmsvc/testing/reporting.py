@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from vmsvc.core.documents import envelope
+from vmsvc.core.errors import Problem
 from vmsvc.testing.kit import Result, State
 
 #: A piece of text with its style, in words that rich and pytest have in common.
@@ -42,13 +43,15 @@ class Report:
     results: tuple[Result, ...]
 
 
-def document(reports: Iterable[Report]) -> dict[str, Any]:
+def document(reports: Iterable[Report], problems: Iterable[Problem] = ()) -> dict[str, Any]:
     """``vmsvc.kit/1``: what came of kits.
 
     Args:
         reports: One for each kit.
+        problems: What kept others from being run.
     """
-    return envelope.document("vmsvc.kit/1", {"kits": [_kit(report) for report in reports]})
+    kits, errors = [_kit(report) for report in reports], [envelope.problem(item) for item in problems]
+    return envelope.document("vmsvc.kit/1", {"kits": kits, "errors": errors})
 
 
 def lines(report: Report) -> Iterator[tuple[Span, ...]]:

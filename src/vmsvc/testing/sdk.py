@@ -12,6 +12,7 @@ from attrs import frozen
 from vmsvc.core.errors import UsageError, VmsvcError, told
 from vmsvc.core.nearest import did_you_mean
 from vmsvc.testing.kit import DriverKit
+from vmsvc.testing.kit.judging import lacks_driver
 
 #: The entry-point group of kits: each entry names a subclass of :class:`~vmsvc.testing.DriverKit`.
 GROUP = "vmsvc.kit"
@@ -102,16 +103,67 @@ class Kit:
         return hasattr(self.cases, "backend")
 
 
-def bringing() -> dict[str, importlib.metadata.EntryPoint]:
-    """The installed packages that bring a kit, by their names; nothing of them is imported."""
-    return {point.dist.name: point for point in importlib.metadata.entry_points(group=GROUP) if point.dist}
+def bringing(packages: Sequence[str] = ()) -> list[importlib.metadata.EntryPoint]:
+    """Where the kits of installed packages are; nothing of them is imported.
+
+    Args:
+        packages: Names of distributions, which may bring several, or the types that their drivers serve; all when there
+            are none.
+
+    Raises:
+        UsageError: A package is not installed, or brings no kit.
+    """
+    found = [point for point in importlib.metadata.entry_points(group=GROUP) if point.dist]
+    by_word: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for point in sorted(found, key=lambda point: (distribution_of(point), point.name)):
+        for word in dict.fromkeys((distribution_of(point), point.name)):
+            by_word.setdefault(word, []).append(point)
+    for package in packages:
+        if package not in by_word:
+            every = f"packages with a kit: {', '.join(sorted({distribution_of(point) for point in found})) or 'none'}"
+            if _installed(package):
+                raise UsageError(f"{package} brings no kit (entry point {GROUP})", hint=every)
+            hint = did_you_mean(package, by_word, otherwise=every)
+            raise UsageError(f"no installed package {package!r} brings a kit (entry point {GROUP})", hint=hint)
+    wanted = packages or sorted({distribution_of(point) for point in found})
+    return list({(point.name, point.value): point for word in wanted for point in by_word[word]}.values())
+
+
+def distribution_of(point: importlib.metadata.EntryPoint) -> str:
+    """The package that brings a kit.
+
+    Args:
+        point: Where the kit is.
+    """
+    return point.dist.name if point.dist else ""
+
+
+def kit_of(point: importlib.metadata.EntryPoint) -> Kit:
+    """Import a kit.
+
+    Args:
+        point: Where it is.
+
+    Raises:
+        VmsvcError: It cannot be imported, or is none.
+    """
+    package = distribution_of(point)
+    try:
+        cases = point.load()
+    except Exception as error:
+        raise VmsvcError(f"the kit of {package} cannot be imported: {told(error)}", code="kit") from error
+    if not (isinstance(cases, type) and issubclass(cases, DriverKit)):
+        raise VmsvcError(f"the kit of {package}, {point.value}, is no subclass of DriverKit", code="kit")
+    if lack := lacks_driver(cases):
+        raise VmsvcError(f"the kit of {package}: {lack}", code="kit")
+    return Kit(serves=point.name, distribution=package, version=point.dist.version if point.dist else "", cases=cases)
 
 
 def kits(packages: Sequence[str] = ()) -> Iterator[Kit]:
     """The kits of installed packages.
 
     Args:
-        packages: Names of distributions, or the types that their drivers serve; all when there are none.
+        packages: As for :func:`bringing`.
 
     Yields:
         Each kit, once it is imported.
@@ -120,21 +172,4 @@ def kits(packages: Sequence[str] = ()) -> Iterator[Kit]:
         UsageError: A package is not installed, or brings no kit.
         VmsvcError: A kit cannot be imported.
     """
-    found = bringing()
-    by_word = {**{point.name: point for point in found.values()}, **found}
-    for package in packages or sorted(found):
-        if package not in by_word:
-            every = f"packages with a kit: {', '.join(sorted(found)) or 'none'}"
-            if _installed(package):
-                raise UsageError(f"{package} brings no kit (entry point {GROUP})", hint=every)
-            hint = did_you_mean(package, by_word, otherwise=every)
-            raise UsageError(f"no installed package {package!r} brings a kit (entry point {GROUP})", hint=hint)
-        point = by_word[package]
-        assert point.dist is not None
-        try:
-            cases = point.load()
-        except Exception as error:
-            raise VmsvcError(f"the kit of {package} cannot be imported: {told(error)}", code="kit") from error
-        if not (isinstance(cases, type) and issubclass(cases, DriverKit)):
-            raise VmsvcError(f"the kit of {package}, {point.value}, is no subclass of DriverKit", code="kit")
-        yield Kit(serves=point.name, distribution=point.dist.name, version=point.dist.version, cases=cases)
+    return map(kit_of, bringing(packages))

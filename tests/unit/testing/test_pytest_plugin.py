@@ -172,6 +172,14 @@ def test_a_backend_that_is_not_there_is_no_backend_that_was_tried(run, pytester,
     assert told_of(kits_in(pytester.path / "kit.json")["TestToy"])["contract"] == (state, reason)
 
 
+def test_a_kit_without_a_driver_says_so_and_keeps_no_other_from_being_run(run, pytester):
+    source = f"{KITS}\nfrom vmsvc.testing import DriverKit\nclass TestNothing(DriverKit):\n    backend = ToyBackend\n"
+    told = run(source, *only("contract"), "--vmsvc-kit-report=kit.json")
+
+    assert "TestNothing has no `driver`: name the class of the driver in it" in told.stdout.str()
+    assert told_of(kits_in(pytester.path / "kit.json")["TestToy"])["contract"] == ("kept", "")
+
+
 def test_an_expected_failure_that_is_no_waiver_waives_nothing(run, pytester):
     source = KITS.replace("class TestBroken", "@pytest.mark.xfail\nclass TestBroken")
     told = run(source, *only("life"), "--vmsvc-kit-report=kit.json")

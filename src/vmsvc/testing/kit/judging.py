@@ -58,7 +58,8 @@ class DriverKit:
             metafunc: The test function that pytest has found (``pytest.Metafunc``).
         """
         if "clause" in metafunc.fixturenames:
-            metafunc.parametrize("clause", concerned(type(self)), ids=str)
+            # A kit without a driver is one test that fails: else pytest could not read the other tests of its file.
+            metafunc.parametrize("clause", ["driver"] if lacks_driver(type(self)) else concerned(type(self)), ids=str)
 
     def test_clause(self, clause: Clause, request: Any, tmp_path: Path) -> None:
         """Hold the driver to a clause, or leave it out as an expected failure where it is waived.
@@ -71,6 +72,8 @@ class DriverKit:
         import pytest  # noqa: PLC0415 - see above
 
         kit = type(self)
+        if lack := lacks_driver(kit):
+            pytest.fail(lack, pytrace=False)
         if reason := waiver(kit, clause):
             pytest.xfail(f"waived: {reason}")
         backend = request.getfixturevalue("kit_backend") if hasattr(kit, "kit_backend") else kit.backend(tmp_path)
@@ -134,6 +137,15 @@ def concerned(kit: type[DriverKit]) -> list[Clause]:
         for clause in CLAUSES.values()
         if not clause.capabilities or clause.capabilities & kit.driver.capabilities
     ]
+
+
+def lacks_driver(kit: type[DriverKit]) -> str:
+    """What is wrong with a kit that names no driver; empty where it names one.
+
+    Args:
+        kit: The driver's kit.
+    """
+    return "" if hasattr(kit, "driver") else f"{kit.__name__} has no `driver`: name the class of the driver in it"
 
 
 def not_concerned(clause: Clause) -> Result:
