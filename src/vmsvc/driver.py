@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from vmsvc.core.answers import DefinitionFields, Definitions, FoundGuest, GuestAddress, GuestDisk, Sizes
     from vmsvc.core.inside.addresses.zones import addresses_of_zones
     from vmsvc.core.records.publishing import Publication, Publisher
+    from vmsvc.core.settled import settled
     from vmsvc.core.transport.announced import Announced
     from vmsvc.core.transport.command import check_command, printable, said_last, shown
     from vmsvc.core.transport.commands import Commands, not_moved, refusal, whole, whole_lines
@@ -91,6 +92,7 @@ _HOMES = {
     "vmsvc.core.answers": ("DefinitionFields", "Definitions", "FoundGuest", "GuestAddress", "GuestDisk", "Sizes"),
     "vmsvc.core.inside.addresses.zones": ("addresses_of_zones",),
     "vmsvc.core.records.publishing": ("Publication", "Publisher"),
+    "vmsvc.core.settled": ("settled",),
     "vmsvc.core.transport.announced": ("Announced",),
     "vmsvc.core.transport.command": ("check_command", "printable", "said_last", "shown"),
     "vmsvc.core.transport.commands": ("Commands", "not_moved", "refusal", "whole", "whole_lines"),
@@ -190,6 +192,7 @@ __all__ = [
     "refusal",
     "said_last",
     "seconds",
+    "settled",
     "shown",
     "survey_each",
     "text",

@@ -95,7 +95,7 @@ def test_a_domain_between_two_machines_is_left_to_whoever_moves_it(backend, driv
     backend.standin.change("web", "source")
 
     for verb in (driver.start, driver.stop, driver.kill):
-        with pytest.raises(Undetermined, match=r"domain web is active \(migrating\)"):
+        with pytest.raises(Undetermined, match=r"domain web is between two nodes: it is active \(migrating\)"):
             verb(web, budget_s=BUDGET_S)
     assert backend.standin.state("web") == "source"
 

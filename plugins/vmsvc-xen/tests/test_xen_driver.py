@@ -343,7 +343,7 @@ class TestVerbs:
         backend.standin.add(name, "running")
         assert driver.observe(guest, budget_s=10).phase is Phase.MIGRATING
         for verb in (driver.start, driver.stop, driver.kill):
-            with pytest.raises(Undetermined, match="it is migrating") as error:
+            with pytest.raises(Undetermined, match="is between two nodes: it is migrating") as error:
                 verb(guest, budget_s=10)
             assert "`xl list`" in error.value.hint
             assert decision in error.value.hint

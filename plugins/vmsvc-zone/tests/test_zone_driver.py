@@ -72,7 +72,7 @@ class TestLooks:
         self.say(backend, state, auxiliary)
         assert driver.observe(guest, budget_s=10).phase is Phase.MIGRATING
         for verb in (driver.start, driver.prepare, driver.boot, driver.stop, driver.kill):
-            with pytest.raises(Undetermined, match=rf"web is {state} \({auxiliary}\)"):
+            with pytest.raises(Undetermined, match=rf"web is between two nodes: it is {state} \({auxiliary}\)"):
                 verb(guest, budget_s=10)
         assert set(did(backend)) == {"zoneadm list -cp"}
 

@@ -28,6 +28,7 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
     ask,
+    settled,
 )
 from vmsvc_docker import hints
 from vmsvc_docker.client import ABSENT, Connection
@@ -114,7 +115,7 @@ class DockerDriver:
         phase, state = _standing(found)
         if phase in AWAKE:
             return False
-        _check_known(guest, phase, state)
+        settled(phase, f"{guest.name} on {guest.endpoint}", state)
         if phase not in AT_REST or state == DEAD:
             raise DriverError(
                 f"{guest.name} on {guest.endpoint} cannot be started: it is {state}",
@@ -172,7 +173,7 @@ class DockerDriver:
             phase, state = _standing(found)
             if found is None or phase in GOING_DOWN:
                 return True
-            _check_known(resource, phase, state)
+            settled(phase, f"{resource.name} on {resource.endpoint}", state)
             if phase is Phase.PAUSED:
                 raise DriverError(
                     f"{resource.name} on {resource.endpoint} cannot hear a request to stop: it is {state}"
@@ -211,7 +212,7 @@ class DockerDriver:
             phase, state = _standing(found)
             if found is None or phase in AT_REST:
                 return
-            _check_known(resource, phase, state)
+            settled(phase, f"{resource.name} on {resource.endpoint}", state)
             if phase is Phase.PAUSED and connection.is_podman:
                 connection.unpause(found.seen)  # it would wait for an end that does not come, and then believe in it
             _bring(connection, resource, GOING_DOWN, lambda: connection.signal(found.seen, "SIGKILL"))
@@ -306,11 +307,6 @@ def _definition_of(found: Inspected) -> str:
 def _standing(found: Inspected | None) -> tuple[Phase, str]:
     """What the engine's answer about a container means; ``None`` where it positively knows none."""
     return (Phase.ABSENT, "absent") if found is None else judge(found.seen.state, found.seen.health)
-
-
-def _check_known(guest: DockerGuest, phase: Phase, state: str) -> None:
-    if phase is Phase.UNKNOWN:
-        raise Undetermined(f"{guest.name} on {guest.endpoint} is in a state that is not known: {state}")
 
 
 def _way_back(guest: DockerGuest, phase: Phase, state: str) -> str:

@@ -33,6 +33,7 @@ from vmsvc.driver import (
     option,
     path,
     refusal,
+    settled,
     unknown,
 )
 from vmsvc_hpvm import parse
@@ -150,8 +151,7 @@ class HpvmDriver:
         guest = tools.find(resource.name, tools.table())
         if guest is None or guest.phase in AT_REST:
             return
-        if guest.phase is Phase.UNKNOWN:
-            raise Undetermined(f"guest {guest.name} is in a state that is not known: {guest.state}")
+        settled(guest.phase, f"guest {guest.name}", guest.state)
         done = tools.run("hpvmstop", *how, "-F", "-P", guest.name)  # -F: do not ask whether it is meant
         if done.code and tools.get(guest.name).phase not in AT_REST:
             raise refusal(f"guest {guest.name} does not stop", done)

@@ -31,6 +31,7 @@ from vmsvc.driver import (
     not_moved,
     option,
     refusal,
+    settled,
 )
 from vmsvc_ldom import parse
 from vmsvc_ldom.parse import Domain
@@ -117,7 +118,7 @@ class LdomDriver:
         """Bind the domain to what it needs, and start it; one that is not there is made of what `push` has kept."""
         ldm = self._ldm(budget_s)
         domain = ldm.find(resource.name) or self._made(ldm, resource)
-        if _known(domain) in AWAKE:
+        if _settled(domain) in AWAKE:
             return False
         if domain.phase is not Phase.STOPPED:
             hint = _CANCEL.format(domain.name) if domain.phase is Phase.STUCK else ""
@@ -163,7 +164,7 @@ class LdomDriver:
         domain = ldm.find(resource.name)
         if domain is None or (domain.phase is Phase.STOPPED and domain.state == "inactive"):
             return
-        _known(domain)
+        _settled(domain)
         if domain.has_begun:
             done = ldm.run("stop-domain", *how, domain.name)
             domain = ldm.get(domain.name)
@@ -184,9 +185,7 @@ class LdomDriver:
         """
         ldm = self._ldm(budget_s)
         domain = ldm.get(guest.name)
-        if domain.phase is Phase.UNKNOWN:
-            raise Undetermined(f"domain {domain.name} is in a state that is not known: {domain.state} {domain.flags}")
-        if domain.phase is not Phase.RUNNING:
+        if _settled(domain) is not Phase.RUNNING:
             raise DriverError(f"domain {domain.name} cannot be moved: it is {domain.word}")
         host = destination.guest.migrate_host or destination.node
         done = ldm.run_sparing(_LOOK_S, "ldm", "migrate-domain", "-c", domain.name, host)
@@ -276,14 +275,5 @@ def _observed(domain: Domain | None, evidence: Evidence) -> Observation:
     )
 
 
-def _known(domain: Domain) -> Phase:
-    """The phase of a domain that is to be changed.
-
-    Raises:
-        Undetermined: Nobody knows it; or it is between two machines, and belongs to whoever moves it.
-    """
-    if domain.phase is Phase.UNKNOWN:
-        raise Undetermined(f"domain {domain.name} is in a state that is not known: {domain.state} {domain.flags}")
-    if domain.phase is Phase.MIGRATING:
-        raise Undetermined(f"domain {domain.name} is {domain.word}", hint="try again when the migration has ended")
-    return domain.phase
+def _settled(domain: Domain) -> Phase:
+    return settled(domain.phase, f"domain {domain.name}", f"{domain.word}, with the flags {domain.flags}")

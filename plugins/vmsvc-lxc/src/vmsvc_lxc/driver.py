@@ -24,6 +24,7 @@ from vmsvc.driver import (
     Resource,
     Sizes,
     Undetermined,
+    settled,
 )
 from vmsvc_lxc import observing
 from vmsvc_lxc.observing import Seen
@@ -183,8 +184,7 @@ class LxcDriver:
     def _seen(self, guest: LxcGuest, deadline: Deadline) -> Seen:
         """Where the container stands; what nobody knows is no ground to act upon."""
         seen = observing.seen_alone(self._host, guest, deadline)
-        if seen.phase is Phase.UNKNOWN:
-            raise Undetermined(f"{guest.name} is in a state that is not known: {seen.state}")
+        settled(seen.phase, guest.name, seen.state)
         return seen
 
     # --- what it is made of ------------------------------------------------------------------------------------------

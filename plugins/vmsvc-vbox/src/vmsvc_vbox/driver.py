@@ -22,6 +22,7 @@ from vmsvc.driver import (
     Sizes,
     Undetermined,
     refusal,
+    settled,
 )
 from vmsvc_vbox.options import VboxGuest
 from vmsvc_vbox.states import phase_of
@@ -83,7 +84,7 @@ class VboxDriver:
         """Start the guest, or let it go on from where its state was saved; register it first where it is not known."""
         tool = self._tool(budget_s)
         guest = tool.find(resource.name) or self._registered(tool, resource)
-        phase = _known_phase(guest)
+        phase = _settled(guest)
         if phase in AWAKE:
             return False
         if phase not in AT_REST:
@@ -122,7 +123,7 @@ class VboxDriver:
         """Press the guest's power button; what it does then is its own business."""
         tool = self._tool(budget_s)
         guest = tool.find(resource.name)
-        phase = Phase.ABSENT if guest is None else _known_phase(guest)
+        phase = Phase.ABSENT if guest is None else _settled(guest)
         if guest is None or phase in GOING_DOWN:
             return
         if phase is not Phase.RUNNING:
@@ -133,7 +134,7 @@ class VboxDriver:
         """Take the guest's power away."""
         tool = self._tool(budget_s)
         guest = tool.find(resource.name)
-        if guest is not None and _known_phase(guest) not in AT_REST:
+        if guest is not None and _settled(guest) not in AT_REST:
             self._control(tool, guest, "poweroff")
 
     def _control(self, tool: Tool, guest: Listed, how: str) -> None:
@@ -177,22 +178,13 @@ class VboxDriver:
         return Tool(self._context.host, budget_s)
 
 
-def _known_phase(guest: Listed) -> Phase:
-    """The phase of a guest that is to be changed.
-
-    Raises:
-        Undetermined: Nobody knows it, or the guest is between two nodes.
-    """
+def _settled(guest: Listed) -> Phase:
     from vmsvc_vbox.tool import no_state  # noqa: PLC0415 - as above
 
     phase = phase_of(guest.state)
     if phase is Phase.UNKNOWN:
         raise no_state(guest)
-    if phase is Phase.MIGRATING:
-        raise Undetermined(
-            f"{guest.name} is between two nodes: it is {guest.state}", hint="try again once it has moved"
-        )
-    return phase
+    return settled(phase, guest.name, guest.state)
 
 
 def _phase_now(tool: Tool, guest: Listed) -> Phase:

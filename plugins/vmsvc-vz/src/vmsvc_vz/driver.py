@@ -29,6 +29,7 @@ from vmsvc.driver import (
     Undetermined,
     VmsvcError,
     refusal,
+    settled,
     unknown,
 )
 from vmsvc_vz.options import VzGuest
@@ -124,7 +125,7 @@ class VzDriver:
     def start(self, resource: VzGuest, *, budget_s: float) -> bool:
         """Start the container, or let it go on from where its state was saved."""
         tools, container = self._there(resource, budget_s)
-        phase = _known_phase(container)
+        phase = _settled(container)
         if phase in AWAKE:
             return False
         if phase not in AT_REST:
@@ -152,7 +153,7 @@ class VzDriver:
     ) -> None:
         """Act on a container that runs; a refusal counts only where it does not stop meanwhile."""
         tools, container = self._looked_up(resource, budget_s)
-        phase = Phase.ABSENT if container is None else _known_phase(container)
+        phase = Phase.ABSENT if container is None else _settled(container)
         if container is None or phase in AT_REST:
             return
         if phase not in where:
@@ -262,18 +263,8 @@ def _warnings(container: Listed) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _known_phase(container: Listed) -> Phase:
-    """The phase of a container that is to be changed.
-
-    Raises:
-        Undetermined: Nobody knows it, or the container is between two nodes.
-    """
-    phase = phase_of(container.state)
-    if phase is Phase.UNKNOWN:
-        raise Undetermined(f"{container.id} is in a state that is not known: {container.state!r}")
-    if phase is Phase.MIGRATING:
-        raise Undetermined(f"{container.id} is between two nodes", hint="try again once it has moved")
-    return phase
+def _settled(container: Listed) -> Phase:
+    return settled(phase_of(container.state), container.id, container.state)
 
 
 def _phase_now(tools: Tools, container: Listed) -> Phase:

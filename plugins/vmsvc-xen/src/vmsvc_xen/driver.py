@@ -24,6 +24,7 @@ from vmsvc.driver import (
     Undetermined,
     not_moved,
     refusal,
+    settled,
 )
 from vmsvc_xen.options import XenGuest
 
@@ -99,7 +100,7 @@ class XenDriver:
         tool = self._tool(budget_s)
         domain = tool.find(resource.name)
         if domain is not None:
-            if _known(domain) in AWAKE:
+            if _settled(domain) in AWAKE:
                 return False
             hint = _HINTS.get(domain.phase, "try again when that has ended, or stop the service first")
             raise DriverError(f"{domain.name} cannot be started: it is {domain.state}", hint=hint.format(domain.id))
@@ -141,7 +142,7 @@ class XenDriver:
         if domain is None:
             self._let_go(tool, resource.name)
             return
-        if _known(domain) is Phase.STOPPING:
+        if _settled(domain) is Phase.STOPPING:
             return
         if domain.phase is not Phase.RUNNING:
             raise DriverError(f"{domain.name} cannot hear a request to stop: it is {domain.state}")
@@ -157,7 +158,7 @@ class XenDriver:
         tool = self._tool(budget_s)
         domain = tool.find(resource.name)
         if domain is not None:
-            _known(domain)
+            _settled(domain)
             self._end(tool, domain, "cannot be destroyed", "destroy")
         self._let_go(tool, resource.name)
 
@@ -179,7 +180,7 @@ class XenDriver:
         """Send the guest to the xl of another node, by ssh; it is renamed before it may go on there."""
         tool = self._tool(budget_s)
         domain = tool.find(guest.name)
-        if domain is None or _known(domain) is not Phase.RUNNING:
+        if domain is None or _settled(domain) is not Phase.RUNNING:
             state = "not there" if domain is None else domain.state
             raise DriverError(f"{guest.name} cannot be moved: it is {state}")
         host = destination.guest.migrate_host or destination.node
@@ -240,14 +241,5 @@ class XenDriver:
         return Tool(self._context.host, budget_s)
 
 
-def _known(domain: Domain) -> Phase:
-    """The phase of a guest that is to be changed.
-
-    Raises:
-        Undetermined: Nobody knows it; or it is between two nodes, and belongs to whoever moves it.
-    """
-    if domain.phase is Phase.UNKNOWN:
-        raise Undetermined(f"{domain.name} is in a state that is not known: {domain.letters}")
-    if domain.phase is Phase.MIGRATING:
-        raise Undetermined(f"it is {domain.state}", hint=domain.broken_off)
-    return domain.phase
+def _settled(domain: Domain) -> Phase:
+    return settled(domain.phase, domain.name, domain.state, hint=domain.broken_off)

@@ -28,6 +28,7 @@ from vmsvc.driver import (
     Undetermined,
     refusal,
     said_last,
+    settled,
     shown,
 )
 from vmsvc_zone.options import ZoneGuest
@@ -109,11 +110,11 @@ class ZoneDriver:
         if tool.find(name) is None and kept.exists():
             tool.do("zonecfg", "-z", name, "-f", str(kept))
         zone = tool.known(name)
-        if _known(zone) is Phase.STOPPED and zone.state in DETACHED:
+        if _settled(zone) is Phase.STOPPED and zone.state in DETACHED:
             _attach(tool, name)
         # Just before: `ready` of a zone that runs halts it first (zoneadmd.c).
         zone = tool.known(name)
-        if _known(zone) in (Phase.PREPARED, Phase.RUNNING):
+        if _settled(zone) in (Phase.PREPARED, Phase.RUNNING):
             return False
         if zone.state != "installed":
             raise DriverError(f"{name} cannot be made ready: it is {zone.word}")
@@ -123,7 +124,7 @@ class ZoneDriver:
         """Have the zone's init shut it down; one that is merely ready has nobody to ask."""
         tool = self._tool(budget_s)
         zone = tool.find(resource.name)
-        if zone is None or _known(zone) in AT_REST:
+        if zone is None or _settled(zone) in AT_REST:
             return
         if zone.phase is Phase.PREPARED:
             tool.do("zoneadm", "-z", zone.name, "halt")
@@ -139,7 +140,7 @@ class ZoneDriver:
         """Halt the zone."""
         tool = self._tool(budget_s)
         zone = tool.find(resource.name)
-        if zone is None or _known(zone) in AT_REST:
+        if zone is None or _settled(zone) in AT_REST:
             return
         done = tool.run("zoneadm", "-z", zone.name, "halt")
         now = tool.find(zone.name)
@@ -244,17 +245,8 @@ class ZoneDriver:
         return Tool(self._context.host, budget_s)
 
 
-def _known(zone: Zone) -> Phase:
-    """The phase of a zone that is to be changed.
-
-    Raises:
-        Undetermined: Nobody knows it; or it is between two nodes, and belongs to whoever moves it.
-    """
-    if zone.phase is Phase.UNKNOWN:
-        raise Undetermined(f"{zone.name} is in a state that is not known: {zone.word}")
-    if zone.phase is Phase.MIGRATING:
-        raise Undetermined(f"{zone.name} is {zone.word}", hint="try again when the migration has ended")
-    return zone.phase
+def _settled(zone: Zone) -> Phase:
+    return settled(zone.phase, zone.name, zone.word)
 
 
 def _attach(tool: Tool, name: str) -> None:
@@ -271,7 +263,7 @@ def _attach(tool: Tool, name: str) -> None:
 
 def _booted(tool: Tool, name: str) -> bool:
     zone = tool.known(name)
-    if _known(zone) is Phase.RUNNING:
+    if _settled(zone) is Phase.RUNNING:
         return False
     if zone.phase is not Phase.PREPARED:
         raise DriverError(f"{name} is not ready: it is {zone.word}")
