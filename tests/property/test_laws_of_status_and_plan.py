@@ -11,9 +11,9 @@ from vmsvc.core.instance import instance_of
 from vmsvc.core.kinds import KINDS, App
 from vmsvc.core.planning.plan import ACTIONS
 from vmsvc.core.planning.planner import plan
-from vmsvc.core.planning.rules import DOWN, Consent, Ruling, judge
+from vmsvc.core.planning.rules import Consent, Ruling, judge
 from vmsvc.core.resource import Guest
-from vmsvc.core.status import Phase, Status
+from vmsvc.core.status import AT_REST, Phase, Status
 from vmsvc.core.verb import STARTING, Verb
 
 APP = {"start": ("run",), "stop": ("halt",)}
@@ -92,7 +92,7 @@ def test_plans_touch_only_what_was_seen(data, action, kill):
     for step in starts:
         half_way = {Guest: {Phase.PREPARED}, App: {Phase.DEGRADED}}
         by_kind = [phases for kind, phases in half_way.items() if isinstance(by_rid[step.rid], kind)]
-        startable = DOWN | {Phase.STARTING, Phase.INAPPLICABLE}.union(*by_kind)
+        startable = AT_REST | {Phase.STARTING, Phase.INAPPLICABLE}.union(*by_kind)
         assert step.rid in stopped or facts[step.rid].phase in startable, found
 
 
@@ -103,7 +103,7 @@ def test_what_a_guest_is_given_comes_between_the_halves_of_its_start(data, actio
     found = plan(action, service(*made), NODE, facts)
     turns = [(step.verb, step.rid) for step in found.steps]
     split = next((each for each in made if each.rid == "container#s"), None)
-    if split is not None and not found.refusals and facts.get("container#s", seen(Phase.UNKNOWN)).phase in DOWN:
+    if split is not None and not found.refusals and facts.get("container#s", seen(Phase.UNKNOWN)).phase in AT_REST:
         assert (Verb.PREPARE, "container#s") in turns
     for number, (verb, rid) in enumerate(turns):
         if verb is Verb.PREPARE:
@@ -143,7 +143,7 @@ def test_a_stop_accounts_for_all_that_may_run(data, action):
     stopped = {step.rid for step in found.steps if step.verb not in STARTING}
     for each in made:
         if not each.disable and Verb.STOP in each.budgets_s and not service(*made).is_inside_guest(each):
-            assert each.rid in stopped or facts[each.rid].phase in DOWN
+            assert each.rid in stopped or facts[each.rid].phase in AT_REST
     order = [step.rid for step in found.steps if step.verb not in STARTING]
     for each in made:
         if each.rid.startswith("ip#s") and {each.rid, "container#s"} <= set(order):

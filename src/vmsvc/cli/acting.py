@@ -17,6 +17,7 @@ from vmsvc.cli.screen import Line, plain
 from vmsvc.core.disks.booting import BOOT
 from vmsvc.core.documents import actions, envelope
 from vmsvc.core.errors import (
+    INTERRUPTED,
     ActionFailed,
     ExitCode,
     Problem,
@@ -274,7 +275,7 @@ def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, c
     """Act on one service, and look at it afterwards, unless it is left as it was or cannot be seen."""
     action, session, name, only = call.arguments.action, call.session, service.name, _only(call, service)
     if cancelled.is_set():
-        raise ActionFailed(f"{action} of {name} was not begun: interrupted", code="action.interrupted")
+        raise ActionFailed(f"{action} of {name} was not begun: interrupted", code=INTERRUPTED)
     if holder := holder_of(session.node, name):
         progress.waiting(name, holder)
     notes: list[Problem] = []

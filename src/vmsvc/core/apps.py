@@ -13,18 +13,18 @@ from typing import Any, ClassVar
 
 from vmsvc.core.contract import API, Capability
 from vmsvc.core.deadline import left_until
-from vmsvc.core.errors import ActionFailed, DriverError, NoWayIn, Undetermined
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, DriverError, NoWayIn, Undetermined
 from vmsvc.core.inside.launchers import Action, Launchers, environment_of
 from vmsvc.core.inside.launching import Launching, Ran, Told, last_lines, raise_of
-from vmsvc.core.inside.marked import INTERRUPTED, Marked
+from vmsvc.core.inside.marked import Marked
 from vmsvc.core.inside.place import Places
 from vmsvc.core.inside.ways import Way, why_none
 from vmsvc.core.kinds import App, Ip, Located
-from vmsvc.core.planning.rules import CANNOT_HEAR, DOWN
+from vmsvc.core.planning.rules import CANNOT_HEAR
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.roles import SelfStarting
 from vmsvc.core.service import Service
-from vmsvc.core.status import Evidence, Observation, Phase, inapplicable, unknown
+from vmsvc.core.status import AT_REST, Evidence, Observation, Phase, inapplicable, unknown
 from vmsvc.core.transport import Host
 from vmsvc.core.transport.asking import is_restricted
 from vmsvc.core.transport.command import NOT_RUN, killed_by, printable, shortened
@@ -93,7 +93,7 @@ class AppDriver:
             return inapplicable("configuration", useless, bears_no_verbs=True)
         if guest.phase is Phase.UNKNOWN:
             return unknown("guest", f"its guest could not be seen: {guest.evidence.detail}")
-        if guest.phase in DOWN:
+        if guest.phase in AT_REST:
             evidence = Evidence(probe=guest.evidence.probe, detail=f"its guest is down: {guest.state}")
             return Observation(phase=Phase.STOPPED, state="guest is down", evidence=evidence)
         if guest.phase is Phase.PREPARED:

@@ -224,6 +224,8 @@ class TimedOut(Undetermined):
         self.stdout, self.stderr, self.truncated = stdout, stderr, truncated
 
 
+#: The code where the operator broke it off.
+INTERRUPTED = "action.interrupted"
 #: The code where there is no such program, or it is not to be found.
 NO_SUCH_COMMAND = "action.no-such-command"
 

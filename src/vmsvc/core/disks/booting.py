@@ -17,16 +17,16 @@ from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of
 from vmsvc.core.planning.plan import Kept, Plan, Step
 from vmsvc.core.planning.planner import refusal_of_place
-from vmsvc.core.planning.rules import DOWN, Ruling, judge_need
+from vmsvc.core.planning.rules import Ruling, judge_need
 from vmsvc.core.resource import NO_ACTION, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase, unknown
+from vmsvc.core.status import AT_REST, Observation, Phase, unknown
 from vmsvc.core.verb import Verb
 
 #: The action's name.
 BOOT = "boot"
 #: What shows nothing of this node, or cannot show anything.
-_NOTHING_LEFT = DOWN | {Phase.INAPPLICABLE, Phase.INCAPABLE}
+_NOTHING_LEFT = AT_REST | {Phase.INAPPLICABLE, Phase.INCAPABLE}
 
 
 def looked_at(service: Service) -> list[Resource]:
@@ -107,7 +107,7 @@ class _Draft:
             self._keep(disks, f"tagged {NO_ACTION}")
         elif found is None or found.phase not in _NOTHING_LEFT:
             self._give_up(disks, unknown("vmsvc", "nobody looked") if found is None else found)
-        elif found.phase in DOWN:
+        elif found.phase in AT_REST:
             self._keep(disks, f"nothing of this node is left there: {found.state}", in_place=True)
             self._warn_of_users(disks, found.state)
         else:

@@ -17,9 +17,8 @@ from vmsvc.core.errors import ActionFailed, VmsvcError
 from vmsvc.core.execution.report import Report
 from vmsvc.core.kinds import Reserved, Vmdg
 from vmsvc.core.planning.needs import needs_of
-from vmsvc.core.planning.rules import DOWN
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase, Status
+from vmsvc.core.status import AT_REST, Observation, Phase, Status
 from vmsvc.core.verb import Verb
 from vmsvc.core.vmdg.judge import Judged
 
@@ -134,7 +133,9 @@ def watched(resource: Reserved, found: DiskReport | VmsvcError, users: Mapping[s
     """
     status = Status.UNKNOWN if isinstance(found, VmsvcError) else found.whole.phase.status
     about = partial(Watched, resource=resource, status=status)
-    running = tuple(rid for rid, seen in users.items() if seen is None or seen.phase not in {*DOWN, Phase.INAPPLICABLE})
+    running = tuple(
+        rid for rid, seen in users.items() if seen is None or seen.phase not in {*AT_REST, Phase.INAPPLICABLE}
+    )
     unseen = [rid for rid, seen in users.items() if seen is None]
     if not running:
         state = found.message if isinstance(found, VmsvcError) else found.whole.state

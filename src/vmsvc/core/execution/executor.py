@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.execution.journal import Journal
 from vmsvc.core.execution.moving import Journey
 from vmsvc.core.execution.report import Progress, Report, StepResult, failure_of, interrupted
@@ -20,10 +20,10 @@ from vmsvc.core.kinds import App, Ip
 from vmsvc.core.observe import DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.planner import undo
-from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Ruling, judge, judge_need
+from vmsvc.core.planning.rules import Consent, Judgement, Ruling, judge, judge_need
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase, unknown
+from vmsvc.core.status import AT_REST, Observation, Phase, unknown
 from vmsvc.core.triggers import Trigger
 from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
 
@@ -411,7 +411,7 @@ def _was_set_going(step: Step, seen: Observation, service: Service, results: Seq
     guest that did not.
     """
     if step.trigger is not None or seen.phase not in _TELLS_NOTHING:
-        return seen.phase in (*DOWN, Phase.PREPARED)
+        return seen.phase in (*AT_REST, Phase.PREPARED)
     resource = service.resource(step.rid)
     if resource.proves_itself:
         return False
@@ -433,7 +433,7 @@ def _is_unclear(result: StepResult, service: Service) -> bool:
         return False
     if not service.resource(step.rid).proves_itself:
         return result.acted and result.is_ours is None
-    was_interrupted = failure is not None and failure.code == interrupted().code
+    was_interrupted = failure is not None and failure.code == INTERRUPTED
     return result.acted and not result.is_ours and (was_interrupted or isinstance(failure, Undetermined))
 
 

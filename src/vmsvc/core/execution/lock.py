@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from vmsvc.core.errors import ActionFailed, Busy
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, Busy
 from vmsvc.core.node import Node
 
 #: The ending of the note in which a lock's holder tells of itself.
@@ -97,7 +97,7 @@ def service_lock(
         if cancelled and cancelled.is_set():
             raise ActionFailed(
                 f"interrupted while it waited for another action on {service}; nothing was done",
-                code="action.interrupted",
+                code=INTERRUPTED,
             ) from None
         words, _ = _living_holder(holder)
         raise Busy(

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from attrs import frozen
 
 from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
-from vmsvc.core.planning.rules import DOWN
 from vmsvc.core.resource import Guest
 from vmsvc.core.roles import Destination
-from vmsvc.core.status import Observation, Phase
+from vmsvc.core.status import AT_REST, Observation, Phase
 
 
 @frozen(kw_only=True)
@@ -47,13 +46,13 @@ class Ends:
     @property
     def has_moved(self) -> bool:
         """Whether the guest is positively up there and down here; it may be, although the request has failed."""
-        return self.here.phase in DOWN and self.there.phase is Phase.RUNNING
+        return self.here.phase in AT_REST and self.there.phase is Phase.RUNNING
 
     @property
     def has_stayed(self) -> bool:
         """Whether it runs here and not there, and the technology does not go on moving it."""
         is_over = self.failure is not None and not isinstance(self.failure, Undetermined)
-        return is_over and self.here.phase is Phase.RUNNING and self.there.phase in (*DOWN, Phase.UNKNOWN)
+        return is_over and self.here.phase is Phase.RUNNING and self.there.phase in (*AT_REST, Phase.UNKNOWN)
 
     @property
     def run_twice(self) -> bool:
@@ -74,7 +73,7 @@ class Ends:
             return ActionFailed(
                 f"it runs twice{told}; {known}", code="action.runs-twice", hint="stop it on one of the two, at once"
             )
-        if self.here.phase is Phase.MOVED and self.there.phase in DOWN:
+        if self.here.phase is Phase.MOVED and self.there.phase in AT_REST:
             return Undetermined(
                 f"it has left, and {to} does not have it{told}; {known}",
                 code="undetermined.migration",
@@ -82,7 +81,7 @@ class Ends:
                     f"the hypervisor here has moved it: does its way lead to {to}? Find it before anything starts it"
                 ),
             )
-        if self.here.phase in DOWN and self.there.phase in DOWN:
+        if self.here.phase in AT_REST and self.there.phase in AT_REST:
             return ActionFailed(
                 f"it went down on the way{told}; {known}",
                 code="action.went-down",

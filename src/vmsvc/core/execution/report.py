@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from vmsvc.core.errors import ActionFailed, Problem, Refused, Undetermined, VmsvcError
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, Problem, Refused, Undetermined, VmsvcError
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.service import Service
 from vmsvc.core.verb import STARTING, Verb
@@ -95,7 +95,7 @@ class Report:
 
 def interrupted() -> ActionFailed:
     """The error of an action that the operator broke off."""
-    return ActionFailed("interrupted", code="action.interrupted")
+    return ActionFailed("interrupted", code=INTERRUPTED)
 
 
 def failure_of(
@@ -132,7 +132,7 @@ def failure_of(
     cause, *details = (error if isinstance(error, VmsvcError) else interrupted()).problems
     at = f" at {step}" if step is not None else ""
     message = f"{plan.action} of {plan.service.name} failed{at}: {cause.message}"
-    hint = _what_stands(plan, step) if cause.code == interrupted().code else cause.hint
+    hint = _what_stands(plan, step) if cause.code == INTERRUPTED else cause.hint
     rid = step.rid if step is not None else ""
     problems = [evolve(cause, message=message, hint=hint, section=rid)]
     problems += [evolve(each, section=rid) for each in details]

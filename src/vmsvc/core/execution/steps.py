@@ -12,16 +12,15 @@ from attrs import define, evolve, field
 
 from vmsvc.core.contract import Capability, Driver
 from vmsvc.core.deadline import left_until
-from vmsvc.core.errors import ActionFailed, DriverError, Undetermined, VmsvcError, told
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, DriverError, Undetermined, VmsvcError, told
 from vmsvc.core.execution.moving import Ends, Journey
 from vmsvc.core.execution.report import WENT_DOWN
 from vmsvc.core.kinds import App
 from vmsvc.core.lane import call_within
 from vmsvc.core.observe import GRACE_S, DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Step
-from vmsvc.core.planning.rules import DOWN
 from vmsvc.core.resource import Guest, Resource
-from vmsvc.core.status import Observation, Phase, unknown
+from vmsvc.core.status import AT_REST, Observation, Phase, unknown
 from vmsvc.core.verb import STARTING, Verb
 
 _log = logging.getLogger(__name__)
@@ -142,7 +141,7 @@ class StepTaker:
         budget_s = left_until(deadline)
         seen = self._poll(app, self._can_be_seen, deadline)
         if self.cancelled.is_set():
-            raise ActionFailed("interrupted", code="action.interrupted")
+            raise ActionFailed("interrupted", code=INTERRUPTED)
         if seen.phase is Phase.UNKNOWN:
             raise Undetermined(
                 f"it could not be seen within {budget_s:.1f} s: {seen.evidence.detail}",
@@ -196,7 +195,7 @@ class StepTaker:
                 if pause > 0 and not self.cancelled.wait(pause):
                     continue
                 if self.cancelled.is_set():
-                    raise ActionFailed("interrupted", code="action.interrupted") from error
+                    raise ActionFailed("interrupted", code=INTERRUPTED) from error
                 raise ActionFailed(
                     f"it lets no commands in: {error.message}", code="action.timeout", hint=error.hint
                 ) from error
@@ -305,7 +304,7 @@ class StepTaker:
 
     def _too_late(self, seen: Observation, words: str) -> NoReturn:
         if self.cancelled.is_set():
-            raise ActionFailed("interrupted", code="action.interrupted")
+            raise ActionFailed("interrupted", code=INTERRUPTED)
         if seen.phase is Phase.UNKNOWN:
             raise Undetermined(f"its status is unknown: {seen.evidence.detail}", code="undetermined.status")
         raise ActionFailed(f"it {words}: {seen.state}", code="action.timeout")
@@ -387,7 +386,7 @@ def is_down(seen: Observation) -> bool:
     Args:
         seen: What was seen of it.
     """
-    return seen.phase in DOWN
+    return seen.phase in AT_REST
 
 
 def _is_lost(guest: Observation) -> bool:

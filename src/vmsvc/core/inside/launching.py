@@ -10,9 +10,19 @@ from pathlib import PurePath
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import TIMED_OUT, ActionFailed, DriverError, NoWayIn, Problem, TimedOut, Undetermined, VmsvcError
+from vmsvc.core.errors import (
+    INTERRUPTED,
+    TIMED_OUT,
+    ActionFailed,
+    DriverError,
+    NoWayIn,
+    Problem,
+    TimedOut,
+    Undetermined,
+    VmsvcError,
+)
 from vmsvc.core.inside.launchers import Action, Launchers, parsed
-from vmsvc.core.inside.marked import INTERRUPTED, Marked
+from vmsvc.core.inside.marked import Marked
 from vmsvc.core.inside.verbs import BUSY, ask
 from vmsvc.core.transport import Host, Outcome
 from vmsvc.core.transport.command import NOT_RUN, killed_by, last_words, printable, shortened, shown

@@ -10,12 +10,10 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from attrs import field, frozen
 
-from vmsvc.core.errors import ActionFailed, TimedOut, VmsvcError
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, TimedOut, VmsvcError
 from vmsvc.core.inside.verbs import ask
 from vmsvc.core.transport import Host, Outcome
 
-#: The code of an error: the operator broke it off.
-INTERRUPTED = "action.interrupted"
 #: How long it may take to end what has a mark, in seconds: it is asked to end first, and then killed.
 _END_S = 6.0
 #: How often it is looked whether the operator has interrupted, in seconds; and how long an ended command may take.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NoReturn, Protocol
 
-from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError, told
+from vmsvc.core.errors import INTERRUPTED, ActionFailed, Undetermined, VmsvcError, told
 from vmsvc.core.lane import call_each
 from vmsvc.core.node import HOST_MODES
 from vmsvc.core.peers.answers import PeerAnswer, read_answers
@@ -64,7 +64,7 @@ class Attention:
 
     def give_up(self) -> NoReturn:
         """End an action that was interrupted while it asked."""
-        raise ActionFailed(f"interrupted while it waited for an answer of {self._names}", code="action.interrupted")
+        raise ActionFailed(f"interrupted while it waited for an answer of {self._names}", code=INTERRUPTED)
 
 
 class Peers:

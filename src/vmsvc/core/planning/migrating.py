@@ -15,11 +15,11 @@ from vmsvc.core.kinds import Ip, Reserved
 from vmsvc.core.node import Node
 from vmsvc.core.planning.plan import Kept, Plan, Step
 from vmsvc.core.planning.planner import refusal_of_place
-from vmsvc.core.planning.rules import DOWN, Consent, Ruling, judge
+from vmsvc.core.planning.rules import Consent, Ruling, judge
 from vmsvc.core.resource import NO_ACTION, Guest, Resource
 from vmsvc.core.room import why_no_room
 from vmsvc.core.service import Service
-from vmsvc.core.status import Observation, Phase
+from vmsvc.core.status import AT_REST, Observation, Phase
 from vmsvc.core.verb import Verb
 
 #: Asks the destination: what it sees of each guest, by rid; and what speaks against moving anything there, or is to be
@@ -130,7 +130,7 @@ class _Draft:
     def consider(self, guest: Guest, there: Observation) -> None:
         """Decide what becomes of a guest, from what is seen of it at both ends."""
         here, to = self.seen.get(guest.rid), self.to
-        if here is not None and here.phase in DOWN and there.phase is Phase.RUNNING:
+        if here is not None and here.phase in AT_REST and there.phase is Phase.RUNNING:
             self._keep(guest, f"it runs on {to} already", in_place=True)
             self._warn_of_what_is_left(guest, here)
             return
@@ -177,7 +177,7 @@ class _Draft:
                 section=resource.rid,
                 hint=f"repair what keeps it from being seen; or {self._instead}",
             )
-        elif seen.phase not in DOWN:
+        elif seen.phase not in AT_REST:
             why = f"it is {seen.state} on this node, and would stay here: only guests are moved"
             self._refuse("refused.stays-here", why, section=resource.rid, hint=self._instead)
 

@@ -19,10 +19,10 @@ from vmsvc.core.node import Node
 from vmsvc.core.planning.needs import needs_of, not_stopped_before, nothing_to_reserve, warning_of
 from vmsvc.core.planning.ordering import in_order_of_start, in_order_of_stop, ordered
 from vmsvc.core.planning.plan import ACTIONS, Kept, Plan, Step
-from vmsvc.core.planning.rules import DOWN, Consent, Judgement, Need, Ruling, judge, judge_need
+from vmsvc.core.planning.rules import Consent, Judgement, Need, Ruling, judge, judge_need
 from vmsvc.core.resource import NO_ACTION, Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import Evidence, Observation, Phase
+from vmsvc.core.status import AT_REST, Evidence, Observation, Phase
 from vmsvc.core.triggers import Triggered
 from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
 
@@ -279,7 +279,7 @@ class _Draft:
             return
         for need in needs_of(Verb.START, guest, self._service):
             disks = self._seen.get(need.rid)
-            if disks is not None and disks.phase in DOWN:
+            if disks is not None and disks.phase in AT_REST:
                 self._refuse(
                     "refused.stale-memory",
                     f"its memory was saved, and {need.rid} has not been this node's since: what it knows is old",

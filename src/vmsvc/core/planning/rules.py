@@ -15,8 +15,6 @@ from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.status import AT_REST, Observation, Phase
 from vmsvc.core.verb import STARTING, Verb
 
-#: Positively seen to be down.
-DOWN = AT_REST
 #: Guests in these phases are there, and nobody inside of them answers.
 CANNOT_HEAR = frozenset({Phase.PAUSED, Phase.SUSPENDED, Phase.CRASHED, Phase.STUCK})
 
@@ -158,7 +156,7 @@ def _judge_migrate(seen: Observation | None) -> Judgement:
         return Judgement(ruling=Ruling.UNKNOWN, why=f"its status is unknown: {reason}", hint=hint)
     if seen.phase is Phase.RUNNING:
         return Judgement(ruling=Ruling.DO, why=seen.state)
-    if seen.phase in DOWN:
+    if seen.phase in AT_REST:
         return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state} here: there is nothing to move")
     hint = _NOT_MOVABLE_HINTS.get(seen.phase, "see that it is up first")
     return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}, and not up", hint=hint)
@@ -181,7 +179,7 @@ def _judge_start(verb: Verb, resource: Resource, seen: Observation) -> Judgement
         return Judgement(ruling=Ruling.NEEDLESS, why=f"already {seen.state}")
     if seen.objection is not None:
         return Judgement(ruling=Ruling.FORBIDDEN, why=seen.objection.why, hint=seen.objection.hint)
-    if verb is Verb.BOOT and seen.phase in DOWN:
+    if verb is Verb.BOOT and seen.phase in AT_REST:
         return Judgement(ruling=Ruling.FORBIDDEN, why=f"it is {seen.state}, and was to be prepared", hint="try again")
     if seen.phase in resource.startable:
         return Judgement(ruling=Ruling.DO, why=seen.state)
@@ -202,7 +200,7 @@ def _judge_wait(resource: Resource, phase: Phase, state: str) -> Judgement:
 
 def _judge_stop(verb: Verb, resource: Resource, seen: Observation) -> Judgement:
     phase, state = seen.phase, seen.state
-    if phase in DOWN:
+    if phase in AT_REST:
         return Judgement(ruling=Ruling.NEEDLESS, why=f"already down ({state})")
     if phase is Phase.CONTESTED and isinstance(resource, Ip) and resource.is_plumbed:
         return Judgement(ruling=Ruling.NEEDLESS, why=f"it is not here: {state}")
@@ -246,7 +244,7 @@ def judge_need(need: Need, seen: Observation | None, despite_unknown: Collection
 #: What is degraded does its work; what is contested might be somebody else's.
 _MET_BY_UP = frozenset({Phase.RUNNING, Phase.DEGRADED, Phase.INAPPLICABLE})
 #: A saved guest goes on with what it knows of its disks: had another node them meanwhile, that would ruin them.
-_MET_BY_DOWN = (DOWN - {Phase.SAVED}) | {Phase.INAPPLICABLE}
+_MET_BY_DOWN = (AT_REST - {Phase.SAVED}) | {Phase.INAPPLICABLE}
 
 
 def _judge_unknown(resource: Resource, seen: Observation | None, *, agreed: bool) -> Judgement:

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from tests.support import guest, resource, seen
-from vmsvc.core.planning.rules import DOWN, Consent, Need, Ruling, judge, judge_need
-from vmsvc.core.status import Objection, Phase, inapplicable
+from vmsvc.core.planning.rules import Consent, Need, Ruling, judge, judge_need
+from vmsvc.core.status import AT_REST, Objection, Phase, inapplicable
 from vmsvc.core.verb import Verb
 
 DO, NEEDLESS, UNHEARD, FORBIDDEN, UNKNOWN = Ruling
@@ -127,7 +127,7 @@ def test_each_way_out_is_told():
 
 
 def test_down_is_what_was_positively_seen_to_be_down():
-    assert {phase for phase in Phase if phase.status.value == "down"} == DOWN
+    assert {phase for phase in Phase if phase.status.value == "down"} == AT_REST
 
 
 def test_consent_says_no_unless_told():
@@ -159,7 +159,7 @@ def test_there_are_no_other_verbs():
 def test_a_split_start_goes_on_from_where_the_guest_stands(phase):
     ways = {
         **dict.fromkeys(Phase, (FORBIDDEN, FORBIDDEN)),
-        **dict.fromkeys(DOWN, (DO, FORBIDDEN)),  # what is down is prepared first, and never booted as it is
+        **dict.fromkeys(AT_REST, (DO, FORBIDDEN)),  # what is down is prepared first, and never booted as it is
         Phase.RUNNING: (NEEDLESS, NEEDLESS),
         Phase.PREPARED: (NEEDLESS, DO),
         Phase.STARTING: (NEEDLESS, DO),
@@ -224,7 +224,7 @@ def test_what_cannot_be_seen_is_not_taken_but_may_be_given_up():
 
 
 IS_UP = {Phase.RUNNING, Phase.DEGRADED, Phase.INAPPLICABLE}
-IS_DOWN = (DOWN - {Phase.SAVED}) | {Phase.INAPPLICABLE}  # what is saved remembers its disks
+IS_DOWN = (AT_REST - {Phase.SAVED}) | {Phase.INAPPLICABLE}  # what is saved remembers its disks
 
 
 @pytest.mark.parametrize(("up", "phase"), list(itertools.product((True, False), Phase)))
