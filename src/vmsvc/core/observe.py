@@ -105,9 +105,10 @@ def observe(resources: Iterable[Resource], driver_of: DriverFinder) -> dict[Key,
             looks.settle({key: inapplicable("vmsvc", driver)})
         elif isinstance(resource, Located) and resource.is_inside_guest and isinstance(driver, Insider):
             guest = driver.guest_of(resource)
-            looks.add_after(key_of(guest), partial(_look_inside, driver, resource))
-            if key_of(guest) not in {*wanted, *guests}:
-                guests.add(key_of(guest))
+            of_guest = key_of(guest)
+            looks.add_after(of_guest, partial(_look_inside, driver, resource))
+            if of_guest not in wanted and of_guest not in guests:
+                guests.add(of_guest)
                 todo.append(guest)
         else:
             groups.setdefault(id(driver), (driver, []))[1].append(resource)
