@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.kinds import Reserved
 from vmsvc.core.node import Node
+from vmsvc.core.planning.draft import Draft
 from vmsvc.core.planning.needs import needs_of
-from vmsvc.core.planning.plan import Kept, Plan, Step
-from vmsvc.core.planning.planner import refusal_of_place
+from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.rules import Ruling, judge_need
 from vmsvc.core.resource import NO_ACTION, Resource
 from vmsvc.core.service import Service
@@ -60,22 +60,13 @@ def plan_boot(
     Returns:
         The plan, with its refusals if it may not run.
     """
-    draft = _Draft(service=service, seen=seen, claims=claims)
+    draft = _Draft(service=service, node=node, seen=seen, only=frozenset(only), claims=claims)
     for resource in _reserved(service):
         if not only or resource.rid in only:
             draft.consider(resource)
-    if draft.steps and not service.place_of(node):
-        draft.refusals.append(refusal_of_place(service, node))
-    return Plan(
-        action=BOOT,
-        service=service,
-        node=node.name,
-        steps=tuple(draft.steps),
-        kept=tuple(draft.kept),
-        refusals=tuple(draft.refusals),
-        notes=tuple(draft.notes),
-        only=frozenset(only),
-    )
+    if draft.steps:
+        draft.rules_of_any_action()
+    return draft.plan(BOOT)
 
 
 def _reserved(service: Service) -> list[Reserved]:
@@ -89,36 +80,30 @@ def _reserved(service: Service) -> list[Reserved]:
 
 
 @define(kw_only=True)
-class _Draft:
-    """A plan in the making."""
+class _Draft(Draft):
+    """A plan of a boot in the making."""
 
-    service: Service
-    seen: Mapping[str, Observation]
     claims: Callable[[Reserved], Sequence[Problem]]
-    steps: list[Step] = field(factory=list)
-    kept: list[Kept] = field(factory=list)
-    refusals: list[Problem] = field(factory=list)
-    notes: list[Problem] = field(factory=list)
 
     def consider(self, disks: Reserved) -> None:
         """Decide what becomes of the disks of one resource."""
         found = self.seen.get(disks.rid)
         if NO_ACTION in disks.tags:
-            self._keep(disks, f"tagged {NO_ACTION}")
+            self.keep(disks, f"tagged {NO_ACTION}")
         elif found is None or found.phase not in _NOTHING_LEFT:
             self._give_up(disks, unknown("vmsvc", "nobody looked") if found is None else found)
         elif found.phase in AT_REST:
-            self._keep(disks, f"nothing of this node is left there: {found.state}", in_place=True)
+            self.keep(disks, f"nothing of this node is left there: {found.state}", in_place=True)
             self._warn_of_users(disks, found.state)
         else:
-            self._keep(disks, f"nothing to give up: {found.evidence.detail}", in_place=True)
+            self.keep(disks, f"nothing to give up: {found.evidence.detail}", in_place=True)
 
     def _give_up(self, disks: Reserved, found: Observation) -> None:
         needs = needs_of(Verb.STOP, disks, self.service)
         unmet = {need.rid: why for need in needs if (why := judge_need(need, self.seen.get(need.rid), ()))}
         in_use = [f"{rid} is {self.seen[rid].state}" for rid, why in unmet.items() if why.ruling is Ruling.FORBIDDEN]
         if in_use:
-            self._keep(disks, f"left as it is: {', '.join(in_use)}", in_place=True)
+            self.keep(disks, f"left as it is: {', '.join(in_use)}", in_place=True)
             return
         self.refusals += [
             Problem(
@@ -159,9 +144,6 @@ class _Draft:
                         severity=Severity.WARNING,
                     )
                 )
-
-    def _keep(self, disks: Reserved, why: str, *, in_place: bool = False) -> None:
-        self.kept.append(Kept(rid=disks.rid, why=why, in_place=in_place))
 
 
 def _refusal(claim: Problem, file: str) -> Problem:

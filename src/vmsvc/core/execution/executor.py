@@ -19,8 +19,8 @@ from vmsvc.core.execution.steps import StepTaker
 from vmsvc.core.kinds import App, Ip
 from vmsvc.core.observe import DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Plan, Step
-from vmsvc.core.planning.planner import undo
 from vmsvc.core.planning.rules import Consent, Judgement, Ruling, judge, judge_need
+from vmsvc.core.planning.stopping import undo
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
 from vmsvc.core.status import AT_REST, Observation, Phase, unknown

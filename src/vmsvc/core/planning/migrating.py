@@ -13,8 +13,8 @@ from attrs import define, evolve, field
 from vmsvc.core.errors import Problem, Severity
 from vmsvc.core.kinds import Ip, Reserved
 from vmsvc.core.node import Node
-from vmsvc.core.planning.plan import Kept, Plan, Step
-from vmsvc.core.planning.planner import refusal_of_place
+from vmsvc.core.planning.draft import Draft
+from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.rules import Consent, Ruling, judge
 from vmsvc.core.resource import NO_ACTION, Guest, Resource
 from vmsvc.core.room import why_no_room
@@ -53,7 +53,9 @@ def plan_migration(
     Returns:
         The plan, with its refusals if it may not run.
     """
-    draft = _Draft(service=service, node=node, to=to, seen=seen, reserved_there=reserved_there)
+    draft = _Draft(
+        service=service, node=node, to=to, seen=seen, reserved_there=reserved_there, consent=consent or Consent()
+    )
     draft.rules_of_the_service(cannot)
     if not draft.refusals:
         there, problems = ask()
@@ -62,33 +64,15 @@ def plan_migration(
         # What speaks against coming there is of no matter where everything is there already.
         draft.refusals += [each for each in problems if draft.steps and each.severity is Severity.ERROR]
         draft.notes += [each for each in problems if each.severity is not Severity.ERROR]
-    return Plan(
-        action=Verb.MIGRATE.value,
-        service=service,
-        node=node.name,
-        steps=tuple(draft.steps),
-        kept=tuple(draft.kept),
-        refusals=tuple(draft.refusals),
-        notes=tuple(draft.notes),
-        consent=consent or Consent(),
-        to=to,
-    )
+    return draft.plan(Verb.MIGRATE.value)
 
 
 @define(kw_only=True)
-class _Draft:
-    """A plan in the making."""
+class _Draft(Draft):
+    """A plan of a migration in the making."""
 
-    service: Service
-    node: Node
-    to: str
-    seen: Mapping[str, Observation]
     reserved_there: Collection[str] = ()
     guests: list[Guest] = field(factory=list)
-    steps: list[Step] = field(factory=list)
-    kept: list[Kept] = field(factory=list)
-    refusals: list[Problem] = field(factory=list)
-    notes: list[Problem] = field(factory=list)
 
     def rules_of_the_service(self, cannot: Mapping[str, str]) -> None:
         """What speaks against it before anybody else is asked; and which guests are meant."""
@@ -96,49 +80,47 @@ class _Draft:
         self._rules_of_places()
         for rid in self.reserved_there:
             why = f"its disks are reserved for {self.to} alone before a start there, and a move reserves none"
-            self._refuse("refused.exclusive-disks", why, section=rid, hint=instead)
+            self.refuse("refused.exclusive-disks", why, section=rid, hint=instead)
         for resource in service.resources:
             if resource.rid in self.reserved_there:
                 continue
             if isinstance(resource, Reserved) and resource.may_be_held and not resource.disable:
                 why = "its disks are reserved for this node alone: no other one could write to them"
-                self._refuse("refused.exclusive-disks", why, section=resource.rid, hint=instead)
+                self.refuse("refused.exclusive-disks", why, section=resource.rid, hint=instead)
             elif self._is_left_alone(resource):
                 continue
             elif not isinstance(resource, Guest):
                 self._refuse_what_stays(resource)
             elif resource.rid in cannot:
-                self._refuse("refused.cannot-migrate", cannot[resource.rid], section=resource.rid, hint=instead)
+                self.refuse("refused.cannot-migrate", cannot[resource.rid], section=resource.rid, hint=instead)
             else:
                 self.guests.append(resource)
         if not self.guests and not self.refusals:
-            self._refuse("refused.no-guest", f"{service.name} has no guest that could be moved")
+            self.refuse("refused.no-guest", f"{service.name} has no guest that could be moved")
 
     def _rules_of_places(self) -> None:
         """Both ends are nodes of the service, and not the ones for disasters."""
         service, node = self.service, self.node
-        place = service.place_of(node)
-        if not place:
-            self.refusals.append(refusal_of_place(service, node))
+        self.rules_of_any_action()
         why = f"is a disaster recovery node of {service.name}, whose storage is not taken for shared"
-        if place == "drpnodes":
-            self._refuse("refused.drp", f"{node.name} {why}", hint=self._instead)
+        if service.place_of(node) == "drpnodes":
+            self.refuse("refused.drp", f"{node.name} {why}", hint=self._instead)
         if self.to.casefold() not in map(str.casefold, service.nodes):
             hint = f"`vmsvc stop {service.name}` here, then `vmsvc start {service.name} --drp` on {self.to}"
-            self._refuse("refused.drp", f"{self.to} {why}", hint=hint)
+            self.refuse("refused.drp", f"{self.to} {why}", hint=hint)
 
     def consider(self, guest: Guest, there: Observation) -> None:
         """Decide what becomes of a guest, from what is seen of it at both ends."""
         here, to = self.seen.get(guest.rid), self.to
         if here is not None and here.phase in AT_REST and there.phase is Phase.RUNNING:
-            self._keep(guest, f"it runs on {to} already", in_place=True)
+            self.keep(guest, f"it runs on {to} already", in_place=True)
             self._warn_of_what_is_left(guest, here)
             return
         judgement = judge(Verb.MIGRATE, guest, here, ())
         if judgement.ruling is not Ruling.DO:
             code = "undetermined.status" if judgement.ruling is Ruling.UNKNOWN else "refused.not-to-migrate"
             hint = judgement.hint or f"`vmsvc start {self.service.name}` on the node where it is to run"
-            self._refuse(code, judgement.why, section=guest.rid, hint=hint)
+            self.refuse(code, judgement.why, section=guest.rid, hint=hint)
         elif problem := why_no_room(guest, there, to):
             self.refusals.append(evolve(problem, file=str(self.service.file)))
         else:
@@ -171,7 +153,7 @@ class _Draft:
         seen = self.seen.get(resource.rid)
         if seen is None or seen.phase is Phase.UNKNOWN:
             detail = "nobody looked" if seen is None else seen.evidence.detail
-            self._refuse(
+            self.refuse(
                 "undetermined.status",
                 f"it would stay on this node, and its status is unknown: {detail}",
                 section=resource.rid,
@@ -179,19 +161,11 @@ class _Draft:
             )
         elif seen.phase not in AT_REST:
             why = f"it is {seen.state} on this node, and would stay here: only guests are moved"
-            self._refuse("refused.stays-here", why, section=resource.rid, hint=self._instead)
+            self.refuse("refused.stays-here", why, section=resource.rid, hint=self._instead)
 
     def _is_left_alone(self, resource: Resource) -> bool:
         if resource.disable or NO_ACTION in resource.tags:
             if isinstance(resource, Guest):
-                self._keep(resource, "disabled" if resource.disable else f"tagged {NO_ACTION}")
+                self.keep(resource, "disabled" if resource.disable else f"tagged {NO_ACTION}")
             return True
         return False
-
-    def _keep(self, guest: Guest, why: str, *, in_place: bool = False) -> None:
-        self.kept.append(Kept(rid=guest.rid, why=why, in_place=in_place))
-
-    def _refuse(self, code: str, message: str, *, section: str = "", hint: str = "") -> None:
-        self.refusals.append(
-            Problem(code=code, message=message, hint=hint, file=str(self.service.file), section=section)
-        )

@@ -8,8 +8,9 @@ from tests.support import NODE, guest, resource, seen, service
 from vmsvc.core.errors import ConfigError, ExitCode, Problem, Refused, Undetermined, UsageError
 from vmsvc.core.node import Node
 from vmsvc.core.planning.plan import Step
-from vmsvc.core.planning.planner import plan, undo
+from vmsvc.core.planning.planner import plan
 from vmsvc.core.planning.rules import Consent, Need
+from vmsvc.core.planning.stopping import undo
 from vmsvc.core.status import Phase, inapplicable
 from vmsvc.core.verb import Verb
 
