@@ -108,6 +108,7 @@ class TestXen(DriverKit):
         "processes": "what xl leaves runs in domain 0, and not on this machine",
         "deaf": "tried from the command line: one of them is enough of a guest that hears nothing",
         "migrate": "there is one machine with Xen, and nobody to move a guest to: tried on the stand-in",
+        "migrate-broken": "the same: one that has not left is no matter of it",
         "migrate-arrived": "the same: a guest that has gone nowhere arrives nowhere",
         "close": "there is no connection to close, whatever hangs",
     }  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from attrs import evolve
@@ -12,6 +11,7 @@ from vmsvc_hpvm.kit import HpvmBackend
 from vmsvc_hpvm.tools import Tools
 
 from vmsvc.driver import Destination, DriverError, Phase, Undetermined
+from vmsvc.testing.kit.bench import Bench
 
 BUDGET_S = 10.0
 
@@ -174,7 +174,7 @@ def test_the_files_of_a_guest_are_those_behind_its_link(driver, web, tmp_path):
 @pytest.mark.keyword("container.hpvm.migrate_host")
 def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
     driver.start(web, budget_s=BUDGET_S)
-    _until_it_runs(backend, web)
+    Bench(HpvmDriver, backend).true(web, Phase.RUNNING)
     named = Destination(node="elsewhere", guest=evolve(web, migrate_host="nowhere"))
     with pytest.raises(DriverError, match="has not come to nowhere"):
         driver.migrate(web, named, budget_s=BUDGET_S)
@@ -182,24 +182,3 @@ def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
     named = Destination(node="nowhere", guest=evolve(web, migrate_host="elsewhere"))
     driver.migrate(web, named, budget_s=BUDGET_S)
     assert backend.truth(web) is Phase.MOVED
-
-
-def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, web, monkeypatch):
-    driver.start(web, budget_s=BUDGET_S)
-    _until_it_runs(backend, web)
-    really = Tools.run_sparing
-
-    def run(self, spare_s, *argv):
-        done = really(self, spare_s, *argv)
-        return evolve(done, code=1) if "hpvmmigrate" in argv[:2] else done
-
-    monkeypatch.setattr(Tools, "run_sparing", run)
-    with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is Off \(NR\)"):
-        driver.migrate(web, Destination(node="elsewhere", guest=web), budget_s=BUDGET_S)
-
-
-def _until_it_runs(backend, guest):
-    deadline = time.monotonic() + BUDGET_S
-    while backend.truth(guest) is not Phase.RUNNING:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from attrs import evolve
-from vmsvc_ldom.driver import Ldm, LdomDriver
+from vmsvc_ldom.driver import LdomDriver
 from vmsvc_ldom.kit import LdomBackend
 
 from vmsvc.driver import Destination, DriverError, Phase, Undetermined
+from vmsvc.testing.kit.bench import Bench
 
 BUDGET_S = 10.0
 
@@ -164,7 +163,7 @@ def test_the_sizes_are_those_of_the_list(driver, web):
 @pytest.mark.keyword("container.ldom.migrate_host")
 def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
     driver.start(web, budget_s=BUDGET_S)
-    _until_it_runs(backend, web)
+    Bench(LdomDriver, backend).true(web, Phase.RUNNING)
     named = Destination(node="elsewhere", guest=evolve(web, migrate_host="nowhere"))
     with pytest.raises(DriverError, match="has not come to nowhere"):
         driver.migrate(web, named, budget_s=BUDGET_S)
@@ -172,24 +171,3 @@ def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, web):
     named = Destination(node="nowhere", guest=evolve(web, migrate_host="elsewhere"))
     driver.migrate(web, named, budget_s=BUDGET_S)
     assert backend.truth(web) is Phase.ABSENT
-
-
-def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, web, monkeypatch):
-    driver.start(web, budget_s=BUDGET_S)
-    _until_it_runs(backend, web)
-    really = Ldm.run_sparing
-
-    def run(self, spare_s, *argv):
-        done = really(self, spare_s, *argv)
-        return evolve(done, code=1) if "migrate-domain" in argv[:2] else done
-
-    monkeypatch.setattr(Ldm, "run_sparing", run)
-    with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is gone"):
-        driver.migrate(web, Destination(node="elsewhere", guest=web), budget_s=BUDGET_S)
-
-
-def _until_it_runs(backend, guest):
-    deadline = time.monotonic() + BUDGET_S
-    while backend.truth(guest) is not Phase.RUNNING:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from vmsvc_xen import tool as tool_module
 from vmsvc_xen.driver import XenDriver
 from vmsvc_xen.kit import XenBackend, config_of
 from vmsvc_xen.parse import devices
-from vmsvc_xen.tool import Tool
 
 from vmsvc.driver import Destination, DriverError, GuestDisk, Phase, Sizes, Undetermined
+from vmsvc.testing.kit.bench import Bench
 from vmsvc.testing.standin import exchanges
 
 BUDGET_S = 10.0
@@ -410,7 +409,7 @@ class TestParts:
 @pytest.mark.keyword("container.xen.migrate_host")
 def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, guest):
     driver.start(guest, budget_s=BUDGET_S)
-    _until_it_runs(backend, guest)
+    Bench(XenDriver, backend).true(guest, Phase.RUNNING)
     named = Destination(node="elsewhere", guest=evolve(guest, migrate_host="nowhere"))
     with pytest.raises(DriverError, match="has not come to nowhere"):
         driver.migrate(guest, named, budget_s=BUDGET_S)
@@ -418,24 +417,3 @@ def test_a_move_goes_to_what_other_nodes_call_the_node(backend, driver, guest):
     named = Destination(node="nowhere", guest=evolve(guest, migrate_host="elsewhere"))
     driver.migrate(guest, named, budget_s=BUDGET_S)
     assert backend.truth(guest) is Phase.STOPPED
-
-
-def test_a_move_that_fails_when_the_guest_has_left_is_unknown(backend, driver, guest, monkeypatch):
-    driver.start(guest, budget_s=BUDGET_S)
-    _until_it_runs(backend, guest)
-    really = Tool.run_sparing
-
-    def run(self, spare_s, *argv):
-        done = really(self, spare_s, *argv)
-        return evolve(done, code=1) if "migrate" in argv[:2] else done
-
-    monkeypatch.setattr(Tool, "run_sparing", run)
-    with pytest.raises(Undetermined, match=r"has not come to elsewhere: .*; here it is gone"):
-        driver.migrate(guest, Destination(node="elsewhere", guest=guest), budget_s=BUDGET_S)
-
-
-def _until_it_runs(backend, guest):
-    deadline = time.monotonic() + BUDGET_S
-    while backend.truth(guest) is not Phase.RUNNING:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

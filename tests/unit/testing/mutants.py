@@ -784,6 +784,15 @@ class StopsWhatIsTurnedAway(ToyDriver):
             raise
 
 
+@mutant("migrate-broken")
+class CallsWhatHasLeftARefusal(ToyDriver):
+    def _send(self, guest, destination, budget_s):
+        try:
+            super()._send(guest, destination, budget_s)
+        except Undetermined as error:
+            raise DriverError(str(error)) from None
+
+
 @mutant("migrate-hung")
 class CallsSilenceARefusal(ToyDriver):
     def migrate(self, guest, destination, *, budget_s):

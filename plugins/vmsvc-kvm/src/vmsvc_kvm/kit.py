@@ -17,6 +17,7 @@ class KvmKit(DriverKit):
         "missing-tool": "libvirt's library is a part of the driver: without it the plugin is refused as a whole",
         "refused": "libvirt's socket refuses nothing to root, who runs the lab",
         "cut": "libvirt's messages say how long they are: one that is cut short is `truncated`",
+        "migrate-broken": "nothing breaks a request to libvirtd off at the moment in which the guest has left",
         "new-word": "libvirt tells states by numbers, and one that is new has tests of its own",
         "inside": "the kit's guests have no agent; a real one is held to the same commands in the lab",
         "locale": "libvirt tells by numbers what went wrong, and the driver reads no message",

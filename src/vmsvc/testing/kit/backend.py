@@ -37,6 +37,7 @@ TROUBLES = {
     "wider": "Each line of an answer has one more column at its end than is known today.",
     "deaf": "This guest ignores requests to shut down: `when_deaf(guest)`.",
     "dying": "This guest begins to start, and dies at once: `when_dying(guest)`.",
+    "broken": "This guest leaves when it is moved, and the request to move it fails: `when_broken(guest)`.",
 }
 
 

@@ -15,6 +15,8 @@ from typing import ClassVar, Protocol
 from attrs import evolve
 
 from vmsvc.core.errors import ActionFailed, TimedOut
+from vmsvc.core.resource import Guest
+from vmsvc.core.status import Phase
 from vmsvc.core.transport import OUTPUT_LIMIT, NodeHost, Outcome
 from vmsvc.testing.kit.backend import Backend, Lasting
 
@@ -36,6 +38,7 @@ Trouble = Callable[[Command, tuple[str, ...], float, dict[str, str]], Outcome]
 _GARBAGE = b"\x00\xff\xfe{]\x1b[2J\r\n%s\x80 0x7f \xe2\x28\xa1 }}\n\n|||\t\t;;\n"
 _NOISE = b"WARNING: the cache could not be locked; going on without it\n"
 _COLUMN = b"  extra"
+_BROKEN = b"error: the connection was lost\n"
 _FOREIGN = "Fehler: Der Vorgang konnte nicht durchgeführt werden — 操作できませんでした\n"
 
 
@@ -195,6 +198,22 @@ class CommandBackend(Backend):
     def when_garbage(self) -> Lasting:
         """Commands succeed, and print what nobody can read."""
         return self._changed(lambda done: evolve(done, code=0, stdout=_GARBAGE, stderr=b""))
+
+    def when_broken(self, guest: Guest) -> Lasting:
+        """The command with which a guest leaves the node fails when it has left.
+
+        Args:
+            guest: The guest.
+        """
+
+        def broken(command: Command, _argv: tuple[str, ...], budget_s: float, _env: dict[str, str]) -> Outcome:
+            was_here = self.truth(guest) is Phase.RUNNING
+            done = command(budget_s=budget_s)
+            if was_here and self.truth(guest) is not Phase.RUNNING:
+                return evolve(done, code=1, stdout=b"", stderr=_BROKEN)
+            return done
+
+        return self._lasting(broken)
 
     def when_noisy(self) -> Lasting:
         """Commands print warnings to standard error beside what they have to say."""

@@ -52,6 +52,21 @@ def what_is_turned_away_stays(bench: Bench) -> None:
     assert bench.backend.generation(guest) == before, "the guest was started anew"
 
 
+@clause("migrate-broken", Capability.MIGRATE, trouble="broken")
+def a_request_that_fails_when_the_guest_has_left_is_no_refusal(bench: Bench) -> None:
+    """A guest that is told to have stayed, and has left, is called failed while it runs elsewhere, or lost."""
+    guest = bench.running("web")
+    destination = bench.destination(guest)
+    with bench.trouble("broken", guest):
+        answer = bench.call("migrate", guest, destination)
+    truth = bench.backend.truth(guest)
+    assert truth in _GONE, f"the request has failed when the guest had left, and it is {truth.value} here"
+    is_unknown = isinstance(answer.error, Undetermined)
+    assert is_unknown or answer.error is None, f"it has left, and migrate raised {answer}; it must be Undetermined"
+    arrived = bench.backend.has_arrived(guest)
+    assert is_unknown or arrived is not False, "migrate has returned, and the guest does not run at the destination"
+
+
 @clause("migrate-hung", Capability.MIGRATE, trouble="hung")
 def a_move_that_hangs_is_unknown(bench: Bench) -> None:
     """A move of which nobody hears may have happened: who calls it done, or called off, is wrong at one end."""
