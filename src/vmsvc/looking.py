@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve
 
@@ -13,6 +13,7 @@ from vmsvc.core.keeping.freezer import Freeze, freeze_of, freezes
 from vmsvc.core.observe import key_of, observe
 from vmsvc.core.planning.limits import Limits
 from vmsvc.core.service import Service
+from vmsvc.core.status import Observation, Phase
 from vmsvc.parts import Parts
 
 
@@ -65,7 +66,7 @@ class Looking(Parts):
                 service,
                 self.node.name,
                 {rid: seen[key] for rid, key in keys.items() if key in seen},
-                notes=(going[service.name].cut_short,) if going[service.name].cut_short else (),
+                notes=tuple(filter(None, (going[service.name].cut_short, *_moved_away(service, seen)))),
                 going_on=going[service.name].action,
                 freeze=str(frozen.get(service.name, "")),
                 only=only[service.name],
@@ -125,3 +126,12 @@ class Looking(Parts):
             Since when and why; ``None`` where it is not frozen.
         """
         return freeze_of(self.node, service.name)
+
+
+def _moved_away(service: Service, seen: Mapping[tuple[str, str], Observation]) -> Iterator[str]:
+    """What to say of guests that are down here because they were moved: nobody has said where they have come to."""
+    for guest in service.guests:
+        observation = seen.get(key_of(guest))
+        if observation is not None and observation.phase is Phase.MOVED:
+            ask = f"`vmsvc status --peers {service.name}` tells which node has it; if none has, find it"
+            yield f"{guest.rid} has been moved away: {ask}"

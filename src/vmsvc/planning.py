@@ -15,7 +15,6 @@ from vmsvc.core.kinds import Reserved, Vmdg
 from vmsvc.core.observe import STATUS_DEADLINE_S, observe
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import Phase
 from vmsvc.core.verb import STARTING, Verb
 from vmsvc.looking import Looking
 
@@ -126,11 +125,11 @@ class Planning(Looking):
             only=only,
             freeze="" if frozen is None else str(frozen),
         )
-        guests = {step.rid: None for step in made.steps if step.verb in STARTING and step.rid in _guests(service)}
+        started = {step.rid for step in made.steps if step.verb in STARTING}
+        guests = {rid: seen[service.name, rid] for rid in _guests(service) if rid in started}
         if interlock is None or made.refusals or not guests:  # what starts nothing has nobody to ask
             return made
-        running = [rid for rid in guests if seen[service.name, rid].phase is Phase.RUNNING]
-        problems = interlock.objections([rid for rid in guests if rid not in running], running=running)
+        problems = interlock.objections(guests)
         errors = [problem for problem in problems if problem.severity is Severity.ERROR]
         notes = [problem for problem in problems if problem.severity is not Severity.ERROR]
         return evolve(made, refusals=(*made.refusals, *errors), notes=(*made.notes, *notes))
@@ -144,8 +143,8 @@ class Planning(Looking):
         waiting: Callable[[str], None] = lambda _: None,
         cancelled: threading.Event | None = None,
     ) -> Interlock | None:
-        """What keeps an action from starting guests that may run elsewhere; ``None`` where there is nobody to ask."""
-        if action not in STARTING_ACTIONS or not service.peers_of(self.node):
+        """What keeps an action from starting guests that may run elsewhere; ``None`` of an action that starts none."""
+        if action not in STARTING_ACTIONS:
             return None
         from vmsvc.core.peers.interlock import Interlock  # noqa: PLC0415 - only who asks peers pays for it
 
@@ -154,6 +153,7 @@ class Planning(Looking):
             self.node,
             lambda: self._peers,
             despite=consent.despite_peers if consent else (),
+            despite_moved=consent.despite_moved if consent else (),
             are_exclusive=lambda guests: self._are_exclusive(service, guests),
             waiting=waiting,
             cancelled=cancelled,

@@ -137,6 +137,28 @@ def test_what_is_frozen_starts_only_when_told_so_in_words(web):
     assert web.svcmgr("-s web restart --despite-frozen")[0] == 0
 
 
+@pytest.mark.option(
+    "start --despite-moved", "restart --despite-moved", "plan --despite-moved", "svcmgr --despite-moved"
+)
+@pytest.mark.parametrize("action", ["start", "restart"])
+def test_what_was_moved_to_where_nobody_sees_it_starts_only_when_told_so_in_words(web, action):
+    web.hypervisor.set("web", phase="moved")
+    assert web.code(f"plan {action} web") == 3
+    assert "container#1 has been moved away" in web.run("status web")[1]
+    code, _, told = web.run(f"{action} web")
+    assert (code, "no node of web says that it has it" in told, "--despite-moved container#1" in told) == (
+        3,
+        True,
+        True,
+    )
+    assert web.svcmgr(f"-s web {action}")[0] == 3
+    assert web.code(f"{action} web --despite-moved container#2") == 2
+    assert web.code(f"plan {action} web --despite-moved container#1") == 0
+    assert web.svcmgr(f"-s web {action} --despite-moved container#1 --dry-run")[0] == 0
+    assert web.hypervisor.machine("web").phase == "moved"
+    assert web.code(f"{action} web --despite-moved container#1") == 0
+
+
 @pytest.mark.option("freeze --reason", "freeze --dry-run", "thaw --dry-run")
 def test_a_freeze_has_a_reason_and_can_be_tried(web):
     assert web.code("freeze web --dry-run") == 0

@@ -238,6 +238,7 @@ def _consent(call: Call, service: Service, among: Sequence[Service]) -> Consent:
         kill=arguments.kill,
         despite_unknown=arguments.despite_unknown,
         force=arguments.force,
+        despite_moved=arguments.despite_moved,
         despite_lost_keys=arguments.despite_lost_keys,
         despite_peers=[peer for peer in arguments.despite_peer if peer.casefold() not in others],
     )
@@ -260,7 +261,7 @@ def _services(call: Call) -> tuple[list[Service], list[Failure]]:
         services = [call.session.with_applications(service) for service in services]
     for service in services:
         selection.limits(call.arguments).rids_of(service)
-        for rid in call.arguments.despite_unknown:
+        for rid in (*call.arguments.despite_unknown, *call.arguments.despite_moved):
             service.resource(rid)
     return services, failures
 

@@ -12,6 +12,7 @@ _NO_CONSENT = {
     "drp": False,
     "despite_frozen": False,
     "despite_lost_keys": False,
+    "despite_moved": (),
     "despite_peer": (),
     "despite_unknown": (),
     "force": (),
@@ -308,6 +309,14 @@ def _consents(command: Parser, action: str, *, guests: bool = True) -> None:
             help="start although this other node cannot be asked: nothing of the service runs there (repeatable)",
         )
         completed(peer, "other_nodes")
+        moved = command.add_argument(
+            "--despite-moved",
+            action="append",
+            default=[],
+            metavar="RID",
+            help="start this guest although it was moved away to where nobody sees it: it runs nowhere (repeatable)",
+        )
+        completed(moved, "rids")
     if action != "start" and guests:
         command.add_argument("--kill", action="store_true", help="stop guests by force at once, without asking them")
     _despite_unknown(command)

@@ -56,6 +56,7 @@ _OPTIONS = {
     "to": ("migrate",),
     "despite-frozen": ("start", "restart", "startapp", "migrate"),
     "despite-peer": ("start", "restart"),
+    "despite-moved": ("start", "restart"),
     "despite-lost-keys": ("start", "restart", "prstart"),
     "dry-run": (*_ACTING, "migrate", "boot", "push", "diskupdate", "freeze", "thaw", "create", "set", "unset"),
     "parallel": (*_ACTING, "migrate"),
@@ -108,6 +109,13 @@ class Legacy(Parser):
             help="start although this other node cannot be asked: nothing of the service runs there (repeatable)",
         )
         phrases.completed(peer, "other_nodes")
+        moved = self.add_argument(
+            "--despite-moved",
+            action="append",
+            metavar="RID",
+            help="start this guest although it was moved away to where nobody sees it: it runs nowhere (repeatable)",
+        )
+        phrases.completed(moved, "rids")
         self.add_argument(
             "--rid", action="append", metavar="RID[,RID…]", help="only these resources, or kinds of them (repeatable)"
         )
@@ -161,6 +169,7 @@ class Legacy(Parser):
         words += [f"--parallel={asked.parallel}"] if asked.parallel else []
         words += [f"--to={asked.to}"] if asked.to else []
         words += [f"--despite-unknown={rid}" for rid in asked.despite_unknown or ()]
+        words += [f"--despite-moved={rid}" for rid in asked.despite_moved or ()]
         words += [f"--despite-peer={node}" for node in asked.despite_peer or ()]
         words += [f"--force={holder}" for holder in asked.force or ()]
         for option, written in (("rid", asked.rid), ("tags", asked.tags), ("subset", asked.subsets)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from vmsvc.core.errors import Problem, Refused, Severity
 from vmsvc.core.node import Node
 from vmsvc.core.peers.answers import PeerAnswer, objections
 from vmsvc.core.peers.asking import Attention, Peers
+from vmsvc.core.peers.departed import departures
 from vmsvc.core.service import Service
 from vmsvc.core.status import Observation, Phase
 
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 #: How long answers are believed, in seconds. A node that has hung since then may have been given up by an operator, and
 #: its guests been started elsewhere.
 BELIEVED_S = 30.0
+#: What does not matter any more once nobody else can write to the disks.
+_OF_DISKS = ("refused.peer-silent", "refused.moved-away")
 #: How long an action that is going on at a peer is waited for, and how often it is asked again, in seconds.
 _PATIENCE_S, _AGAIN_S = 20.0, 0.5
 
@@ -39,6 +42,7 @@ class Interlock:
         node: This node.
         peers: Makes what asks the others; called when something is to be asked first.
         despite: The peers of which the operator knows that nothing runs there.
+        despite_moved: The guests, by their rids, that were moved away, and run nowhere, as the operator knows.
         are_exclusive: Whether every disk of guests, by their rids, is reserved for this node alone before they start.
         waiting: Told of what is waited for, once it takes longer than one would expect.
         cancelled: Set it from elsewhere to wait no longer.
@@ -52,6 +56,7 @@ class Interlock:
         peers: Callable[[], Peers],
         *,
         despite: Collection[str] = (),
+        despite_moved: Collection[str] = (),
         are_exclusive: Callable[[Sequence[str]], bool] = lambda _: False,
         waiting: Callable[[str], None] = lambda _: None,
         cancelled: threading.Event | None = None,
@@ -62,6 +67,7 @@ class Interlock:
         self._peers = peers
         self._names = service.peers_of(node)
         self._despite = despite
+        self._despite_moved = despite_moved
         self._are_exclusive = are_exclusive
         self._waiting = waiting
         self._cancelled = cancelled or threading.Event()
@@ -69,21 +75,24 @@ class Interlock:
         self._asked: dict[str, float] = {}
         self._found_down: set[str] = set()
 
-    def objections(self, guests: Sequence[str], *, running: Sequence[str] = ()) -> list[Problem]:
+    def objections(self, guests: Mapping[str, Observation]) -> list[Problem]:
         """Ask the other nodes what speaks against starting guests: errors, and what is to be told besides.
 
+        Those that run here are to be stopped first: what speaks against their start is heard while they are up. They
+        need no word of nodes that are silent, and are asked about again afterwards.
+
         Args:
-            guests: The rids of those that were found down here.
-            running: Of those that run here, and are to be stopped first: what speaks against their start is heard while
-                they are up. They need no word of nodes that are silent, and are asked about again afterwards.
+            guests: What was seen of them here, by their rids.
 
         Raises:
             ActionFailed: The action was interrupted meanwhile.
         """
-        self._found_down.update(guests)
+        running = {rid: seen for rid, seen in guests.items() if seen.phase is Phase.RUNNING}
+        down = {rid: seen for rid, seen in guests.items() if rid not in running}
+        self._found_down.update(down)
         answers, asked = self._ask_until_quiet()
-        self._asked.update(dict.fromkeys(guests, asked))
-        found = self._judged(guests, answers, self._despite) if guests else []
+        self._asked.update(dict.fromkeys(down, asked))
+        found = self._judged(down, answers, self._despite) if down else []
         against = self._judged(running, answers, self._names) if running else []
         return list(dict.fromkeys((*found, *(each for each in against if each.severity is Severity.ERROR))))
 
@@ -104,23 +113,29 @@ class Interlock:
         # did not stop: it was moved.
         needs_word = rid in self._found_down or seen.phase is Phase.MOVED
         despite = self._despite if needs_word else self._names
-        errors = [each for each in self._objections([rid], despite) if each.severity is Severity.ERROR]
+        answers, self._asked[rid] = self._ask_until_quiet()
+        errors = [each for each in self._judged({rid: seen}, answers, despite) if each.severity is Severity.ERROR]
         if errors:
             raise Refused(problems=errors)
 
-    def _objections(self, guests: Sequence[str], despite: Collection[str]) -> list[Problem]:
-        answers, asked = self._ask_until_quiet()
-        self._asked.update(dict.fromkeys(guests, asked))
-        return self._judged(guests, answers, despite)
+    def _judged(
+        self, guests: Mapping[str, Observation], answers: Sequence[PeerAnswer], despite: Collection[str]
+    ) -> list[Problem]:
+        service, rids = self._service, list(guests)
 
-    def _judged(self, guests: Sequence[str], answers: Sequence[PeerAnswer], despite: Collection[str]) -> list[Problem]:
-        service = self._service
-        found = objections(service, guests, answers, despite=despite)
-        if any(problem.code == "refused.peer-silent" for problem in found) and self._are_exclusive(guests):
-            found = objections(service, guests, answers, despite=despite, exclusive=True)
+        def found_if(*, exclusive: bool) -> list[Problem]:
+            theirs = objections(service, rids, answers, despite=despite, exclusive=exclusive)
+            return [*theirs, *departures(service, guests, answers, despite=self._despite_moved, exclusive=exclusive)]
+
+        found = found_if(exclusive=False)
+        if any(problem.code in _OF_DISKS for problem in found) and self._are_exclusive(rids):
+            found = found_if(exclusive=True)
         found += filter(None, (answer.overlooking(service, self._node) for answer in answers))
         _log.info(
-            "asked %s of %s: %s", ", ".join(self._names), service.name, "; ".join(map(str, found)) or "down there"
+            "asked %s of %s: %s",
+            ", ".join(self._names) or "nobody",
+            service.name,
+            "; ".join(map(str, found)) or "down there",
         )
         return found
 
@@ -132,6 +147,8 @@ class Interlock:
         that has given up, so that one of them starts it.
         """
         service, node = self._service, self._node
+        if not self._names:
+            return [], self._now()
         listed = [each.casefold() for each in (*service.nodes, *service.drpnodes)]
         later = listed[listed.index(node.name.casefold()) + 1 :] if node.name.casefold() in listed else []
         begun = time.monotonic()

@@ -53,6 +53,7 @@ class Consent:
         kill: Stop guests by force at once, without asking them first.
         force: Holders of disks, each a node's name or a key (``0x1a2b``), to take the disks from.
         despite_peers: Other nodes, by name, on which nothing of the service runs although they cannot say so.
+        despite_moved: Guests, by rid, that were moved away to where nobody sees them, and run nowhere.
         despite_lost_keys: Reserve disks again under what went on writing after their keys were lost.
     """
 
@@ -62,6 +63,7 @@ class Consent:
     kill: bool = False
     force: frozenset[str] = field(default=frozenset(), converter=_words)
     despite_peers: frozenset[str] = field(default=frozenset(), converter=_words)
+    despite_moved: frozenset[str] = field(default=frozenset(), converter=_words)
     despite_lost_keys: bool = False
 
 

@@ -62,8 +62,8 @@ class Stage:
             for name in names
         }
 
-    def codes(self):
-        return [problem.code for problem in self.interlock.objections([RID])]
+    def codes(self, here=Phase.STOPPED):
+        return [problem.code for problem in self.interlock.objections({RID: seen(here)})]
 
     def confirm(self, here=Phase.STOPPED):
         self.interlock.confirm(RID, seen(here))
@@ -138,7 +138,7 @@ def test_what_speaks_against_a_restart_is_heard_before_the_guest_is_stopped_and_
     stage = Stage()
 
     def heard():
-        return [problem.code for problem in stage.interlock.objections([], running=[RID])]
+        return [problem.code for problem in stage.interlock.objections({RID: seen(Phase.RUNNING)})]
 
     assert heard() == []
     stage.phase, stage.now = Phase.RUNNING, 1.0  # it was moved there while it was stopped here
@@ -149,6 +149,47 @@ def test_what_speaks_against_a_restart_is_heard_before_the_guest_is_stopped_and_
     assert heard() == ["refused.peer-acts"]
     stage.error = "it is off"
     assert heard() == []
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "is_refused"),
+    [
+        (Phase.MOVED, Phase.ABSENT, True),
+        (Phase.MOVED, Phase.MOVED, True),
+        (Phase.ABSENT, Phase.MOVED, True),  # as a start would define it
+        (Phase.MOVED, Phase.STOPPED, False),  # it has come there, and was stopped
+        (Phase.STOPPED, Phase.MOVED, False),
+        (Phase.STOPPED, Phase.ABSENT, False),
+        (Phase.ABSENT, Phase.ABSENT, False),
+    ],
+)
+def test_what_was_moved_to_where_nobody_sees_it_is_not_started_a_second_time(here, there, is_refused):
+    stage = Stage()
+    stage.phase = there
+    assert stage.codes(here) == (["refused.moved-away"] if is_refused else [])
+    for options in ({"despite_moved": {RID}}, {"are_exclusive": lambda _: True}):
+        stage = Stage(**options)
+        stage.phase = there
+        assert stage.codes(here) == (["note.moved-away"] if is_refused else [])
+        stage.confirm(here)
+
+
+def test_what_was_moved_away_is_not_started_again_where_there_is_nobody_to_ask():
+    stage = Stage(web=service(guest(), nodes=("n1",)))
+    assert stage.codes(Phase.MOVED) == ["refused.moved-away"]
+    assert stage.asked == 0
+    stage = Stage(web=service(guest(), nodes=("n1",)))
+    assert stage.refusal(Phase.MOVED) == "refused.moved-away"
+    stage.confirm(Phase.STOPPED)
+
+
+def test_a_silent_node_is_none_that_has_what_was_moved_away_whatever_else_is_said_of_it():
+    stage = Stage()
+    stage.error = "it is off"
+    assert stage.codes(Phase.MOVED) == ["refused.peer-silent", "refused.moved-away"]
+    stage = Stage(despite={"n2"})
+    stage.error = "it is off"
+    assert stage.codes(Phase.MOVED) == ["note.peer-silent", "refused.moved-away"]
 
 
 def test_the_node_that_is_listed_first_waits_for_the_other_to_give_up():
@@ -164,7 +205,7 @@ def test_the_node_that_is_listed_first_waits_for_the_other_to_give_up():
 def test_a_peer_whose_file_does_not_name_this_node_is_told_and_keeps_nothing_down():
     stage = Stage()
     stage.lists = ("n2",)
-    (warning,) = stage.interlock.objections([RID])
+    (warning,) = stage.interlock.objections({RID: seen(Phase.STOPPED)})
     assert (warning.code, warning.severity.value) == ("warning.not-named", "warning")
     assert "n2's file of web does not name n1" in warning.message
     for lists in (("n2", "N1"), None):
@@ -188,6 +229,6 @@ def test_an_interrupt_is_heard_while_peers_are_waited_for(is_going_on):
     threading.Timer(0.2, stage.cancelled.set).start()
     began = time.monotonic()
     with pytest.raises(ActionFailed, match="interrupted while it waited for an answer of n2") as caught:
-        stage.interlock.objections([RID])
+        stage.interlock.objections({RID: seen(Phase.STOPPED)})
     assert caught.value.code == "action.interrupted"
     assert time.monotonic() - began < 5
