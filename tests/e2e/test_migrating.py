@@ -50,10 +50,10 @@ def test_a_guest_is_moved_to_the_node_that_is_named(pair):
         assert (code, "migrate container#1 to n2" in out, pair.phase("n1")) == (0, True, "running")
     code, out, err = pair.run("migrate web --to n2")
     assert (code, pair.phase("n1"), pair.phase("n2")) == (0, "moved", "running")
-    assert out.startswith("web: down (migrate container#1 to n2, ")
+    assert out.startswith("web: on n2 (migrate container#1 to n2, ")
     assert "web: migrate container#1 to n2 … done" in err
     code, out, _ = pair.run("migrate web --to n2")
-    assert (code, "nothing to do: container#1 it runs on n2 already" in out) == (0, True)
+    assert (code, "web: on n2 (nothing to do: container#1 running on n2 already)" in out) == (0, True)
     assert pair.run("-s web migrate --to n1", on="n2", program=svcmgr.main)[0] == 0
     assert (pair.phase("n1"), pair.phase("n2")) == ("running", "moved")
 

@@ -39,7 +39,7 @@ def keywords(call: Call) -> int:
     Returns:
         The exit code.
     """
-    catalog, kind, type_ = call.session.catalog, call.arguments.kind, call.arguments.type
+    catalog, kind, type_ = call.session.catalog, call.arguments.kind, (call.arguments.type or "").lower()
     if kind not in (None, "DEFAULT", *KINDS):
         hint = did_you_mean(kind, ("DEFAULT", *KINDS), otherwise=f"kinds are: DEFAULT, {', '.join(KINDS)}")
         raise UsageError(f"there is no kind {kind!r}", hint=hint)

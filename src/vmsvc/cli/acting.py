@@ -161,7 +161,7 @@ def act(call: Call) -> int:
     for ending in endings:
         for problem in ending.problems:
             screen.tell(problem, of=ending.name)
-    screen.answer(_document(call, endings, problems_of(failures)), _lines(endings))
+    screen.answer(_document(call, endings, problems_of(failures)), _lines(endings, _to(call)))
     return selection.worst([*(item.exit_code for item in endings), *(each.error.exit_code for each in failures)])
 
 
@@ -307,8 +307,11 @@ def _act(call: Call, service: Service, consent: Consent, *, progress: Silence, c
     return Ending(name=name, report=report, status=status, error=error, notes=tuple(notes), only=only)
 
 
-def _lines(endings: Sequence[Ending]) -> Iterator[Line]:
-    """``web: up (start container#1, 0.4 s)``; nothing for what failed, which is told elsewhere."""
+def _lines(endings: Sequence[Ending], to: str) -> Iterator[Line]:
+    """``web: up (start container#1, 0.4 s)``; nothing for what failed, which is told elsewhere.
+
+    What has moved to another node is down here, which is not what to say of it: it was seen up there.
+    """
     for ending in endings:
         if ending.report is None:
             continue
@@ -319,8 +322,16 @@ def _lines(endings: Sequence[Ending]) -> Iterator[Line]:
         did = taken or f"nothing to do: {kept or nothing}"
         if ending.status is None:
             yield plain(f"{ending.name}: {did}")
+        elif to and _has_moved(ending.report):
+            yield plain(f"{ending.name}: on {to} ({did})")
         else:
             yield ((f"{ending.name}: ", ""), word(ending.status.avail), (f" ({did})", ""))
+
+
+def _has_moved(report: Report) -> bool:
+    """Whether all that was to move was seen where it was to go."""
+    is_there = any(item.in_place for item in report.plan.kept)
+    return all(result.failure is None for result in report.results) and (is_there or bool(report.results))
 
 
 def _taken(result: StepResult) -> str:

@@ -264,8 +264,8 @@ _BLOCK_DEVICES = ("mapper/*", "disk/by-id/*", "sd*", "vd*", "nvme*n*")
 
 def _named(parsed_args: argparse.Namespace) -> list[Service]:
     """The services that a line names, in any of the grammars."""
-    legacy = getattr(parsed_args, "service", "")
-    names = getattr(parsed_args, "names", None) or [getattr(parsed_args, "name", ""), *legacy.split(",")]
+    legacy = [name for written in getattr(parsed_args, "service", ()) for name in written.split(",")]
+    names = getattr(parsed_args, "names", None) or [getattr(parsed_args, "name", ""), *legacy]
     session = Session()
     found = []
     for name in names:

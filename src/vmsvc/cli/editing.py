@@ -17,6 +17,9 @@ from vmsvc.core.documents import envelope
 from vmsvc.core.errors import ActionFailed, ConfigError, ExitCode, Problem, Refused, Severity, UsageError
 from vmsvc.core.transport.terminal import run_on_terminal
 
+#: What to do where nobody can type.
+_WITHOUT_TERMINAL = "`vmsvc set NAME SECTION.KEY=VALUE` changes a file without an editor; EDITOR names another one"
+
 
 def edit(call: Call) -> int:
     """Edit a service's file.
@@ -29,7 +32,7 @@ def edit(call: Call) -> int:
 
     Raises:
         ConfigError: The copy is not valid; it is kept.
-        UsageError: The editor's variable cannot be understood.
+        UsageError: The editor's variable cannot be understood; or nobody has chosen one, and there is no terminal.
         ActionFailed: The editor failed; the copy is kept.
         Refused: The file has changed meanwhile; the copy is kept.
     """
@@ -66,6 +69,11 @@ def _editor() -> list[str]:
     """The words of the operator's editor, as a shell would split them."""
     variable = "VISUAL" if os.environ.get("VISUAL") else "EDITOR"
     written = os.environ.get(variable) or "vi"
+    if not os.environ.get(variable) and not (sys.stdin and sys.stdin.isatty()):
+        # It would wait for somebody to type, for ever.
+        raise UsageError(
+            "vi needs a terminal, and standard input is none", hint=_WITHOUT_TERMINAL, code="usage.no-terminal"
+        )
     try:
         words = shlex.split(written)
     except ValueError as error:

@@ -117,6 +117,9 @@ def create(call: Call) -> int:
     """
     arguments, session = call.arguments, call.session
     settings = settings_of(arguments.settings)
+    if "=" in arguments.name:
+        words = shlex.join([arguments.name, *arguments.settings])
+        raise UsageError(f"{arguments.name!r} is a setting, and no name", hint=f"say `vmsvc create NAME {words}`")
     if arguments.type:
         settings = {"container#1.type": arguments.type, **settings}
     template = Path(arguments.template) if arguments.template else None

@@ -47,6 +47,8 @@ _ONE = ("print config", "edit config", "show", "create", "get", "set", "unset")
 _NONE = ("ls", "list")
 _ALL = ("status", "print status", "boot")
 _ACTING = ("start", "stop", "restart", "startapp", "stopapp", "prstart", "prstop")
+#: What has to be added, and to which actions; to others it may not be.
+_NEEDED = {"param": ("get", "set", "unset"), "value": ("set",)}
 #: What an operator may add, and to which actions.
 _OPTIONS = {
     "drp": ("start", "restart", "startapp", "prstart"),
@@ -75,13 +77,19 @@ class Legacy(Parser):
             epilog=f"actions, and what they are in vmsvc:{pairs}",
         )
         services = self.add_argument(
-            "-s", "--service", default="", metavar="NAME[,NAME…]", help="services, or patterns"
+            "-s",
+            "--service",
+            action="append",
+            default=[],
+            metavar="NAME[,NAME…]",
+            help="services, or patterns (repeatable)",
         )
         phrases.completed(services, "service_list")
         action = self.add_argument("action", nargs="*", metavar="ACTION", help="what to do; see below")
         action.completer = _next_words  # type: ignore[attr-defined]
         self.set_defaults(more="action")
-        self.add_argument("--param", metavar="SECTION.KEY", help="the key to get, set or unset")
+        param = self.add_argument("--param", metavar="SECTION.KEY", help="the key to get, set or unset")
+        phrases.completed(param, "keys")
         self.add_argument("--value", metavar="VALUE", help="the value to set")
         self.add_argument("--format", choices=("text", "json"), help="print text (default) or JSON")
         self.add_argument("--color", choices=("auto", "always", "never"), help="colours")
@@ -199,15 +207,21 @@ class Legacy(Parser):
             self._refuse(f"{action} needs a service", f"say `svcmgr -s NAME {action}`")
         if len(names) > 1 and action in _ONE:
             self._refuse(f"{action} takes one service at a time", f"say `vmsvc {_ACTIONS[action]} NAME` for each")
-        if (action in ("get", "set", "unset")) != (asked.param is not None):
-            verdict = "needs" if asked.param is None else "takes no"
-            self._refuse(f"{action} {verdict} --param", "say `svcmgr -s NAME get --param SECTION.KEY`")
-        if (action == "set") != (asked.value is not None):
-            verdict = "needs" if asked.value is None else "takes no"
-            self._refuse(f"{action} {verdict} --value", "say `svcmgr -s NAME set --param SECTION.KEY --value VALUE`")
+        self._check_settings(asked, action)
         for option, actions in _OPTIONS.items():
             if getattr(asked, option.replace("-", "_")) and action not in actions:
                 self._refuse(f"{action} takes no --{option}", f"it is for {', '.join(actions)}")
+
+    def _check_settings(self, asked: argparse.Namespace, action: str) -> None:
+        """Refuse an action without what it needs, and what others need."""
+        for option, actions in _NEEDED.items():
+            is_there = getattr(asked, option) is not None
+            if is_there and action not in actions:
+                self._refuse(f"{action} takes no --{option}", f"it is for {', '.join(actions)}")
+            if not is_there and action in actions:
+                value = " --value VALUE" if action in _NEEDED["value"] else ""
+                said = f"svcmgr -s {shlex.quote(','.join(_names(asked)))} {action} --param SECTION.KEY{value}"
+                self._refuse(f"{action} needs --{option}", f"say `{said}`")
 
     def _refuse_unknown(self, asked: argparse.Namespace, action: str) -> NoReturn:
         """Refuse an action that is none, or that has services' names behind it, as ``vmsvc`` would have them."""
@@ -234,4 +248,4 @@ def _next_words(*, parsed_args: argparse.Namespace, **_: object) -> list[str]:
 
 
 def _names(asked: argparse.Namespace) -> list[str]:
-    return [name for name in asked.service.split(",") if name]
+    return [name for written in asked.service for name in written.split(",") if name]

@@ -35,8 +35,10 @@ def overview(statuses: Sequence[ServiceStatus]) -> Iterator[Line]:
     for item, line in zip(statuses, lines[1:], strict=True):
         yield line
         yield from _notes(item.notes, GAP)
+        is_of_many = len(item.instances) > 1
         for instance in item.instances:
-            yield from _oddities(instance)
+            node: Line = ((instance.node, "dim"), GAP) if is_of_many else ()
+            yield from ((GAP, *node, *line) for line in _oddities(instance))
 
 
 def _oddities(instance: Instance) -> Iterator[Line]:
@@ -50,10 +52,10 @@ def _oddities(instance: Instance) -> Iterator[Line]:
         or (mixed and item.status is Status.DOWN)
     ]
     for item in odd:
-        yield (GAP, (item.resource.rid, ""), GAP, word(item.status), GAP, (_told(item), ""))
+        yield ((item.resource.rid, ""), GAP, word(item.status), GAP, (_told(item), ""))
         for warning in item.observation.warnings:
-            yield (GAP, (item.resource.rid, ""), GAP, ("warning: ", "yellow"), (warning, ""))
-    yield from _notes(instance.told, GAP)
+            yield ((item.resource.rid, ""), GAP, ("warning: ", "yellow"), (warning, ""))
+    yield from _notes(instance.told)
 
 
 def _told(item: ResourceStatus) -> str:
@@ -93,9 +95,9 @@ def _resources(instance: Instance, margin: str) -> Iterator[Line]:
     yield from _notes(instance.told, (margin, "dim"))
 
 
-def _notes(notes: Iterable[str], margin: Span) -> Iterator[Line]:
+def _notes(notes: Iterable[str], *margin: Span) -> Iterator[Line]:
     for note in notes:
-        yield (margin, ("note: ", "cyan"), (note, ""))
+        yield (*margin, ("note: ", "cyan"), (note, ""))
 
 
 def _row(item: ResourceStatus) -> Sequence[Span]:

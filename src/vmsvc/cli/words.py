@@ -32,7 +32,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if not near:
         import difflib  # noqa: PLC0415 - right words need none of it
 
-        near = difflib.get_close_matches(word, words)
+        # Hyphens are no likeness: all options have them.
+        bare = {each.lstrip("-"): each for each in words}
+        near = [bare[each] for each in difflib.get_close_matches(word.lstrip("-"), bare)]
         # The nearest will do, unless it acts: then the nearest that only looks is offered, too.
         near = near[: 1 + next((place for place, each in enumerate(near) if each not in _ACTING), 0)]
     near.sort(key=lambda each: each in _ACTING)
@@ -87,7 +89,8 @@ class Parser(argparse.ArgumentParser):
         found = [*rest[:end], *rest[end + 1 :]]
         more = getattr(arguments, "more", "")
         if wrong or (found and not more):
-            _deepest(self, words).error(f"nobody asked for {' '.join(wrong or found)!r}")
+            command = _deepest(self, words)
+            command.error(f"{command.prog.partition(' ')[2] or command.prog} takes no {' '.join(wrong or found)!r}")
         if found:
             getattr(arguments, more).extend(found)
         return arguments

@@ -1,3 +1,4 @@
+import io
 import json
 import stat
 import sys
@@ -194,6 +195,22 @@ def test_create_set_get_unset(vmsvc, services_dir):
     assert vmsvc("unset", "job", "comment", "app#1.start_timeout")[0] == 0
     assert vmsvc("get", "job", "comment")[1] == "\n"
     assert vmsvc("create", "job")[0] == 2
+
+
+def test_a_setting_is_not_taken_for_the_name_of_a_service(vmsvc, services_dir):
+    code, _, err = vmsvc("create", "container#1.type=null")
+    assert (code, list(services_dir.glob("*type=*"))) == (2, [])
+    assert "is a setting, and no name" in err
+    assert "vmsvc create NAME" in err
+
+
+def test_no_editor_waits_for_somebody_who_has_no_terminal(vmsvc, app, monkeypatch):
+    monkeypatch.delenv("EDITOR", raising=False)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    code, _, err = vmsvc("edit", "job")
+    assert code == 2
+    assert "vi needs a terminal" in err
 
 
 def test_create_from_a_file_with_options_between(vmsvc, app, services_dir):

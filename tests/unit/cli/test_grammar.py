@@ -59,6 +59,8 @@ def test_every_example_parses():
         (["show", "a", "b"], "'b'"),
         (["stop", "web", "--drp"], "--drp"),
         (["start", "web", "--kill"], "--kill"),
+        (["migrate", "web", "--to", "n2", "--rid", "app"], "migrate takes no '--rid'"),
+        (["ls", "x"], "ls takes no 'x'"),
     ],
 )
 def test_mistakes(words, said):
@@ -97,6 +99,7 @@ def test_after_two_hyphens_all_are_names():
         ("-s web,db status --format json", "status web db --format json"),
         ("-s web start --drp", "start web --drp"),
         ("start -s web --dry-run", "start web --dry-run"),
+        ("-s web -s db,mail stop", "stop web db mail"),
         ("-s web stop --local", "stop web"),
         ("-s web stop --kill", "stop web --kill"),
         ("-s web restart --parallel 3 --despite-unknown a#1", "restart web --parallel 3 --despite-unknown a#1"),
@@ -135,6 +138,28 @@ def test_the_old_grammar_explains_every_refusal():
         with pytest.raises(UsageError) as caught:
             Legacy().parse(words.split())
         assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("-s a unset", "say `svcmgr -s a unset --param SECTION.KEY`"),
+        ("-s a set --param x", "say `svcmgr -s a set --param SECTION.KEY --value VALUE`"),
+        ("-s a start --param x", "it is for get, set, unset"),
+        ("-s a get --param x --value y", "it is for set"),
+    ],
+)
+def test_the_old_grammar_tells_of_a_missing_key_for_the_action_at_hand(words, hint):
+    with pytest.raises(UsageError) as caught:
+        Legacy().parse(words.split())
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(("words", "far"), [("-s web get --kw nodes", "--kill"), ("start --cluster", "--value")])
+def test_an_option_that_is_far_from_what_was_written_is_not_offered(words, far):
+    with pytest.raises(UsageError) as caught:
+        Legacy().parse(words.split())
+    assert far not in caught.value.message
 
 
 def test_completion_of_settings_for_services_that_are_to_be():

@@ -101,6 +101,17 @@ def test_whatever_is_not_plain_is_told_beneath():
     ]
 
 
+def test_a_line_of_many_nodes_tells_which_node_it_is_of():
+    gone = of(GUEST, seen(Phase.ABSENT, "absent"))
+    both = status(Instance(node="n1", resources=(gone,)), Instance(node="n2", resources=(gone,), notes=("cut short",)))
+
+    assert text(overview([both]))[2:] == [
+        "  n1  container#1  down  absent: look: it is absent",
+        "  n2  container#1  down  absent: look: it is absent",
+        "  n2  note: cut short",
+    ]
+
+
 def test_a_mixture_tells_what_is_down():
     mixed = Instance(node="n1", resources=(of(GUEST, seen(Phase.RUNNING, "on")), of(APP, seen(Phase.STOPPED, "off"))))
 

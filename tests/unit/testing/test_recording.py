@@ -86,6 +86,14 @@ def masked(text, *names):
         ("SESSION=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9.c2ln", "eyJzdWIi"),
         ("id AKIAIOSFODNN7EXAMPLE", "AKIA"),
         ("aws_secret_access_key = /hunter2+x", "hunter2"),
+        ("sshpass -p hunter2 ssh root@db", "hunter2"),
+        ("rclone -u root:hunter2 x", "hunter2"),
+        ("LDAP_BIND_DN_PW=hunter2 PW=x", "hunter2"),
+        ("smtp_auth=me:hunter2", "hunter2"),
+        ("COOKIE=session=hunter2", "hunter2"),
+        ("slack xoxb-12345-hunter2", "hunter2"),
+        ("PIN=483920", "4839"),
+        ("# password is hunter2", "hunter2"),
         ('password = "two words hunter2"', "hunter2"),
         ('"password": "hun;ter2"', "ter2"),
         ('"Env": ["PATH=/bin", "DB_PASS=hunter2"]', "hunter2"),
@@ -120,6 +128,8 @@ def test_what_tells_of_a_host_is_masked(text, hidden):
         '"token": null, "secret": {"file": "x"}',
         "docker run -u 1000:1000",
         "password:\nnext line",
+        "mem=137438953472, since 20260101123456",
+        "PINNED=0-3 auth_method=none, the password is not set",
     ],
 )
 def test_what_a_driver_reads_stays(text):

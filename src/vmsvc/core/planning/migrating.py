@@ -113,7 +113,7 @@ class _Draft(Draft):
         """Decide what becomes of a guest, from what is seen of it at both ends."""
         here, to = self.seen.get(guest.rid), self.to
         if here is not None and here.phase in AT_REST and there.phase is Phase.RUNNING:
-            self.keep(guest, f"it runs on {to} already", in_place=True)
+            self.keep(guest, f"running on {to} already", in_place=True)
             self._warn_of_what_is_left(guest, here)
             return
         judgement = judge(Verb.MIGRATE, guest, here, ())

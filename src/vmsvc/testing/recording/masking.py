@@ -32,8 +32,11 @@ _PLAIN = ("127.", "0.0.0.0", "255.", "::1", "::")  # noqa: S104 - no address is 
 
 _UUID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE)
 _MAC = re.compile(r"\b[0-9a-f]{2}(?:([:-]))[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}\b", re.IGNORECASE)
-#: Long hexadecimal numbers: World Wide Names, ids of containers, keys, digests.
-_NUMBER = re.compile(r"(?<![0-9a-zA-Z])(0x)?([0-9a-f]{12,})(?![0-9a-zA-Z])", re.IGNORECASE)
+#: Long hexadecimal numbers: World Wide Names, ids of containers, keys, digests. Shorter ones that have decimal digits
+#: alone are sizes and dates, which drivers read.
+_NUMBER = re.compile(
+    r"(?:(?<=\b0x)[0-9a-f]{12,}|(?<![0-9a-zA-Z])(?:(?=\d*[a-f])[0-9a-f]{12,}|\d{16,}))(?![0-9a-zA-Z])", re.IGNORECASE
+)
 _ADDRESS = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7})(?![\w:]|\.\d)", re.IGNORECASE
 )
@@ -92,7 +95,7 @@ class Masking:
             (_UUID, lambda found: self._hexadecimal(found[0])),
             (_MAC, lambda found: "02" + self._hexadecimal(found[0])[2:]),
             (_ADDRESS, lambda found: self._address(found[0])),
-            (_NUMBER, lambda found: (found[1] or "") + self._hexadecimal(found[2])),
+            (_NUMBER, lambda found: self._hexadecimal(found[0])),
         )
 
     def _character(self, before: str, character: str) -> str:
@@ -110,6 +113,8 @@ class Masking:
         """As many digits; equal ones where the text is equal, however it is written."""
         digits = "".join(character for character in text.lower() if character in _HEXADECIMAL)
         fresh = hmac.new(self._secret, digits.encode(), hashlib.sha512).hexdigest() * (1 + len(digits) // 128)
+        if digits.isdecimal():  # which a driver may read as a decimal number
+            fresh = "".join(str(int(digit, 16) % 10) for digit in fresh)
         made = iter(fresh)
         masked = "".join(next(made) if character.lower() in _HEXADECIMAL else character for character in text)
         return masked.upper() if text.isupper() else masked

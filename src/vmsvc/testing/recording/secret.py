@@ -16,10 +16,13 @@ import re
 _CALLED = (
     r"(?:passw(?:or)?d|passphrase|secret|token|jwt|credential"
     r"|(?:api|access|account|auth|encryption|private|secret|signing)[_-]?key"
-    r"|(?<![a-z])(?:pass|creds?|(?-i:pwd))(?![a-z]))"
+    r"|(?<![a-z])(?:pass|creds?|(?-i:pwd))(?![a-z])|(?:cookie|[_-]auth)(?=\\?[\"']?[ \t]*[=:]))"
 )
 #: The same among variables of an environment, where words are run together: PGPASS, SSH_KEY. PWD is a directory.
-_VARIABLE = r"\b(?!(?:OLD)?PWD=)[A-Z0-9_]*(?:PASS|PWD|KEY|SECRET|TOKEN|CRED)[A-Z0-9_]*="
+_VARIABLE = (
+    r"\b(?!(?:OLD)?PWD=)(?:[A-Z0-9_]*(?:PASS|PWD|KEY|SECRET|TOKEN|CRED|COOKIE)[A-Z0-9_]*"
+    r"|(?:[A-Z0-9_]*_)?(?:PW|PIN|SALT))="
+)
 #: A value: in quotes, in quotes within a text that has quotes itself, or up to a blank or the next key of a list. What
 #: stands for no value is none, and a path is where a secret is.
 _VALUE = (
@@ -36,7 +39,12 @@ _OTHERS = tuple(
         r"://[^\s/:@\"']*:(?P<plain>[^\s/@\"']+)@",
         r"\b(?:Bearer|Authorization\W+\w+)\s+(?P<plain>[\w.~+/=-]+)",
         r"\b(?:curl|wget)\b[^\n]*?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']+:(?P<plain>[^\s\"']+)",
+        # A name and a password; a number and a number are a user and a group.
+        r"(?<![\w-])(?:-u|--user)[ =][\"']?(?!\d+:\d+\b)[^\s:/\"']+:(?P<plain>[^\s:/\"']+)",
         r"\b(?:mysql|mariadb)\w*\b[^\n]*?\s-p(?P<plain>[^\s\"']+)",
+        r"\bsshpass\b[^\n]*?\s-p[ ]?[\"']?(?P<plain>[^\s\"']+)",
+        r"(?i:\bpass(?:word|wd|phrase)\s+is\s+)(?!(?:not|no|set|required|needed|empty|wrong|expired)\b)(?P<plain>[^\s\"']+)",
+        r"\b(?P<plain>xox[a-z]-[\w-]{6,})",
         r"\b(?P<plain>eyJ[\w-]{5,}\.[\w-]+\.[\w-]*)",
         r"\b(?P<plain>(?:AKIA|ASIA)[A-Z0-9]{16})\b",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<plain>.+?)(?=-----END|[\"']|\Z|\n(?![A-Za-z0-9+/=]{16,}))",

@@ -65,7 +65,7 @@ def test_what_has_moved_already_is_left_there_and_the_rest_follows(phase):
     there = {"container#1": UP}
     made = planned(guest(1), guest(2), here={"container#1": seen(phase)}, there=there)
     assert [(each.rid, each.why, each.in_place) for each in made.kept] == [
-        ("container#1", "it runs on n2 already", True)
+        ("container#1", "running on n2 already", True)
     ]
     assert [str(step) for step in made.steps] == ["migrate container#2 to n2"]
 
