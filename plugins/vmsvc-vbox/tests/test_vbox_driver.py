@@ -213,10 +213,40 @@ class TestDisks:
     def test_a_file_that_cannot_be_read_may_stand_for_a_device(self, backend, driver):
         guest = backend.guest("web")
         Path(backend.standin.guest("web")["media"][0]["location"]).unlink()
-        assert driver.disks(guest, budget_s=10)[0].kind == "vmdk"
+        with pytest.raises(Undetermined, match="does not tell whether it stands for a device"):
+            driver.disks(guest, budget_s=10)
+
+    @pytest.mark.parametrize("size", [0, 40, 80, 100])
+    def test_a_file_of_which_a_part_is_read_may_stand_for_a_device(self, backend, driver, size):
+        guest = backend.guest("web")
+        file = Path(backend.standin.guest("web")["media"][0]["location"])
+        file.write_text(file.read_text(encoding="utf-8")[:size], encoding="utf-8")
+        with pytest.raises(Undetermined, match="does not tell whether it stands for a device"):
+            driver.disks(guest, budget_s=10)
 
     def test_a_medium_that_is_no_hard_disk_is_read_only(self, backend, driver):
         guest = backend.guest("web")
-        backend.standin.change("web", "running", hdds=[])
+        backend.standin.change("web", "running", hdds=[], dvds=backend.standin.guest("web")["media"])
         [disk] = driver.disks(guest, budget_s=10)
         assert (disk.device, disk.readonly, disk.live) == ("cdrom", True, True)
+
+    def test_a_medium_that_is_in_no_list_is_not_known(self, backend, driver):
+        guest = backend.guest("web")
+        backend.standin.change("web", "running", hdds=[])
+        with pytest.raises(Undetermined, match="does not tell what kind of medium is at SATA-0-0"):
+            driver.disks(guest, budget_s=10)
+
+    def test_a_medium_whose_base_is_in_no_list_is_not_known(self, backend, driver):
+        guest = backend.guest("web")
+        [disk] = backend.standin.guest("web")["hdds"]
+        backend.standin.change("web", hdds=[{**disk, "parent": f"e{disk['uuid'][1:]}"}])
+        with pytest.raises(Undetermined, match="does not tell what the disk at SATA-0-0 differs from"):
+            driver.disks(guest, budget_s=10)
+
+
+@pytest.mark.parametrize("text", ["", "<VirtualBox><Machine", "<VirtualBox>\n<Machine/>\n"])
+def test_a_definition_that_is_not_whole_is_none(backend, driver, text):
+    guest = backend.guest("web")
+    Path(backend.standin.guest("web")["config"]).write_text(text, encoding="utf-8")
+    with pytest.raises(Undetermined, match="is not whole"):
+        driver.definition(guest, budget_s=10)

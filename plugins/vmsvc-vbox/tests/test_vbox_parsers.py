@@ -76,6 +76,11 @@ class TestLists:
         with pytest.raises(Undetermined, match="no list of guests"):
             surveyed(SHORT, long)
 
+    def test_a_list_without_a_guest_is_none_where_the_long_one_has_some(self):
+        with pytest.raises(Undetermined, match="its long list has guests"):
+            surveyed("", LONG)
+        assert surveyed("", "") == []
+
     @given(st.text())
     def test_no_text_at_all_is_a_crash_or_a_state(self, text):
         try:
@@ -149,11 +154,30 @@ class TestMachines:
 
 class TestMedia:
     def test_of_a_real_list(self):
-        assert parse.media(printed("list", "hdds")) == {
+        assert parse.media(printed("list", "hdds").split("\n")[:-1]) == {
             D1: parse.Medium(
                 uuid=D1, parent="", location="/root/d1.vdi", format="VDI", type="normal", size_bytes=64 << 20
             )
         }
+
+    def test_a_list_that_is_not_whole_tells_nothing(self):
+        *lines, _ = printed("list", "hdds").split("\n")
+        assert parse.media([]) == {}
+        for number in range(1, len(lines)):
+            with pytest.raises(Undetermined):
+                parse.media(lines[:number])
+        for number in (0, 1, 3, 4, 5):
+            with pytest.raises(Undetermined):
+                parse.media([*lines[:number], *lines[number + 1 :]])
+        for text in ("garbage", "\0", "UUID: 1", "Location: /root/d1.vdi"):
+            with pytest.raises(Undetermined, match="no medium"):
+                parse.media([text, ""])
+
+    def test_the_warning_of_a_missing_kernel_module_is_no_medium(self):
+        *lines, _ = printed("list", "hdds").split("\n")
+        assert set(
+            parse.media(["WARNING: The vboxdrv kernel module", "", "    sudo /sbin/vboxconfig", "", *lines])
+        ) == {D1}
 
     @pytest.mark.parametrize(
         ("descriptor", "device"),
@@ -161,7 +185,10 @@ class TestMedia:
             ('createType="fullDevice"\nRW 2048 FLAT "/dev/disk/by-id/a b" 0\n', "/dev/disk/by-id/a b"),
             ('createType="partitionedDevice"\nRW 63 FLAT "d-pt.vmdk" 0\nRW 9 FLAT "/dev/sdb" 63\n', "/dev/sdb"),
             ('createType="monolithicSparse"\nRW 2048 SPARSE "/dev/sdb" 0\n', ""),
-            ("KDMV\x00\x01", ""),
+            ('createType="monolithicSp', None),
+            ('createType="fullDevice"\nRW 2048 FLAT "/dev/sd', None),
+            ("KDMV\x00\x01", None),
+            ("", None),
         ],
     )
     def test_files_that_stand_for_devices(self, descriptor, device):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vmsvc.driver import AT_REST, GuestDisk
+from vmsvc.driver import AT_REST, GuestDisk, Undetermined
 from vmsvc_vbox import parse
 from vmsvc_vbox.parse import Attached, Medium
 from vmsvc_vbox.states import phase_of
@@ -13,33 +13,41 @@ from vmsvc_vbox.tool import Tool
 _NETWORK = frozenset({"iSCSI"})
 
 
-def disks(tool: Tool, values: Mapping[str, str], media: Mapping[str, Medium]) -> list[GuestDisk]:
+def disks(tool: Tool, values: Mapping[str, str]) -> list[GuestDisk]:
     """The disks of a guest.
 
     A guest with snapshots writes to a medium that differs from another one, and reads what it has not written from that
     one: each of a chain is a disk of the guest.
 
     Args:
-        tool: Where files are read.
+        tool: Where media are listed, and files read.
         values: What VirtualBox tells of the guest.
-        media: Every hard disk that it knows.
+
+    Raises:
+        Undetermined: What is at one of its places is in no list: it came or went in this moment, or is another user's;
+            or whether a file stands for a device is not known.
     """
     runs = phase_of(values["VMState"]) not in AT_REST
-    return [
-        disk for place in parse.attached(values) for disk in _of_place(tool, place, list(_chain(place, media)), runs)
-    ]
+    places = parse.attached(values)
+    for place in places:
+        if place.location and place.uuid not in tool.media and place.uuid not in tool.removable:
+            raise Undetermined(f"VirtualBox does not tell what kind of medium is at {place.target}: {place.location}")
+    return [disk for place in places for disk in _of_place(tool, place, list(_chain(place, tool.media)), runs)]
 
 
 def _chain(place: Attached, media: Mapping[str, Medium]) -> Iterator[Medium]:
+    """A medium, and below it those that it differs from; none for what is in an optical or floppy drive."""
     uuid, seen = place.uuid, set[str]()
     while uuid in media and uuid not in seen:
         seen.add(uuid)
         yield media[uuid]
         uuid = media[uuid].parent
+    if uuid and seen:
+        raise Undetermined(f"VirtualBox does not tell what the disk at {place.target} differs from: {uuid}")
 
 
 def _of_place(tool: Tool, place: Attached, chain: list[Medium], runs: bool) -> Iterator[GuestDisk]:  # noqa: FBT001
-    if not chain:  # an optical or floppy drive, whose media are in other lists
+    if not chain:  # an optical or floppy drive
         yield GuestDisk(
             target=place.target,
             kind="file",
@@ -71,6 +79,4 @@ def _backing(tool: Tool, medium: Medium) -> tuple[str, str]:
     if medium.format != "VMDK":
         return "file", medium.location
     device = tool.raw_device(medium.location)
-    if device is None:
-        return "vmdk", medium.location  # it may stand for a device, and nobody can tell
     return ("block", device) if device else ("file", medium.location)

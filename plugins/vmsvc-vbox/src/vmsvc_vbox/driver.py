@@ -150,12 +150,12 @@ class VboxDriver:
         from vmsvc_vbox import disks  # noqa: PLC0415 - as above
 
         tool = self._tool(budget_s)
-        return disks.disks(tool, tool.info(guest.name), tool.media())
+        return disks.disks(tool, tool.info(guest.name))
 
     def definition(self, guest: VboxGuest, *, budget_s: float) -> str:
         """The guest's own file, which ``VBoxManage registervm`` takes."""
         tool = self._tool(budget_s)
-        return tool.file(tool.info(guest.name)["CfgFile"])
+        return tool.file(tool.info(guest.name)["CfgFile"], mark="</VirtualBox>")
 
     def config_files(self, guest: VboxGuest, *, budget_s: float) -> Sequence[Path]:
         """The guest's own file, and what its firmware remembers."""

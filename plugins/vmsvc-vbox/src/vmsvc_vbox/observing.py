@@ -72,7 +72,6 @@ def discover(tool: Tool) -> list[FoundGuest]:
         tool: Who is asked.
     """
     guests = [guest for guest in tool.survey() if guest.name != INACCESSIBLE]
-    media = tool.media() if guests else {}
     return [
         FoundGuest(
             name=guest.name,
@@ -80,7 +79,7 @@ def discover(tool: Tool) -> list[FoundGuest]:
             state=guest.state,
             autostart=guest.autostart,
             title=f"{values.get('ostype', '')} guest".strip(),
-            disks=tuple(disks.disks(tool, values, media)),
+            disks=tuple(disks.disks(tool, values)),
             warnings=_warnings(guest),
         )
         for guest in guests

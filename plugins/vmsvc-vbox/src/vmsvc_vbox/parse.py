@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import dropwhile
 
 from attrs import frozen
 
@@ -31,7 +32,8 @@ _MACHINE = re.compile(
 )
 _CONTROLLER = re.compile(r"storagecontrollername(\d+)")
 _RAW_EXTENT = re.compile(r'^\s*(?:RW|RDONLY)\s+\d+\s+\w+\s+"(/dev/[^"]+)"', re.MULTILINE)
-_RAW_TYPE = re.compile(r'^\s*createType\s*=\s*"(fullDevice|partitionedDevice)"', re.MULTILINE)
+_TYPE = re.compile(r'^\s*createType\s*=\s*"(\w+)"\s*$', re.MULTILINE)
+_RAW_TYPES = ("fullDevice", "partitionedDevice")
 _MBYTES = re.compile(r"(\d+) MBytes")
 
 
@@ -83,15 +85,16 @@ def surveyed(short: Sequence[str], long: Sequence[str]) -> list[Listed]:
         long: What the other printed.
 
     Raises:
-        Undetermined: The short list is none, or the long one is, although there are guests.
+        Undetermined: The short list is none, or the long one is, although the other has guests.
     """
     names = listed(short)
     records: dict[str, list[dict[str, str]]] = {}
     for record in _records(long):
-        if record.get("UUID", "") in names:
-            records.setdefault(record["UUID"], []).append(record)
-    if names and not records:
+        records.setdefault(record.get("UUID", ""), []).append(record)
+    if names and not names.keys() & records.keys():
         raise Undetermined(f"VBoxManage list --long vms: this is no list of guests: {' '.join(long)[:80]!r}")
+    if not names and records:
+        raise Undetermined(f"VBoxManage list vms: nothing, and its long list has guests: {', '.join(records)[:80]}")
     return [_guest(uuid, name, records.get(uuid, [])) for uuid, name in names.items()]
 
 
@@ -252,33 +255,64 @@ class Medium:
     size_bytes: int | None
 
 
-def media(text: str) -> dict[str, Medium]:
+def media(lines: Sequence[str]) -> dict[str, Medium]:
     """The hard disks of ``list hdds``, by UUID.
 
     Args:
-        text: What it printed.
+        lines: What it printed.
+
+    Raises:
+        Undetermined: It is no such list, or does not tell all of a disk that must be known.
     """
-    found: dict[str, Medium] = {}
-    for paragraph in text.split("\n\n"):
-        pairs = (line.partition(":") for line in paragraph.splitlines())
-        values = {key: value.strip() for key, _, value in pairs}
-        if not values.get("UUID") or "Location" not in values:
-            continue
-        size = _MBYTES.fullmatch(values.get("Capacity", ""))
-        parent = values.get("Parent UUID", "base")
-        found[values["UUID"]] = Medium(
-            uuid=values["UUID"],
-            parent="" if parent == "base" else parent,
-            location=values["Location"],
-            format=values.get("Storage format", ""),
-            type=values.get("Type", "").partition(" ")[0],
-            size_bytes=int(size[1]) << 20 if size else None,
-        )
-    return found
+    return {each["UUID"]: _medium(each) for each in _paragraphs(lines, "list hdds")}
 
 
-def raw_device(descriptor: str) -> str:
-    r"""The device that a VMDK file stands for; empty where its data are in files.
+def _medium(values: Mapping[str, str]) -> Medium:
+    if missing := sorted({"Parent UUID", "Type", "Location", "Storage format"} - values.keys()):
+        raise Undetermined(f"VBoxManage list hdds: of {values['UUID']} it lacks {', '.join(missing)}")
+    size = _MBYTES.fullmatch(values.get("Capacity", ""))
+    return Medium(
+        uuid=values["UUID"],
+        parent="" if values["Parent UUID"] == "base" else values["Parent UUID"],
+        location=values["Location"],
+        format=values["Storage format"],
+        type=values["Type"].partition(" ")[0],
+        size_bytes=int(size[1]) << 20 if size else None,
+    )
+
+
+def uuids(lines: Sequence[str]) -> list[str]:
+    """The UUIDs of ``list dvds``, and of the other lists of media and of the node's drives.
+
+    Args:
+        lines: What it printed.
+
+    Raises:
+        Undetermined: It is no such list.
+    """
+    return [each["UUID"] for each in _paragraphs(lines, "list of media")]
+
+
+def _paragraphs(lines: Sequence[str], what: str) -> Iterator[dict[str, str]]:
+    """What a list of media tells of each: lines ``KEY: VALUE``, of which UUID is the first, and an empty one."""
+    if lines and lines[0].startswith("WARNING:"):  # of a missing kernel module; it has empty lines in it
+        lines = list(dropwhile(lambda line: not line.startswith("UUID:"), lines))
+    values: dict[str, str] = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        if not values and (key != "UUID" or not re.fullmatch(_UUID, value.strip())):
+            raise Undetermined(f"VBoxManage {what}: this is no medium: {line[:80]!r}")
+        if line:
+            values.setdefault(key, value.strip())
+        else:
+            yield values
+            values = {}
+    if values:
+        raise Undetermined(f"VBoxManage {what}: the answer ends within what it tells of {values['UUID']}")
+
+
+def raw_device(descriptor: str) -> str | None:
+    r"""The device that a VMDK file stands for; empty where its data are in files, ``None`` where it does not tell.
 
     Args:
         descriptor: The beginning of the file. The format is VMware's, "Virtual Disk Format 1.1", with the type
@@ -287,5 +321,10 @@ def raw_device(descriptor: str) -> str:
     >>> raw_device('createType="fullDevice"\\nRW 2048 FLAT "/dev/sdb" 0\\n')
     '/dev/sdb'
     """
-    extent = _RAW_EXTENT.search(descriptor) if _RAW_TYPE.search(descriptor) else None
-    return extent[1] if extent else ""
+    kind = _TYPE.search(descriptor)
+    if kind is None:
+        return None
+    if kind[1] not in _RAW_TYPES:
+        return ""
+    extent = _RAW_EXTENT.search(descriptor)
+    return extent[1] if extent else None

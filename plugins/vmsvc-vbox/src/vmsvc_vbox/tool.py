@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar
 
-from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, whole, whole_lines
+from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, said_last, whole_lines
 from vmsvc_vbox import parse
 from vmsvc_vbox.parse import Listed, Machine, Medium
 
@@ -12,6 +13,8 @@ from vmsvc_vbox.parse import Listed, Machine, Medium
 _NOT_FOUND = "VBOX_E_OBJECT_NOT_FOUND"
 # Enough of a VMDK file for its descriptor, in bytes.
 _DESCRIPTOR = 65536
+# Lists of what may be in a drive that is no hard disk.
+_REMOVABLE = ("dvds", "floppies", "hostdvds", "hostfloppies")
 
 
 class Tool(Commands):
@@ -86,29 +89,38 @@ class Tool(Commands):
             raise DriverError(f"VirtualBox knows no guest named {name!r}, but {values['name']!r}")
         return values
 
+    @cached_property
     def media(self) -> dict[str, Medium]:
-        """Every hard disk, by its UUID."""
-        return parse.media(self.told("list", "hdds"))
-
-    def file(self, path: str) -> str:
-        """The text of a file.
-
-        Args:
-            path: Where it is.
+        """Every hard disk, by its UUID.
 
         Raises:
-            Undetermined: It cannot be read.
+            Undetermined: VirtualBox does not tell.
         """
-        return whole(super().run("cat", "--", path))
+        return parse.media(self.lines("list", "hdds"))
 
-    def raw_device(self, path: str) -> str | None:
-        """The device that a disk's file stands for: empty where its data are in files, ``None`` if that is not known.
+    @cached_property
+    def removable(self) -> set[str]:
+        """The UUIDs of all media and drives of the node that are for optical or floppy drives.
+
+        Raises:
+            Undetermined: VirtualBox does not tell.
+        """
+        return {uuid for kind in _REMOVABLE for uuid in parse.uuids(self.lines("list", kind))}
+
+    def raw_device(self, path: str) -> str:
+        """The device that a disk's file stands for; empty where its data are in files.
 
         Args:
             path: A file in VMDK format.
+
+        Raises:
+            Undetermined: It cannot be read, or does not tell.
         """
         done = super().run("head", "-c", str(_DESCRIPTOR), "--", path)
-        return None if done.code else parse.raw_device(done.stdout.decode(errors="replace"))
+        device = None if done.code or done.truncated else parse.raw_device(done.stdout.decode(errors="replace"))
+        if device is None:
+            raise Undetermined(f"{path} does not tell whether it stands for a device{said_last(done.stderr, b'')}")
+        return device
 
 
 def the_one(guests: list[Listed], name: str) -> Listed | None:
