@@ -10,7 +10,7 @@ from vmsvc_hpvm.driver import HpvmDriver
 from vmsvc_hpvm.kit import HpvmBackend
 from vmsvc_hpvm.tools import Tools
 
-from vmsvc.driver import Destination, DriverError, Phase, Undetermined
+from vmsvc.driver import Destination, DriverError, Outcome, Phase, Undetermined
 from vmsvc.testing.kit.bench import Bench
 
 BUDGET_S = 10.0
@@ -169,6 +169,28 @@ def test_nothing_is_done_to_a_guest_in_a_state_that_nobody_knows(backend, driver
 @pytest.mark.keyword("container.hpvm.directory")
 def test_the_files_of_a_guest_are_those_behind_its_link(driver, web, tmp_path):
     assert driver.config_files(web, budget_s=BUDGET_S) == [tmp_path / "uuids/of-web/vmm_config.current"]
+
+
+@pytest.mark.parametrize("told", ["", "WARNING: the clock is off\n/srv\nvmm_config.current\n/\n", "/srv\nvmm_conf\n"])
+def test_files_that_are_not_told_are_not_taken_for_none(backend, web, told):
+    with pytest.raises(Undetermined, match=r"files in .* are not told"):
+        HpvmDriver(evolve(backend.context, host=Telling(told))).config_files(web, budget_s=BUDGET_S)
+
+
+class Telling:
+    """A host on which every command prints this."""
+
+    name = "n1"
+
+    def __init__(self, told):
+        self._told = told
+
+    def run(self, argv, **_how):
+        return Outcome(argv=tuple(argv), code=0, stdout=self._told.encode(), stderr=b"", duration_s=0.0)
+
+
+def test_a_guest_without_a_directory_has_no_files(driver, web):
+    assert driver.config_files(evolve(web, directory="/nowhere"), budget_s=BUDGET_S) == []
 
 
 @pytest.mark.keyword("container.hpvm.migrate_host")

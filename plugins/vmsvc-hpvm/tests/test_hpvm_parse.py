@@ -67,7 +67,8 @@ def test_no_text_is_taken_for_a_table_without_guests(text):
         assert table(text)
     with contextlib.suppress(Undetermined):
         table(HEAD + text)
-    parse.disks(text)
+    with contextlib.suppress(Undetermined):
+        parse.disks(text.splitlines())
     assert parse.started_with_the_node(text.splitlines()) is not None
 
 
@@ -92,7 +93,7 @@ def test_disks_are_told_apart():
     found = parse.disks(
         "[Storage Interface Details]\ndisk:avio_stor:0,0,0:disk:/dev/rdisk/disk6\n"
         "disk:scsi:0,2,1:lv:/dev/vg00/rweb\ndisk:scsi:0,2,2:file:/srv/a:b.img\ndvd:scsi:0,2,3:null:/dvd\n"
-        "network:lan:0,0:vswitch:prod\n"
+        "[Network Interface Details]\nnetwork:lan:0,0:vswitch:prod\n".splitlines()
     )
 
     assert [(disk.kind, disk.source, disk.device) for disk in found] == [
@@ -101,3 +102,33 @@ def test_disks_are_told_apart():
         ("file", "/srv/a:b.img", "disk"),
         ("null", "/dvd", "cdrom"),
     ]
+
+
+DISK = "disk:avio_stor:0,0,0:disk:/dev/rdisk/disk6"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["garbage", "disk:scsi:0,2", f"{DISK}  extra", "disk:scsi:0,0,0:disk:rdisk", "disk:scsi:0,0,0:lv:", "ufo:a:0:b:/c"],
+)
+def test_a_device_that_cannot_be_read_is_not_left_out(line):
+    with pytest.raises(Undetermined, match="hpvmstatus"):
+        parse.disks(["[Storage Interface Details]", DISK, line])
+
+
+@pytest.mark.parametrize("lines", [[], [""], [DISK], ["[Network Interface Details]"]])
+def test_an_answer_that_is_about_no_disks_is_not_one_without_disks(lines):
+    with pytest.raises(Undetermined, match="not what a guest has"):
+        parse.disks(lines)
+    assert parse.disks(["[Storage Interface Details]", *lines[:0]]) == []
+
+
+def test_what_follows_the_last_column_is_read():
+    row = "web                      3 HPUX    Off            3     8     3    2 GB"
+    assert set(table(f"{HEAD}{row}        0\n{row.replace('web', 'db ').replace(' 3 HPUX', ' 4 HPUX')}\n")) == {
+        "web",
+        "db",
+    }
+    for rest in ("x", " 0 garbage", "  0  extra"):
+        with pytest.raises(Undetermined, match="no line of its table"):
+            table(f"{HEAD}{row}{rest}\n")

@@ -181,7 +181,7 @@ class HpvmDriver:
         """The guest's disks, by what is behind them on the node."""
         tools = self._tools(budget_s)
         tools.get(guest.name)
-        return parse.disks(tools.told("hpvmstatus", "-d", "-P", guest.name))
+        return parse.disks(tools.lines("hpvmstatus", "-d", "-P", guest.name))
 
     def config_files(self, guest: HpvmGuest, *, budget_s: float) -> Sequence[Path]:
         """The files in the guest's directory, which is a link to one that is named by its UUID."""

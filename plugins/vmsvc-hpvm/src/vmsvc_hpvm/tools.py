@@ -13,11 +13,15 @@ from vmsvc_hpvm.parse import Listed
 
 #: What is asked for where guests stand.
 PROBE = "hpvmstatus"
-# The directory of a guest is a link to one that is named by its UUID. HP-UX's find knows no depth.
-_FILES = """
-[ -e "$1" ] || exit 0
-cd "$1" && pwd -P || exit
-for file in .* *; do [ ! -f "$file" ] || printf '%s\\n' "$file"; done
+# The directory of a guest is a link to one that is named by its UUID. HP-UX's find knows no depth. No file is named as
+# the mark at the end is.
+_END = "/"
+_FILES = f"""
+if [ -e "$1" ]; then
+    cd "$1" && pwd -P || exit
+    for file in .* *; do [ ! -f "$file" ] || printf '%s\\n' "$file"; done
+fi
+echo {_END}
 """
 
 
@@ -82,6 +86,14 @@ class Tools(Commands):
 
         Args:
             directory: The directory, or a link to it.
+
+        Raises:
+            Undetermined: It cannot be told.
         """
-        place, *names = self.lines("sh", "-c", _FILES, "sh", directory) or [""]
+        told = self.lines("sh", "-c", _FILES, "sh", directory)
+        if told == [_END]:
+            return "", []
+        if len(told) < 2 or told[-1] != _END or not told[0].startswith("/"):  # noqa: PLR2004 - the place, and the mark
+            raise Undetermined(f"the files in {directory} are not told: {' '.join(told)[:80]!r}")
+        place, *names, _ = told
         return place, sorted(names)
