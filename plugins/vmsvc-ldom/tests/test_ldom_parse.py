@@ -97,6 +97,7 @@ def test_disks_are_what_their_service_has_behind_them():
             f"VDISK|name=vdisk{number}|vol={volume}|id={number}"
             for number, volume in enumerate(["a@vds0", "b@vds0", "c@vds0", "a@vds1", "a@elsewhere"])
         ],
+        "web",
         backing,
     )
 
@@ -113,3 +114,21 @@ def test_a_domain_that_is_listed_twice_is_unknown():
     twice = "DOMAIN|name=a|state=active|flags=-n----\nDOMAIN|name=a|state=inactive|flags=------\n"
     with pytest.raises(Undetermined, match="'a' twice"):
         domains(CONTROL + twice)
+
+
+@pytest.mark.parametrize("told", ["", "DOMAIN|name=db", "VDISK|name=vdisk0|vol=a@vds0"])
+def test_disks_that_are_told_of_no_domain_or_of_another_one_are_not_this_one_s(told):
+    with pytest.raises(Undetermined, match="does not tell of the domain 'web'"):
+        parse.disks(["VERSION 1.11", told], "web", {})
+
+
+def test_a_line_that_tells_something_twice_tells_nothing():
+    with pytest.raises(Undetermined, match="something twice"):
+        domains(CONTROL + "DOMAIN|name=db|state=active|flags=-n----|name=web\n")
+
+
+@pytest.mark.parametrize("text", ["", "<?xml version='1.0'?>\n<LDM_interface>\n", "</LDM_interface"])
+def test_constraints_that_are_not_whole_are_none(text):
+    with pytest.raises(Undetermined, match="is not whole"):
+        parse.constraints(text.splitlines())
+    assert parse.constraints(["<LDM_interface>", "</LDM_interface>"]) == "<LDM_interface>\n</LDM_interface>\n"

@@ -207,13 +207,13 @@ class LdomDriver:
         ldm = self._ldm(budget_s)
         ldm.get(guest.name)
         backing = parse.volumes(ldm.lines("list-services", "-p"))
-        return parse.disks(ldm.lines("list-domain", "-o", "disk", "-p", guest.name), backing)
+        return parse.disks(ldm.lines("list-domain", "-o", "disk", "-p", guest.name), guest.name, backing)
 
     def definition(self, guest: LdomGuest, *, budget_s: float) -> str:
         """The domain's constraints, of which ``ldm add-domain -i`` makes it again."""
         ldm = self._ldm(budget_s)
         ldm.get(guest.name)
-        return "".join(f"{line}\n" for line in ldm.lines("list-constraints", "-x", guest.name))
+        return parse.constraints(ldm.lines("list-constraints", "-x", guest.name))
 
     def sizes(self, guest: LdomGuest, *, budget_s: float) -> Sizes:
         """What the domain is given."""

@@ -124,15 +124,22 @@ def volumes(lines: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def disks(lines: Sequence[str], backing: Mapping[str, str]) -> list[GuestDisk]:
+def disks(lines: Sequence[str], name: str, backing: Mapping[str, str]) -> list[GuestDisk]:
     """The disks of a domain.
 
     Args:
         lines: What ``ldm list-domain -o disk -p NAME`` has printed.
+        name: The domain's name.
         backing: What :func:`volumes` has found. A volume that is not there is kept as such: nothing is started on it.
+
+    Raises:
+        Undetermined: It does not tell of that domain.
     """
+    records = _records(lines)
+    if [values.get("name") for word, values in records if word == "DOMAIN"] != [name]:
+        raise Undetermined(f"ldm: it does not tell of the domain {name!r}: {' '.join(lines)[:80]!r}")
     found = []
-    for word, values in _records(lines):
+    for word, values in records:
         if word != "VDISK":
             continue
         source = _raw(backing.get(values.get("vol", ""), ""))
@@ -163,6 +170,24 @@ def _records(lines: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
     found = []
     for line in filter(str.strip, rest):
         word, *fields = line.split("|")
-        pairs = (each.partition("=") for each in fields)
-        found.append((word, {key: value.rstrip() for key, _, value in pairs}))
+        pairs = [each.partition("=") for each in fields]
+        values = {key: value.rstrip() for key, _, value in pairs}
+        if len(values) < len(pairs):
+            raise Undetermined(f"ldm: a line tells something twice: {line[:80]!r}")
+        found.append((word, values))
     return found
+
+
+def constraints(lines: Sequence[str]) -> str:
+    """The constraints of a domain, as XML.
+
+    Args:
+        lines: What ``ldm list-constraints -x NAME`` has printed.
+
+    Raises:
+        Undetermined: They are not whole.
+    """
+    text = "".join(f"{line}\n" for line in lines)
+    if not text.rstrip().endswith("</LDM_interface>"):
+        raise Undetermined(f"ldm list-constraints -x: the answer is not whole: it ends with {text[-40:]!r}")
+    return text
