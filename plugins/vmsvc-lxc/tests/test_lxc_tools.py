@@ -26,7 +26,7 @@ class Host:
         self._answers = {tool.replace("_", "-"): list(told) for tool, told in answers.items()}
         self.ran = []
 
-    def run(self, argv, *, budget_s, environment=None):
+    def run(self, argv, *, budget_s, environment=None, keep=0):
         self.ran.append((tuple(argv), budget_s, environment))
         told = self._answers[argv[0]]
         code, out, err = told.pop(0) if len(told) > 1 else told[0]
@@ -149,11 +149,33 @@ def test_disks_are_roots_mounts_and_devices_and_what_is_missing_may_be_a_disk(tm
         "lxc.cgroup2.devices.allow = c 1:3 rwm\nb 8:16 rw\nb *:* m\nb 8:32 m\n\n"
     )
     told = [(0, ASKED.format("RUNNING", 0), ""), (0, config, "")]
-    stat = (1, "block special file\t/dev/vg/web\0directory\t/srv/a b\0", "stat: cannot stat '/dev/block/8:16'\n")
-    found = driver_on(Host(lxc_info=told, stat=[stat]), tmp_path).disks(guest("web"), budget_s=5)
+    kinds = (1, "b/dev/vg/web\0d/srv/a b\0", "find: '/dev/block/8:16': No such file or directory\n")
+    found = driver_on(Host(lxc_info=told, find=[kinds]), tmp_path).disks(guest("web"), budget_s=5)
     assert [(each.target, each.kind, each.source, each.readonly) for each in found] == [
         ("/", "block", "/dev/vg/web", False),
         ("/srv", "dir", "/srv/a b", True),
         ("/dev/block/8:16", "block", "/dev/block/8:16", False),
     ]
     assert all(each.live and each.persistent for each in found)
+
+
+@pytest.mark.parametrize("kinds", [(1, "", "find: '/srv/web': Input/output error\n"), (0, "", "")])
+def test_what_a_path_leads_to_is_not_guessed(tmp_path, kinds):
+    told = [(0, ASKED.format("RUNNING", 0), ""), (0, "State:          RUNNING\nlxc.rootfs.path = /srv/web\n", "")]
+    with pytest.raises(Undetermined, match="find"):
+        driver_on(Host(lxc_info=told, find=[kinds]), tmp_path).disks(guest("web"), budget_s=5)
+
+
+def test_a_table_of_mounts_that_ends_within_a_line_loses_none(tmp_path):
+    config = "State:          RUNNING\nlxc.rootfs.path = /srv/web\nlxc.mount.fstab = /srv/fstab\n"
+    told = [(0, ASKED.format("RUNNING", 0), ""), (0, config, "")]
+    host = Host(lxc_info=told, cat=[(0, "/dev/sdb data ext4 rw 0 0\n/dev/sdc mo", "")], find=[(0, "", "")])
+    with pytest.raises(Undetermined, match="within a line"):
+        driver_on(host, tmp_path).disks(guest("web"), budget_s=5)
+
+
+@pytest.mark.parametrize("text", ["", "lxc.uts.name = web\nlxc.rootfs.path = /srv/w"])
+def test_a_config_that_is_not_whole_is_none(tmp_path, text):
+    host = Host(lxc_info=[(0, ASKED.format("STOPPED", 0), "")], cat=[(0, text, "")])
+    with pytest.raises(Undetermined, match="is not whole"):
+        driver_on(host, tmp_path).definition(guest("web", lxcpath="/srv"), budget_s=5)

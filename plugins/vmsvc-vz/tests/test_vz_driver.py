@@ -181,6 +181,13 @@ class TestWhatItIsMadeOf:
         with pytest.raises(Undetermined):
             driver_on(vzctl).definition(evolve(guest, config_dir="/no/such"), budget_s=10)
 
+    @pytest.mark.parametrize("text", ["", 'CPUS="2"\nVE_PRIV'])
+    def test_a_definition_that_is_not_whole_is_none(self, vzctl, text):
+        guest = vzctl.guest("web")
+        Path(guest.config_dir, "101.conf").write_text(text)
+        with pytest.raises(Undetermined, match="is not whole"):
+            driver_on(vzctl).definition(guest, budget_s=10)
+
     def test_its_sizes_are_its_limits(self, vzctl):
         guest = vzctl.guest("web")
         assert driver_on(vzctl).sizes(guest, budget_s=10) == Sizes(vcpus=2, memory_mib=512)

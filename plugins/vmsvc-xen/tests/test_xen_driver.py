@@ -395,7 +395,6 @@ class TestParts:
     def test_guests_are_found_by_what_runs_and_by_config_files(self, backend, driver, guest):
         backend.standin.add("lost", "running")
         Path(guest.config_dir, "renamed.cfg").write_text(config_of("db"))
-        Path(guest.config_dir, "broken.cfg").write_text("name = ")
         found = {each.name: each for each in driver.discover(guest, budget_s=10)}
         assert {name: each.phase for name, each in found.items()} == {
             "web": Phase.STOPPED, "db": Phase.STOPPED, "lost": Phase.RUNNING,
@@ -404,6 +403,17 @@ class TestParts:
         assert found["db"].options["config"] == f"{guest.config_dir}/renamed.cfg"
         assert "could not be started again" in found["lost"].warnings[0]
         assert [disk.source for disk in found["lost"].disks] == ["/dev/loop0"]
+
+    @pytest.mark.parametrize("text", ["name = ", "", 'name = "web"', "name =\n"])
+    def test_a_config_file_that_cannot_be_read_may_describe_any_guest(self, driver, guest, text):
+        Path(guest.config_dir, "broken.cfg").write_text(text)
+        with pytest.raises(Undetermined, match=r"broken\.cfg is (not whole|no config file that xl could read)"):
+            driver.discover(guest, budget_s=10)
+
+    def test_a_definition_that_ends_within_a_line_is_none(self, driver, guest):
+        Path(guest.file).write_text('name = "web"\nmemory = 12')
+        with pytest.raises(Undetermined, match="ends within a line"):
+            driver.definition(guest, budget_s=10)
 
 
 @pytest.mark.keyword("container.xen.migrate_host")

@@ -68,6 +68,12 @@ class TestLists:
     def test_names_are_read_as_they_are(self, name):
         assert list(parse.domains(listed(row(name))).named) == [name]
 
+    @pytest.mark.parametrize("second", ["web", "web "])
+    def test_two_domains_of_one_name_tell_nothing(self, second):
+        with pytest.raises(Undetermined, match="two domains are named 'web'"):
+            parse.domains(listed(row("web"), row(second, "--ps--")))
+        assert len(parse.domains(listed(row("(null)"), row("(null)"))).nameless) == 2
+
     def test_a_domain_without_a_name_may_be_any_guest(self):
         domains = parse.domains(listed(row("(null)", "--ps-d"), row("web")))
         assert domains.of("web") is not None

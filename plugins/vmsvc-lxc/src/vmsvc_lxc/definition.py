@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vmsvc.driver import AT_REST, DriverError, GuestDisk, Host, Sizes, Undetermined, shown
+from vmsvc.driver import AT_REST, Commands, DriverError, GuestDisk, NodeHost, Sizes, Undetermined, shown, whole_lines
 from vmsvc_lxc.observing import labelled, seen_alone, usual_path
 from vmsvc_lxc.options import LxcGuest
 from vmsvc_lxc.states import ABSENT
@@ -27,13 +27,12 @@ _QUOTA = "lxc.cgroup2.cpu.max"
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _MIB = 2**20
 _LINE = re.compile(r"\s*(?:#.*|lxc\.[\w.]+\s*=.*)?")
-_KINDS = {"block special file": "block", "directory": "dir", "regular file": "file", "regular empty file": "file"}
 _DEVICE = re.compile(r"b (\d+):(\d+) (\w+)")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _FIELDS = 4  # of a line of fstab(5) that count here: source, place, type, options
 
 
-def config_file(host: Host, guest: LxcGuest, deadline: Deadline) -> Path:
+def config_file(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> Path:
     """Where a container's config file is, or would be.
 
     Args:
@@ -44,7 +43,7 @@ def config_file(host: Host, guest: LxcGuest, deadline: Deadline) -> Path:
     return Path(guest.lxcpath or usual_path(host, deadline), guest.name, "config")
 
 
-def text(host: Host, guest: LxcGuest, deadline: Deadline) -> str:
+def text(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> str:
     """A container's config file, as it is.
 
     Args:
@@ -58,14 +57,13 @@ def text(host: Host, guest: LxcGuest, deadline: Deadline) -> str:
     """
     _must_be_there(host, guest, deadline)
     file = config_file(host, guest, deadline)
-    done = answer(host, "cat", "--", str(file), budget_s=deadline.left_s)
-    config = done.out
-    if not config.strip() or not all(_LINE.fullmatch(line) for line in config.split("\n")):
+    config = Commands(host, deadline.left_s).file(str(file))
+    if not all(_LINE.fullmatch(line) for line in config.split("\n")):
         raise Undetermined(f"{file} is no config of LXC: a line of it is neither empty, a comment, nor lxc.KEY = VALUE")
     return config
 
 
-def files(host: Host, guest: LxcGuest, deadline: Deadline) -> list[Path]:
+def files(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> list[Path]:
     """The files that a peer needs to run a container, beside its root file system.
 
     Args:
@@ -75,11 +73,10 @@ def files(host: Host, guest: LxcGuest, deadline: Deadline) -> list[Path]:
     """
     told = _told(host, guest, ("lxc.mount.fstab",), deadline)
     named = [config_file(host, guest, deadline), *map(Path, filter(None, [told.get("lxc.mount.fstab", "")]))]
-    kinds = _kinds(host, [str(file) for file in named], deadline)
-    return [file for file in named if kinds.get(str(file)) == "file"]
+    return [Path(path) for path in Commands(host, deadline.left_s).there(*map(str, named))]
 
 
-def disks(host: Host, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk]:
+def disks(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk]:
     """What a container is handed: its root file system, its mounts, and devices that it may open.
 
     LXC keeps one config for the container that runs and for its next start.
@@ -96,7 +93,7 @@ def disks(host: Host, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk]:
         raise Undetermined(f"LXC does not tell the root file system of {guest.name}")
     handed = [("/", root, False), *_mounts(told.get("lxc.mount.entry", "").split("\n"))]
     if fstab := told.get("lxc.mount.fstab"):
-        handed += _mounts(answer(host, "cat", "--", fstab, budget_s=deadline.left_s).out.split("\n"))
+        handed += _mounts(whole_lines(run(host, "cat", "--", fstab, budget_s=deadline.left_s)))
     allowed = "\n".join(told.get(key, "") for key in _DISKS[-2:])
     handed += [
         (source, source, "w" not in match[3])
@@ -104,7 +101,8 @@ def disks(host: Host, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk]:
         if match and set(match[3]) != {"m"}
         for source in [f"/dev/block/{match[1]}:{match[2]}"]
     ]
-    kinds = _kinds(host, [source for _, source, _ in handed if source.startswith("/")], deadline)
+    paths = [source for _, source, _ in handed if source.startswith("/")]
+    kinds = Commands(host, deadline.left_s).kinds(*paths)
     return [
         GuestDisk(
             target=target,
@@ -127,15 +125,6 @@ def _mounts(lines: list[str]) -> Iterator[tuple[str, str, bool]]:
             yield "/" + words[1].lstrip("/"), words[0], "ro" in words[3].split(",")
 
 
-def _kinds(host: Host, paths: list[str], deadline: Deadline) -> Mapping[str, str]:
-    """What each path leads to: ``block``, ``dir``, ``file`` or ``other``; those that lead nowhere are left out."""
-    if not paths:
-        return {}
-    done = run(host, "stat", "-L", "--printf=%F\\t%n\\0", "--", *dict.fromkeys(paths), budget_s=deadline.left_s)
-    told = [entry.partition("\t") for entry in done.out.split("\0") if entry]
-    return {path: _KINDS.get(kind, "other") for kind, _, path in told}
-
-
 def _kind_of_missing(source: str) -> str:
     """What is not there may have been a disk; what is no path, such as a pool of ZFS, is LXC's own word."""
     if source.startswith("/dev/"):
@@ -143,7 +132,7 @@ def _kind_of_missing(source: str) -> str:
     return "dir" if source.startswith("/") and ":" not in source else "storage"
 
 
-def sizes(host: Host, guest: LxcGuest, deadline: Deadline) -> Sizes:
+def sizes(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> Sizes:
     """A container's limits, by its config; where it has none, what the node has.
 
     Args:
@@ -190,7 +179,7 @@ def _number(printed: str, pattern: str) -> int:
     return int(match[1])
 
 
-def _must_be_there(host: Host, guest: LxcGuest, deadline: Deadline) -> bool:
+def _must_be_there(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> bool:
     """See to it that there is such a container; whether it runs is returned."""
     seen = seen_alone(host, guest, deadline)
     if seen.state == ABSENT:
@@ -198,7 +187,7 @@ def _must_be_there(host: Host, guest: LxcGuest, deadline: Deadline) -> bool:
     return seen.phase not in AT_REST
 
 
-def _told(host: Host, guest: LxcGuest, keys: tuple[str, ...], deadline: Deadline) -> Mapping[str, str]:
+def _told(host: NodeHost, guest: LxcGuest, keys: tuple[str, ...], deadline: Deadline) -> Mapping[str, str]:
     """What a container's config says, includes and defaults too, by LXC's own reading."""
     done = answer(
         host, *on("lxc-info", guest, "--state", *(f"--config={key}" for key in keys)), budget_s=deadline.left_s

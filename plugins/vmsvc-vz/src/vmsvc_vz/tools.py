@@ -106,17 +106,6 @@ class Tools(Commands):
         """
         return self.run(*self._exec, container.id, script)
 
-    def file(self, path: str) -> str:
-        """The text of a file.
-
-        Args:
-            path: Where it is.
-
-        Raises:
-            Undetermined: It cannot be read.
-        """
-        return self.told("cat", "--", path)
-
     def _listed(self, facts: Mapping[str, Any]) -> Listed:
         raise NotImplementedError
 

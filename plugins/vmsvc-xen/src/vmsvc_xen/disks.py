@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from vmsvc.driver import GuestDisk
+from vmsvc.driver import Commands, GuestDisk
 from vmsvc_xen.device import Device
 
 
-def disks(live: Sequence[Device], persistent: Sequence[Device], kinds: Mapping[str, str]) -> list[GuestDisk]:
+def disks(commands: Commands, live: Sequence[Device], persistent: Sequence[Device]) -> list[GuestDisk]:
     """The disks of a guest, each once: those of its config file in their order, then what it has beyond them.
 
     Args:
+        commands: Where it is looked what their paths lead to.
         live: What Xen has given it.
         persistent: What its config file says.
-        kinds: What the paths among them lead to: ``block`` or ``file``; those that lead nowhere are left out.
+
+    Raises:
+        Undetermined: What a path leads to cannot be told.
     """
+    kinds = commands.kinds(*(each.path for each in (*persistent, *live) if each.path))
     return [
         GuestDisk(
             target=each.vdev,

@@ -205,21 +205,19 @@ class XenDriver:
         tool = self._tool(budget_s)
         domain = tool.find(guest.name)
         live = tool.devices(domain) if domain else []
-        is_described = domain is None or guest.file in tool.files(guest.config_dir, guest.file).inodes
+        is_described = domain is None or bool(tool.there(guest.file))
         persistent = tool.configured(guest) if is_described else []
-        return disks(live, persistent, tool.kinds([*live, *persistent]))
+        return disks(tool, live, persistent)
 
     def definition(self, guest: XenGuest, *, budget_s: float) -> str:
         """The guest's config file; where Xen does not answer, nothing is told of its guests, files neither."""
         tool = self._tool(budget_s)
         tool.domains()
-        tool.settings(guest)
         return tool.text(guest)
 
     def config_files(self, guest: XenGuest, *, budget_s: float) -> Sequence[Path]:
         """The guest's config file. Its kernel, where it has one of its own, is as large as a disk may be."""
-        there = self._tool(budget_s).files(guest.config_dir, guest.file).inodes
-        return [Path(guest.file)] if guest.file in there else []
+        return [Path(path) for path in self._tool(budget_s).there(guest.file)]
 
     def sizes(self, guest: XenGuest, *, budget_s: float) -> Sizes:
         """What the guest has while it runs, else what its config file gives it."""

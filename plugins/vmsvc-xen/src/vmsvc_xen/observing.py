@@ -145,7 +145,7 @@ def _found(tool: Tool, guest: XenGuest, domain: Domain | None, files: Files, kee
     try:
         live = tool.devices(domain) if domain else []
         persistent = tool.configured(guest) if is_described else []
-        devices = disks(live, persistent, tool.kinds([*live, *persistent]))
+        devices = disks(tool, live, persistent)
     except VmsvcError as error:
         devices = []
         warnings.append(f"its disks are not known: {error.message}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,7 +116,8 @@ def domains(text: str) -> Domains:
         text: What it printed.
 
     Raises:
-        Undetermined: It is no such list.
+        Undetermined: It is no such list, or has two guests of one name: of a name that ends with blanks, these are not
+            to be told from those that fill its column.
     """
     header, *rows = text.removesuffix("\n").split("\n")
     if not _HEADER.fullmatch(header):
@@ -124,6 +126,9 @@ def domains(text: str) -> Domains:
     if DOM0 not in (domain.id for domain in found):
         raise Undetermined("xl list: the domain 0 is not in it, in which xl runs: this list is not whole")
     guests = [domain for domain in found if domain.id != DOM0]
+    names = Counter(domain.name for domain in guests if domain.name != _NAMELESS)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise Undetermined(f"xl list: two domains are named {twice[0]!r}")
     return Domains(
         named={each.name: each for each in guests if each.name != _NAMELESS},
         nameless=tuple(each for each in guests if each.name == _NAMELESS),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from attrs import frozen
 
-from vmsvc.driver import Commands, DriverError, Outcome, Phase, Undetermined, VmsvcError, said_last, shown
+from vmsvc.driver import Commands, DriverError, Outcome, Phase, Undetermined, VmsvcError, said_last, shown, whole_lines
 from vmsvc_xen import config, parse
 from vmsvc_xen.config import Value
 from vmsvc_xen.device import Device
@@ -31,7 +31,6 @@ _NOT_THERE = (": No such file or directory", ": Not a directory")
 _OLDER = re.compile(r"(\.\d+)?( \(deleted\))?")
 # Of the time of a start, what is left to take apart what an xl has begun that did not end in time, in seconds.
 _CLEANING_S = 10.0
-_KINDS = {"block special file": "block", "regular file": "file", "regular empty file": "file"}
 
 
 @frozen(kw_only=True)
@@ -237,8 +236,8 @@ class Tool(Commands):
             guest: The guest.
 
         Raises:
-            DriverError: There is no such file.
-            Undetermined: It cannot be read, or xl could not read it.
+            DriverError: There is no such file, or it describes another guest.
+            Undetermined: It cannot be read, is not whole, or xl could not read it.
         """
         done = self.run("cat", "--", guest.file)
         if done.code and done.err.rstrip().endswith(_NOT_THERE):
@@ -250,7 +249,13 @@ class Tool(Commands):
             )
         if done.code or done.truncated:
             raise Undetermined(f"{guest.file} cannot be read{said_last(done.stderr, b'')}")
-        self._settings(guest.file, done.out)
+        whole_lines(done)
+        described = config.name(self._settings(guest.file, done.out))
+        if described != guest.name:
+            raise DriverError(
+                f"{guest.file} does not describe the guest {guest.name!r}, but {described!r}",
+                hint="the key `name` is to be the name in that file; the key `config` tells of another file",
+            )
         return done.out
 
     def settings(self, guest: XenGuest) -> dict[str, Value]:
@@ -263,24 +268,18 @@ class Tool(Commands):
             DriverError: There is no such file, or it describes another guest.
             Undetermined: It cannot be read.
         """
-        found = self._settings(guest.file, self.text(guest))
-        if config.name(found) != guest.name:
-            raise DriverError(
-                f"{guest.file} does not describe the guest {guest.name!r}, but {config.name(found)!r}",
-                hint="the key `name` is to be the name in that file; the key `config` tells of another file",
-            )
-        return found
+        return self._settings(guest.file, self.text(guest))
 
     def named(self, file: str) -> str:
         """The name of the guest that a config file describes; empty where it describes none.
 
         Args:
             file: Where it is.
+
+        Raises:
+            Undetermined: It cannot be read, is not whole, or xl could not read it: it may describe any.
         """
-        try:
-            return config.name(self._settings(file, self.told("cat", "--", file)))
-        except VmsvcError:
-            return ""
+        return config.name(self._settings(file, self.file(file)))
 
     def configured(self, guest: XenGuest) -> list[Device]:
         """The disks that a guest's config file gives it.
@@ -297,19 +296,6 @@ class Tool(Commands):
             return config.devices(found)
         except ValueError as error:
             raise Undetermined(f"{guest.file}: {error}") from None
-
-    def kinds(self, devices: Sequence[Device]) -> dict[str, str]:
-        """What the paths of disks lead to: ``block``, ``file``, or the system's own word.
-
-        Args:
-            devices: The disks.
-        """
-        paths = dict.fromkeys(each.path for each in devices if each.path)
-        if not paths:
-            return {}
-        done = self.run("stat", "-L", "--printf=%F\\t%n\\0", "--", *paths)
-        told = [entry.partition("\t") for entry in done.out.split("\0") if entry]
-        return {path: _KINDS.get(kind, kind) for kind, _, path in told}
 
     def _settings(self, file: str, text: str) -> dict[str, Value]:
         try:

@@ -9,8 +9,11 @@ from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.transport import ANSWER_LIMIT, NodeHost, Outcome
 from vmsvc.core.transport.command import said_last, shown
 
-# How ``find`` says so in English: glibc's text of ENOENT.
-_NOT_THERE = "No such file or directory"
+# How ``find`` says so in English: glibc's texts of ENOENT and ENOTDIR.
+_NOT_THERE = (": No such file or directory", ": Not a directory")
+# Of find's letters for what a path leads to, those that have a word, and those of links that lead nowhere: find(1), %y.
+_KINDS = {"f": "file", "d": "dir", "b": "block"}
+_NOWHERE = frozenset("lLN")
 
 
 class Commands:
@@ -90,22 +93,59 @@ class Commands:
         """
         return whole_lines(self.run(*argv))
 
+    def file(self, path: str, *, mark: str = "") -> str:
+        """The text of a file, where it is whole: it says something, and its last line has an end.
+
+        Args:
+            path: Where it is.
+            mark: What the last line of a file of its kind ends with, such as an element's end in XML.
+
+        Raises:
+            Undetermined: It cannot be read, or is not whole.
+            ActionFailed: The command could not be run.
+        """
+        text = whole(Commands.run(self, "cat", "--", path))  # and no tool
+        if not text.strip() or not text.endswith("\n") or not text.rstrip().endswith(mark):
+            raise Undetermined(
+                f"{path} is not whole: it ends with {text[-40:]!r}",
+                hint=f"somebody may be writing it; such a file ends with {mark or 'a line'}, and the end of that line",
+            )
+        return text
+
     def there(self, *paths: str) -> list[str]:
         """Which of some files there are, by one command, however many they may be.
 
         Args:
-            paths: Where they may be.
+            paths: Where they may be, each from the root.
 
         Raises:
             Undetermined: That cannot be told.
             ActionFailed: The command could not be run.
         """
-        done = Commands.run(self, "find", "-L", *paths, "-maxdepth", "0", "-type", "f", "-print0")  # and no tool
-        if done.truncated:
-            raise Undetermined(f"{shown(done.argv)}: it printed more than is kept")
-        if lost := [line for line in done.err.splitlines() if not line.endswith(_NOT_THERE)]:
+        return [path for path, kind in self.kinds(*paths).items() if kind == "file"]
+
+    def kinds(self, *paths: str) -> dict[str, str]:
+        """What some paths lead to: ``file``, ``dir``, ``block`` or ``other``; those that lead nowhere are left out.
+
+        Args:
+            paths: The paths, each from the root.
+
+        Raises:
+            Undetermined: That cannot be told of each.
+            ActionFailed: The command could not be run.
+        """
+        if not paths:
+            return {}
+        wanted = tuple(dict.fromkeys(paths))
+        done = Commands.run(self, "find", "-L", *wanted, "-maxdepth", "0", "-printf", "%y%p\\0")  # as above
+        complaints = done.err.splitlines()
+        if lost := [line for line in complaints if not line.endswith(_NOT_THERE)]:
             raise Undetermined(f"{shown(done.argv)}: {lost[0]}")
-        return [path for path in done.out.split("\0") if path]
+        *entries, rest = done.out.split("\0")
+        told = {entry[1:]: entry[:1] for entry in entries}
+        if rest or told.keys() - set(wanted) or len(told) + len(complaints) != len(wanted):
+            raise Undetermined(f"{shown(done.argv)}: its answer is not whole")
+        return {path: _KINDS.get(letter, "other") for path, letter in told.items() if letter not in _NOWHERE}
 
 
 def refusal(what: str, done: Outcome) -> DriverError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from vmsvc.core.transport import Outcome
+from vmsvc.core.transport.local import LocalHost
 from vmsvc.driver import ANSWER_LIMIT, OUTPUT_LIMIT, Commands, DriverError, Undetermined, refusal, whole_lines
 
 
@@ -52,15 +55,53 @@ class Acme(Commands):
 
 
 def test_files_that_are_there_are_told_by_one_command_that_is_not_the_tool():
-    host = FakeHost(code=1, stdout=b"/a\0/c d\0", stderr=b"find: '/b': No such file or directory\n")
-    assert Acme(host, 10.0).there("/a", "/b", "/c d") == ["/a", "/c d"]
+    lost = b"find: '/b': No such file or directory\n"
+    host = FakeHost(code=1, stdout=b"f/a\0d/dir\0f/c d\0c/null\0l/link\0b/sda\0", stderr=lost)
+    paths = ("/a", "/b", "/dir", "/c d", "/null", "/link", "/sda", "/a")
+    assert Acme(host, 10.0).there(*paths) == ["/a", "/c d"]
     assert [argv[0] for argv, *_ in host.ran] == ["find"]
+    assert Acme(host, 10.0).there() == []
+    kinds = Acme(host, 10.0).kinds(*paths)
+    assert kinds == {"/a": "file", "/dir": "dir", "/c d": "file", "/null": "other", "/sda": "block"}
 
 
-@pytest.mark.parametrize("outcome", [{"stderr": b"find: '/b': Permission denied\n"}, {"truncated": True}])
+def test_what_a_path_leads_to_is_as_find_tells_it(tmp_path):
+    for name, make in (("file", Path.touch), ("dir", Path.mkdir), ("link", lambda path: path.symlink_to("dir"))):
+        make(tmp_path / name)
+    (tmp_path / "lost").symlink_to("nowhere")
+    with contextlib.closing(LocalHost("n1")) as host:
+        names = ("file", "dir", "link", "lost", "none", "file/below")
+        found = Commands(host, 10.0).kinds(*(f"{tmp_path}/{name}" for name in names), "/dev/null")
+    assert {path.rpartition("/")[2]: kind for path, kind in found.items()} == {
+        "file": "file", "dir": "dir", "link": "dir", "null": "other"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        {"stderr": b"find: '/b': Permission denied\n"},
+        {"stdout": b""},
+        {"stdout": b"f/a\0"},
+        {"stdout": b"f/a\0f/"},
+        {"stdout": b"f/a\0f/other\0"},
+    ],
+)
 def test_files_of_which_it_cannot_be_told_are_not_taken_for_missing(outcome):
-    with pytest.raises(Undetermined, match=r"Permission denied|more than is kept"):
-        Acme(FakeHost(stdout=b"/a\0", **outcome), 10.0).there("/a", "/b")
+    with pytest.raises(Undetermined, match=r"Permission denied|is not whole"):
+        Acme(FakeHost(**{"stdout": b"f/a\0", **outcome}), 10.0).there("/a", "/b")
+
+
+def test_a_file_that_is_whole_is_told_by_a_command_that_is_not_the_tool():
+    host = FakeHost(stdout=b"<a>\n</a>\n")
+    assert Acme(host, 10.0).file("/a", mark="</a>") == "<a>\n</a>\n"
+    assert [argv for argv, *_ in host.ran] == [("cat", "--", "/a")]
+
+
+@pytest.mark.parametrize("text", [b"", b"\n", b"<a>\n", b"<a>\n</a", b"<a>\n</a>"])
+def test_a_file_that_is_not_whole_is_none(text):
+    with pytest.raises(Undetermined, match=r"/a is not whole"):
+        Acme(FakeHost(stdout=text), 10.0).file("/a", mark="</a>")
 
 
 @pytest.mark.parametrize(
