@@ -232,6 +232,7 @@ def test_garbage_on_the_socket_is_unknown(driver, engine, guest, connected, raw)
 @pytest.mark.parametrize(
     "answer",
     [{}, None, "web", 7, ["web"], [{}], [{"Names": ["/web"]}], [{"Names": "/web", "Id": "1", "State": "running"}],
+     [{"Names": None, "Id": "1", "State": "running"}], [{"Names": [], "Id": "1", "State": "exited"}],
      [{"Names": ["/web"], "Id": "1", "State": 7}], [{"Names": [1], "Id": "1", "State": "running"}],
      [{"Names": ["/web"], "Id": "1", "State": "running", "Health": "well"}], {"message": "page not found"}],
 )  # fmt: skip
@@ -240,6 +241,13 @@ def test_a_list_that_is_none_is_unknown_and_never_absent(driver, engine, guest, 
     for seen in (driver.observe(guest, budget_s=5), driver.observe(evolve(guest, name="other"), budget_s=5)):
         assert seen.phase is Phase.UNKNOWN
     verbs_are_undetermined(driver, guest, budget_s=5)
+
+
+@pytest.mark.parametrize("state", ["removing", "Dead"])
+def test_a_container_that_lost_its_name_as_it_is_removed_hides_no_other(driver, engine, guest, state):
+    answer = [{"Names": None, "Id": "1", "State": state}, {"Names": ["/web"], "Id": "2", "State": "running"}]
+    engine.instead["GET /containers/json"] = (200, json.dumps(answer).encode())
+    assert driver.observe(guest, budget_s=5).phase is Phase.RUNNING
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from vmsvc_zone import parse
 from vmsvc_zone.states import PHASES, phase_of
 
-from vmsvc.driver import Phase, Undetermined
+from vmsvc.driver import AT_REST, Phase, Undetermined
 
 GLOBAL = "0:global:running:/::native:shared\n"
 #: Lines of several systems, each with where it comes from.
@@ -38,6 +38,14 @@ class TestZones:
     def test_the_first_seven_fields_count(self, line):
         [zone] = parse.zones(GLOBAL + line + "\n")
         assert (zone.name, zone.state, zone.path, zone.ip_type) == LINES[line]
+
+    @pytest.mark.parametrize("state", ["installed", "configured", "incomplete", "installed:suspended"])
+    def test_a_zone_that_the_kernel_knows_is_not_down(self, state):
+        word, _, auxiliary = state.partition(":")
+        line = f":web:{word}:/zones/web::solaris-kz:excl:-:{auxiliary}:\n"
+        [down], [odd] = parse.zones(f"{GLOBAL}-{line}"), parse.zones(f"{GLOBAL}7{line}")
+        assert down.phase in AT_REST
+        assert (odd.phase, odd.word) == (Phase.UNKNOWN, f"{word}, and has the number 7 in the kernel")
 
     def test_a_node_without_zones_has_none(self):
         assert parse.zones(GLOBAL) == []
@@ -168,6 +176,18 @@ class TestConfigurations:
     def test_options_that_are_added_one_by_one_all_count(self, options):
         text = f"create -b\nset zonepath=/z\nadd fs\nset dir=/data\nset special=/export/data\n{options}\nend\n"
         assert [disk.readonly for disk in parse.disks(parse.configuration(text), "web", live=False)] == [False, True]
+
+    def test_resources_within_resources_are_read(self):
+        text = (
+            "create -b\nset zonepath=/z\nadd anet\nset lower-link=auto\nadd mac\nset mac-address=auto\nset id=0\nend\n"
+            "add vlan\nset vlan-id=7\nend\nset id=1\nend\nadd fs\nset dir=/data\nset special=/export/data\nend\n"
+        )
+        found = parse.configuration(text)
+        assert [part.kind for part in found.parts] == ["mac", "vlan", "anet", "fs"]
+        assert found.parts[2].values == {"lower-link": "auto", "id": "1"}
+        assert [disk.source for disk in parse.disks(found, "web", live=False)] == ["/z", "/export/data"]
+        with pytest.raises(Undetermined):
+            parse.configuration(text.replace("set id=1\nend\n", "set id=1\n"))
 
     def test_disks(self):
         found = parse.disks(parse.configuration(EXPORT), "web", live=True)

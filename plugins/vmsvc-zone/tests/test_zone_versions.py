@@ -66,7 +66,8 @@ def printed(zones, ending):
     lines = [f"0:global:running:/::solaris:shared{ending.format(auxiliary='')}"]
     for number, (name, (state, auxiliary)) in enumerate(zones.items(), 1):
         place = "-" if auxiliary else f"/zones/{name}"
-        words = f"{number}:{name}:{state}:{place}:{number:08x}-0000:solaris:excl"
+        in_kernel = "-" if state in ("configured", "incomplete", "unavailable", "installed") else number
+        words = f"{in_kernel}:{name}:{state}:{place}:{number:08x}-0000:solaris:excl"
         lines.append(words + ending.format(auxiliary=auxiliary))
     return "".join(f"{line}\n" for line in lines)
 

@@ -19,6 +19,8 @@ _HEALTH = re.compile(r"\((?:health: )?(healthy|unhealthy|starting)\)$", re.ASCII
 #: The label of containers that vmsvc has made, by which one tells whether their service still describes them so.
 MADE_OF = "vmsvc.made-of"
 
+# States of a container that is being removed: it may have lost its name already.
+_VANISHING = frozenset({"removing", "dead"})
 _RETURNS = frozenset({"always", "unless-stopped"})
 
 
@@ -138,15 +140,17 @@ def listed(answer: Any) -> dict[str, Seen]:
 
 
 def _summary(entry: Any) -> Seen | None:
-    """One container of a list; ``None`` for one that has lost its name, as in the middle of its removal."""
+    """One container of a list; ``None`` for one that has lost its name in the middle of its removal."""
     if not isinstance(entry, Mapping) or "Names" not in entry:
         raise unreadable("a container of a list", entry)
     name = _own_name(entry["Names"] or ())
     identity, state, words = entry.get("Id"), entry.get("State"), entry.get("Status") or ""
     if not isinstance(identity, str) or not identity or not isinstance(state, str) or not isinstance(words, str):
         raise unreadable("a container of a list", entry)
-    if not name:
+    if not name and state.lower() in _VANISHING:
         return None
+    if not name:
+        raise unreadable("a container of a list", entry)
     # From version 1.52 of the API on, a list tells of health by itself.
     health = mapping(entry, "Health").get("Status") or "".join(_HEALTH.findall(words))
     made_of = str(mapping(entry, "Labels").get(MADE_OF) or "")

@@ -41,7 +41,7 @@ def _seen(name: str, zone: Zone | None, automatic: Collection[str], duration_s: 
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
     phase, word = zone.phase, zone.word
     if phase is Phase.UNKNOWN:
-        return unknown(_PROBE, f"{name} is in the state {zone.state!r}, which we do not know", duration_s=duration_s)
+        return unknown(_PROBE, f"{name} is in a state that is not known: {word}", duration_s=duration_s)
     return Observation(
         phase=phase,
         state=word,

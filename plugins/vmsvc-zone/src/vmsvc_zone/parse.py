@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from attrs import field, frozen
 
-from vmsvc.driver import GuestAddress, GuestDisk, Phase, Undetermined, addresses_of_zones
+from vmsvc.driver import AT_REST, GuestAddress, GuestDisk, Phase, Undetermined, addresses_of_zones
 from vmsvc_zone.states import AUXILIARY, phase_of
 
 #: Fields of a line of ``zoneadm list -p`` that every system has; Solaris 10 prints these, later ones up to eleven.
@@ -19,6 +19,8 @@ _GLOBAL = "global"
 _WILD = re.compile(r"[*?\[]")
 #: ``set NAME=VALUE``, or ``add NAME VALUE`` within a resource.
 _PROPERTY = re.compile(r"([\w-]+)\s*[\s=]\s*(.*)")
+# ``add RESOURCE``.
+_RESOURCE = re.compile(r"[\w-]+")
 # What stands for the zone's own name.
 _OWN_NAME = "%{zonename}"
 _UNITS = {"": 1 / (1 << 20), "K": 1 / 1024, "M": 1, "G": 1024, "T": 1 << 20}
@@ -34,6 +36,7 @@ class Zone:
         path: Where it lies; empty for one that has no place in the node's files.
         ip_type: ``shared`` or ``excl``.
         auxiliary: What Solaris adds to the state of a kernel zone; empty for nothing.
+        id: Its number in the kernel; empty where it has none.
     """
 
     name: str
@@ -41,15 +44,19 @@ class Zone:
     path: str
     ip_type: str
     auxiliary: str = ""
+    id: str = ""
 
     @property
     def phase(self) -> Phase:
-        """Where it stands."""
-        return phase_of(self.state, self.auxiliary)
+        """Where it stands. The kernel knows none that is down: of one that it does, such a state is old, or wrong."""
+        phase = phase_of(self.state, self.auxiliary)
+        return Phase.UNKNOWN if self.id and phase in AT_REST else phase
 
     @property
     def word(self) -> str:
         """Its state, and what Solaris adds to that."""
+        if self.phase is Phase.UNKNOWN and self.id:
+            return f"{self.state}, and has the number {self.id} in the kernel"
         return f"{self.state} ({self.auxiliary})" if self.auxiliary else self.state
 
 
@@ -82,7 +89,14 @@ def _zone(line: str) -> Zone:
     if not is_line:
         raise _no_list(line)
     auxiliary = next((word for word in fields[_FIELDS:] if word in AUXILIARY), "")
-    return Zone(name=name, state=state, path="" if path == "-" else path, ip_type=ip_type, auxiliary=auxiliary)
+    return Zone(
+        name=name,
+        state=state,
+        path="" if path == "-" else path,
+        ip_type=ip_type,
+        auxiliary=auxiliary,
+        id="" if number == "-" else number,
+    )
 
 
 def _no_list(text: str) -> Undetermined:
@@ -129,22 +143,21 @@ def configuration(text: str) -> Configuration:
     """
     values: dict[str, str] = {}
     parts: list[Part] = []
-    inside: Part | None = None
+    inside: list[Part] = []  # Solaris 11.2 and later have resources within resources, as `mac` in `anet`: zonecfg(8)
     for line in text.splitlines():
         verb, _, rest = line.strip().partition(" ")
-        if verb == "add" and inside is None and rest and "=" not in rest:
-            inside = Part(kind=rest.strip())
-        elif verb == "end" and inside is not None:
-            parts.append(inside)
-            inside = None
+        if verb == "add" and _RESOURCE.fullmatch(rest.strip()):
+            inside.append(Part(kind=rest.strip()))
+        elif verb == "end" and inside:
+            parts.append(inside.pop())
         elif verb in ("set", "add"):
             written = _PROPERTY.fullmatch(rest.strip())
             if written is None:
                 raise _no_configuration(line)
-            _put(values if inside is None else inside.values, written[1], _unquoted(written[2]), adds=verb == "add")
+            _put(inside[-1].values if inside else values, written[1], _unquoted(written[2]), adds=verb == "add")
         elif verb not in ("create", "remove", "clear", "select", "verify", "commit", "") and not verb.startswith("#"):
             raise _no_configuration(line)
-    if inside is not None or not text.startswith("create") or not text.endswith("\n") or not values:
+    if inside or not text.startswith("create") or not text.endswith("\n") or not values:
         raise _no_configuration(text)
     return Configuration(values=values, parts=tuple(parts))
 
