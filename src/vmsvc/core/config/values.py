@@ -115,9 +115,11 @@ class Values:
             The values that the file gives for this node; :data:`WRONG` in the place of one that could not be read.
         """
         read: dict[int, Any] = {}  # by the entry itself, which one that is moved here from elsewhere is, too
+        known: dict[str, Option] = {}
         for entry in section.entries:
             option = options.get(entry.key)
             if option is not None:
+                known[entry.key] = option
                 if entry.scope:
                     self._check_scope(section, entry, option)
                 if entry.continued:
@@ -126,8 +128,9 @@ class Values:
             elif closed:
                 self._unknown_key(section, entry, options)
         values: dict[str, Any] = {}
-        for key, variants in section.by_key.items():
-            if key in options and (own := self.chosen(variants) or self._anything(options[key], variants)):
+        for key, option in known.items():
+            variants = section.variants(key)
+            if own := self.chosen(variants) or self._anything(option, variants):
                 values[key] = read[id(own)]
         if section.name != DEFAULT:
             values.update(self._inherited(options, own=values))
