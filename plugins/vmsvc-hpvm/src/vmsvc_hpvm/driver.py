@@ -111,7 +111,7 @@ class HpvmDriver:
         if len(resources) > 1:
             return seen
         # The table does not tell that: it is asked for in what time is left, and what comes of it is no evidence.
-        return {key: _warned(self._tools(tools.left_s / 2), resources[0], each) for key, each in seen.items()}
+        return {key: _warned(tools, resources[0], each) for key, each in seen.items()}
 
     def discover(self, where: HpvmGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every guest."""

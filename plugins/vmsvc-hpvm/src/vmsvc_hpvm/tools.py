@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from vmsvc.driver import Commands, DriverError, Undetermined, VmsvcError
+from vmsvc.driver import Commands, DriverError, Undetermined, VmsvcError, whole_lines
 from vmsvc_hpvm import parse
 from vmsvc_hpvm.parse import Listed
 
 #: What is asked for where guests stand.
 PROBE = "hpvmstatus"
+# What is left of the time of a look by what only adds to it, in seconds.
+_SPARED_S = 1.0
 # The directory of a guest is a link to one that is named by its UUID. HP-UX's find knows no depth. No file is named as
 # the mark at the end is.
 _END = "/"
@@ -78,7 +80,9 @@ class Tools(Commands):
             name: Its name.
         """
         with contextlib.suppress(VmsvcError):
-            return name in parse.started_with_the_node(self.lines(PROBE, "-M", "-P", name))
+            return name in parse.started_with_the_node(
+                whole_lines(self.run_sparing(_SPARED_S, PROBE, "-M", "-P", name))
+            )
         return False
 
     def files(self, directory: str) -> tuple[str, list[str]]:

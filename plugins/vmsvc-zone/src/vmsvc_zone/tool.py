@@ -14,6 +14,8 @@ from vmsvc_zone.parse import Configuration, Plumbed, Zone
 #: its node (zonecfg.dtd).
 KEPT_IN = Path("/etc/zones")
 _AUTOBOOT = "autoboot=.true."
+# What is left of the time of a look by what only adds to it, in seconds.
+_SPARED_S = 1.0
 
 
 class Tool(Commands):
@@ -117,7 +119,7 @@ class Tool(Commands):
         return parse.plumbed(self.told("ifconfig", "-a"))
 
     def booted_with_the_node(self, *names: str) -> set[str]:
-        """Which zones the node boots by itself, as far as half of the time allows: it only adds to what is known.
+        """Which zones the node boots by itself, as far as its time allows: it only adds to what is known.
 
         Args:
             names: Zones that this node has.
@@ -125,7 +127,7 @@ class Tool(Commands):
         files = {str(file_of(name)): name for name in names}
         with contextlib.suppress(VmsvcError):
             if files:
-                done = Commands(self._host, self.left_s / 2).run("grep", "-ls", _AUTOBOOT, *files, "/dev/null")
+                done = self.run_sparing(_SPARED_S, "grep", "-ls", _AUTOBOOT, *files, "/dev/null")
                 return {files[line] for line in done.out.splitlines() if line in files}
         return set()
 
