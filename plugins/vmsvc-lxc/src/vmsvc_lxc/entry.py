@@ -27,22 +27,6 @@ from vmsvc_lxc.tools import PLAIN, Deadline, on
 
 # How long it may take, in seconds, to kill what has not ended in its time.
 _KILL_S = 2.0
-# Processes of a command, whatever they call themselves and whichever session they have made, have this variable, and
-# the node sees them all. Several times, in case one was just making another.
-_MARK = "VMSVC_ENTRY"
-_KILL = """\
-for again in 1 2 3; do
-    for of in $(grep -laF "$0" /proc/[0-9]*/environ); do
-        of=${of#/proc/}
-        kill -9 "${of%/environ}"
-    done
-done 2>/dev/null
-for again in 1 2 3 4 5; do
-    grep -qaF "$0" /proc/[0-9]*/environ 2>/dev/null || exit 0
-    sleep 0.1 2>/dev/null
-done
-exit 1
-"""
 
 
 def enter(
@@ -67,13 +51,12 @@ def enter(
     deadline = Deadline.within(budget_s)
     _must_be_inhabited(host, guest, deadline)
     announced = Announced(argv)
-    mark = f"{_MARK}={announced.mark}"
-    given = [f"--set-var={each}" for each in (*(f"{name}={value}" for name, value in environment.items()), mark)]
+    given = [f"--set-var={name}={value}" for name, value in {**environment, **announced.marked}.items()]
     command = on("lxc-attach", guest, "--clear-env", *given, "--", *announced.words)
     try:
         done = host.run(command, budget_s=deadline.left_s, environment=PLAIN, keep=announced.keep)
     except Undetermined as silence:
-        fate = "was killed" if _was_killed(host, mark) else "may go on"
+        fate = "was killed" if _was_killed(host, announced) else "may go on"
         where = f"{shown(argv)} in {guest.name}"
         if not isinstance(silence, TimedOut):
             raise silence.reworded(f"{where}: {silence.message}; it {fate}") from None
@@ -108,9 +91,9 @@ def _must_be_inhabited(host: Host, guest: LxcGuest, deadline: Deadline) -> None:
         raise NoWayIn(f"no command can be run in {guest.name}: it is {seen.state.lower()}")
 
 
-def _was_killed(host: Host, mark: str) -> bool:
-    """Kill a command with all that it has started; tells whether nothing is left."""
+def _was_killed(host: Host, announced: Announced) -> bool:
+    """Kill a command with all that it has started, which the node sees; tells whether nothing is left."""
     try:
-        return host.run(("sh", "-c", _KILL, mark), budget_s=_KILL_S).code == 0
+        return host.run(announced.killing, budget_s=_KILL_S).code == 0
     except VmsvcError:
         return False

@@ -33,23 +33,6 @@ from vmsvc_vz.tools import Listed, Tools, listed_by, the_one
 #: How long it may take, in seconds, to kill what has not ended in its time.
 KILL_S = 2.0
 
-_MARK = "VMSVC_ENTRY"
-# Every process that the command has started has the word among its variables; again, in case one was making another.
-_KILL = """\
-command -v grep >/dev/null || exit 1
-for again in 1 2 3; do
-    for of in $(grep -l "$0" /proc/[0-9]*/environ); do
-        of=${of%/environ}
-        kill -9 "${of#/proc/}"
-    done
-done 2>/dev/null
-for again in 1 2 3 4 5; do
-    grep -q "$0" /proc/[0-9]*/environ 2>/dev/null || exit 0
-    sleep 0.1 2>/dev/null
-done
-exit 1
-"""
-
 
 def enter(
     host: NodeHost, guest: VzGuest, argv: Sequence[str], environment: Mapping[str, str], *, budget_s: float
@@ -74,9 +57,9 @@ def enter(
     tools, container = _way(host, guest, budget_s, keep=announced.keep)
     began = time.monotonic()
     try:
-        done = tools.enter(container, announced.line({_MARK: announced.mark, **environment}))
+        done = tools.enter(container, announced.line({**announced.marked, **environment}))
     except Undetermined as error:
-        fate = "was killed" if _was_killed(host, type(tools), container, announced.mark) else "may go on"
+        fate = "was killed" if _was_killed(host, type(tools), container, announced) else "may go on"
         where = f"{shown(argv)} in {guest.name}"
         if not isinstance(error, TimedOut):
             raise error.reworded(f"{where}: {error.message}; it {fate}") from None
@@ -110,9 +93,9 @@ def _way(host: NodeHost, guest: VzGuest, budget_s: float, *, keep: int) -> tuple
     return type(tools)(host, tools.left_s, keep=keep), container
 
 
-def _was_killed(host: NodeHost, tools: type[Tools], container: Listed, mark: str) -> bool:
+def _was_killed(host: NodeHost, tools: type[Tools], container: Listed, announced: Announced) -> bool:
     """Kill a command with all that it has started, as far as the container has grep; tells whether nothing is left."""
     try:
-        return tools(host, KILL_S).enter(container, shlex.join(["sh", "-c", _KILL, mark])).code == 0
+        return tools(host, KILL_S).enter(container, shlex.join(announced.killing)).code == 0
     except VmsvcError:
         return False

@@ -24,6 +24,23 @@ printf '%s runs\\n' "$0"
 exec "$@"
 """
 
+_VARIABLE = "VMSVC_ENTRY"
+# Several times, in case one was just making another.
+_KILL = """\
+command -v grep >/dev/null || exit 1
+for again in 1 2 3; do
+    for of in $(grep -l "$0" /proc/[0-9]*/environ); do
+        of=${of%/environ}
+        kill -9 "${of#/proc/}"
+    done
+done 2>/dev/null
+for again in 1 2 3 4 5; do
+    grep -q "$0" /proc/[0-9]*/environ 2>/dev/null || exit 0
+    sleep 0.1 2>/dev/null
+done
+exit 1
+"""
+
 
 @frozen
 class Announced:
@@ -50,6 +67,20 @@ class Announced:
     def words(self) -> tuple[str, ...]:
         """The command, for a tool that takes one as it is."""
         return ("sh", "-c", _RUN, self.mark, *self.argv)
+
+    @property
+    def marked(self) -> dict[str, str]:
+        """The variable by which :attr:`killing` finds what the command has started, however far that has gone."""
+        return {_VARIABLE: self.mark}
+
+    @property
+    def killing(self) -> tuple[str, ...]:
+        """A command that kills it with all that it has started, and succeeds where nothing of that is left.
+
+        It is to be run where those processes are seen, and only finds them where :attr:`marked` was among their
+        variables. It takes sh and grep.
+        """
+        return ("sh", "-c", _KILL, self.mark)
 
     def printed(self, stdout: bytes) -> bytes | None:
         """What the command has printed; ``None`` where it was not run.

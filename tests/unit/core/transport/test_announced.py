@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 
 import pytest
@@ -38,3 +40,27 @@ def test_as_much_of_the_command_s_output_is_kept_as_of_any(more, truncated):
         Outcome(argv=done.argv, code=0, stdout=done.stdout, stderr=b"x" * (OUTPUT_LIMIT + more), duration_s=0.0)
     )
     assert (len(left.stdout), len(left.stderr), left.truncated) == (OUTPUT_LIMIT, OUTPUT_LIMIT, truncated)
+
+
+def test_what_a_command_has_started_is_killed_in_whatever_session_it_is():
+    announced = Announced(("sh", "-c", "setsid sh -c 'echo; exec sleep 60' & exec sleep 60"))
+    environment = {**os.environ, **announced.marked}
+    with (
+        subprocess.Popen(announced.words, env=environment, stdout=subprocess.PIPE) as command,
+        subprocess.Popen(["sleep", "60"]) as other,
+    ):
+        assert [command.stdout.readline() for _ in range(2)][1] == b"\n"
+        assert subprocess.run(announced.killing, check=False).returncode == 0
+        assert command.stdout.read() == b"", "somebody has it open still"
+        assert command.wait(timeout=5) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+
+
+def test_nothing_is_called_killed_where_nobody_can_look(tmp_path):
+    assert (
+        subprocess.run(
+            ["/bin/sh", *Announced(("true",)).killing[1:]], check=False, env={"PATH": str(tmp_path)}
+        ).returncode
+        != 0
+    )
