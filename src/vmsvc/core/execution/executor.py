@@ -11,21 +11,22 @@ from typing import Protocol
 
 from attrs import evolve, field, frozen
 
-from vmsvc.core.errors import INTERRUPTED, ActionFailed, Undetermined, VmsvcError
+from vmsvc.core.errors import ActionFailed, Undetermined, VmsvcError
 from vmsvc.core.execution.journal import Journal
 from vmsvc.core.execution.moving import Journey
 from vmsvc.core.execution.report import Progress, Report, StepResult, failure_of, interrupted
+from vmsvc.core.execution.results import done_of, is_barred, is_done_to, is_unclear, starts, to_take_back, was_set_going
 from vmsvc.core.execution.steps import StepTaker
-from vmsvc.core.kinds import App, Ip
+from vmsvc.core.kinds import App
 from vmsvc.core.observe import DriverFinder, key_of, observe
 from vmsvc.core.planning.plan import Plan, Step
 from vmsvc.core.planning.rules import Consent, Judgement, Ruling, judge, judge_need
 from vmsvc.core.planning.stopping import undo
 from vmsvc.core.resource import Guest, Resource
 from vmsvc.core.service import Service
-from vmsvc.core.status import AT_REST, Observation, Phase, unknown
+from vmsvc.core.status import Observation, Phase, unknown
 from vmsvc.core.triggers import Trigger
-from vmsvc.core.verb import BRINGING_UP, STARTING, Verb
+from vmsvc.core.verb import STARTING, Verb
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +34,6 @@ _log = logging.getLogger(__name__)
 _LEFT_OUT = (Ruling.NEEDLESS, Ruling.UNHEARD)
 #: What is not done without a trace, nor to a guest that may run elsewhere.
 _VITAL = STARTING | {Verb.MIGRATE}
-#: Phases of what may run, or not.
-_TELLS_NOTHING = (Phase.INAPPLICABLE, Phase.UNKNOWN)
 _NOT_LOOKED_AT = unknown("vmsvc", "nobody looked")
 
 
@@ -122,18 +121,18 @@ class Executor:
         except (VmsvcError, KeyboardInterrupt) as error:
             # An interrupted start is taken back too; another interrupt ends that.
             undoer = evolve(self, cancelled=threading.Event())
-            started = _to_take_back(started, found_up, results, service)
+            started = to_take_back(started, found_up, results, service)
             taken_back = undoer.take_back(started, service) if service.rollback else []
             left = [] if service.rollback else started
-            unclear = [result for result in results if _is_unclear(result, service)]
+            unclear = [result for result in results if is_unclear(result, service)]
             failure = failure_of(
                 plan,
                 step,
                 error,
                 taken_back,
                 left,
-                moved=_done(results, Verb.MIGRATE),
-                stopped=_done(results, Verb.STOP, Verb.KILL),
+                moved=done_of(results, Verb.MIGRATE),
+                stopped=done_of(results, Verb.STOP, Verb.KILL),
                 unclear=unclear,
                 losses=self._losses,
                 told=self.told,
@@ -186,17 +185,17 @@ class Executor:
     ) -> tuple[Observation, Judgement]:
         """What is to become of a step when its turn comes, after what has been done so far."""
         if step.trigger is None:
-            if _is_barred(step, results):
+            if is_barred(step, results):
                 return _NOT_LOOKED_AT, Judgement(ruling=Ruling.NEEDLESS, why="what must run before it has failed")
             return self._judge(step, service, consent)
         is_due = True
         if step.rid and step.trigger.is_before:
             # Where there is nothing left to do to the resource, there is nothing to run before it.
             later = among[among.index(step) :]
-            _, judgement = self._judge(next(each for each in later if _is_done_to(each, step)), service, consent)
-            is_due = judgement.ruling in (Ruling.DO, Ruling.UNHEARD) and not _is_barred(step, results)
+            _, judgement = self._judge(next(each for each in later if is_done_to(each, step)), service, consent)
+            is_due = judgement.ruling in (Ruling.DO, Ruling.UNHEARD) and not is_barred(step, results)
         elif step.rid:
-            done = [result for result in results if _is_done_to(result.step, step)]
+            done = [result for result in results if is_done_to(result.step, step)]
             is_due = bool(done) and done[-1].acted and done[-1].failure is None
         return _NOT_LOOKED_AT, Judgement(ruling=Ruling.DO if is_due else Ruling.NEEDLESS, why=step.why)
 
@@ -247,7 +246,7 @@ class Executor:
             return True
         asked = step.verb is Verb.STOP and result.acted  # a veto of asking is no licence to force
         harder_follows = asked and any(later.rid == step.rid and later.only_if_needed for later in plan.steps)
-        is_optional = (_starts(step) or step.verb is Verb.WAIT) and bool(step.rid)
+        is_optional = (starts(step) or step.verb is Verb.WAIT) and bool(step.rid)
         if is_optional and plan.service.resource(step.rid).optional:
             return True
         return harder_follows or result.is_forgiven(plan.service) or self._ends_with_guest(result, plan)
@@ -273,7 +272,7 @@ class Executor:
         try:
             self._stop_if_cancelled()
             _check(judgement)
-            with self._recording(vital=_starts(step) or step.verb in _VITAL):
+            with self._recording(vital=starts(step) or step.verb in _VITAL):
                 self.journal.intend(str(step))
             announced = True
             self._tell(Progress(service=service.name, step=step))
@@ -293,7 +292,7 @@ class Executor:
             failure = _interrupted_at(step) if acted else interrupted()
         is_ours = taker.has_set_going
         if is_ours is None:  # the driver did not answer whether it was this request
-            is_ours = _was_set_going(step, seen, service, results)
+            is_ours = was_set_going(step, seen, service, results)
         result = StepResult(
             step=step, duration_s=time.monotonic() - began, acted=acted, is_ours=acted and is_ours, failure=failure
         )
@@ -381,84 +380,6 @@ def _interrupted_at(step: Step) -> VmsvcError:
 def _brings_up(step: Step) -> bool:
     """Whether a step ends when its resource is up."""
     return step.verb in (*STARTING, Verb.WAIT)
-
-
-def _starts(step: Step) -> bool:
-    """Whether a step starts something, or runs a command around a start."""
-    return (step.verb if step.trigger is None else step.trigger.verb) in STARTING
-
-
-def _to_take_back(
-    started: Sequence[Step], found_up: Sequence[Step], results: Sequence[StepResult], service: Service
-) -> list[Step]:
-    """What this action has to take back. A guest that others have booted is theirs, with what it was given."""
-    not_ours = {result.step for result in results if not result.is_ours}
-    boots = [*found_up, *(result.step for result in results if result.acted and not result.is_ours)]
-    others = {step.rid for step in boots if step.verb is Verb.BOOT}
-
-    def is_others(step: Step) -> bool:
-        resource = service.resource(step.rid)
-        is_given = isinstance(resource, Ip) and resource.is_plumbed and resource.container_id in others
-        return step.rid in others or is_given
-
-    return [step for step in started if step not in not_ours and not is_others(step)]
-
-
-def _was_set_going(step: Step, seen: Observation, service: Service, results: Sequence[StepResult]) -> bool | None:
-    """Whether a start has set its resource going, by what was seen before; ``None`` where nobody can tell.
-
-    What was down was set going by it. What has no status, or an unknown one, may have run before; unless it is inside a
-    guest that did not.
-    """
-    if step.trigger is not None or seen.phase not in _TELLS_NOTHING:
-        return seen.phase in (*AT_REST, Phase.PREPARED)
-    resource = service.resource(step.rid)
-    if resource.proves_itself:
-        return False
-    guest = service.guest_of(resource).rid if service.is_inside_guest(resource) else ""
-    is_fresh = any(each.step.rid == guest and each.step.verb in BRINGING_UP and each.is_ours for each in results)
-    return True if is_fresh else None
-
-
-def _done(results: Sequence[StepResult], *verbs: Verb) -> list[Step]:
-    """The steps that were taken, of some verbs, and have succeeded; but not what ran around them."""
-    done = [each for each in results if each.acted and each.failure is None and each.step.trigger is None]
-    return [each.step for each in done if each.step.verb in verbs]
-
-
-def _is_unclear(result: StepResult, service: Service) -> bool:
-    """Whether nobody knows what a start did to a resource: then nothing is taken back, either."""
-    step, failure = result.step, result.failure
-    if step.verb is not Verb.START or step.trigger is not None:
-        return False
-    if not service.resource(step.rid).proves_itself:
-        return result.acted and result.is_ours is None
-    was_interrupted = failure is not None and failure.code == INTERRUPTED
-    return result.acted and not result.is_ours and (was_interrupted or isinstance(failure, Undetermined))
-
-
-def _is_done_to(step: Step, runs: Step) -> bool:
-    """Whether a step is what a resource's trigger runs around."""
-    return step.trigger is None and step.rid == runs.rid and _starts(step) == _starts(runs)
-
-
-def _is_barred(step: Step, results: Sequence[StepResult]) -> bool:
-    """Whether something has failed that must not fail before a step: the first half of a start, or a command."""
-    if step.verb is Verb.BOOT and any(
-        result.failure is not None and result.step.verb is Verb.PREPARE and result.step.rid == step.rid
-        for result in results
-    ):
-        return True
-    return any(
-        result.failure is not None
-        and result.step.trigger is not None
-        and result.step.trigger.is_blocking
-        and result.step.trigger.is_before
-        and result.step.rid == step.rid
-        and _starts(result.step) == _starts(step)
-        and not step.takes_back
-        for result in results
-    )
 
 
 def _check(judgement: Judgement) -> None:
