@@ -17,7 +17,7 @@ from lab.fixtures import required
 from lab.vcsim import USER, PrivateVcsim
 from tests.lab.kits import hung, slow
 from tests.lab.vsphere import Inventory
-from vmsvc.driver import Phase
+from vmsvc.driver import Capability, Destination, Phase
 from vmsvc.testing import Backend, identity
 
 pytestmark = pytest.mark.timeout(180)
@@ -160,9 +160,47 @@ class VsphereBackend(Backend):
             self.gateway.spoil = None
 
 
+class VcenterBackend(VsphereBackend):
+    """Guests of a simulated vCenter; this node is in charge of the host on which each is made."""
+
+    def __init__(self, directory: Path, simulator: PrivateVcsim) -> None:
+        super().__init__(directory, simulator)
+        self._here: dict[str, str] = {}
+
+    def guest(self, name):
+        made = super().guest(name)
+        self._here[name] = self.inventory.host(name)
+        return evolve(made, host=self._here[name])
+
+    def truth(self, guest):
+        phase = super().truth(guest)
+        is_gone = phase is Phase.RUNNING and self.inventory.host(guest.name) != self._here[guest.name]
+        return Phase.MOVED if is_gone else phase
+
+    def destination(self, guest, *, is_open):
+        to, full = self._others(guest)
+        if is_open:
+            return Destination(node="elsewhere", guest=evolve(guest, host=to))
+        about = f">{self.inventory.hosts[full]._moId}<".encode()
+        no_room = gateway.fault("InsufficientCpuResourcesFault", "Insufficient CPU resources.")
+        self.gateway.answers["RelocateVM_Task"] = lambda body: no_room if about in body else None
+        return Destination(node="nowhere", guest=evolve(guest, host=full))
+
+    def has_arrived(self, guest):
+        return (self.inventory.power(guest.name), self.inventory.host(guest.name)) == (
+            "poweredOn",
+            self._others(guest)[0],
+        )
+
+    def _others(self, guest):
+        return sorted(set(self.inventory.hosts) - {self._here[guest.name]})[:2]
+
+
 class TestEsx(EsxKit):
     @pytest.fixture
-    def kit_backend(self, tmp_path):
+    def kit_backend(self, tmp_path, request):
+        """An ESX host; where guests are moved, which one host cannot, a vCenter."""
+        moves = Capability.MIGRATE in request.node.callspec.params["clause"].capabilities
         with required():
-            simulator = PrivateVcsim(guests=0).__enter__()
-        return VsphereBackend(tmp_path, simulator)
+            simulator = PrivateVcsim("vpx" if moves else "esx", guests=0).__enter__()
+        return (VcenterBackend if moves else VsphereBackend)(tmp_path, simulator)

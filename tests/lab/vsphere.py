@@ -48,6 +48,16 @@ class Inventory:
         found = self.guest(name)
         return str(found.runtime.powerState) if found else None
 
+    def host(self, name):
+        """What the host of a guest is called."""
+        return self.guest(name).runtime.host.name
+
+    @property
+    def hosts(self):
+        """All hosts by their names."""
+        view = self.content.viewManager.CreateContainerView(self.content.rootFolder, [vim.HostSystem], True)
+        return {each.name: each for each in view.view}
+
     def called(self, name):
         return [each for each, called in self.guests.items() if called == name]
 
@@ -85,6 +95,11 @@ class Inventory:
 
     def do(self, name, method):
         return done(getattr(self.guest(name), method)())
+
+    def put(self, name, host):
+        """Move a guest to a host, as a vCenter does by itself."""
+        to = self.hosts[host]
+        done(self.guest(name).RelocateVM_Task(vim.vm.RelocateSpec(host=to, pool=to.parent.resourcePool)))
 
     def sessions(self):
         return len(self.content.sessionManager.sessionList) - 1

@@ -14,13 +14,14 @@ from types import SimpleNamespace
 import pytest
 from attrs import evolve
 from pyVmomi import VmomiSupport, vim, vmodl
-from vmsvc_esx import client as room
-from vmsvc_esx import faults, soap
+from vmsvc_esx import faults, session, soap
 from vmsvc_esx.client import Client
 from vmsvc_esx.credentials import Credentials
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.options import Access, EsxGuest
 from vmsvc_esx.refusals import Refusals
+from vmsvc_esx.session import Place
+from vmsvc_esx.surveys import PAGE
 
 from vmsvc.driver import ConnectionLost, DriverError, Undetermined
 from vmsvc.testing import identity
@@ -60,7 +61,7 @@ class Server:
 
     def RetrievePropertiesEx(self, specs, options):
         self.asked.append("first")
-        assert options.maxObjects == room.PAGE
+        assert options.maxObjects == PAGE
         return self._answer(0)
 
     def ContinueRetrievePropertiesEx(self, token):
@@ -98,7 +99,7 @@ class Server:
 
 def client_of(server, tmp_path, monkeypatch, budget_s=5.0):
     client = Client(Access(server="esx1"), tmp_path, Refusals(tmp_path / "state"))
-    place = room._Place(
+    place = Place(
         content=SimpleNamespace(propertyCollector=server, rootFolder=vim.Folder("group-d1")),
         view=vim.view.ContainerView("view-1"),
     )
@@ -112,7 +113,7 @@ def client_of(server, tmp_path, monkeypatch, budget_s=5.0):
 def test_all_guests_are_asked_for_page_by_page(tmp_path, monkeypatch, guests, questions):
     server = Server(guests)
     found = client_of(server, tmp_path, monkeypatch).survey()
-    assert {machine.name for machine in found} == {f"web{number}" for number in range(guests)}
+    assert {machine.name for machine in found.told} == {f"web{number}" for number in range(guests)}
     assert len(server.asked) == questions
 
 
@@ -247,7 +248,7 @@ class Doorman:
 def test_a_password_that_was_refused_is_not_tried_again_and_one_that_is_corrected_is_at_once(tmp_path, monkeypatch):
     doorman, written = Doorman(), ["wrong"]
     monkeypatch.setattr(soap.vim, "ServiceInstance", lambda *_: doorman)
-    monkeypatch.setattr(room, "find", lambda *_: Credentials(user="me", password=written[-1], origin="a file"))
+    monkeypatch.setattr(session, "find", lambda *_: Credentials(user="me", password=written[-1], origin="a file"))
 
     def survey():  # as one process after the other does
         client = Client(Access(server="esx1"), tmp_path, Refusals(tmp_path / "state"))
@@ -258,7 +259,7 @@ def test_a_password_that_was_refused_is_not_tried_again_and_one_that_is_correcte
             survey()
     assert doorman.asked == ["wrong"]
     written.append("right")
-    assert len(survey()) == 1
+    assert len(survey().told) == 1
     assert doorman.asked == ["wrong", "right"]
     assert list((tmp_path / "state").iterdir()) == []
 

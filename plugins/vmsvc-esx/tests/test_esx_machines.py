@@ -95,13 +95,15 @@ def test_each_state_has_its_meaning(told, phase, state):
 
 
 def test_names_are_read_as_they_were_given():
-    read = {written: machines.read("1", {"name": written}).name for written in ("a%2fb", "a%5cb", "100%25", "%252f")}
+    read = {
+        written: machines.read("1", {"name": written}, {}).name for written in ("a%2fb", "a%5cb", "100%25", "%252f")
+    }
     assert read == {"a%2fb": "a/b", "a%5cb": "a\\b", "100%25": "100%", "%252f": "%2f"}
 
 
 def test_a_property_that_is_missing_is_no_state():
-    assert judge(machines.read("1", {"name": "web"}))[0] is Phase.UNKNOWN
-    assert judge(machines.read("1", {"name": "web", "runtime.connectionState": "connected"}))[0] is Phase.UNKNOWN
+    assert judge(machines.read("1", {"name": "web"}, {}))[0] is Phase.UNKNOWN
+    assert judge(machines.read("1", {"name": "web", "runtime.connectionState": "connected"}, {}))[0] is Phase.UNKNOWN
 
 
 def test_a_question_is_told_with_its_answers():

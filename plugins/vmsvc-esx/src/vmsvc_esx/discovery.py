@@ -31,7 +31,7 @@ def discover(lanes: Lanes, where: EsxGuest, budget_s: float) -> list[FoundGuest]
     """
 
     def look(client: Client) -> list[FoundGuest]:
-        found = client.survey((*UUIDS, _DEVICES, _TEMPLATE, _SYSTEM))
+        found = client.survey((*UUIDS, _DEVICES, _TEMPLATE, _SYSTEM)).told
         guests = {machine: told for machine, told in found.items() if machine.name and not told.get(_TEMPLATE)}
         called = Counter(machine.name for machine in guests)
         return [_found(where, each, told, is_alone=called[each.name] == 1) for each, told in guests.items()]

@@ -15,6 +15,7 @@ from vmsvc.driver import (
     Context,
     DefinitionFields,
     Definitions,
+    Destination,
     DriverError,
     FoundGuest,
     GuestDisk,
@@ -32,7 +33,7 @@ from vmsvc_esx.lanes import Lanes
 from vmsvc_esx.machines import Machine
 from vmsvc_esx.observing import Observer
 from vmsvc_esx.options import EsxGuest
-from vmsvc_esx.states import judge
+from vmsvc_esx.states import is_elsewhere, seen_from
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class EsxDriver:
             Capability.SIZES,
             Capability.DISCOVER,
             Capability.COMPARE,
+            Capability.MIGRATE,
         }
     )
 
@@ -92,16 +94,18 @@ class EsxDriver:
 
     def _start(self, client: Client, guest: EsxGuest) -> bool:
         machine = client.find(guest) or client.register(guest, self._place(guest))
-        phase, state = judge(machine)
+        phase, state = seen_from(guest.host, machine)
         if phase in AWAKE:
             return False
         if phase is Phase.UNKNOWN:
             raise Undetermined(f"{guest.name} on {guest.server} is in a state that is not known: {state}")
-        if phase not in AT_REST:
+        if phase not in AT_REST or phase is Phase.MOVED:
             asked = f": {machine.question}" if machine.question else ""
             raise DriverError(
                 f"{guest.name} on {guest.server} cannot be started: it is {state}{asked}", hint=hints.way_back(phase)
             )
+        if is_elsewhere(guest.host, machine):
+            client.move(machine, client.survey_for(guest).host(guest.host))
         return _bring(client, guest, AWAKE, lambda: client.power_on(machine))
 
     def _place(self, guest: EsxGuest) -> str:
@@ -133,7 +137,7 @@ class EsxDriver:
 
         def stop(client: Client) -> None:
             machine = client.find(resource)
-            phase, state = _standing(machine)
+            phase, state = _standing(resource, machine)
             if machine is None or phase in GOING_DOWN:
                 return
             where = f"{resource.name} on {resource.server}"
@@ -163,10 +167,16 @@ class EsxDriver:
 
         def kill(client: Client) -> None:
             machine = client.find(resource)
-            if machine is not None and judge(machine)[0] not in AT_REST:
+            if machine is not None and seen_from(resource.host, machine)[0] not in AT_REST:
                 _bring(client, resource, AT_REST, lambda: client.power_off(machine))
 
         self._ask(resource, "kill", kill, budget_s)
+
+    def migrate(self, guest: EsxGuest, destination: Destination[EsxGuest], *, budget_s: float) -> None:
+        """Move the guest, while it runs, to the host of its vCenter that the other node is in charge of."""
+        from vmsvc_esx import moving  # noqa: PLC0415 - nothing that is done daily pays for it
+
+        moving.migrate(self._lanes, guest, destination, budget_s)
 
     # --- what it is made of ------------------------------------------------------------------------------------------
 
@@ -176,7 +186,7 @@ class EsxDriver:
 
         def name(client: Client) -> Sequence[GuestDisk]:
             machine = client.described(guest)
-            is_running = judge(machine)[0] not in AT_REST
+            is_running = seen_from(guest.host, machine)[0] not in AT_REST
             return disks.of_hardware(client.config(machine).hardware.device, is_running=is_running)
 
         return self._ask(guest, "definition", name, budget_s)
@@ -188,7 +198,7 @@ class EsxDriver:
     def definitions(self, guest: EsxGuest, *, budget_s: float) -> Definitions:
         """The same for the guest that runs and for its next start: a host keeps one definition."""
         machine, text = self._defined(guest, budget_s)
-        return Definitions(live=None if judge(machine)[0] in AT_REST else text, persistent=text)
+        return Definitions(live=None if seen_from(guest.host, machine)[0] in AT_REST else text, persistent=text)
 
     def _defined(self, guest: EsxGuest, budget_s: float) -> tuple[Machine, str]:
         from vmsvc_esx import definition  # noqa: PLC0415 - as above
@@ -225,9 +235,9 @@ class EsxDriver:
         return ask(way, work, budget_s=budget_s)
 
 
-def _standing(machine: Machine | None) -> tuple[Phase, str]:
+def _standing(guest: EsxGuest, machine: Machine | None) -> tuple[Phase, str]:
     """What the server's answer about a guest means; ``None`` where it positively knows none."""
-    return (Phase.ABSENT, "absent") if machine is None else judge(machine)
+    return (Phase.ABSENT, "absent") if machine is None else seen_from(guest.host, machine)
 
 
 def _bring(client: Client, guest: EsxGuest, where: Container[Phase], act: Callable[[], None]) -> bool:
@@ -242,7 +252,7 @@ def _bring(client: Client, guest: EsxGuest, where: Container[Phase], act: Callab
         act()
     except (DriverError, Undetermined):
         with contextlib.suppress(DriverError, Undetermined):  # what was refused is told, not that nobody can look now
-            if _standing(client.find(guest))[0] in where:
+            if _standing(guest, client.find(guest))[0] in where:
                 return False
         raise
     return True

@@ -12,6 +12,8 @@ from vmsvc.driver import DriverError, Undetermined, VmsvcError
 ABSENT = "driver.absent"
 #: The code of an error about a guest that is in the middle of something else.
 BUSY = "undetermined.busy"
+#: The code of an error about a host that does not answer its vCenter.
+HOST = "undetermined.host"
 
 #: The session has ended: whoever asks again has to log in.
 NO_SESSION = frozenset({"NotAuthenticated"})
@@ -21,6 +23,8 @@ GONE = frozenset({"ManagedObjectNotFound"})
 _BUSY = frozenset({"TaskInProgress"})
 # A vCenter speaks for a host that does not answer it, or a server for what it has given up: nothing is known.
 _SILENCE = frozenset({"HostCommunication", "HostNotReachable", "Timedout", "RequestCanceled"})
+#: Somebody has called the task off.
+CANCELLED = frozenset({"RequestCanceled"})
 #: What a request may not do, or whose guest it may not see.
 FORBIDDEN = frozenset({"NoPermission", "InvalidLogin", "InvalidLocale", "RestrictedVersion"})
 
@@ -69,6 +73,6 @@ def meaning(fault: BaseException, what: str) -> VmsvcError:
     if found & _BUSY:
         return Undetermined(f"{what}: it is busy with another task", code=BUSY)
     if found & _SILENCE:
-        return Undetermined(f"{what}: {words(fault)}", code="undetermined.host")
+        return Undetermined(f"{what}: {words(fault)}", code=HOST)
     hint = "the user needs a role with that privilege, on the guest" if found & FORBIDDEN else ""
     return DriverError(f"{what}: {words(fault)}", code=f"driver.{type(fault).__name__.rpartition('.')[2]}", hint=hint)

@@ -26,6 +26,19 @@ def way_back(phase: Phase) -> str:
     """
     if phase is Phase.STUCK:
         return "answer its question in the host's or vCenter's client"
+    if phase is Phase.MOVED:
+        return "stop it there first; or move it, from the node that has that host: `vmsvc migrate`"
     if phase is Phase.SUSPENDED:
         return "its operating system sleeps: wake it at its console, or stop the service first"
     return "it is going down; try again when it has"
+
+
+def to_move(phase: Phase) -> str:
+    """How people come to move a guest that cannot be moved as it is.
+
+    Args:
+        phase: Where it stands.
+    """
+    if phase is Phase.MOVED:
+        return "say it on the node that has that host"
+    return "only a guest that runs is moved; one that is down is started where it is to run"

@@ -26,9 +26,11 @@ PROPERTIES: Mapping[str, str] = {
 }
 #: What is asked as well where somebody knows a guest by its UUID: each property of a thousand guests takes its time.
 UUIDS: Mapping[str, str] = {"config.uuid": "uuid", "config.instanceUuid": "instance_uuid"}
-#: What is asked of each host: which guests it starts by itself.
+#: What is asked as well where a node has a host of its own: on which one each guest is.
+PLACES: Mapping[str, str] = {"runtime.host": "host"}
+#: What is asked of each host: which guests it starts by itself, and what it is called.
 AUTOSTART = "config.autoStart"
-HOST_PROPERTIES = (AUTOSTART,)
+HOST_PROPERTIES = (AUTOSTART, "name")
 
 # What a host calls guests of which it can read nothing, not even the name.
 _NAMELESS = ("/vmfs/", "Unknown")
@@ -52,6 +54,7 @@ class Machine:
         guest_state: What its tools tell of the operating system.
         tools: Whether its tools run.
         heartbeat: Whether its tools give signs of life: ``red`` where they have ceased.
+        host: The name of the host that runs it, or that would.
         autostart: Whether its host powers it on when that boots.
     """
 
@@ -66,6 +69,7 @@ class Machine:
     guest_state: str = ""
     tools: str = ""
     heartbeat: str = ""
+    host: str = ""
     autostart: bool = False
 
     def may_be(self, guest: EsxGuest) -> bool:
@@ -93,23 +97,28 @@ def wanted(guests: Iterable[EsxGuest]) -> tuple[str, ...]:
     Args:
         guests: The guests, as their services describe them.
     """
-    return tuple(UUIDS) if any(guest.uuid for guest in guests) else ()
+    meant = list(guests)
+    uuids = UUIDS if any(guest.uuid for guest in meant) else ()
+    places = PLACES if any(guest.host for guest in meant) else ()
+    return (*uuids, *places)
 
 
-def read(identity: str, told: Mapping[str, Any]) -> Machine:
+def read(identity: str, told: Mapping[str, Any], hosts: Mapping[str, str]) -> Machine:
     """Read what a server has told of a guest.
 
     Args:
         identity: What it is acted upon by.
         told: Its properties by their names.
+        hosts: The names of hosts by what they are acted upon by.
     """
-    names = {**PROPERTIES, **UUIDS}
+    names = {**PROPERTIES, **UUIDS, **PLACES}
     found = {names[key]: value for key, value in told.items() if key in names}
     question = found.pop("question", None)
+    host = hosts.get(str(getattr(found.pop("host", None), "_moId", "")), "")
     texts: dict[str, Any] = {key: str(value) for key, value in found.items() if value is not None}
     for written, meant in _ESCAPED:
         texts["name"] = texts.get("name", "").replace(written, meant)
-    return Machine(id=identity, question=asked(question), **texts)
+    return Machine(id=identity, question=asked(question), host=host, **texts)
 
 
 def asked(question: Any) -> str:

@@ -20,9 +20,10 @@ from vmsvc.driver import (
 )
 from vmsvc_esx import hints
 from vmsvc_esx.lanes import Lanes
-from vmsvc_esx.machines import Index, Machine, pick, wanted
+from vmsvc_esx.machines import Index, Machine, wanted
 from vmsvc_esx.options import Access, EsxGuest
-from vmsvc_esx.states import judge
+from vmsvc_esx.states import seen_from
+from vmsvc_esx.surveys import Survey
 
 Key = tuple[str, str]
 
@@ -56,41 +57,36 @@ class Observer:
         began = time.monotonic()
         try:
             way = self._lanes.to(access, "status", max_abandoned=2)
-            machines, doubt = ask(
-                way, lambda client: (list(client.survey(wanted(guests))), client.doubt()), budget_s=budget_s
-            )
+            survey = ask(way, lambda client: client.survey(wanted(guests)), budget_s=budget_s)
         except (Undetermined, DriverError) as error:
             nothing = unknown(probe, error, duration_s=time.monotonic() - began)
             return {(guest.service, guest.rid): nothing for guest in guests}
-        answer = _Answer(probe=probe, machines=machines, doubt=doubt, took_s=time.monotonic() - began)
-        index = Index(machines)
+        answer = _Answer(probe=probe, survey=survey, took_s=time.monotonic() - began)
+        index = Index(list(survey.told))
         return {(guest.service, guest.rid): _observation(guest, index.around(guest), answer) for guest in guests}
 
 
 @frozen(kw_only=True)
 class _Answer:
-    """What a server has told, and why it may not be all."""
+    """What a server has told, and how long it took."""
 
     probe: str
-    machines: Sequence[Machine]
-    doubt: Undetermined | None
+    survey: Survey
     took_s: float
 
 
 def _observation(guest: EsxGuest, around: Sequence[Machine], answer: _Answer) -> Observation:
     probe, took_s = answer.probe, answer.took_s
     try:
-        machine = pick(guest, around)
-    except Undetermined as ambiguous:
-        return unknown(probe, ambiguous, duration_s=took_s)
-    if machine is None and answer.doubt is not None:
-        return unknown(probe, answer.doubt, duration_s=took_s)
+        machine = answer.survey.find(guest, around)
+    except Undetermined as doubt:
+        return unknown(probe, doubt, duration_s=took_s)
     if machine is None:
-        near = did_you_mean(guest.name, [each.name for each in answer.machines])
+        near = did_you_mean(guest.name, [each.name for each in answer.survey.told])
         said = "; ".join(filter(None, [f"{guest.server} has no guest {guest.name!r}", near]))
         evidence = Evidence(probe=probe, detail=said, duration_s=took_s)
         return Observation(phase=Phase.ABSENT, state="absent", evidence=evidence)
-    phase, state = judge(machine)
+    phase, state = seen_from(guest.host, machine)
     evidence = Evidence(probe=probe, detail="; ".join(_told(machine)), duration_s=took_s)
     warnings = (hints.about_autostart(guest),) if machine.autostart else ()
     return Observation(phase=phase, state=state, evidence=evidence, warnings=warnings)

@@ -17,6 +17,7 @@ _MOST_PORTS = 65535
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _VMX = re.compile(r"\[[^\[\]]+\] ?[^\s/][^\n]*\.vmx")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_HOST = re.compile(r"[a-z0-9_.:-]+", re.IGNORECASE | re.ASCII)
 _SHA1_DIGITS = 40
 
 
@@ -46,6 +47,13 @@ def _vmx(raw: Any) -> str:
     return value
 
 
+def _host(raw: Any) -> str:
+    value = line.parse(raw).strip()
+    if value and not _HOST.fullmatch(value):
+        raise ValueError(f"{raw!r} is not the name of a host, such as esx1.example.com")
+    return value
+
+
 def _thumbprint(raw: Any) -> str:
     value = line.parse(raw).strip().lower().removeprefix("sha256:").replace(":", "")
     if len(value) == _SHA1_DIGITS:
@@ -58,6 +66,7 @@ def _thumbprint(raw: Any) -> str:
 server: Value[str] = Value("a host name or an address, with :PORT where that is not 443", _server)
 uuid: Value[str] = Value("a UUID", _uuid)
 vmx: Value[str] = Value("a path such as [datastore1] web/web.vmx", _vmx)
+host: Value[str] = Value("the name of a host, or its address", _host)
 thumbprint: Value[str] = Value("an SHA-256 fingerprint", _thumbprint)
 
 
@@ -116,6 +125,13 @@ class EsxGuest(Guest):
         default="",
         identifies=True,
         help="Where its datastore has it. A start registers it there with an ESX host that does not know it.",
+    )
+    host: str = option(
+        host,
+        default="",
+        help="Of a vCenter: the host that this node is in charge of, by its name in the inventory: `host@n1`, "
+        "`host@n2`. A guest that runs on another host is down for this node; without `host`, it is up wherever it "
+        "runs.",
     )
     credentials: str = option(
         path,

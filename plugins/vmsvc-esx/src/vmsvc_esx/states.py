@@ -6,7 +6,7 @@ Sources: the vSphere Web Services API reference, ``VirtualMachinePowerState``, `
 
 from __future__ import annotations
 
-from vmsvc.driver import Phase
+from vmsvc.driver import AT_REST, Phase
 from vmsvc_esx.machines import Machine
 
 _POWER = {
@@ -43,3 +43,31 @@ def judge(machine: Machine) -> tuple[Phase, str]:
     if machine.heartbeat == _NO_HEARTBEAT:
         return Phase.DEGRADED, f"{machine.power} (no heartbeat)"
     return phase, machine.power
+
+
+def seen_from(host: str, machine: Machine) -> tuple[Phase, str]:
+    """Say what a guest is to a node that is in charge of one host of a vCenter, and of no other.
+
+    Args:
+        host: The host's name; empty for a node to which it does not matter where the guest runs.
+        machine: The guest.
+
+    Returns:
+        The phase, and the words for people: ``poweredOn on esx2`` of a guest that has gone there.
+    """
+    phase, state = judge(machine)
+    if not is_elsewhere(host, machine) or phase in AT_REST or phase is Phase.UNKNOWN:
+        return phase, state
+    if not machine.host:
+        return Phase.UNKNOWN, f"{state} on a host that is not told"
+    return Phase.MOVED, f"{state} on {machine.host}"
+
+
+def is_elsewhere(host: str, machine: Machine) -> bool:
+    """Whether a guest is on another host, or on one that is not told; whether it runs there or not.
+
+    Args:
+        host: The host's name; empty where any will do.
+        machine: The guest.
+    """
+    return bool(host) and machine.host.lower() != host.lower()
