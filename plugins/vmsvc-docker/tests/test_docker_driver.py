@@ -377,8 +377,9 @@ def test_a_start_that_the_engine_refuses_says_so_in_its_words(driver, engine, gu
     engine.add("web", "exited")
     said = "driver failed programming external connectivity: port is already allocated"
     engine.instead["POST /containers/.*/start"] = (500, json.dumps({"message": said}).encode())
-    with pytest.raises(DriverError, match="port is already allocated"):
+    with pytest.raises(DriverError, match="port is already allocated") as refused:
         driver.start(guest, budget_s=5)
+    assert f"docker -H {engine.endpoint} inspect web" in refused.value.hint
 
 
 @pytest.mark.keyword("container.docker.image")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -15,7 +16,10 @@ import pytest
 from vmsvc.core.errors import ActionFailed, Undetermined
 from vmsvc.core.transport import Outcome
 from vmsvc.core.transport.local import LocalHost
+from vmsvc.driver import Guest, Phase
+from vmsvc.testing import identity
 from vmsvc.testing.standin import KNOBS, UNANSWERED, StandIn, TableError, exchanges, read_table
+from vmsvc.testing.standin.backend import StandInBackend
 
 HERE = Path(__file__).parent
 
@@ -144,7 +148,7 @@ class TestLoudFailure:
     def test_a_row_that_fails_is_as_loud(self, acme):
         acme.change("web", "on", memory=[1])
         assert run(acme, "show", "web").code == UNANSWERED
-        with pytest.raises(AssertionError, match="the row fails"):
+        with pytest.raises(AssertionError, match=r"acme\.toml, row \d+ \(acmectl show {guest}\): the row fails"):
             acme.check()
 
 
@@ -263,3 +267,70 @@ class TestTables:
         with pytest.raises(TableError, match=r"wrong\.toml, row 1") as caught:
             read_table(file)
         assert reason in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("commands = [", "wrong.toml cannot be read: "),
+            ('commands = ["a"]', "wrong.toml has no states and no row"),
+            (
+                'commands = ["a"]\nstates = ["off"]\nknown_by = ["nam"]\n[[row]]\nargv = "a"\norigin = "guess"',
+                "a guest has no 'nam'; it has deaf, dying, name",
+            ),
+        ],
+    )
+    def test_a_file_that_is_no_table_is_named(self, tmp_path, text, reason):
+        file = tmp_path / "wrong.toml"
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(TableError, match=re.escape(reason)):
+            read_table(file)
+        with pytest.raises(TableError, match=r"none\.toml cannot be read: No such file"):
+            read_table(tmp_path / "none.toml")
+
+    def test_a_template_with_a_name_that_is_none_tells_which_there_are(self, tmp_path):
+        file = tmp_path / "odd.toml"
+        row = '[[row]]\nargv = "acmectl list"\neach = "{nam}"\norigin = "guess"'
+        file.write_text(f'commands = ["acmectl"]\nstates = ["off"]\n{row}\n', encoding="utf-8")
+        odd = StandIn(read_table(file), tmp_path / "odd")
+        odd.add("web")
+        for _ in range(3):
+            run(odd, "list")
+        with pytest.raises(AssertionError) as caught:
+            odd.check()
+        said = str(caught.value).splitlines()[0]  # pytest adds its own
+        assert said.startswith("odd.toml, row 1 (acmectl list): ")
+        assert said.count("nothing is called {nam} here; there are deaf, dying, name") == 1
+
+
+class TestBackends:
+    def backend(self, directory: Path, **parts: object) -> StandInBackend:
+        def described(_self: object, name: str) -> Guest:
+            return Guest(**identity("acme", name))
+
+        means = dict.fromkeys(("off", "booting", "on", "paused", "ending"), Phase.RUNNING)
+        members = {"table": HERE / "acme.toml", "means": means, "described": described, **parts}
+        made: StandInBackend = type("AcmeBackend", (StandInBackend,), members)(directory)
+        return made
+
+    @pytest.mark.parametrize(
+        ("parts", "reason"),
+        [
+            ({"table": None}, "AcmeBackend.table is no path"),
+            ({"described": lambda _self, _name: None}, "described('web') answers with None"),
+            ({"described": lambda _self, _name: Guest(**identity("acme", "other"))}, "is of the guest 'other'"),
+        ],
+    )
+    def test_what_an_author_forgot_is_told_in_words(self, tmp_path, parts, reason):
+        with pytest.raises(AssertionError, match=re.escape(reason)):
+            self.backend(tmp_path, **parts).guest("web")
+
+    def test_a_state_without_a_phase_is_named(self, tmp_path):
+        backend = self.backend(tmp_path, means={"on": Phase.RUNNING})
+        guest = backend.guest("web")
+        with pytest.raises(
+            AssertionError, match=r"acme\.toml has the state 'off', and AcmeBackend\.means does not say"
+        ):
+            backend.truth(guest)
+
+    def test_a_backend_that_says_all_makes_a_guest(self, tmp_path):
+        assert self.backend(tmp_path).guest("web").name == "web"

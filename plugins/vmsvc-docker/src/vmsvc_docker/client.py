@@ -227,7 +227,11 @@ class Connection:
         Returns:
             Whether this very request has started it; the SDK's own method does not tell.
         """
-        return self._post(seen, "start") != HTTPStatus.NOT_MODIFIED
+        try:
+            return self._post(seen, "start") != HTTPStatus.NOT_MODIFIED
+        except DriverError as error:
+            hint = error.hint or hints.not_started(self.endpoint, seen.name)
+            raise DriverError(error.message, code=error.code, hint=hint) from None
 
     def remove(self, seen: Seen) -> None:
         """Remove a container that does not run, with the volumes that were made for it alone.

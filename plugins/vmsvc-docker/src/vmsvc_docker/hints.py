@@ -32,6 +32,17 @@ def no_connection(endpoint: str, system_error: int | None) -> str:
     return f"to try by hand: {attempt}"
 
 
+def not_started(endpoint: str, name: str) -> str:
+    """What to do about a container that the engine refuses to start.
+
+    Args:
+        endpoint: The engine.
+        name: The container's name.
+    """
+    more = f"`{by_hand(endpoint, 'inspect', name)}` and the engine's own log tell more"
+    return f"{more}; of a task that exists already, the engine has lost track: restart containerd, then the engine"
+
+
 def by_hand(endpoint: str, *words: str) -> str:
     """A command for people to type.
 

@@ -69,7 +69,10 @@ def a_stop_that_does_not_stop(bench: Bench) -> None:
         assert answer.error is None or isinstance(answer.error, VmsvcError), f"stop raised {answer}"
         for _ in range(_TIMES):
             seen, truth = bench.observe(guest), bench.backend.truth(guest)
-            assert truth is not Phase.STOPPED, "the backend's guest was to ignore the request, and has stopped"
+            assert truth is not Phase.STOPPED, (
+                "the guest ignores requests, and has stopped all the same: `stop` asks, and leaves force to `kill`"
+                " (or when_deaf() of the backend does not make it deaf)"
+            )
             assert not is_down(seen), f"the guest goes on running, and observe tells: {shown(seen)}"
         bench.do("kill", guest)
         bench.true(guest, Phase.STOPPED)

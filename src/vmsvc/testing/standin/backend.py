@@ -15,7 +15,7 @@ from vmsvc.core.transport import NodeHost
 from vmsvc.testing.kit.backend import Lasting
 from vmsvc.testing.kit.commands import CommandBackend
 from vmsvc.testing.standin.engine import ABSENT
-from vmsvc.testing.standin.table import read_table
+from vmsvc.testing.standin.table import TableError, read_table
 from vmsvc.testing.standin.world import StandIn
 
 
@@ -40,7 +40,10 @@ class StandInBackend(CommandBackend):
     @cached_property
     def standin(self) -> StandIn:
         """The tools, and the guests that they know."""
-        return StandIn(read_table(self.table), self.directory / "standin")
+        kind, file = type(self).__name__, getattr(self, "table", None)
+        if not isinstance(file, Path):
+            raise TableError(f"{kind}.table is no path: say `table = Path(__file__).with_name('NAME.toml')`")
+        return StandIn(read_table(file), self.directory / "standin")
 
     def real_host(self) -> NodeHost:
         """On this machine, with the tools found first."""
@@ -53,7 +56,11 @@ class StandInBackend(CommandBackend):
             name: Its name.
         """
         self.standin.add(name)
-        return self.described(name)
+        guest = self.described(name)
+        how = f"{type(self).__name__}.described({name!r})"
+        assert isinstance(guest, Guest), f"{how} answers with {guest!r}, and with no guest"
+        assert self.standin.guest(guest.name) is not None, f"{how} is of the guest {guest.name!r}, which nobody knows"
+        return guest
 
     @abstractmethod
     def described(self, name: str) -> Guest:
@@ -66,7 +73,11 @@ class StandInBackend(CommandBackend):
     def truth(self, guest: Guest) -> Phase:
         """What the stand-in's world has written down."""
         state = self.standin.state(guest.name)
-        return Phase.ABSENT if state == ABSENT else self.means[state]
+        if state == ABSENT:
+            return Phase.ABSENT
+        where = f"{self.standin.table.name} has the state {state!r}"
+        assert state in self.means, f"{where}, and {type(self).__name__}.means does not say which phase that is"
+        return self.means[state]
 
     def put(self, guest: Guest, phase: Phase) -> None:
         """Write it down."""

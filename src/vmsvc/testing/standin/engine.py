@@ -92,7 +92,14 @@ def fill(template: str, fields: Mapping[str, Any], views: Mapping[str, Any]) -> 
         fields: Its fields.
         views: The table's views.
     """
-    return template.format_map({name: Field(value, views) for name, value in fields.items()})
+    return template.format_map(_Fields({name: Field(value, views) for name, value in fields.items()}))
+
+
+class _Fields(dict[str, Field]):
+    """The fields of a template, which says which there are where it is asked for another."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise ValueError(f"nothing is called {{{name}}} here; there are {', '.join(sorted(self))}")
 
 
 # --- the world --------------------------------------------------------------------------------------------------------
@@ -327,8 +334,11 @@ class Call:
                 return self._end(told["code"], told["out"].encode(), told["err"].encode(), knobs)
         try:
             code, out, err, runs, takes_s = self._by_table(knobs)
-        except (Unanswered, KeyError, ValueError, TypeError) as error:
-            self._problem = str(error) if isinstance(error, Unanswered) else f"the row fails: {error!r}"
+        except Unanswered as error:
+            self._problem = str(error)
+            return self._end(UNANSWERED, b"", f"stand-in: {self._problem}\n".encode(), {})
+        except (KeyError, ValueError, TypeError) as error:
+            self._problem = self._failure(error)
             return self._end(UNANSWERED, b"", f"stand-in: {self._problem}\n".encode(), {})
         self._perhaps_end(knobs, "after")
         time.sleep(takes_s)
@@ -337,6 +347,14 @@ class Call:
             sys.stdout.flush()
             return self._end(_ran(runs, code), b"", err.encode(), {})
         return self._end(code, out.encode(errors="surrogateescape"), err.encode(errors="surrogateescape"), knobs)
+
+    def _failure(self, error: Exception) -> str:
+        """Which row of the table cannot be filled, and why."""
+        rows = self._table["rows"]
+        argv = " ".join(rows[self._row]["argv"]) if self._row is not None else " ".join(self._argv)
+        number = "" if self._row is None else f", row {self._row + 1}"
+        why = f"there is no {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
+        return f"{self._table['name']}{number} ({argv}): the row fails: {why}"
 
     def _by_table(self, knobs: Mapping[str, Any]) -> tuple[int, str, str, list[str], float]:
         table = self._table
@@ -419,6 +437,26 @@ class Call:
             file.write(ascii(entry).encode() + b"\n")
 
 
+def bare(name: str, number: int, state: str) -> Guest:
+    """What is known of every guest, whatever a table says of guests besides.
+
+    Args:
+        name: The guest's name.
+        number: How many were made before it, and it.
+        state: The state that it is in.
+    """
+    return {
+        "name": name,
+        "number": number,
+        "uuid": f"00000000-0000-4000-8000-{number:012x}",
+        "state": state,
+        "to_come": [],
+        "starts": 0,
+        "deaf": False,
+        "dying": False,
+    }
+
+
 def made(table: Mapping[str, Any], world: World, name: str, given: Mapping[str, Any]) -> Guest:
     """Make a guest, as the table says what guests are like.
 
@@ -433,16 +471,7 @@ def made(table: Mapping[str, Any], world: World, name: str, given: Mapping[str, 
     """
     world["made"] += 1
     number = world["made"]
-    guest: Guest = {
-        "name": name,
-        "number": number,
-        "uuid": f"00000000-0000-4000-8000-{number:012x}",
-        "state": table["states"][0],
-        "to_come": [],
-        "starts": 0,
-        "deaf": False,
-        "dying": False,
-    }
+    guest = bare(name, number, table["states"][0])
     for key, value in {**table["guest"], **given}.items():
         fields = {**table["values"], **guest, "home": world["home"]}
         guest[key] = fill(value, fields, table["views"]) if isinstance(value, str) and key not in given else value

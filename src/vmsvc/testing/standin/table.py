@@ -10,7 +10,7 @@ from typing import Any
 import tomli
 from attrs import field, frozen
 
-from vmsvc.testing.standin.engine import ABSENT
+from vmsvc.testing.standin.engine import ABSENT, bare
 
 #: How an origin begins: a recorded session, a manual page, the tool's source code; or nobody knows.
 ORIGINS = ("sample: ", "manual: ", "source: ", "guess")
@@ -71,10 +71,12 @@ def read_table(file: Path) -> Table:
         file: Where it is.
 
     Raises:
-        TableError: It says what no table says, or does not say where a row comes from.
+        TableError: It cannot be read, says what no table says, or does not say where a row comes from.
     """
-    raw = tomli.loads(file.read_text(encoding="utf-8"))
+    raw = _read(file)
     _known(file.name, raw, _TABLES)
+    if lacking := [key for key in ("commands", "states", "row") if not raw.get(key)]:
+        raise TableError(f"{file.name} has no {' and no '.join(lacking)}: a table begins with its commands and states")
     commands, states = raw["commands"], raw["states"]
     rows = [_row(f"{file.name}, row {number}", row, commands, states) for number, row in enumerate(raw["row"], 1)]
     troubles = {name: {**_UNKNOWN_TROUBLE, "err": f"error: {name}\n"} for name in _TROUBLES}
@@ -98,7 +100,25 @@ def read_table(file: Path) -> Table:
         "foreign": raw.get("foreign", {}),
         "rows": rows,
     }
+    _check_known_by(file.name, data)
     return Table(name=file.name, commands=tuple(commands), states=tuple(states), guesses=tuple(guesses), data=data)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TableError(f"the table {file} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise TableError(f"the table {file} cannot be read: {error}") from error
+
+
+def _check_known_by(name: str, data: Mapping[str, Any]) -> None:
+    """Refuse a key by which no guest is ever known: each would be absent."""
+    fields = {**bare("", 0, ""), **data["guest"]}
+    for key in data["known_by"]:
+        if key not in fields:
+            raise TableError(f"{name}, known_by: a guest has no {key!r}; it has {', '.join(sorted(fields))}")
 
 
 def _row(where: str, raw: Mapping[str, Any], commands: list[str], states: list[str]) -> dict[str, Any]:

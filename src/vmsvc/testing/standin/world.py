@@ -244,7 +244,7 @@ class StandIn:
         Raises:
             AssertionError: One was not.
         """
-        problems = [call.problem for call in self.calls() if call.problem]
+        problems = list(dict.fromkeys(call.problem for call in self.calls() if call.problem))
         assert not problems, "; ".join(problems)
 
     # --- search paths -------------------------------------------------------------------------------------------------
