@@ -77,6 +77,20 @@ def test_a_start_that_somebody_else_has_done_meanwhile_is_not_ours(driver, test_
     assert driver.observe(GUEST, budget_s=5).phase is Phase.RUNNING
 
 
+def test_a_guest_whose_process_lives_is_not_started_a_second_time(driver, test_domain, monkeypatch):
+    test_domain.destroy()
+    monkeypatch.setattr("vmsvc_kvm.driver.may_live", lambda _guest, _seen: "a qemu process of test lives (pid 4711)")
+    with pytest.raises(Undetermined, match="not started: a qemu process of test lives"):
+        driver.start(GUEST, budget_s=5)
+    assert driver.observe(GUEST, budget_s=5).phase is Phase.STOPPED
+
+
+def test_a_start_of_a_guest_between_two_nodes_is_undetermined(driver, monkeypatch):
+    monkeypatch.setattr("vmsvc_kvm.driver.phase_of", lambda _seen: (Phase.MIGRATING, "paused (migrating)"))
+    with pytest.raises(Undetermined, match="on its way between two nodes"):
+        driver.start(GUEST, budget_s=5)
+
+
 def test_each_capability_has_its_methods(driver):
     assert all(isinstance(driver, ROLES[capability]) for capability in driver.capabilities)
 

@@ -64,6 +64,13 @@ def move(libvirt, budget_s=1.0, **options):
     moving.migrate(libvirt, GUEST, there, budget_s)
 
 
+def test_a_guest_is_not_moved_to_another_hypervisor():
+    libvirt = Libvirt()
+    with pytest.raises(DriverError, match="another hypervisor"):
+        move(libvirt, migrate_uri="esx://n2")
+    assert libvirt.asked == []
+
+
 @pytest.mark.parametrize(
     ("options", "uri"),
     [

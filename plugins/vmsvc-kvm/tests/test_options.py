@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vmsvc_kvm.options import KvmGuest, driver_of, is_local, is_session, unattended, uri
+from vmsvc_kvm.options import KvmGuest, driver_of, is_local, is_session, unattended, uri, way_here
 
 from vmsvc.core.options import options_of
 
@@ -41,6 +41,35 @@ def test_what_a_uri_tells(text, driver, local, session):
 def test_what_is_no_uri(text):
     with pytest.raises(ValueError):
         uri.parse(text)
+
+
+@pytest.mark.parametrize("value", [uri, way_here])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qemu+tcp://adm:hunter2@127.0.0.1:1/system",
+        "qemu+tcp://adm:hun/ter2@n2/system",
+        "esx://root:hunter2@vc/?no_verify=1",
+        "adm:hunter2@n2",
+    ],
+)
+def test_a_password_is_refused_and_not_shown(value, text):
+    with pytest.raises(ValueError) as caught:
+        value.parse(text)
+    assert "hun" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["qemu:///system", "test:///default", "qemu+ssh://n2/ system", "qemu+ssh:///system"])
+def test_a_way_here_names_a_host(text):
+    with pytest.raises(ValueError):
+        way_here.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "qemu+ssh://root@n2/system", "qemu+tls://n2:16514/system", "qemu+unix:///system?socket=/x"]
+)
+def test_a_way_here_may_be_any_transport(text):
+    assert way_here.parse(text) == text
 
 
 @given(st.text() | st.integers() | st.booleans() | st.lists(st.text()))

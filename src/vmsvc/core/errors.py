@@ -202,6 +202,8 @@ class NoWayIn(Undetermined):
 
 #: The code where something did not answer, or end, in its time.
 TIMED_OUT = "undetermined.timeout"
+#: The code where no time was left for a command: it was never started, and has asked for nothing.
+NO_TIME = "undetermined.no-time"
 
 
 class TimedOut(Undetermined):

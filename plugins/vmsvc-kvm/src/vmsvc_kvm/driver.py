@@ -30,7 +30,7 @@ from vmsvc.driver import (
 from vmsvc_kvm import definition
 from vmsvc_kvm.client import ABSENT, BY_ACPI, BY_AGENT, BY_DEFAULT, Connection
 from vmsvc_kvm.lanes import Lanes
-from vmsvc_kvm.observing import Observer, look, phase_of, virsh
+from vmsvc_kvm.observing import Observer, look, may_live, phase_of, virsh
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.seen import Described
 
@@ -110,6 +110,11 @@ class KvmDriver:
 
     def _start(self, connection: Connection, guest: KvmGuest) -> bool:
         seen = connection.find(guest.name)
+        if why := may_live(guest, seen):
+            raise Undetermined(
+                f"{guest.name} on {guest.uri} is not started: {why}",
+                hint="look at that process, and at other libvirts of this machine (`virsh -c qemu:///session list`)",
+            )
         if seen is None:
             connection.define(self._stored_definition(guest, connection))
         phase, state = phase_of(seen)
@@ -117,6 +122,8 @@ class KvmDriver:
             return False
         if phase is Phase.UNKNOWN:
             raise Undetermined(f"{guest.name} on {guest.uri} is in a state that is not known: {state}")
+        if phase is Phase.MIGRATING:
+            raise Undetermined(f"{guest.name} on {guest.uri} is on its way between two nodes: {state}")
         if phase not in AT_REST:
             way_back = f"{virsh(guest, _WAYS_BACK[phase])}, or " if phase in _WAYS_BACK else ""
             raise DriverError(

@@ -15,7 +15,7 @@ from vmsvc.driver import AT_REST, TIMED_OUT, Destination, DriverError, Phase, Un
 from vmsvc_kvm.client import Connection
 from vmsvc_kvm.lanes import Lanes
 from vmsvc_kvm.observing import phase_of
-from vmsvc_kvm.options import KvmGuest, reached_by
+from vmsvc_kvm.options import KvmGuest, driver_of, reached_by
 
 #: What is kept of a budget to call a move off, and how often it is looked whether that has happened, in seconds.
 CALLING_OFF_S, LOOK_AGAIN_S = 10.0, 0.2
@@ -43,6 +43,11 @@ def migrate(lanes: Lanes, guest: KvmGuest, destination: Destination[KvmGuest], b
         raise DriverError(
             f"{destination.node} has the guest by the same libvirt as this node: {uri}",
             hint=f"give `migrate_uri@{destination.node}` the libvirt on that node",
+        )
+    if driver_of(uri) != driver_of(guest.uri):
+        raise DriverError(
+            f"{destination.node} is reached by the libvirt of another hypervisor than here: {uri}, not {guest.uri}",
+            hint=f"give `migrate_uri@{destination.node}` a URI that begins with `{driver_of(guest.uri)}+`",
         )
     way = lanes.to(guest.uri, f"migration of {guest.name}", max_abandoned=1)
     ask(way, lambda connection: _check_runs(connection, guest), budget_s=calling_off - time.monotonic())

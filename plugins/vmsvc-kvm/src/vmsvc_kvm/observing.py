@@ -11,6 +11,7 @@ from functools import cache
 from attrs import evolve
 
 from vmsvc.driver import (
+    AT_REST,
     TIMED_OUT,
     DriverError,
     Evidence,
@@ -23,9 +24,9 @@ from vmsvc.driver import (
     survey_each,
     unknown,
 )
-from vmsvc_kvm import processes
 from vmsvc_kvm.client import Connection
 from vmsvc_kvm.lanes import Lanes
+from vmsvc_kvm.living import NOBODY_LIVES, Living
 from vmsvc_kvm.options import KvmGuest, driver_of, is_local
 from vmsvc_kvm.seen import Seen
 from vmsvc_kvm.states import judge
@@ -186,6 +187,22 @@ def phase_of(seen: Seen | None) -> tuple[Phase, str]:
     return judge(seen.state, seen.reason, saved=seen.saved)
 
 
+def may_live(guest: KvmGuest, seen: Seen | None) -> str:
+    """Why a guest that libvirt calls down may run all the same.
+
+    Args:
+        guest: The guest.
+        seen: What libvirt knows of it; ``None`` where it positively knows no such guest.
+
+    Returns:
+        The reason; empty where nothing speaks against it, or libvirt does not call it down.
+    """
+    phase, state = phase_of(seen)
+    if phase not in AT_REST or driver_of(guest.uri) != "qemu" or not is_local(guest.uri):
+        return ""
+    return Living.now(guest.uri).why_not_down(guest, seen, state)
+
+
 def virsh(guest: KvmGuest, verb: str) -> str:
     """A command for people to type.
 
@@ -219,26 +236,25 @@ def _observations(
         return evolve(evidence, detail=detail)
 
     standing = [phase_of(seen) for seen in found]
-    stopped: Mapping[str, tuple[int, str]] = {}
-    living: Collection[str] | None = None
     uri = guests[0].uri if guests else ""
-    if driver_of(uri) == "qemu" and is_local(uri) and any(phase is Phase.RUNNING for phase, _state in standing):
-        stopped = processes.stopped_guests()
-        living = processes.living_guests() if evidence.duration_s > STALE_S else None
+    shows_processes = driver_of(uri) == "qemu" and is_local(uri)
+    living = Living.now(uri) if shows_processes else NOBODY_LIVES
     observations = []
     for guest, seen, (phase, state) in zip(guests, found, standing, strict=True):
         detail = state
         warnings: tuple[str, ...] = ()
         if seen is None:
             detail = "; ".join(filter(None, [f"libvirt has no guest {guest.name!r}", did_you_mean(guest.name, names)]))
-        elif phase is Phase.RUNNING and seen.uuid in stopped:
-            pid, by = stopped[seen.uuid]
-            phase, state = Phase.STUCK, f"running, but its qemu process (pid {pid}) is stopped ({by})"  # noqa: PLW2901
-        elif phase is Phase.RUNNING and living is not None and seen.uuid not in living:
+        elif phase is Phase.RUNNING and (stopped := living.stopped(seen)):
+            why = f"running, but its qemu process (pid {stopped.pid}) is stopped ({stopped.stopped_by})"
+            phase, state = Phase.STUCK, why  # noqa: PLW2901
+        elif phase is Phase.RUNNING and shows_processes and evidence.duration_s > STALE_S and not living.has(seen):
             phase, state = Phase.UNKNOWN, "unknown"  # noqa: PLW2901
             detail = (
                 f"libvirt says running, after {evidence.duration_s:.1f} s; but no qemu process of the guest is there"
             )
+        if phase in AT_REST and (why := living.why_not_down(guest, seen, state)):
+            phase, state, detail = Phase.UNKNOWN, "unknown", why  # noqa: PLW2901
         if seen is not None and seen.autostart:
             warnings = (about_autostart(guest),)
         observations.append(Observation(phase=phase, state=state, evidence=said(detail), warnings=warnings))

@@ -11,27 +11,41 @@ from attrs import frozen
 from vmsvc.driver import Guest, Value, choice, line, option
 
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(\+[a-z0-9]+)?://", re.ASCII)
+#: A user's name, after the scheme or without one, and the password behind it.
+_PASSWORD = re.compile(r"^((?:[^/?#]*//)?[^/:@?#]*):[^/?#]*@")
 
 
 def _uri(raw: Any) -> str:
     value = line.parse(raw).strip()
-    if not _SCHEME.match(value):
-        raise ValueError(f"{raw!r} is not a libvirt URI such as qemu:///system or qemu+ssh://root@host/system")
+    shown = _PASSWORD.sub(r"\1@", value)
+    if not _SCHEME.match(value) or any(map(str.isspace, value)):
+        raise ValueError(f"{shown!r} is not a libvirt URI such as qemu:///system or qemu+ssh://root@host/system")
+    if shown != value:
+        raise ValueError(
+            f"{shown!r} with a password, which every status would show; libvirt reads it from its auth.conf, "
+            "or goes by ssh or by certificates"
+        )
     try:
-        urlsplit(value)
-    except ValueError as error:
-        raise ValueError(f"{raw!r} is not a libvirt URI: {error}") from None
+        _ = urlsplit(value).port
+    except ValueError:  # whose words may have a password in them that is taken for the port
+        raise ValueError("this is not a libvirt URI: its host or its port cannot be read") from None
     return value
 
 
 uri = Value("a libvirt URI such as qemu:///system", _uri)
 
 
-def _uri_or_none(raw: Any) -> str:
-    return _uri(raw) if line.parse(raw).strip() else ""
+def _way_here(raw: Any) -> str:
+    if not line.parse(raw).strip():
+        return ""
+    value = _uri(raw)
+    parts = urlsplit(value)
+    if not parts.netloc and "socket" not in dict(parse_qsl(parts.query)):
+        raise ValueError(f"{value!r} names no host: wherever it is read, it means the libvirt there")
+    return value
 
 
-uri_or_none = Value("a libvirt URI such as qemu+ssh://n2/system", _uri_or_none)
+way_here = Value("a libvirt URI such as qemu+ssh://n2/system", _way_here)
 
 
 @frozen(kw_only=True, eq=False, repr=False)  # the base compares and shows all fields
@@ -46,7 +60,7 @@ class KvmGuest(Guest):
         help="Which libvirt runs the guest; any hypervisor of libvirt's.",
     )
     migrate_uri: str = option(
-        uri_or_none,
+        way_here,
         default="",
         inherited=True,
         help="How the libvirts of other nodes reach this node's, so that a guest can be moved here; with the node's "

@@ -1,4 +1,4 @@
-"""Guests whose qemu process has been stopped, which libvirt still calls running.
+"""The qemu processes of this machine: which guests live, and which are stopped while libvirt calls them running.
 
 Only a stop by a signal or a debugger can be told from outside: it lasts until somebody ends it. Sleep in the kernel
 (state D), as behind dead storage, looks the same as a disk that is merely busy, and a qemu process whose disks hang
@@ -9,57 +9,65 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
+
+from attrs import frozen
 
 _STOPPED = {"T": "SIGSTOP", "t": "a debugger"}
 _DEAD = ("Z", "X", "x")
 
 
-def stopped_guests(proc: Path = Path("/proc")) -> dict[str, tuple[int, str]]:
-    """Look at all processes once for qemu's that are stopped.
+@frozen(kw_only=True)
+class Qemu:
+    """A guest's process that lives.
+
+    Attributes:
+        pid: Its number.
+        uuid: The guest's UUID, in lower case.
+        name: The guest's name, as libvirt gives it (``-name guest=NAME,…``); empty where it has none.
+        stopped_by: What has stopped the process; empty where it runs.
+    """
+
+    pid: int
+    uuid: str
+    name: str = ""
+    stopped_by: str = ""
+
+
+def qemus(proc: Path = Path("/proc")) -> list[Qemu]:
+    """Look at all processes once for those of guests.
 
     Args:
         proc: Where the kernel shows its processes.
 
     Returns:
-        By the guest's UUID: the process id, and what stopped it. Empty where nobody may look.
+        Those that live, running or stopped. Empty where nobody may look.
     """
-    return {
-        uuid: (int(process.name), _STOPPED[state])
-        for process, state in _processes(proc)
-        if state in _STOPPED and (uuid := _guest_uuid(process))
-    }
-
-
-def living_guests(proc: Path = Path("/proc")) -> set[str]:
-    """Look at all processes once for qemu's that live, running or stopped.
-
-    Args:
-        proc: Where the kernel shows its processes.
-
-    Returns:
-        Their guests' UUIDs.
-    """
-    return {uuid for process, state in _processes(proc) if state not in _DEAD and (uuid := _guest_uuid(process))}
-
-
-def _processes(proc: Path) -> Iterator[tuple[Path, str]]:
-    """Each process's directory and its state: see proc(5) on ``stat``."""
+    found = []
     with contextlib.suppress(OSError):
         for process in proc.iterdir():
             if process.name.isdecimal():
                 with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
-                    yield process, (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+                    found += _qemu(process)
+    return found
 
 
-def _guest_uuid(process: Path) -> str:
-    """The UUID on a qemu process's command line; empty for other processes."""
-    try:
-        words = (process / "cmdline").read_text(errors="replace").split("\0")
-    except OSError:
+def _qemu(process: Path) -> list[Qemu]:
+    """The guest whose process this is: none of others, nor of one that has ended; see proc(5)."""
+    words = (process / "cmdline").read_bytes()
+    if b"\0-uuid\0" not in words:  # as of nearly all
+        return []
+    state = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    if state in _DEAD:
+        return []
+    options = dict(reversed([*itertools.pairwise(words.decode(errors="replace").split("\0"))]))
+    uuid, name = options.get("-uuid", ""), options.get("-name", "")
+    stopped_by = _STOPPED.get(state, "")
+    return [Qemu(pid=int(process.name), uuid=uuid.lower(), name=_guest_name(name), stopped_by=stopped_by)]
+
+
+def _guest_name(value: str) -> str:
+    """The name in ``guest=NAME,debug-threads=on``, where a comma of the name is doubled; see qemu(1) on ``-name``."""
+    if not value.startswith("guest="):
         return ""
-    for flag, value in itertools.pairwise(words):
-        if flag == "-uuid":
-            return value.lower()
-    return ""
+    return value.removeprefix("guest=").replace(",,", "\0").partition(",")[0].replace("\0", ",")

@@ -46,7 +46,7 @@ STATES: Mapping[int, _State] = {
             11: "post-copy failed",
         },
         # It runs, but memory of it is still, or for ever, on the other node.
-        {10: Phase.MIGRATING, 11: Phase.DEGRADED},
+        {10: Phase.MIGRATING, 11: Phase.MIGRATING},
     ),
     # Xen's word for a guest that waits for something to do.
     2: _State("blocked", Phase.RUNNING, {0: "unknown"}),
@@ -76,6 +76,7 @@ STATES: Mapping[int, _State] = {
             10: Phase.CRASHED,
             11: Phase.STARTING,
             12: Phase.MIGRATING,
+            13: Phase.MIGRATING,  # whoever ends it here ends it on both nodes; see virsh(1), migrate --postcopy-resume
         },
     ),
     4: _State("in shutdown", Phase.STOPPING, {0: "unknown", 1: "user"}),

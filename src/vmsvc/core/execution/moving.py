@@ -55,6 +55,11 @@ class Ends:
         return is_over and self.here.phase is Phase.RUNNING and self.there.phase in (*AT_REST, Phase.UNKNOWN)
 
     @property
+    def has_left(self) -> bool:
+        """Whether the hypervisor says that it has moved the guest, by its state or by its answer, wherever to."""
+        return self.here.phase is Phase.MOVED or (self.failure is None and self.here.phase in AT_REST)
+
+    @property
     def run_twice(self) -> bool:
         """Whether it runs at both ends; by looks one after the other, between which it may have gone."""
         return self.here.phase is Phase.RUNNING and self.there.phase is Phase.RUNNING
@@ -73,7 +78,7 @@ class Ends:
             return ActionFailed(
                 f"it runs twice{told}; {known}", code="action.runs-twice", hint="stop it on one of the two, at once"
             )
-        if self.here.phase is Phase.MOVED and self.there.phase in AT_REST:
+        if self.has_left and self.there.phase in AT_REST:
             return Undetermined(
                 f"it has left, and {to} does not have it{told}; {known}",
                 code="undetermined.migration",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from vmsvc.core.errors import TIMED_OUT, ActionFailed, TimedOut, Undetermined
+from vmsvc.core.errors import NO_TIME, TIMED_OUT, ActionFailed, TimedOut, Undetermined
 from vmsvc.core.node import node_from
 from vmsvc.core.transport import OUTPUT_GRACE_S, OUTPUT_LIMIT, Outcome
 from vmsvc.core.transport.command import check_command, inherited, said_last, shown
@@ -147,7 +147,7 @@ class LocalHost:
         }
         place = f"{self.name}: {shown(argv)}"
         if budget_s <= 0:
-            raise Undetermined(f"{place}: not started, since no time was left for it", code=TIMED_OUT)
+            raise Undetermined(f"{place}: not started, since no time was left for it", code=NO_TIME)
         answer = self._ask(request, place, time.monotonic() + budget_s + _ANSWER_GRACE_S)
         if "failure" in answer:
             log.info("%s: not started: %s", place, answer["reason"])

@@ -46,6 +46,14 @@ def test_a_clear_refusal_and_a_guest_that_runs_here_is_a_failure_that_has_change
         (DOWN, DOWN, LATE, ActionFailed, "action.went-down"),
         (MOVED, ABSENT, None, Undetermined, "undetermined.migration"),  # somewhere else
         (MOVED, DOWN, NO, Undetermined, "undetermined.migration"),
+        (
+            DOWN,
+            DOWN,
+            None,
+            Undetermined,
+            "undetermined.migration",
+        ),  # as of xl, whose guests show no more that they left
+        (ABSENT, ABSENT, None, Undetermined, "undetermined.migration"),  # as of ldm
     ],
 )
 def test_everything_else_is_told_as_what_each_end_shows(here, there, failure, kind, code):

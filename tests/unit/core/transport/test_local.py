@@ -275,6 +275,12 @@ def test_nothing_is_started_without_time(shared: LocalHost, tmp_path: Path) -> N
 # Deadlines, daemons, and ends of all kinds
 
 
+def test_what_was_never_started_is_not_taken_for_what_did_not_end(shared: LocalHost) -> None:
+    with pytest.raises(Undetermined, match="not started, since no time was left for it") as caught:
+        shared.run(["true"], budget_s=0.0)
+    assert caught.value.code == "undetermined.no-time"
+
+
 def test_a_deadline_ends_the_whole_session(shared: LocalHost, tmp_path: Path) -> None:
     # set -m gives background jobs process groups of their own
     script = "set -m; sleep 1000 & echo $! >$0; sh -c 'sleep 1000 & echo $!; wait' >>$0 & echo $! $$ >>$0; printf 'h\\033m'; wait"
