@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vmsvc.driver import AT_REST, Commands, DriverError, GuestDisk, NodeHost, Sizes, Undetermined, shown, whole_lines
+from vmsvc.driver import AT_REST, DriverError, GuestDisk, Sizes, Undetermined, shown, whole_lines
 from vmsvc_lxc.observing import labelled, seen_alone, usual_path
 from vmsvc_lxc.options import LxcGuest
 from vmsvc_lxc.states import ABSENT
-from vmsvc_lxc.tools import Deadline, answer, on, run
+from vmsvc_lxc.tools import Tools, on
 
 #: What of its config tells disks, and what tells sizes: lxc.container.conf(5), for cgroups of both versions.
 _DISKS = (
@@ -32,68 +32,64 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 _FIELDS = 4  # of a line of fstab(5) that count here: source, place, type, options
 
 
-def config_file(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> Path:
+def config_file(tools: Tools, guest: LxcGuest) -> Path:
     """Where a container's config file is, or would be.
 
     Args:
-        host: The node.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        deadline: When it has to be told.
     """
-    return Path(guest.lxcpath or usual_path(host, deadline), guest.name, "config")
+    return Path(guest.lxcpath or usual_path(tools), guest.name, "config")
 
 
-def text(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> str:
+def text(tools: Tools, guest: LxcGuest) -> str:
     """A container's config file, as it is.
 
     Args:
-        host: The node.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        deadline: When it has to be told.
 
     Raises:
         DriverError: There is no such container.
         Undetermined: It could not be read, or is none.
     """
-    _must_be_there(host, guest, deadline)
-    file = config_file(host, guest, deadline)
-    config = Commands(host, deadline.left_s).file(str(file))
+    _must_be_there(tools, guest)
+    file = config_file(tools, guest)
+    config = tools.file(str(file))
     if not all(_LINE.fullmatch(line) for line in config.split("\n")):
         raise Undetermined(f"{file} is no config of LXC: a line of it is neither empty, a comment, nor lxc.KEY = VALUE")
     return config
 
 
-def files(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> list[Path]:
+def files(tools: Tools, guest: LxcGuest) -> list[Path]:
     """The files that a peer needs to run a container, beside its root file system.
 
     Args:
-        host: The node.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        deadline: When they have to be told.
     """
-    told = _told(host, guest, ("lxc.mount.fstab",), deadline)
-    named = [config_file(host, guest, deadline), *map(Path, filter(None, [told.get("lxc.mount.fstab", "")]))]
-    return [Path(path) for path in Commands(host, deadline.left_s).there(*map(str, named))]
+    told = _told(tools, guest, ("lxc.mount.fstab",))
+    named = [config_file(tools, guest), *map(Path, filter(None, [told.get("lxc.mount.fstab", "")]))]
+    return [Path(path) for path in tools.there(*map(str, named))]
 
 
-def disks(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk]:
+def disks(tools: Tools, guest: LxcGuest) -> list[GuestDisk]:
     """What a container is handed: its root file system, its mounts, and devices that it may open.
 
     LXC keeps one config for the container that runs and for its next start.
 
     Args:
-        host: The node.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        deadline: When they have to be told.
     """
-    is_running = _must_be_there(host, guest, deadline)
-    told = _told(host, guest, _DISKS, deadline)
+    is_running = _must_be_there(tools, guest)
+    told = _told(tools, guest, _DISKS)
     root = told.get("lxc.rootfs.path", "")
     if not root:
         raise Undetermined(f"LXC does not tell the root file system of {guest.name}")
     handed = [("/", root, False), *_mounts(told.get("lxc.mount.entry", "").split("\n"))]
     if fstab := told.get("lxc.mount.fstab"):
-        handed += _mounts(whole_lines(run(host, "cat", "--", fstab, budget_s=deadline.left_s)))
+        handed += _mounts(whole_lines(tools.run("cat", "--", fstab)))
     allowed = "\n".join(told.get(key, "") for key in _DISKS[-2:])
     handed += [
         (source, source, "w" not in match[3])
@@ -102,7 +98,7 @@ def disks(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> list[GuestDisk
         for source in [f"/dev/block/{match[1]}:{match[2]}"]
     ]
     paths = [source for _, source, _ in handed if source.startswith("/")]
-    kinds = Commands(host, deadline.left_s).kinds(*paths)
+    kinds = tools.kinds(*paths)
     return [
         GuestDisk(
             target=target,
@@ -132,24 +128,23 @@ def _kind_of_missing(source: str) -> str:
     return "dir" if source.startswith("/") and ":" not in source else "storage"
 
 
-def sizes(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> Sizes:
+def sizes(tools: Tools, guest: LxcGuest) -> Sizes:
     """A container's limits, by its config; where it has none, what the node has.
 
     Args:
-        host: The node.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        deadline: When they have to be told.
     """
-    _must_be_there(host, guest, deadline)
-    told = _told(host, guest, (*_MEMORY, *_CPUSET, _QUOTA), deadline)
+    _must_be_there(tools, guest)
+    told = _told(tools, guest, (*_MEMORY, *_CPUSET, _QUOTA))
     memory = next(filter(None, (_bytes(told.get(key, "")) for key in _MEMORY)), 0)
     cpus = min(
         filter(None, (*(_length(told.get(key, "")) for key in _CPUSET), _quota(told.get(_QUOTA, "")))), default=0
     )
     if not cpus:
-        cpus = _number(answer(host, "nproc", budget_s=deadline.left_s).out, r"(\d+)")
+        cpus = _number(tools.answer("nproc").out, r"(\d+)")
     if not memory:
-        meminfo = answer(host, "cat", "/proc/meminfo", budget_s=deadline.left_s).out
+        meminfo = tools.answer("cat", "/proc/meminfo").out
         memory = _number(meminfo, r"MemTotal:\s+(\d+) kB") * _UNITS["k"]
     return Sizes(vcpus=math.ceil(cpus), memory_mib=max(1, memory // _MIB))
 
@@ -179,19 +174,17 @@ def _number(printed: str, pattern: str) -> int:
     return int(match[1])
 
 
-def _must_be_there(host: NodeHost, guest: LxcGuest, deadline: Deadline) -> bool:
+def _must_be_there(tools: Tools, guest: LxcGuest) -> bool:
     """See to it that there is such a container; whether it runs is returned."""
-    seen = seen_alone(host, guest, deadline)
+    seen = seen_alone(tools, guest)
     if seen.state == ABSENT:
         raise DriverError(f"LXC has no container {guest.name!r}", code="lxc.absent")
     return seen.phase not in AT_REST
 
 
-def _told(host: NodeHost, guest: LxcGuest, keys: tuple[str, ...], deadline: Deadline) -> Mapping[str, str]:
+def _told(tools: Tools, guest: LxcGuest, keys: tuple[str, ...]) -> Mapping[str, str]:
     """What a container's config says, includes and defaults too, by LXC's own reading."""
-    done = answer(
-        host, *on("lxc-info", guest, "--state", *(f"--config={key}" for key in keys)), budget_s=deadline.left_s
-    )
+    done = tools.answer(*on("lxc-info", guest, "--state", *(f"--config={key}" for key in keys)))
     told = labelled(done)
     if "State" not in told:
         raise Undetermined(f"{shown(done.argv)}: its answer cannot be read")

@@ -29,10 +29,10 @@ from vmsvc.driver import (
 from vmsvc_lxc import observing
 from vmsvc_lxc.observing import Seen
 from vmsvc_lxc.options import LxcGuest
-from vmsvc_lxc.tools import Deadline, by_hand, on, refuse, run
+from vmsvc_lxc.tools import Tools, by_hand, on, refuse
 
-# How much of its time a verb's main command gets: what has become of the container is looked at in the rest.
-_MOST = 0.8
+# What is left of the time of a verb's main command to look what has become of the container, in seconds.
+_LOOK_S = 5.0
 # What lxc-start says, and succeeds, where somebody else was faster: main in src/lxc/tools/lxc_start.c.
 _NOT_BY_US = "Container is already running"
 
@@ -72,23 +72,23 @@ class LxcDriver:
 
     def observe(self, resource: LxcGuest, *, budget_s: float) -> Observation:
         """Say where the container stands, whatever becomes of others."""
-        return observing.look(self._host, resource, budget_s)
+        return observing.look(self._tools(budget_s), resource)
 
     def observe_all(self, resources: Sequence[LxcGuest], *, budget_s: float) -> Mapping[tuple[str, str], Observation]:
         """Say where the containers stand: one list of each directory."""
         if len(resources) == 1:
             return {(one.service, one.rid): self.observe(one, budget_s=budget_s) for one in resources}
-        return observing.survey(self._host, resources, budget_s)
+        return observing.survey(self._tools(budget_s), resources)
 
     def discover(self, where: LxcGuest, *, budget_s: float) -> Sequence[FoundGuest]:
         """Name every container of a directory."""
-        deadline = Deadline.within(budget_s)
-        found = observing.listing(self._host, where.lxcpath, deadline)
+        tools = self._tools(budget_s)
+        found = observing.listing(tools, where.lxcpath)
         if found.complaints and not found.seen:
             raise Undetermined(f"{found.probe}: {found.complaints[-1]}")
-        return [self._found(evolve(where, name=name), seen, deadline) for name, seen in sorted(found.seen.items())]
+        return [self._found(tools, evolve(where, name=name), seen) for name, seen in sorted(found.seen.items())]
 
-    def _found(self, guest: LxcGuest, seen: Seen, deadline: Deadline) -> FoundGuest:
+    def _found(self, tools: Tools, guest: LxcGuest, seen: Seen) -> FoundGuest:
         from vmsvc_lxc import definition  # noqa: PLC0415 - a look at containers does not need it
 
         return FoundGuest(
@@ -97,7 +97,7 @@ class LxcDriver:
             state=seen.state.lower(),
             options={"lxcpath": guest.lxcpath} if guest.lxcpath else {},
             autostart=seen.autostart,
-            disks=tuple(definition.disks(self._host, guest, deadline)),
+            disks=tuple(definition.disks(tools, guest)),
             warnings=(observing.about_autostart(guest),) if seen.autostart else (),
         )
 
@@ -105,12 +105,12 @@ class LxcDriver:
 
     def start(self, resource: LxcGuest, *, budget_s: float) -> bool:
         """Start the container; where LXC has none of its name, define it first as the service keeps it."""
-        deadline = Deadline.within(budget_s)
-        seen = self._seen(resource, deadline)
+        tools = self._tools(budget_s)
+        seen = self._seen(tools, resource)
         if seen.phase in AWAKE:
             return False
         if seen.phase is Phase.ABSENT:
-            self._define(resource, deadline)
+            self._define(tools, resource)
         elif seen.phase is not Phase.STOPPED:
             hint = "it is going down; try again when it has"
             if seen.phase is Phase.PAUSED:
@@ -118,14 +118,14 @@ class LxcDriver:
             raise DriverError(f"{resource.name} cannot be started: it is {seen.state.lower()}", hint=hint)
         log = self._fresh_log(resource)
         words = ("--daemon", f"--logfile={log}", "--logpriority=ERROR")
-        done = run(self._host, *on("lxc-start", resource, *words), budget_s=deadline.share(_MOST))
+        done = tools.run_sparing(_LOOK_S, *on("lxc-start", resource, *words))
         if done.code == 0:
             return _NOT_BY_US not in done.err
-        if self._seen(resource, deadline).phase in AWAKE:
+        if self._seen(tools, resource).phase in AWAKE:
             return False  # somebody else was faster
         raise refuse(done, _reason(log), hint=f"to see all that it says: `{by_hand('lxc-start', resource, '-F')}`")
 
-    def _define(self, guest: LxcGuest, deadline: Deadline) -> None:
+    def _define(self, tools: Tools, guest: LxcGuest) -> None:
         """Give LXC the config that the service keeps of a container that it does not know."""
         from vmsvc_lxc import definition  # noqa: PLC0415 - as above
 
@@ -137,10 +137,8 @@ class LxcDriver:
                 hint=f"are the keys `name` and `lxcpath` right, and its file system mounted? "
                 f"Else: `vmsvc push {guest.service}` on the node that has the container",
             )
-        file = definition.config_file(self._host, guest, deadline)
-        done = run(
-            self._host, "install", "-D", "--mode=0640", "--", str(kept), str(file), budget_s=deadline.share(_MOST)
-        )
+        file = definition.config_file(tools, guest)
+        done = tools.run_sparing(_LOOK_S, "install", "-D", "--mode=0640", "--", str(kept), str(file))
         if done.code != 0:
             raise refuse(done)
 
@@ -153,39 +151,42 @@ class LxcDriver:
 
     def stop(self, resource: LxcGuest, *, budget_s: float) -> None:
         """Send the container the signal by which its init wants to be stopped, and nothing harder after it."""
-        deadline = Deadline.within(budget_s)
-        seen = self._seen(resource, deadline)
+        tools = self._tools(budget_s)
+        seen = self._seen(tools, resource)
         if seen.phase is Phase.PAUSED:
             raise DriverError(f"{resource.name} cannot hear a request to stop: it is {seen.state.lower()}")
         if seen.phase not in GOING_DOWN:
-            self._end(resource, ("--nokill", "--timeout=0"), deadline)
+            self._end(tools, resource, ("--nokill", "--timeout=0"))
 
     def kill(self, resource: LxcGuest, *, budget_s: float) -> None:
         """Stop the container by force."""
-        deadline = Deadline.within(budget_s)
-        if self._seen(resource, deadline).phase not in AT_REST:
-            self._end(resource, ("--kill",), deadline)
+        tools = self._tools(budget_s)
+        if self._seen(tools, resource).phase not in AT_REST:
+            self._end(tools, resource, ("--kill",))
 
-    def _end(self, guest: LxcGuest, words: tuple[str, ...], deadline: Deadline) -> None:
+    def _end(self, tools: Tools, guest: LxcGuest, words: tuple[str, ...]) -> None:
         """Let LXC stop a container; an error of that counts only where the container does not end.
 
         ``lxc-stop`` says the same of one that has stopped already as of one that is not there, and waits for hooks that
         run when the container is long gone.
         """
         try:
-            done = run(self._host, *on("lxc-stop", guest, *words), budget_s=deadline.share(_MOST))
+            done = tools.run_sparing(_LOOK_S, *on("lxc-stop", guest, *words))
         except Undetermined:
-            if self._seen(guest, deadline).phase not in GOING_DOWN:
+            if self._seen(tools, guest).phase not in GOING_DOWN:
                 raise
             return
-        if done.code != 0 and self._seen(guest, deadline).phase not in GOING_DOWN:
+        if done.code != 0 and self._seen(tools, guest).phase not in GOING_DOWN:
             raise refuse(done)
 
-    def _seen(self, guest: LxcGuest, deadline: Deadline) -> Seen:
+    def _seen(self, tools: Tools, guest: LxcGuest) -> Seen:
         """Where the container stands; what nobody knows is no ground to act upon."""
-        seen = observing.seen_alone(self._host, guest, deadline)
+        seen = observing.seen_alone(tools, guest)
         settled(seen.phase, guest.name, seen.state)
         return seen
+
+    def _tools(self, budget_s: float) -> Tools:
+        return Tools(self._host, budget_s)
 
     # --- what it is made of ------------------------------------------------------------------------------------------
 
@@ -193,25 +194,25 @@ class LxcDriver:
         """The container's root file system, its mounts, and the devices that it may open."""
         from vmsvc_lxc import definition  # noqa: PLC0415 - as above
 
-        return definition.disks(self._host, guest, Deadline.within(budget_s))
+        return definition.disks(self._tools(budget_s), guest)
 
     def definition(self, guest: LxcGuest, *, budget_s: float) -> str:
         """The container's config file."""
         from vmsvc_lxc import definition  # noqa: PLC0415 - as above
 
-        return definition.text(self._host, guest, Deadline.within(budget_s))
+        return definition.text(self._tools(budget_s), guest)
 
     def config_files(self, guest: LxcGuest, *, budget_s: float) -> Sequence[Path]:
         """The container's config file, and its list of mounts where that is a file of its own."""
         from vmsvc_lxc import definition  # noqa: PLC0415 - as above
 
-        return definition.files(self._host, guest, Deadline.within(budget_s))
+        return definition.files(self._tools(budget_s), guest)
 
     def sizes(self, guest: LxcGuest, *, budget_s: float) -> Sizes:
         """The container's limits; where it has none, what the node has."""
         from vmsvc_lxc import definition  # noqa: PLC0415 - as above
 
-        return definition.sizes(self._host, guest, Deadline.within(budget_s))
+        return definition.sizes(self._tools(budget_s), guest)
 
     # --- inside of it ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from vmsvc.driver import (
     NO_SUCH_COMMAND,
     ActionFailed,
     Announced,
+    Commands,
     Host,
     NodeHost,
     NoWayIn,
@@ -23,7 +24,7 @@ from vmsvc.driver import (
 )
 from vmsvc_lxc.observing import seen_alone
 from vmsvc_lxc.options import LxcGuest
-from vmsvc_lxc.tools import PLAIN, Deadline, on
+from vmsvc_lxc.tools import Tools, on
 
 # How long it may take, in seconds, to kill what has not ended in its time.
 _KILL_S = 2.0
@@ -48,13 +49,13 @@ def enter(
         Undetermined: What the command did is not known.
     """
     check_command(argv, environment)
-    deadline = Deadline.within(budget_s)
-    _must_be_inhabited(host, guest, deadline)
+    tools = Tools(host, budget_s)
+    _must_be_inhabited(tools, guest)
     announced = Announced(argv)
     given = [f"--set-var={name}={value}" for name, value in {**environment, **announced.marked}.items()]
     command = on("lxc-attach", guest, "--clear-env", *given, "--", *announced.words)
     try:
-        done = host.run(command, budget_s=deadline.left_s, environment=PLAIN, keep=announced.keep)
+        done = Commands(host, tools.left_s, keep=announced.keep).run(*command)
     except Undetermined as silence:
         fate = "was killed" if _was_killed(host, announced) else "may go on"
         where = f"{shown(argv)} in {guest.name}"
@@ -75,16 +76,16 @@ def enter(
         )
     left = announced.left_by_command(done)
     if left is None:
-        _must_be_inhabited(host, guest, deadline)
+        _must_be_inhabited(tools, guest)
         said = said_last(done.stderr, done.stdout)
         raise NoWayIn(f"no command can be run in {guest.name}: lxc-attach exits with {done.code}{said}")
     return left
 
 
-def _must_be_inhabited(host: Host, guest: LxcGuest, deadline: Deadline) -> None:
+def _must_be_inhabited(tools: Tools, guest: LxcGuest) -> None:
     """A frozen container would take a command, and freeze it; one that does not run has nobody to run it."""
     try:
-        seen = seen_alone(host, guest, deadline)
+        seen = seen_alone(tools, guest)
     except VmsvcError as error:
         raise NoWayIn(f"no command can be run in {guest.name}: {error.message}", hint=error.hint) from None
     if seen.phase is not Phase.RUNNING:

@@ -16,7 +16,6 @@ from attrs import frozen
 from vmsvc.driver import (
     TIMED_OUT,
     Evidence,
-    Host,
     Observation,
     Outcome,
     Phase,
@@ -28,7 +27,7 @@ from vmsvc.driver import (
 )
 from vmsvc_lxc.options import LxcGuest
 from vmsvc_lxc.states import ABSENT, phase_of
-from vmsvc_lxc.tools import Deadline, answer, at, by_hand, on, run
+from vmsvc_lxc.tools import Tools, at, by_hand, on
 
 Key = tuple[str, str]
 
@@ -87,37 +86,34 @@ class Listing:
         return self.seen.get(name, Seen(state=ABSENT))
 
 
-def survey(host: Host, guests: Sequence[LxcGuest], budget_s: float) -> dict[Key, Observation]:
+def survey(tools: Tools, guests: Sequence[LxcGuest]) -> dict[Key, Observation]:
     """Look at many containers.
 
     Args:
-        host: Where they are.
+        tools: The commands of LXC, and how long they may take.
         guests: The containers.
-        budget_s: How long it may take, in seconds.
 
     Returns:
         Observations by service and rid.
     """
-    deadline = Deadline.within(budget_s)
     by_path: dict[str, list[LxcGuest]] = {}
     for guest in guests:
         by_path.setdefault(guest.lxcpath, []).append(guest)
     found: dict[Key, Observation] = {}
     for number, (lxcpath, there) in enumerate(by_path.items()):
-        until = Deadline.within(deadline.share(1 / (len(by_path) - number)))
-        found |= _survey(host, lxcpath, there, until)
+        found |= _survey(tools.within(tools.left_s / (len(by_path) - number)), lxcpath, there)
     return found
 
 
-def _survey(host: Host, lxcpath: str, guests: Sequence[LxcGuest], deadline: Deadline) -> dict[Key, Observation]:
+def _survey(tools: Tools, lxcpath: str, guests: Sequence[LxcGuest]) -> dict[Key, Observation]:
     """Look at the containers of one directory."""
     began = time.monotonic()
     try:
-        listed = listing(host, lxcpath, Deadline.within(deadline.share(_LISTS_PART)))
+        listed = listing(tools.within(tools.left_s * _LISTS_PART), lxcpath)
     except Undetermined as silence:
         if silence.code != TIMED_OUT:
             return {(guest.service, guest.rid): unknown("lxc-ls", silence) for guest in guests}
-        return _one_by_one(host, guests, deadline)
+        return _one_by_one(tools, guests)
     except VmsvcError as error:
         return {(guest.service, guest.rid): unknown("lxc-ls", error) for guest in guests}
     took_s = time.monotonic() - began
@@ -131,69 +127,66 @@ def _survey(host: Host, lxcpath: str, guests: Sequence[LxcGuest], deadline: Dead
     return found
 
 
-def _one_by_one(host: Host, guests: Sequence[LxcGuest], deadline: Deadline) -> dict[Key, Observation]:
+def _one_by_one(tools: Tools, guests: Sequence[LxcGuest]) -> dict[Key, Observation]:
     found: dict[Key, Observation] = {}
     for number, guest in enumerate(guests):
-        share_s = max(deadline.share(1 / (len(guests) - number)), min(_ONE_S, deadline.share(_LISTS_PART)))
-        found[guest.service, guest.rid] = look(host, guest, share_s)
+        share_s = max(tools.left_s / (len(guests) - number), min(_ONE_S, tools.left_s * _LISTS_PART))
+        found[guest.service, guest.rid] = look(tools.within(share_s), guest)
     return found
 
 
-def look(host: Host, guest: LxcGuest, budget_s: float) -> Observation:
+def look(tools: Tools, guest: LxcGuest) -> Observation:
     """Look at one container.
 
     Args:
-        host: Where it is.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        budget_s: How long it may take, in seconds.
     """
     began = time.monotonic()
     probe = shown(on("lxc-info", guest))
     try:
-        seen = seen_alone(host, guest, Deadline.within(budget_s))
+        seen = seen_alone(tools, guest)
     except VmsvcError as error:
         return unknown(probe, error, duration_s=time.monotonic() - began)
     return observation(guest, seen, probe, time.monotonic() - began)
 
 
-def seen_alone(host: Host, guest: LxcGuest, deadline: Deadline) -> Seen:
+def seen_alone(tools: Tools, guest: LxcGuest) -> Seen:
     """What LXC says of one container, whatever becomes of others.
 
     Args:
-        host: Where it is.
+        tools: The commands of LXC, and how long they may take.
         guest: The container.
-        deadline: When it has to be told.
 
     Raises:
         Undetermined: It was not told.
         ActionFailed: The command could not be run.
     """
     words = ("--state", "--config=lxc.start.auto")
-    done = run(host, *on("lxc-info", guest, *words), budget_s=deadline.left_s)
+    done = tools.run(*on("lxc-info", guest, *words))
     if done.code != 0:
         # It says the same of what is not there and of what it may not look at; the list does not.
-        return listing(host, guest.lxcpath, deadline).of(guest.name)
+        return listing(tools, guest.lxcpath).of(guest.name)
     told = labelled(done)
     if "State" not in told:
         raise Undetermined(f"{shown(done.argv)}: its answer has no state")
     return Seen(state=told["State"], autostart=told.get("lxc.start.auto") == "1")
 
 
-def listing(host: Host, lxcpath: str, deadline: Deadline) -> Listing:
+def listing(tools: Tools, lxcpath: str) -> Listing:
     """All containers of a directory.
 
     Args:
-        host: Where it is.
+        tools: The commands of LXC, and how long they may take.
         lxcpath: The directory; empty for LXC's own.
-        deadline: When they have to be told.
 
     Raises:
         Undetermined: They were not told.
         ActionFailed: A command could not be run.
     """
-    done = answer(host, "lxc-ls", *at(lxcpath), "-f", "-F", ",".join(_COLUMNS), budget_s=deadline.left_s)
+    done = tools.answer("lxc-ls", *at(lxcpath), "-f", "-F", ",".join(_COLUMNS))
     if not done.out.strip():
-        _must_be_empty(host, lxcpath, deadline)
+        _must_be_empty(tools, lxcpath)
         return Listing(seen={}, complaints=tuple(done.err.splitlines()), probe=shown(done.argv))
     header, *rows = whole_lines(done)
     if tuple(header.split()) != _COLUMNS:
@@ -208,10 +201,10 @@ def listing(host: Host, lxcpath: str, deadline: Deadline) -> Listing:
     return Listing(seen=seen, complaints=tuple(done.err.splitlines()), probe=shown(done.argv))
 
 
-def _must_be_empty(host: Host, lxcpath: str, deadline: Deadline) -> None:
+def _must_be_empty(tools: Tools, lxcpath: str) -> None:
     """Tell a directory without containers from one that is not there: ``lxc-ls`` says nothing of both, and succeeds."""
-    path = f"{(lxcpath or usual_path(host, deadline)).rstrip('/')}/"
-    done = run(host, "find", path, "-maxdepth", "2", "-print0", budget_s=deadline.left_s)
+    path = f"{(lxcpath or usual_path(tools)).rstrip('/')}/"
+    done = tools.run("find", path, "-maxdepth", "2", "-print0")
     entries = done.out.split("\0")
     if done.code != 0 or path not in entries:
         raise Undetermined(
@@ -222,18 +215,17 @@ def _must_be_empty(host: Host, lxcpath: str, deadline: Deadline) -> None:
         raise Undetermined(f"lxc-ls tells of no container, and there is {left_out[0]}")
 
 
-def usual_path(host: Host, deadline: Deadline) -> str:
+def usual_path(tools: Tools) -> str:
     """Where containers are unless somebody says otherwise.
 
     Args:
-        host: The node.
-        deadline: When it has to be told.
+        tools: The commands of LXC, and how long they may take.
 
     Raises:
         Undetermined: It was not told.
         ActionFailed: The command could not be run.
     """
-    done = answer(host, "lxc-config", "lxc.lxcpath", budget_s=deadline.left_s)
+    done = tools.answer("lxc-config", "lxc.lxcpath")
     path = done.out.strip()
     if not path.startswith("/") or "\n" in path:
         raise Undetermined(f"{shown(done.argv)}: this is no path: {path[:80]!r}")

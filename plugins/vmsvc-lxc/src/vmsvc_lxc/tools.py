@@ -2,84 +2,43 @@
 
 from __future__ import annotations
 
-import time
-
-from attrs import frozen
-
-from vmsvc.driver import DriverError, Host, Outcome, Undetermined, said_last, shown
+from vmsvc.driver import Commands, DriverError, Outcome, Undetermined, said_last, shown
 from vmsvc_lxc.options import LxcGuest
 
-#: Words of its commands and messages as they are in the sources, whoever runs vmsvc.
-PLAIN = {"LC_ALL": "C"}
 
+class Tools(Commands):
+    """The commands of LXC on a node, for the length of one verb."""
 
-@frozen
-class Deadline:
-    """When a call has to be over, however many commands it takes.
-
-    Attributes:
-        at: When that is, on the monotonic clock, in seconds.
-    """
-
-    at: float
-
-    @classmethod
-    def within(cls, budget_s: float) -> Deadline:
-        """The deadline of a call that begins now.
+    def run_sparing(self, spare_s: float, *argv: str) -> Outcome:
+        """Run a command whatever its exit code, and let nothing pass that was cut off.
 
         Args:
-            budget_s: How long it may take, in seconds.
+            spare_s: How much of the time to leave, in seconds; no more than a quarter of it is left.
+            argv: The command.
+
+        Raises:
+            Undetermined: It did not end in time, or printed more than is kept.
+            ActionFailed: It could not be run.
         """
-        return cls(time.monotonic() + budget_s)
+        done = super().run_sparing(spare_s, *argv)
+        if done.truncated:
+            raise Undetermined(f"{shown(argv)}: it printed more than can be read")
+        return done
 
-    @property
-    def left_s(self) -> float:
-        """How long there is until then, in seconds."""
-        return self.at - time.monotonic()
-
-    def share(self, part: float) -> float:
-        """A part of the time that is left, in seconds, so that something is left after a command that hangs.
+    def answer(self, *argv: str) -> Outcome:
+        """What a command has left behind that has to succeed.
 
         Args:
-            part: The part, up to 1.
+            argv: The command.
+
+        Raises:
+            Undetermined: As above; or it failed: what it was to tell is not known.
+            ActionFailed: As above.
         """
-        return self.left_s * part
-
-
-def run(host: Host, *argv: str, budget_s: float) -> Outcome:
-    """Run a command whatever its exit code, and let nothing pass that was cut off.
-
-    Args:
-        host: Where.
-        argv: The command.
-        budget_s: How long it may take, in seconds.
-
-    Raises:
-        Undetermined: It did not end in time, or printed more than is kept.
-        ActionFailed: It could not be run.
-    """
-    done = host.run(argv, budget_s=budget_s, environment=PLAIN)
-    if done.truncated:
-        raise Undetermined(f"{shown(argv)}: it printed more than can be read")
-    return done
-
-
-def answer(host: Host, *argv: str, budget_s: float) -> Outcome:
-    """The same for a command that has to succeed.
-
-    Args:
-        host: Where.
-        argv: The command.
-        budget_s: How long it may take, in seconds.
-
-    Raises:
-        Undetermined: As above; or it failed: what it was to tell is not known.
-        ActionFailed: As above.
-    """
-    done = run(host, *argv, budget_s=budget_s)
-    if done.code != 0:
-        raise Undetermined(failure(done))
-    return done
+        done = self.run(*argv)
+        if done.code != 0:
+            raise Undetermined(failure(done))
+        return done
 
 
 def failure(done: Outcome) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.transport import ANSWER_LIMIT, NodeHost, Outcome
 from vmsvc.core.transport.command import said_last, shown
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 # How ``find`` says so in English: glibc's texts of ENOENT and ENOTDIR.
 _NOT_THERE = (": No such file or directory", ": Not a directory")
@@ -42,6 +45,14 @@ class Commands:
     def left_s(self) -> float:
         """How much of the time is left, in seconds."""
         return self._deadline - time.monotonic()
+
+    def within(self, budget_s: float) -> Self:
+        """The same, for less time: what hangs in that leaves some for the rest.
+
+        Args:
+            budget_s: How long all commands that are run by it may take together, in seconds.
+        """
+        return type(self)(self._host, budget_s, keep=self._keep)
 
     def run(self, *argv: str) -> Outcome:
         """Run a command, and leave it to the caller what its exit code means.

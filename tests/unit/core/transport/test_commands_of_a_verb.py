@@ -35,6 +35,17 @@ def test_each_command_has_what_the_others_have_left():
     assert 10.0 >= first_s > second_s > commands.left_s > 9.0
 
 
+def test_what_hangs_in_a_part_of_the_time_leaves_the_rest():
+    host = FakeHost()
+    commands = Commands(host, 10.0, keep=OUTPUT_LIMIT)
+    part = commands.within(commands.left_s / 4)
+    part.run("acmectl", "list")
+    ((_, budget_s, _),) = host.ran
+    assert 2.4 < budget_s <= 2.5
+    assert host.kept == OUTPUT_LIMIT
+    assert commands.left_s > 9.0
+
+
 def test_what_a_tool_needs_is_set_for_each_of_its_commands():
     class Acme(Commands):
         environment: ClassVar[dict[str, str]] = {"LC_ALL": "C.UTF-8"}
