@@ -211,13 +211,15 @@ class Tool(Commands):
         auto = f"{directory}/{AUTO}/"
         places = (*dict.fromkeys(files), auto, SAVED)
         done = self.run("find", "-L", *places, "-maxdepth", "1", "-type", "f", "-printf", "%D:%i %p\\0")
-        entries = [entry.partition(" ") for entry in done.out.split("\0") if entry]
+        *whole, rest = done.out.split("\0")
+        entries = [entry.partition(" ") for entry in whole]
+        lost = [*_complaints(done), *([f"{shown(done.argv)}: its answer ends within a path"] if rest else [])]
         inodes = {path: inode for inode, _, path in entries}
         started = {path: inode for path, inode in inodes.items() if path.startswith(auto)}
         return Files(
             inodes=inodes,
             at_boot={key: path for path, inode in started.items() for key in (inode, path.removeprefix(auto))},
-            lost="; ".join(_complaints(done)),
+            lost="; ".join(lost),
         )
 
     def config_files(self, directory: str) -> list[str]:
@@ -225,9 +227,14 @@ class Tool(Commands):
 
         Args:
             directory: Where they are.
+
+        Raises:
+            Undetermined: They cannot be told.
         """
-        done = self.told("find", "-L", directory, "-maxdepth", "1", "-name", "*.cfg", "-type", "f", "-print0")
-        return sorted(filter(None, done.split("\0")))
+        *entries, rest = self.told("find", "-L", directory, "-maxdepth", "1", "-printf", "%y%p\\0").split("\0")
+        if rest or f"d{directory}" not in entries:
+            raise Undetermined(f"find: what it tells of {directory} is not whole")
+        return sorted(each[1:] for each in entries if each.startswith("f") and each.endswith(".cfg"))
 
     def text(self, guest: XenGuest) -> str:
         """A guest's config file, as it is.

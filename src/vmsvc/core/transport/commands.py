@@ -107,6 +107,8 @@ class Commands:
     def file(self, path: str, *, mark: str = "") -> str:
         """The text of a file, where it is whole: it says something, and its last line has an end.
 
+        What a node has written when it crashed may be as long as it was to be, and of null bytes.
+
         Args:
             path: Where it is.
             mark: What the last line of a file of its kind ends with, such as an element's end in XML.
@@ -116,6 +118,8 @@ class Commands:
             ActionFailed: The command could not be run.
         """
         text = whole(Commands.run(self, "cat", "--", path))  # and no tool
+        if "\0" in text:
+            raise Undetermined(f"{path} is no text: it has null bytes in it")
         if not text.strip() or not text.endswith("\n") or not text.rstrip().endswith(mark):
             raise Undetermined(
                 f"{path} is not whole: it ends with {text[-40:]!r}",
