@@ -545,6 +545,14 @@ class GivesEachCommandTheWholeBudget(ToyDriver):
         return super().observe(resource, budget_s=budget_s)
 
 
+@mutant("truncated", "cut", "empty", "garbage")
+class BelievesWhateverItsSecondCommandSays(ToyDriver):
+    def disks(self, guest, *, budget_s):
+        self._states(budget_s)
+        told = self._host.run(["toy", "show", guest.name], budget_s=budget_s).out
+        return [GuestDisk(target="a", kind="block", source=f"{told[:2]}{told[-3:]}", persistent=True)]
+
+
 @mutant("truncated")
 class BelievesHalfOfAList(ToyDriver):
     def _states(self, budget_s):

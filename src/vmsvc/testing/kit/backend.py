@@ -32,6 +32,7 @@ TROUBLES = {
     "cut": "Answers end in the middle of a line, and nothing else tells of a failure: `when_cut(share)`.",
     "empty": "Answers are empty, and nothing else tells of a failure.",
     "garbage": "Answers are bytes without a meaning.",
+    "alone": "One answer alone is spoilt, by the trouble of this name: `when_alone(trouble, number)`.",
     "noisy": "Answers are right, and come with warnings.",
     "unheard": "Guests are in a state that no version of the technology has a word for that is known today.",
     "wider": "Each line of an answer has one more column at its end than is known today.",

@@ -36,6 +36,8 @@ class Command(Protocol):
 Trouble = Callable[[Command, tuple[str, ...], float, dict[str, str]], Outcome]
 
 _GARBAGE = b"\x00\xff\xfe{]\x1b[2J\r\n%s\x80 0x7f \xe2\x28\xa1 }}\n\n|||\t\t;;\n"
+# Of one answer that is cut: so much of it arrives.
+_MOST_OF_IT = 0.8
 _NOISE = b"WARNING: the cache could not be locked; going on without it\n"
 _COLUMN = b"  extra"
 _BROKEN = b"error: the connection was lost\n"
@@ -181,7 +183,7 @@ class CommandBackend(Backend):
 
     def when_truncated(self) -> Lasting:
         """Half of an answer arrives, and the host says so."""
-        return self._changed(lambda done: evolve(done, stdout=done.stdout[: len(done.stdout) // 2], truncated=True))
+        return self._changed(_truncated)
 
     def when_cut(self, share: float) -> Lasting:
         """Answers end in the middle of a line, as where the tool died while it printed; its exit code tells nothing.
@@ -193,11 +195,32 @@ class CommandBackend(Backend):
 
     def when_empty(self) -> Lasting:
         """Commands succeed, and print nothing."""
-        return self._changed(lambda done: evolve(done, code=0, stdout=b"", stderr=b""))
+        return self._changed(_empty)
 
     def when_garbage(self) -> Lasting:
         """Commands succeed, and print what nobody can read."""
-        return self._changed(lambda done: evolve(done, code=0, stdout=_GARBAGE, stderr=b""))
+        return self._changed(_garbage)
+
+    @contextlib.contextmanager
+    def when_alone(self, trouble: str, number: int) -> Iterator[list[tuple[str, ...]]]:
+        """The answer of one command alone is spoilt: what a driver makes of its second one is seen by no other trouble.
+
+        Args:
+            trouble: How: ``truncated``, ``cut``, ``empty`` or ``garbage``.
+            number: Which of the commands from now on, counted from 0.
+
+        Yields:
+            The commands up to now, that one among them once it has run.
+        """
+        ran: list[tuple[str, ...]] = []
+
+        def alone(command: Command, argv: tuple[str, ...], budget_s: float, _env: dict[str, str]) -> Outcome:
+            ran.append(argv)
+            done = command(budget_s=budget_s)
+            return _SPOILT[trouble](done) if len(ran) == number + 1 else done
+
+        with self._lasting(alone):
+            yield ran
 
     def when_broken(self, guest: Guest) -> Lasting:
         """The command with which a guest leaves the node fails when it has left.
@@ -240,9 +263,29 @@ class CommandBackend(Backend):
         return self._lasting(changed)
 
 
+def _truncated(done: Outcome) -> Outcome:
+    return evolve(done, stdout=done.stdout[: len(done.stdout) // 2], truncated=True)
+
+
+def _empty(done: Outcome) -> Outcome:
+    return evolve(done, code=0, stdout=b"", stderr=b"")
+
+
+def _garbage(done: Outcome) -> Outcome:
+    return evolve(done, code=0, stdout=_GARBAGE, stderr=b"")
+
+
 def _cut(text: bytes, share: float) -> bytes:
     """So much of a text, and less where that would end with a whole line."""
     return text[: int(len(text) * share)].rstrip(b"\n")
+
+
+_SPOILT: dict[str, Callable[[Outcome], Outcome]] = {
+    "truncated": _truncated,
+    "cut": lambda done: evolve(done, stdout=_cut(done.stdout, _MOST_OF_IT)),
+    "empty": _empty,
+    "garbage": _garbage,
+}
 
 
 def _hang(_command: Command, argv: tuple[str, ...], budget_s: float, _environment: dict[str, str]) -> Outcome:

@@ -6,7 +6,9 @@ PYTEST_DONT_REWRITE: what an assertion says is what is told of a clause, and pyt
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
+from vmsvc.core.answers import FoundGuest
 from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Undetermined, VmsvcError
 from vmsvc.core.resource import Guest
@@ -106,6 +108,7 @@ def a_refused_permission_is_unknown(bench: Bench) -> None:
 def a_truncated_answer_is_unknown(bench: Bench) -> None:
     """What is missing from half of a list may well be in the other half."""
     _tells_nothing(bench, "truncated")
+    _is_told_rightly_or_not_at_all(bench, "truncated")
 
 
 @clause("cut", trouble="cut")
@@ -117,18 +120,21 @@ def an_answer_that_ends_early_is_not_the_whole(bench: Bench) -> None:
         with bench.trouble("cut", share):
             _is_right_or_unknown(bench, *guests)
     _recovers(bench, *guests)
+    _is_told_rightly_or_not_at_all(bench, "cut")
 
 
 @clause("empty", trouble="empty")
 def an_empty_answer_is_unknown(bench: Bench) -> None:
     """An answer without a word is not the same as an answer that there is nothing."""
     _tells_nothing(bench, "empty")
+    _is_told_rightly_or_not_at_all(bench, "empty")
 
 
 @clause("garbage", trouble="garbage")
 def garbage_is_unknown(bench: Bench) -> None:
     """What cannot be read is no evidence."""
     _tells_nothing(bench, "garbage")
+    _is_told_rightly_or_not_at_all(bench, "garbage")
 
 
 @clause("new-word", trouble="unheard")
@@ -192,6 +198,39 @@ def _tells_nothing(bench: Bench, trouble: str, *, verbs: bool = False) -> None:
         for verb, guest in (("start", down), ("stop", up), ("kill", up)) if verbs else ():
             bench.refuses(verb, guest, budget_s=short_s)
     _recovers(bench, up, down)
+
+
+def _is_told_rightly_or_not_at_all(bench: Bench, trouble: str) -> None:
+    """Where the answer of a single command is spoilt, whichever it is, a read tells what it told before, or fails.
+
+    A read begins with a look, as a rule, and fails where that does: what it makes of its other commands is seen here.
+    """
+    guest = bench.running("read")
+    for name, read in bench.reads().items():
+        right, number = read(guest), 0
+        while True:
+            with bench.trouble("alone", trouble, number, or_none=True) as ran:
+                answer = read(guest)
+            if not isinstance(ran, list) or len(ran) <= number:
+                break  # all have had their turn
+            assert answer.error is not None or _agrees(answer.value, right.value), (
+                f"only the answer of `{' '.join(ran[number])}` was {trouble}, and {name} returned {answer} "
+                f"in place of {right}, or of an error"
+            )
+            number += 1
+
+
+def _agrees(told: object, right: object) -> bool:
+    """Whether two answers of a read are the same; of guests that were found, each may be warned of in addition."""
+    if not isinstance(right, Sequence) or not isinstance(told, Sequence) or isinstance(right, str):
+        return told == right
+    return len(told) == len(right) and all(map(_is_or_is_warned_of, told, right))
+
+
+def _is_or_is_warned_of(told: object, right: object) -> bool:
+    if isinstance(told, FoundGuest) and isinstance(right, FoundGuest):
+        return told == right or (told.name == right.name and len(told.warnings) > len(right.warnings))
+    return told == right
 
 
 def _known(bench: Bench) -> list[Guest]:
