@@ -89,7 +89,7 @@ class EsxDriver:
     # --- changing ----------------------------------------------------------------------------------------------------
 
     def start(self, resource: EsxGuest, *, budget_s: float) -> bool:
-        """Power the guest on; where its host does not know it, register it first."""
+        """Power the guest on; first register it with a host that does not know it, or bring it to this node's own."""
         return self._ask(resource, "start", lambda client: self._start(client, resource), budget_s)
 
     def _start(self, client: Client, guest: EsxGuest) -> bool:
