@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -311,7 +312,14 @@ class TestVerbs:
 
     def test_what_a_start_has_begun_does_not_outlast_its_time(self, backend, driver, guest):
         backend.standin.knob("hang", words=["create"])
-        begun = threading.Timer(0.5, lambda: backend.standin.change("web", "made"))
+
+        def make_it_meanwhile():
+            deadline = time.monotonic() + 8
+            while not backend.standin.calls("create") and time.monotonic() < deadline:
+                time.sleep(0.05)
+            backend.standin.change("web", "made")
+
+        begun = threading.Thread(target=make_it_meanwhile)
         begun.start()
         with pytest.raises(Undetermined, match="did not end"):
             driver.start(guest, budget_s=4)

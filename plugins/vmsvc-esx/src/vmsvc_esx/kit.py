@@ -20,5 +20,6 @@ class EsxKit(DriverKit):
         "noise": "answers are XML, which has no place for warnings",
         "extra-column": "answers are XML, which has no columns",
         "paused": "vSphere has no paused guests: one that is suspended lies in a file, and is down",
+        "migrate-broken": "a move is a task of the server's: what an answer that is lost leaves is tried by the lab",
         "starting": "a guest is powered on or off: the time between is its task's, which start waits for",
     }
