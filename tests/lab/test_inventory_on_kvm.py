@@ -182,5 +182,6 @@ def test_outputs_of_all_commands_are_what_their_schemas_say(shell, make_guest, i
     shell.file("blind", "[container#1]\ntype = kvm\nuri = qemu+unix:///system?socket=/nobody/is/there\n")
     shell.file("sick", "[DEFAULT]\nnodes = n1\nservice_type = TST\n[app#1]\nstart = false\ncheck = false\n")
     for name, words in CALLS:
-        done = shell.run(*words.replace("--type null", "--type kvm").split(), "--format", "json")
+        called = words.format(root=shell.environment["VMSVC_ROOT"]).replace("--type null", "--type kvm")
+        done = shell.run(*called.split(), "--format", "json")
         assert (words, documents.checked(done.stdout)["schema"]) == (words, name)

@@ -84,10 +84,10 @@ class BhyveDriver:
             self._run("poweroff", "-f", resource.name, budget_s=deadline - time.monotonic())
 
     def disks(self, guest: BhyveGuest, *, budget_s: float) -> Sequence[GuestDisk]:
-        lines = self._run("info", guest.name, budget_s=budget_s).splitlines()
-        if f"Virtual Machine: {guest.name}" not in lines:
-            raise DriverError(f"vm knows no guest {guest.name!r}") if not lines else Undetermined("vm info: unreadable")
+        *lines, rest = self._run("info", guest.name, budget_s=budget_s).split("\n")
         paths = [line.partition(":")[2].strip() for line in lines if line.strip().startswith("system-path:")]
+        if rest or f"Virtual Machine: {guest.name}" not in lines or lines.count("  virtual-disk") != len(paths):
+            raise DriverError(f"vm knows no guest {guest.name!r}") if not lines else Undetermined("vm info: unreadable")
         kinds = {path: "block" if path.startswith("/dev/") else "file" for path in paths}
         return [GuestDisk(target="", kind=kind, source=path, persistent=True) for path, kind in kinds.items()]
 
