@@ -96,9 +96,10 @@ def test_a_slow_guest_is_slow_and_a_hanging_one_ignores_requests(make_guest):
         guest.start()
     for guest in (slow, hanging):
         guest.wait_ready()
+    asked = time.monotonic()
+    for guest in (slow, hanging):
         guest.libvirtd.virsh("shutdown", "--mode", "acpi", guest.name)
     slow.wait_console("GUEST SHUTS DOWN")
-    asked = time.monotonic()
     hanging.wait_console("GUEST IGNORES SHUTDOWN")
     slow.wait_state("shut off", timeout=30)
     assert time.monotonic() - asked > 2

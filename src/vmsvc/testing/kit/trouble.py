@@ -51,7 +51,6 @@ def deadlines_are_kept(bench: Bench) -> None:
 def what_was_given_up_does_not_happen(bench: Bench) -> None:
     """A start that comes to life after its caller gave up is how a guest runs twice."""
     up, down = bench.running("up"), bench.stopped("down")
-    bench.backend.ready(up)
     before = {guest.name: bench.backend.generation(guest) for guest in (up, down)}
     with bench.trouble("hung"):
         for verb, guest in (("start", down), ("stop", up), ("kill", up)):
