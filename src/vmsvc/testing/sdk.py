@@ -114,19 +114,19 @@ def bringing(packages: Sequence[str] = ()) -> list[importlib.metadata.EntryPoint
         UsageError: A package is not installed, or brings no kit.
     """
     found = [point for point in importlib.metadata.entry_points(group=GROUP) if point.dist]
+    every = sorted({distribution_of(point) for point in found})
     by_word: dict[str, list[importlib.metadata.EntryPoint]] = {}
     for point in sorted(found, key=lambda point: (distribution_of(point), point.name)):
         for word in dict.fromkeys((distribution_of(point), point.name)):
             by_word.setdefault(word, []).append(point)
     for package in packages:
         if package not in by_word:
-            every = f"packages with a kit: {', '.join(sorted({distribution_of(point) for point in found})) or 'none'}"
+            there_are = f"packages with a kit: {', '.join(every) or 'none'}"
             if _installed(package):
-                raise UsageError(f"{package} brings no kit (entry point {GROUP})", hint=every)
-            hint = did_you_mean(package, by_word, otherwise=every)
+                raise UsageError(f"{package} brings no kit (entry point {GROUP})", hint=there_are)
+            hint = did_you_mean(package, by_word, otherwise=there_are)
             raise UsageError(f"no installed package {package!r} brings a kit (entry point {GROUP})", hint=hint)
-    wanted = packages or sorted({distribution_of(point) for point in found})
-    return list({(point.name, point.value): point for word in wanted for point in by_word[word]}.values())
+    return list({(point.name, point.value): point for word in packages or every for point in by_word[word]}.values())
 
 
 def distribution_of(point: importlib.metadata.EntryPoint) -> str:

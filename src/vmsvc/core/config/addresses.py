@@ -63,9 +63,8 @@ def _tell_of_adapter(address: Ip, section: Section, findings: Findings) -> None:
     """Unix has adapters without blanks, which an alias may follow: `eth0`, `eth0:1`. Windows has `Ethernet 2`."""
     if _ADAPTER.fullmatch(address.ipdev):
         return
-    entry = next(iter(section.variants("ipdev")), None)
     findings.add(
-        entry.position if entry else section.position,
+        section.position_of("ipdev"),
         f"{shortened(address.ipdev, 60)!r} is no name of an adapter",
         code="adapter",
         section=address.rid,
@@ -78,8 +77,7 @@ def _tell_of_netmask(address: Ip, section: Section, findings: Findings) -> None:
     literal = usual_form(address.ipname)
     if not literal or not address.netmask:
         return
-    entry = next(iter(section.variants("netmask")), None)
-    position = entry.position if entry else section.position
+    position = section.position_of("netmask")
     if ":" not in literal and address.netmask > _LONGEST_OF_IPV4:
         findings.add(
             position,
@@ -104,9 +102,8 @@ def _tell_of_loopback(address: Ip, section: Section, findings: Findings) -> None
     """A ping to it never leaves the node, and to take it away from the node would cut its programs off each other."""
     if not is_loopback(address.ipname) or (address.is_inside_guest and not address.check_ping):
         return
-    entry = next(iter(section.variants("ipname")), None)
     findings.add(
-        entry.position if entry else section.position,
+        section.position_of("ipname"),
         f"{shortened(address.ipname, 60)} is every machine's own (loopback): it is this node that answers by it",
         code="loopback",
         section=address.rid,
@@ -119,9 +116,8 @@ def _tell_of_zone(address: Ip, section: Section, findings: Findings) -> None:
     """Each adapter leads to other machines with the same link-local addresses: RFC 4007, section 6."""
     if not (address.is_inside_guest and address.check_ping and lacks_zone(usual_form(address.ipname))):
         return
-    entry = next(iter(section.variants("ipname")), None)
     findings.add(
-        entry.position if entry else section.position,
+        section.position_of("ipname"),
         f"{address.ipname} is in each network (link-local): this node does not know by which adapter to ping it",
         code="zone",
         section=address.rid,

@@ -69,6 +69,14 @@ class Section:
         for entry in self.entries:
             self.by_key[entry.key] = (*self.by_key.get(entry.key, ()), entry)
 
+    def position_of(self, key: str) -> int:
+        """Where what is wrong with a key is told: its first entry, or the section where it has none.
+
+        Args:
+            key: The key.
+        """
+        return next((entry.position for entry in self.variants(key)), self.position)
+
     def variants(self, key: str) -> tuple[Entry, ...]:
         """The entries of one key, which may be none.
 

@@ -28,6 +28,8 @@ T = TypeVar("T")
 GRACE_S = 1.5
 #: The same where a command inside a guest must be ended first: what every way into a guest is given.
 ENTER_GRACE_S = commands.GRACE_S
+#: What every driver can be asked to do with a guest.
+VERBS = ("start", "stop", "kill")
 _PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.5
 

@@ -13,10 +13,9 @@ from vmsvc.core.contract import Capability
 from vmsvc.core.errors import Undetermined, VmsvcError
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase
-from vmsvc.testing.kit.bench import Bench, shown
+from vmsvc.testing.kit.bench import VERBS, Bench, shown
 from vmsvc.testing.kit.clause import clause
 
-_VERBS = ("start", "stop", "kill")
 #: Of a budget: so much that one answer comes in time, and two do not.
 _MOST = 0.95
 #: So many budgets later, whatever was given up would have come to life.
@@ -149,7 +148,7 @@ def a_word_that_nobody_knows_is_unknown(bench: Bench) -> None:
             assert all(each.phase is Phase.UNKNOWN for each in found if each.name == up.name), "discover knows more"
         for each in seen:
             assert each.phase is Phase.UNKNOWN, f"nobody knows the state's word, and the driver tells: {shown(each)}"
-        for verb in ("start", "stop", "kill"):
+        for verb in VERBS:
             answer = bench.call(verb, up)
             assert isinstance(answer.error, Undetermined), (
                 f"nobody knows whether the guest runs, and {verb} came to {answer}; it must raise Undetermined"

@@ -9,11 +9,10 @@ from vmsvc.core.contract import Capability
 from vmsvc.core.errors import DriverError, Undetermined, VmsvcError
 from vmsvc.core.resource import Guest
 from vmsvc.core.status import Phase, Status
-from vmsvc.testing.kit.bench import Bench, is_down, shown
+from vmsvc.testing.kit.bench import VERBS, Bench, is_down, shown
 from vmsvc.testing.kit.clause import clause
 
 _TIMES = 3
-_VERBS = ("start", "stop", "kill")
 
 
 @clause("life")
@@ -143,7 +142,7 @@ def every_other_phase(bench: Bench) -> None:
     """Each state of the technology has its meaning: one that is read as another leads to the wrong action."""
     own = {Phase.PAUSED, Phase.STARTING, Phase.STOPPING, Phase.ABSENT}
     for phase in sorted(bench.backend.phases - own, key=lambda phase: phase.value):
-        _is_seen(bench, phase, asked=_VERBS if phase is Phase.MIGRATING else ())
+        _is_seen(bench, phase, asked=VERBS if phase is Phase.MIGRATING else ())
 
 
 def _is_seen(bench: Bench, phase: Phase, *, ends: bool = True, asked: tuple[str, ...] = ()) -> Guest:
